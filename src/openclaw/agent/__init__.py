@@ -1,0 +1,1 @@
+"""Study: intake, lanes, turns. From an Inbound to a Reply, durably."""

@@ -1,0 +1,140 @@
+"""What the doors (rpc, HTTP, channels) may ask of the study."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from openclaw.base.ids import AgentId, OwnerId, RunId, SessionKey
+from openclaw.base.principal import Principal
+from openclaw.base.run import Inbound, Reply, RunEvent, RunState
+from openclaw.store.api import RunRow, SessionRow, StepRow
+
+
+class AgentInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent as listed. `model` is `provider/model`; `problem` says why it cannot run, if so."""
+
+    id: AgentId
+    name: str
+    model: str
+    workspace: str
+    default: bool
+    tools: tuple[str, ...] = ()
+    problem: str = ""
+
+
+class Run(Protocol):
+    """A live run. Everyone who awaits `result` gets the same reply; any number may read `events`."""
+
+    @property
+    def id(self) -> RunId: ...
+
+    @property
+    def inbound(self) -> Inbound: ...
+
+    @property
+    def state(self) -> RunState: ...
+
+    @property
+    def accepted_at_ms(self) -> int: ...
+
+    @property
+    def duplicate(self) -> bool:
+        """True when this submit repeated an earlier run id and got that run."""
+        ...
+
+    def events(self) -> AsyncIterator[Sequence[RunEvent]]:
+        """Yield the run's events from its start, in batches; ends after RunEnded. A slow reader never delays the run."""
+        ...
+
+    async def result(self) -> Reply:
+        """Wait for the end. Never raises for a failed run: the reply says so."""
+        ...
+
+
+class RunObserver(Protocol):
+    """Hears every event of every run (the RPC event bridge, metrics). Called on the loop; must not block or raise."""
+
+    def on_run_events(self, run: Run, events: Sequence[RunEvent]) -> None: ...
+
+    def on_session_changed(self, key: SessionKey, reason: str) -> None: ...
+
+
+class AgentService(Protocol):
+    """The study's counter."""
+
+    def agents(self) -> list[AgentInfo]:
+        """Every configured agent, the default first."""
+        ...
+
+    def default_agent(self) -> AgentId: ...
+
+    def resolve_agent(self, name: str) -> AgentId:
+        """Return the agent for a name; `default` and "" mean the default agent. Raises: NotFound."""
+        ...
+
+    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+        """Turn what clients send (`main`, `agent:main:main`, any name) into a session key. Raises: InvalidRequest."""
+        ...
+
+    async def submit(self, inbound: Inbound) -> Run:
+        """Accept a message: it is durable when this returns.
+
+        Raises: LaneBusy, NotFound (agent, foreign session), InvalidRequest (too large, bad model), Unavailable (draining).
+        """
+        ...
+
+    def live_run(self, run_id: RunId) -> Run | None:
+        """Return a run that is queued or running, or ended a short while ago."""
+        ...
+
+    async def past_run(self, run_id: RunId, owner: OwnerId | None = None) -> RunRow | None:
+        """Return a run from the archive."""
+        ...
+
+    async def abort(
+        self, key: SessionKey, principal: Principal, run_id: RunId | None = None, reason: str = "rpc"
+    ) -> list[RunId]:
+        """Stop the session's run (or that one) and its queue. Return the ids stopped; [] when nothing ran."""
+        ...
+
+    async def session(self, key: SessionKey, principal: Principal) -> SessionRow | None: ...
+
+    async def sessions(
+        self,
+        principal: Principal,
+        *,
+        agent_id: AgentId | None = None,
+        active_since_ms: int = 0,
+        include_ephemeral: bool = False,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[SessionRow], int]: ...
+
+    async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
+        """Return the last steps of the session, oldest first; [] when there is none."""
+        ...
+
+    async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
+        """Abort what runs, then start afresh. Raises: NotFound."""
+        ...
+
+    async def delete_session(self, key: SessionKey, principal: Principal) -> bool: ...
+
+    async def patch_session(
+        self, key: SessionKey, principal: Principal, *, label: str | None = None, model: str | None = None
+    ) -> SessionRow:
+        """Raises: NotFound, ModelUnavailable for an unknown model."""
+        ...
+
+    def running(self) -> int:
+        """How many runs are going."""
+        ...
+
+    def queued(self) -> int:
+        """How many messages wait in lanes."""
+        ...
+
+    def observe(self, observer: RunObserver) -> None: ...

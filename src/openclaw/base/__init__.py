@@ -1,0 +1,1 @@
+"""Cellar: types, errors, ids, clock, bounded containers, tasks and secrets. Imports nothing of ours."""

@@ -1,0 +1,44 @@
+"""Who is asking: the result of authentication, handed from door to door."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from openclaw.base.ids import DEFAULT_TENANT, OPERATOR, OwnerId, TenantId
+
+Scope = Literal[
+    "operator.read",
+    "operator.write",
+    "operator.admin",
+    "operator.approvals",
+    "operator.pairing",
+]
+AuthMethod = Literal["token", "password", "device-token", "local", "none"]
+
+ALL_SCOPES: tuple[Scope, ...] = (
+    "operator.read",
+    "operator.write",
+    "operator.admin",
+    "operator.approvals",
+    "operator.pairing",
+)
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """An authenticated caller. `scopes` is what it may do now; `owner` is whose rows it makes."""
+
+    owner: OwnerId = OPERATOR
+    tenant: TenantId = DEFAULT_TENANT
+    method: AuthMethod = "token"
+    role: Literal["operator", "node"] = "operator"
+    scopes: frozenset[str] = frozenset()
+
+    def may(self, scope: str) -> bool:
+        """Say whether a scope is held; admin implies read, write, approvals and pairing."""
+        return scope in self.scopes or "operator.admin" in self.scopes
+
+
+LOCAL_OPERATOR = Principal(method="local", scopes=frozenset(ALL_SCOPES))
+"""The person at the gateway's own terminal (offline CLI, resume after a crash)."""

@@ -1,0 +1,107 @@
+"""A message on its way in, the run it starts, the events it makes and the reply it ends in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from openclaw.base.ids import AgentId, RunId, SessionId, SessionKey
+from openclaw.base.message import Message
+from openclaw.base.model import FinishReason, TextDelta, ThinkingDelta, Usage
+from openclaw.base.principal import Principal
+
+RunState = Literal["queued", "running", "ok", "error", "aborted"]
+LaneMode = Literal["followup", "collect", "steer", "interrupt", "reject"]
+
+
+class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+    """One accepted message from any door.
+
+    `run_id` doubles as the idempotency key: a second Inbound with the same run_id of the same owner gets the first's
+    answer. `history` replaces the stored transcript (stateless HTTP callers bring their own); `ephemeral` sessions are
+    pruned. `system` is text added after the agent's own instructions.
+    """
+
+    run_id: RunId
+    session_key: SessionKey
+    agent_id: AgentId
+    message: Message
+    principal: Principal
+    source: Literal["rpc", "http", "cli", "channel", "resume"] = "rpc"
+    history: tuple[Message, ...] = ()
+    system: str = ""
+    ephemeral: bool = False
+    lane_mode: LaneMode | None = None
+    model: str | None = None
+    """A `provider/model` that overrides the agent's for this run."""
+    max_tokens: int | None = None
+    temperature: float | None = None
+    timeout_s: float | None = None
+
+
+class ToolRecord(msgspec.Struct, frozen=True):
+    """One tool call of a run as told to clients."""
+
+    id: str
+    name: str
+    arguments: str
+    result: str = ""
+    is_error: bool = False
+
+
+class RunStarted(msgspec.Struct, frozen=True):
+    """The run left the lane's queue and begins."""
+
+    model: str
+    provider: str
+    started_at_ms: int
+
+
+class ToolStarted(msgspec.Struct, frozen=True):
+    """A tool call begins."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+class ToolFinished(msgspec.Struct, frozen=True):
+    """A tool call ended."""
+
+    call_id: str
+    name: str
+    result: str
+    is_error: bool
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended. `text` is the concatenation of every TextDelta that was emitted.
+
+    `error` is an OpenClawError as a dict (`as_dict`), set when state is "error" or "aborted".
+    """
+
+    run_id: RunId
+    session_key: SessionKey
+    session_id: SessionId
+    agent_id: AgentId
+    state: RunState
+    text: str = ""
+    finish_reason: FinishReason = "stop"
+    usage: Usage = Usage()
+    model: str = ""
+    provider: str = ""
+    actions: tuple[ToolRecord, ...] = ()
+    error: dict[str, object] | None = None
+    accepted_at_ms: int = 0
+    started_at_ms: int = 0
+    ended_at_ms: int = 0
+
+
+class RunEnded(msgspec.Struct, frozen=True):
+    """The last event of every run."""
+
+    reply: Reply
+
+
+RunEvent = RunStarted | TextDelta | ThinkingDelta | ToolStarted | ToolFinished | RunEnded

@@ -1,0 +1,1 @@
+"""Archive: what the operator wants. Schema, environment, load with quarantine, text-preserving writes, plan, watch."""

@@ -1,0 +1,251 @@
+"""The configuration as types. One leaf, one declaration: type, default, reload class, unit, one line of doc.
+
+Wire names are camelCase (`rename="camel"`), attributes snake_case. `live` leaves take effect at once, `room` leaves
+rebuild the room that owns them without losing a turn, `process` leaves need a restart of the gateway.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from openclaw.base.secret import Secret
+
+ReloadClass = Literal["live", "room", "process"]
+
+
+def leaf(doc: str, reload: ReloadClass, unit: str = "", **bounds: Any) -> Meta:
+    """Declare a leaf: its one-line doc, reload class, unit and bounds (ge, le, min_length, pattern …)."""
+    extra = {"reload": reload}
+    if unit:
+        extra["unit"] = unit
+    return Meta(description=doc, extra=extra, **bounds)
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Base of all sections. Unknown keys never reach here: load quarantines them first."""
+
+
+class RateLimitConfig(Section):
+    max_attempts: Annotated[int, leaf("Failed sign-ins from one address before a lockout.", "live", ge=1)] = 10
+    window_ms: Annotated[int, leaf("Window in which failures are counted.", "live", "ms", ge=1000)] = 60_000
+    lockout_ms: Annotated[int, leaf("How long an address is locked out.", "live", "ms", ge=1000)] = 300_000
+
+
+class AuthConfig(Section):
+    mode: Annotated[
+        Literal["token", "password", "none"],
+        leaf("How callers prove who they are. `none` works on loopback only.", "process"),
+    ] = "token"
+    token: Annotated[Secret | None, leaf("The shared gateway token.", "process")] = None
+    password: Annotated[Secret | None, leaf("The shared password, for mode `password`.", "process")] = None
+    rate_limit: RateLimitConfig = RateLimitConfig()
+
+
+class RemoteConfig(Section):
+    url: Annotated[str, leaf("WebSocket URL of a gateway elsewhere, for mode `remote`.", "live")] = ""
+    token: Annotated[Secret | None, leaf("Token of that gateway.", "live")] = None
+
+
+class ControlUiConfig(Section):
+    allowed_origins: Annotated[
+        tuple[str, ...], leaf("Origins besides the gateway's own that browsers may connect from.", "live")
+    ] = ()
+
+
+class EndpointConfig(Section):
+    enabled: Annotated[bool, leaf("Serve this group of HTTP routes.", "process")] = True
+
+
+class EndpointsConfig(Section):
+    chat_completions: EndpointConfig = EndpointConfig()
+    agents: EndpointConfig = EndpointConfig()
+
+
+class HttpConfig(Section):
+    endpoints: EndpointsConfig = EndpointsConfig()
+
+
+class ReloadConfig(Section):
+    mode: Annotated[Literal["hybrid", "hot", "restart", "off"], leaf("What to do when the file changes.", "live")] = (
+        "hybrid"
+    )
+    debounce_ms: Annotated[int, leaf("Quiet time before a change is read.", "live", "ms", ge=50, le=60_000)] = 300
+
+
+class GatewayConfig(Section):
+    mode: Annotated[Literal["local", "remote"], leaf("Run a gateway here, or talk to one elsewhere.", "process")] = (
+        "local"
+    )
+    port: Annotated[int, leaf("TCP port of the gateway.", "process", ge=1, le=65_535)] = 18_789
+    bind: Annotated[
+        Literal["loopback", "lan", "custom"],
+        leaf("Which addresses to listen on. 127.0.0.1, 0.0.0.0 and * are accepted and normalised.", "process"),
+    ] = "loopback"
+    custom_bind_host: Annotated[str, leaf("Address for bind `custom`.", "process")] = ""
+    auth: AuthConfig = AuthConfig()
+    remote: RemoteConfig = RemoteConfig()
+    trusted_proxies: Annotated[
+        tuple[str, ...], leaf("Addresses whose forwarding headers are believed.", "process")
+    ] = ()
+    public_base_url: Annotated[str, leaf("How the gateway is reached from outside.", "live")] = ""
+    control_ui: ControlUiConfig = ControlUiConfig()
+    http: HttpConfig = HttpConfig()
+    reload: ReloadConfig = ReloadConfig()
+
+
+class LimitsConfig(Section):
+    steps: Annotated[int, leaf("Model calls in one run.", "live", ge=1)] = 50
+    tool_calls: Annotated[int, leaf("Tool calls in one run.", "live", ge=0)] = 100
+    wall_seconds: Annotated[int, leaf("Wall time of one run.", "live", "s", ge=1)] = 600
+    identical_outcomes: Annotated[int, leaf("Same tool, same arguments, same result in a row.", "live", ge=2)] = 4
+
+
+class QueueConfig(Section):
+    mode: Annotated[
+        Literal["followup", "collect", "steer", "interrupt", "reject"],
+        leaf("What a message does that arrives during a run.", "live"),
+    ] = "followup"
+    cap: Annotated[int, leaf("Messages waiting per session.", "live", ge=1, le=1000)] = 20
+    drop: Annotated[
+        Literal["reject-new", "drop-oldest", "summarise"], leaf("What happens to messages over the cap.", "live")
+    ] = "reject-new"
+
+
+class ModelChoice(Section):
+    primary: Annotated[str, leaf("`provider/model`.", "live")] = ""
+    fallbacks: Annotated[tuple[str, ...], leaf("Tried in order when the primary fails.", "live")] = ()
+
+
+class AgentDefaults(Section):
+    model: Annotated[str | ModelChoice, leaf("`provider/model`, or {primary, fallbacks}.", "live")] = ""
+    workspace: Annotated[str, leaf("Folder that file tools work in; default <state>/workspace.", "live")] = ""
+    system_prompt: Annotated[str, leaf("Instructions that open every prompt.", "live")] = ""
+    max_concurrent: Annotated[int, leaf("Runs at once over all agents.", "live", ge=1, le=10_000)] = 64
+    timeout_seconds: Annotated[
+        int, leaf("Wall time of one run; the smaller of this and limits.", "live", "s", ge=1)
+    ] = 600
+    context_tokens: Annotated[
+        int, leaf("Cap on the context given to the model; 0 = the model's own.", "live", ge=0)
+    ] = 0
+    max_tokens: Annotated[int, leaf("Longest answer; 0 = the model's own limit.", "live", ge=0)] = 0
+    limits: LimitsConfig = LimitsConfig()
+    queue: QueueConfig = QueueConfig()
+
+
+class ToolSelection(Section):
+    allow: Annotated[tuple[str, ...], leaf("Tools to offer; empty = all.", "live")] = ()
+    deny: Annotated[tuple[str, ...], leaf("Tools never to offer; wins over allow.", "live")] = ()
+
+
+class AgentConfig(Section):
+    id: Annotated[str, leaf("Lower-case letters, digits, - and _.", "live", pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]
+    name: Annotated[str, leaf("Shown to people.", "live")] = ""
+    default: Annotated[bool, leaf("This agent answers when none is named.", "live")] = False
+    model: Annotated[str | ModelChoice, leaf("Overrides agents.defaults.model.", "live")] = ""
+    workspace: Annotated[str, leaf("Overrides agents.defaults.workspace.", "live")] = ""
+    system_prompt: Annotated[str, leaf("Overrides agents.defaults.systemPrompt.", "live")] = ""
+    max_concurrent: Annotated[int, leaf("Runs at once of this agent; 0 = no own cap.", "live", ge=0)] = 0
+    tools: ToolSelection = ToolSelection()
+    actions: Annotated[tuple[str, ...], leaf("Names of actions offered; empty = all.", "live")] = ()
+    limits: LimitsConfig | None = None
+    queue: QueueConfig | None = None
+
+
+class AgentsConfig(Section):
+    defaults: AgentDefaults = AgentDefaults()
+    list: tuple[AgentConfig, ...] = ()
+
+
+class ActionConfig(Section):
+    name: Annotated[str, leaf("Tool name the model sees.", "live", pattern="^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+    module: Annotated[str, leaf("Python module to import.", "live", min_length=1)]
+    class_: Annotated[str, leaf("Class, or decorated function, in the module.", "live", min_length=1)] = msgspec.field(
+        name="class"
+    )
+    args: Annotated[dict[str, Any], leaf("Keyword arguments for the class.", "live")] = {}
+    path: Annotated[str, leaf("Folder added to sys.path for this import; relative to the config file.", "live")] = ""
+
+
+class ModelTimeouts(Section):
+    connect_ms: Annotated[int, leaf("Time to connect.", "live", "ms", ge=1)] = 10_000
+    first_token_ms: Annotated[int, leaf("Time to the first event of an answer.", "live", "ms", ge=1)] = 60_000
+    idle_ms: Annotated[int, leaf("Longest silence within an answer.", "live", "ms", ge=1)] = 60_000
+    total_ms: Annotated[int, leaf("Time for a whole answer.", "live", "ms", ge=1)] = 600_000
+
+
+class ModelEntry(Section):
+    id: Annotated[str, leaf("Model id at the provider.", "live", min_length=1)]
+    name: Annotated[str, leaf("Shown to people.", "live")] = ""
+    context_window: Annotated[int, leaf("Context size.", "live", "tokens", ge=256)] = 128_000
+    max_tokens: Annotated[int, leaf("Longest answer.", "live", "tokens", ge=1)] = 8_192
+    tools: Annotated[bool, leaf("Whether the model can call tools.", "live")] = True
+    input: Annotated[tuple[str, ...], leaf("Kinds of input: text, image.", "live")] = ("text",)
+    reasoning: Annotated[bool, leaf("Whether the model thinks before it answers.", "live")] = False
+
+
+class ProviderConfig(Section):
+    api: Annotated[
+        Literal["openai-completions", "anthropic-messages", "embedded", "fake"],
+        leaf("The wire API that the provider speaks.", "live"),
+    ] = "openai-completions"
+    base_url: Annotated[str, leaf("Root of the API, e.g. https://api.example.com/v1.", "live")] = ""
+    api_key: Annotated[Secret | None, leaf("Credential for the provider.", "live")] = None
+    models: Annotated[tuple[ModelEntry, ...], leaf("Models that the provider offers.", "live")] = ()
+    timeouts: ModelTimeouts = ModelTimeouts()
+
+
+class ModelsConfig(Section):
+    providers: Annotated[dict[str, ProviderConfig], leaf("Providers by id.", "live")] = {}
+
+
+class SessionConfig(Section):
+    dm_scope: Annotated[
+        Literal["main", "per-peer", "per-channel-peer"], leaf("What direct messages share a session.", "live")
+    ] = "per-channel-peer"
+    ephemeral_hours: Annotated[
+        int, leaf("How long the sessions of stateless HTTP calls are kept.", "live", "h", ge=1)
+    ] = 24
+
+
+class ToolsConfig(Section):
+    allow: Annotated[tuple[str, ...], leaf("Tools any agent may use; empty = all.", "live")] = ()
+    deny: Annotated[tuple[str, ...], leaf("Tools no agent may use; wins over allow.", "live")] = ()
+
+
+class LoggingConfig(Section):
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], leaf("Least severe line that is written.", "live")
+    ] = "info"
+    console_style: Annotated[
+        Literal["auto", "pretty", "json"], leaf("Form of lines on stderr; auto = pretty on a terminal.", "live")
+    ] = "auto"
+    max_file_bytes: Annotated[int, leaf("Size at which a log file is rotated.", "live", "bytes", ge=10_000)] = (
+        10_000_000
+    )
+    max_files: Annotated[int, leaf("Rotated files kept.", "live", ge=1, le=100)] = 5
+
+
+class IdentityConfig(Section):
+    name: Annotated[str, leaf("The assistant's name.", "live")] = "Assistant"
+    avatar: Annotated[str, leaf("URL or text of its picture.", "live")] = ""
+
+
+class EnvConfig(Section):
+    vars: Annotated[dict[str, str], leaf("Variables used where the environment has none.", "process")] = {}
+
+
+class Config(Section):
+    """The whole configuration, frozen. Rooms get the section they need, never the file."""
+
+    identity: IdentityConfig = IdentityConfig()
+    gateway: GatewayConfig = GatewayConfig()
+    agents: AgentsConfig = AgentsConfig()
+    actions: tuple[ActionConfig, ...] = ()
+    models: ModelsConfig = ModelsConfig()
+    session: SessionConfig = SessionConfig()
+    tools: ToolsConfig = ToolsConfig()
+    logging: LoggingConfig = LoggingConfig()
+    env: EnvConfig = EnvConfig()

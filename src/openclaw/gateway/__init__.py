@@ -1,0 +1,1 @@
+"""The composition root: rooms from a Config, lifecycle, reload."""

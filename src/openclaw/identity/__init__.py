@@ -1,0 +1,1 @@
+"""Reception: evidence to Principal, in constant time, with rate limits."""

@@ -1,0 +1,1 @@
+"""Doors in: sockets to frames and routes."""

@@ -1,0 +1,1 @@
+"""Gates out: the one factory of HTTP clients."""

@@ -1,0 +1,1 @@
+"""Doors in: doctor and the other operator's tools."""

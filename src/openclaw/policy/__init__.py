@@ -1,0 +1,1 @@
+"""Doorkeepers: the gatekeeper and one file for each door."""

@@ -1,0 +1,1 @@
+"""Gates out: the one spawner of child processes."""

@@ -1,0 +1,1 @@
+"""Cellar: frames, versions, the wire form of errors, limits."""

@@ -1,0 +1,1 @@
+"""The counter: method name to params, result, scope, rate and handler."""

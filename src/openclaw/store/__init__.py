@@ -1,0 +1,1 @@
+"""Archive: what must not be lost. Sessions, transcripts, inbox, usage; SQLite inside, PostgreSQL to come."""

@@ -1,0 +1,199 @@
+"""What every store offers, whatever database is behind it.
+
+Each method is one transaction: when it returns, its rows are durable (synchronous=FULL, group commit). Every row that
+belongs to someone carries tenant and owner; `owner=None` in a query means "all owners" and is for operators only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId
+from openclaw.base.message import Message
+from openclaw.base.model import Usage
+from openclaw.base.run import Inbound, Reply, RunState
+
+
+class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A session: the key is stable, the id changes with each reset. Times are Unix ms; token counts are totals."""
+
+    key: SessionKey
+    id: SessionId
+    agent_id: AgentId
+    tenant: TenantId
+    owner: OwnerId
+    created_at_ms: int
+    updated_at_ms: int
+    ephemeral: bool = False
+    label: str = ""
+    model: str = ""
+    """`provider/model` override chosen for this session, or empty."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    aborted_last_run: bool = False
+
+
+class StepRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One committed step: an inbound message, or a model answer *with* the outcomes of all its tool calls.
+
+    Shape: `seq` grows by at least one within a session id, from 1.
+    """
+
+    session_id: SessionId
+    seq: int
+    run_id: RunId
+    kind: Literal["inbound", "model", "notice"]
+    messages: tuple[Message, ...]
+    at_ms: int
+    usage: Usage = Usage()
+    model: str = ""
+    provider: str = ""
+    finish_reason: str = ""
+
+
+class RunRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An accepted message and what became of it. `reply` is set once the run has ended."""
+
+    id: RunId
+    session_key: SessionKey
+    session_id: SessionId
+    inbound: Inbound
+    state: RunState
+    attempts: int
+    accepted_at_ms: int
+    reply: Reply | None = None
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """Answer of `accept`: `duplicate` holds the earlier run when this (owner, run id) was accepted before."""
+
+    session: SessionRow
+    duplicate: RunRow | None = None
+
+
+class NewStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A step to commit; the store gives it its seq."""
+
+    kind: Literal["inbound", "model", "notice"]
+    messages: tuple[Message, ...]
+    usage: Usage = Usage()
+    model: str = ""
+    provider: str = ""
+    finish_reason: str = ""
+    latency_ms: int = 0
+    first_token_ms: int = 0
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One model call in the usage ledger."""
+
+    at_ms: int
+    run_id: RunId
+    session_key: SessionKey
+    agent_id: AgentId
+    tenant: TenantId
+    owner: OwnerId
+    provider: str
+    model: str
+    purpose: str
+    usage: Usage
+    latency_ms: int
+    first_token_ms: int
+    error_code: str = ""
+
+
+class Store(Protocol):
+    """The archive. Raises InvalidRequest, NotFound or Conflict for callers' faults, Unavailable when it is closed."""
+
+    async def accept(self, inbound: Inbound, now_ms: int) -> Accepted:
+        """Make the session if need be, and write the run (state queued) and its inbound step in one transaction.
+
+        `history` of an ephemeral inbound is written as steps before it. A second accept of the same (tenant, owner,
+        run_id) writes nothing and returns the first as `duplicate`. A key that belongs to another owner: NotFound.
+        """
+        ...
+
+    async def begin_run(self, run_id: RunId, now_ms: int) -> int:
+        """Mark a run as running and count the attempt. Return the number of attempts so far."""
+        ...
+
+    async def commit_step(self, run_id: RunId, step: NewStep, now_ms: int) -> int:
+        """Append one step to the run's session and its model call to the usage ledger. Return its seq.
+
+        Raises: InvalidRequest when a tool call in it lacks its outcome, or an outcome its call.
+        """
+        ...
+
+    async def finish_run(self, run_id: RunId, reply: Reply, step: NewStep | None, now_ms: int) -> None:
+        """Append the last step (if any), its usage, and the end of the run in one transaction."""
+        ...
+
+    async def record_usage(self, rows: Sequence[UsageRow]) -> None:
+        """Append model calls that belong to no step (probes, failed calls)."""
+        ...
+
+    async def run(self, run_id: RunId, owner: OwnerId | None = None) -> RunRow | None:
+        """Return a run, or None."""
+        ...
+
+    async def open_runs(self) -> list[RunRow]:
+        """Return every run that has not ended, oldest first: what a crash left behind."""
+        ...
+
+    async def session(self, key: SessionKey, owner: OwnerId | None = None) -> SessionRow | None:
+        """Return a session by key, or None."""
+        ...
+
+    async def sessions(
+        self,
+        *,
+        owner: OwnerId | None = None,
+        agent_id: AgentId | None = None,
+        active_since_ms: int = 0,
+        include_ephemeral: bool = False,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[SessionRow], int]:
+        """Return sessions, latest first, and how many match without the limit."""
+        ...
+
+    async def steps(self, session_id: SessionId, *, limit: int = 1000, before_seq: int | None = None) -> list[StepRow]:
+        """Return the last `limit` steps (before `before_seq`), oldest first."""
+        ...
+
+    async def patch_session(
+        self, key: SessionKey, *, label: str | None = None, model: str | None = None, owner: OwnerId | None = None
+    ) -> SessionRow:
+        """Change what is given. Raises: NotFound."""
+        ...
+
+    async def reset_session(self, key: SessionKey, now_ms: int, owner: OwnerId | None = None) -> SessionRow:
+        """Start the session afresh under a new id; the old transcript stays in the archive. Raises: NotFound."""
+        ...
+
+    async def delete_session(self, key: SessionKey, owner: OwnerId | None = None) -> bool:
+        """Delete the session, its transcripts and runs (never the usage ledger). Say whether it was there."""
+        ...
+
+    async def append_notice(self, key: SessionKey, message: Message, now_ms: int) -> int:
+        """Append a message from outside any run (chat.inject, a crash notice). Return its seq. Raises: NotFound."""
+        ...
+
+    async def usage_since(self, since_ms: int, *, owner: OwnerId | None = None, limit: int = 10_000) -> list[UsageRow]:
+        """Return the usage ledger from a time on, oldest first."""
+        ...
+
+    async def prune_ephemeral(self, before_ms: int, limit: int = 1000) -> int:
+        """Delete ephemeral sessions not used since then, at most `limit`. Return how many went."""
+        ...
+
+    async def ping(self) -> None:
+        """Prove that a write transaction works. Raises: Unavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what is queued and let go of the database and the lock."""
+        ...

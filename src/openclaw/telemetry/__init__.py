@@ -1,0 +1,1 @@
+"""Cellar: logs, redaction, metrics, loop lag."""

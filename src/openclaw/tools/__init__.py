@@ -1,0 +1,1 @@
+"""Workshop: what agents can do. The Action SDK, the registry and the built-in tools."""
