@@ -46,7 +46,7 @@ class Run(Protocol):
         ...
 
     def events(self) -> AsyncIterator[Sequence[RunEvent]]:
-        """Yield the run's events from its start, in batches; ends after RunEnded. A slow reader never delays the run."""
+        """Yield the run's events from its start, in batches, up to RunEnded. A slow reader never delays the run."""
         ...
 
     async def result(self) -> Reply:
@@ -82,7 +82,7 @@ class AgentService(Protocol):
     async def submit(self, inbound: Inbound) -> Run:
         """Accept a message: it is durable when this returns.
 
-        Raises: LaneBusy, NotFound (agent, foreign session), InvalidRequest (too large, bad model), Unavailable (draining).
+        Raises: LaneBusy, NotFound (agent, foreign session), InvalidRequest (too large, bad model), Unavailable.
         """
         ...
 

@@ -90,8 +90,8 @@ class OpenClawError(Exception):
 class CallerError(OpenClawError):
     """The request itself is at fault."""
 
-    fault = "caller"
-    next_actor = "caller"
+    fault: ClassVar[Fault] = "caller"
+    next_actor: ClassVar[NextActor] = "caller"
 
 
 class InvalidRequest(CallerError):
@@ -140,7 +140,7 @@ class RateLimited(CallerError):
     """Too many requests or failed sign-ins."""
 
     code = "RATE_LIMITED"
-    next_actor = "retry"
+    next_actor: ClassVar[NextActor] = "retry"
     default_hint = "Wait for the time in retryAfterMs."
 
 
@@ -148,7 +148,7 @@ class LaneBusy(CallerError):
     """The session's lane is full, or in `reject` mode with a run going."""
 
     code = "LANE_BUSY"
-    next_actor = "retry"
+    next_actor: ClassVar[NextActor] = "retry"
     default_hint = "Wait for the current run to end, or abort it."
 
 
@@ -156,7 +156,7 @@ class ConfigError(OpenClawError):
     """The configuration cannot be used as it stands."""
 
     code = "CONFIG_INVALID"
-    fault = "operator"
+    fault: ClassVar[Fault] = "operator"
     default_hint = "Run `openclaw config validate` to see every problem with its line."
 
 
@@ -164,7 +164,7 @@ class PolicyDenied(OpenClawError):
     """A door of the policy stayed shut."""
 
     code = "POLICY_DENIED"
-    fault = "operator"
+    fault: ClassVar[Fault] = "operator"
     default_hint = "The message names the rule; change the policy if this should be allowed."
 
 
@@ -172,8 +172,8 @@ class ModelError(OpenClawError):
     """A model provider failed. ``retryable`` says whether the same call may succeed later."""
 
     code = "MODEL_FAILED"
-    fault = "peer"
-    next_actor = "retry"
+    fault: ClassVar[Fault] = "peer"
+    next_actor: ClassVar[NextActor] = "retry"
     retryable: ClassVar[bool] = False
     default_hint = "Run `openclaw models test` to try the model alone."
 
@@ -182,8 +182,8 @@ class ModelAuth(ModelError):
     """The provider refused our credential."""
 
     code = "MODEL_AUTH"
-    fault = "operator"
-    next_actor = "operator"
+    fault: ClassVar[Fault] = "operator"
+    next_actor: ClassVar[NextActor] = "operator"
     default_hint = "Check the provider's API key."
 
 
@@ -223,8 +223,8 @@ class ModelBadRequest(ModelError):
     """The provider refused the request as malformed."""
 
     code = "MODEL_BAD_REQUEST"
-    fault = "us"
-    next_actor = "operator"
+    fault: ClassVar[Fault] = "us"
+    next_actor: ClassVar[NextActor] = "operator"
     default_hint = "Check that the model supports what the agent uses (tools, images)."
 
 
@@ -232,8 +232,8 @@ class ModelNotFound(ModelError):
     """The provider does not know the model."""
 
     code = "MODEL_NOT_FOUND"
-    fault = "operator"
-    next_actor = "operator"
+    fault: ClassVar[Fault] = "operator"
+    next_actor: ClassVar[NextActor] = "operator"
     default_hint = "Run `openclaw models list` and set one of those."
 
 
@@ -241,7 +241,7 @@ class ModelContextOverflow(ModelError):
     """The conversation is longer than the model's context."""
 
     code = "MODEL_CONTEXT_OVERFLOW"
-    next_actor = "caller"
+    next_actor: ClassVar[NextActor] = "caller"
     default_hint = "Reset the session (`/reset`) or use a model with a larger context."
 
 
@@ -249,7 +249,7 @@ class ModelContentFiltered(ModelError):
     """The provider stopped the answer for its content."""
 
     code = "MODEL_CONTENT_FILTERED"
-    next_actor = "caller"
+    next_actor: ClassVar[NextActor] = "caller"
     default_hint = "Rephrase the request."
 
 
@@ -265,8 +265,8 @@ class ModelUnavailable(ModelError):
     """No model can be called: no provider, no key, or no model file."""
 
     code = "MODEL_UNAVAILABLE"
-    fault = "operator"
-    next_actor = "operator"
+    fault: ClassVar[Fault] = "operator"
+    next_actor: ClassVar[NextActor] = "operator"
     default_hint = "Run `openclaw models status`; `openclaw models pull smollm2` fetches a local model."
 
 
@@ -274,15 +274,15 @@ class ToolError(OpenClawError):
     """A tool failed; the text goes to the model as the call's result."""
 
     code = "TOOL_FAILED"
-    fault = "us"
-    next_actor = "nobody"
+    fault: ClassVar[Fault] = "us"
+    next_actor: ClassVar[NextActor] = "nobody"
 
 
 class RunLimit(OpenClawError):
     """A run reached one of its limits."""
 
     code = "RUN_LIMIT"
-    fault = "operator"
+    fault: ClassVar[Fault] = "operator"
     default_hint = "Raise agents.defaults.limits if the work is legitimate."
 
 
@@ -290,15 +290,15 @@ class RunAborted(OpenClawError):
     """A run was stopped on purpose."""
 
     code = "RUN_ABORTED"
-    fault = "caller"
-    next_actor = "nobody"
+    fault: ClassVar[Fault] = "caller"
+    next_actor: ClassVar[NextActor] = "nobody"
 
 
 class RunInterrupted(OpenClawError):
     """A run ended because the gateway stopped or crashed."""
 
     code = "RUN_INTERRUPTED"
-    next_actor = "retry"
+    next_actor: ClassVar[NextActor] = "retry"
     default_hint = "Send the message again."
 
 
@@ -306,7 +306,7 @@ class Unavailable(OpenClawError):
     """The gateway cannot serve this now."""
 
     code = "UNAVAILABLE"
-    next_actor = "retry"
+    next_actor: ClassVar[NextActor] = "retry"
     default_hint = "Try again after retryAfterMs."
 
 
@@ -314,7 +314,7 @@ class StateLocked(OpenClawError):
     """Another gateway owns the state directory."""
 
     code = "STATE_LOCKED"
-    fault = "operator"
+    fault: ClassVar[Fault] = "operator"
     default_hint = "Stop the other gateway, or set OPENCLAW_STATE_DIR to another directory."
 
 

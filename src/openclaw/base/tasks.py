@@ -77,10 +77,11 @@ async def supervise(
     while True:
         try:
             await run()
-            return
         except asyncio.CancelledError:
             raise
         except Exception:
             _log.exception("supervised_failed", extra={"fields": {"task": name, "retry_s": delay}})
+        else:
+            return
         await sleep(delay)
         delay = min(delay * 2, max_delay_s)

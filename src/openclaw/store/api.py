@@ -108,16 +108,22 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
 class Store(Protocol):
     """The archive. Raises InvalidRequest, NotFound or Conflict for callers' faults, Unavailable when it is closed."""
 
-    async def accept(self, inbound: Inbound, now_ms: int) -> Accepted:
-        """Make the session if need be, and write the run (state queued) and its inbound step in one transaction.
+    async def accept(self, inbound: Inbound, now_ms: int, *, start: bool) -> Accepted:
+        """Make the session if need be, and write the run in one transaction: what was accepted is never lost.
 
-        `history` of an ephemeral inbound is written as steps before it. A second accept of the same (tenant, owner,
-        run_id) writes nothing and returns the first as `duplicate`. A key that belongs to another owner: NotFound.
+        With `start` (the lane is free) the run is `running`, attempt 1, and its inbound step is in the transcript.
+        Without, the run is `queued` and its message enters the transcript with `begin_run`, so that a message that
+        waited stands after the answer it waited for. `history` of an ephemeral inbound is written as steps before it.
+        A second accept of the same (tenant, owner, run_id) writes nothing and returns the first as `duplicate`. A key
+        that belongs to another owner: NotFound.
         """
         ...
 
     async def begin_run(self, run_id: RunId, now_ms: int) -> int:
-        """Mark a run as running and count the attempt. Return the number of attempts so far."""
+        """Mark a run as running, write its inbound step unless it is there, count the attempt. Return the attempts.
+
+        Called for a run that waited in its lane and for one resumed after a crash. Raises: NotFound.
+        """
         ...
 
     async def commit_step(self, run_id: RunId, step: NewStep, now_ms: int) -> int:

@@ -52,5 +52,5 @@ class ToolBox(Protocol):
         ...
 
     async def call(self, name: str, arguments: str, context: ToolContext) -> tuple[str, bool]:
-        """Run a tool by name with JSON text as the model wrote it. Return (text, is_error); never raises but Cancelled."""
+        """Run a tool by name with JSON text as the model wrote it. Return (text, is_error); only cancelling raises."""
         ...
