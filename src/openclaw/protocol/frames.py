@@ -1,0 +1,149 @@
+"""Frames of the Gateway protocol: msgspec Structs and their encoders. The wire names live here and nowhere above."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+UNSET = msgspec.UNSET
+
+
+class Request(msgspec.Struct, frozen=True, tag_field="type", tag="req", forbid_unknown_fields=True, gc=False):
+    """What a client asks. `params` is JSON as sent; None when absent."""
+
+    id: str
+    method: str
+    params: Any = None
+    traceparent: str | msgspec.UnsetType = UNSET
+
+
+class ErrorShape(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A refusal as told to clients."""
+
+    code: str
+    message: str
+    details: Any = None
+    retryable: bool | None = None
+    retry_after_ms: int | None = None
+
+
+class Response(msgspec.Struct, frozen=True, tag_field="type", tag="res"):
+    """The answer to a request; exactly one of payload and error is there."""
+
+    id: Any
+    ok: bool
+    payload: Any = UNSET
+    error: Any = UNSET
+
+
+class EventFrame(msgspec.Struct, frozen=True, tag_field="type", tag="event", rename="camel"):
+    """Something that happened. `seq` counts per connection."""
+
+    event: str
+    payload: Any = UNSET
+    seq: int | msgspec.UnsetType = UNSET
+    state_version: Any = UNSET
+
+
+class ClientInfo(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What a client says about itself at connect."""
+
+    id: str
+    version: str = ""
+    platform: str = ""
+    mode: str = ""
+    display_name: str = ""
+    device_family: str = ""
+    model_identifier: str = ""
+    instance_id: str = ""
+
+
+_encoder: Final = msgspec.json.Encoder()
+_request_decoder: Final = msgspec.json.Decoder(Request)
+_any_decoder: Final = msgspec.json.Decoder()
+_encode = _encoder.encode
+
+
+class BadFrame(Exception):
+    """A text frame that is no request.
+
+    Shape: `is_json` False = not JSON at all; `problems` in the order clients know; `reply_id` is what to answer to.
+    """
+
+    def __init__(self, is_json: bool, problems: tuple[str, ...] = (), reply_id: Any = "invalid") -> None:
+        super().__init__("; ".join(problems))
+        self.is_json = is_json
+        self.problems = problems
+        self.reply_id = reply_id
+
+
+def decode_request(data: bytes | bytearray | memoryview | str) -> Request:
+    """Decode a request frame. Raises: BadFrame."""
+    try:
+        request = _request_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise _explain(data) from None
+    if request.id and request.method:
+        return request
+    raise _explain(data)
+
+
+def _explain(data: bytes | bytearray | memoryview | str) -> BadFrame:
+    """Say what is wrong with a frame, in the words clients already match on."""
+    try:
+        value = _any_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return BadFrame(False)
+    if not isinstance(value, dict):
+        return BadFrame(True, ("must be object",))
+    problems = [f"must have required property '{name}'" for name in ("type", "id", "method") if name not in value]
+    problems += [f"at root: unexpected property '{name}'" for name in value if name not in _REQUEST_FIELDS]
+    if "type" in value and value["type"] != "req":
+        problems.append("at /type: must be equal to constant")
+    for name in ("id", "method"):
+        if name in value and not isinstance(value[name], str):
+            problems.append(f"at /{name}: must be string")
+        elif value.get(name) == "":
+            problems.append(f"at /{name}: must NOT have fewer than 1 characters")
+    if not isinstance(value.get("traceparent", ""), str):
+        problems.append("at /traceparent: must be string")
+    reply_id = value.get("id", "invalid")
+    return BadFrame(
+        True, tuple(problems), reply_id if isinstance(reply_id, str | int) and reply_id != "" else "invalid"
+    )
+
+
+_REQUEST_FIELDS: Final = frozenset(("type", "id", "method", "params", "traceparent"))
+
+
+def encode_result(request_id: Any, payload: Any) -> bytes:
+    """Encode a good answer."""
+    return _encode(Response(request_id, True, payload))
+
+
+def result_with(request_id: str, payload: bytes) -> bytes:
+    """Wrap an already encoded payload into an answer: the hot path of cached results."""
+    return b'{"type":"res","id":%b,"ok":true,"payload":%b}' % (_encode(request_id), payload)
+
+
+def encode_error(request_id: Any, error: ErrorShape | dict[str, Any]) -> bytes:
+    """Encode a refusal."""
+    return _encode(Response(request_id, False, UNSET, error))
+
+
+def encode_event(event: str, payload: Any, seq: int | None = None, state_version: Any = None) -> bytes:
+    """Encode an event for one connection."""
+    return _encode(
+        EventFrame(event, payload, UNSET if seq is None else seq, UNSET if state_version is None else state_version)
+    )
+
+
+def event_head(event: str, payload: Any) -> bytes:
+    """Encode an event once for many connections; `finish_event` adds what differs."""
+    return _encode(EventFrame(event, payload))[:-1]
+
+
+def finish_event(head: bytes, seq: int) -> bytes:
+    """Complete an `event_head` with a connection's sequence number."""
+    return b'%b,"seq":%d}' % (head, seq)
