@@ -10,11 +10,14 @@ UNSET = msgspec.UNSET
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="type", tag="req", forbid_unknown_fields=True, gc=False):
-    """What a client asks. `params` is JSON as sent; None when absent."""
+    """What a client asks. `params` is the JSON as sent, undecoded; None when absent or null.
+
+    Raw, because most methods decode it straight into their own type and the cached ones never look at it.
+    """
 
     id: str
     method: str
-    params: Any = None
+    params: msgspec.Raw | None = None
     traceparent: str | msgspec.UnsetType = UNSET
 
 
@@ -44,19 +47,6 @@ class EventFrame(msgspec.Struct, frozen=True, tag_field="type", tag="event", ren
     payload: Any = UNSET
     seq: int | msgspec.UnsetType = UNSET
     state_version: Any = UNSET
-
-
-class ClientInfo(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What a client says about itself at connect."""
-
-    id: str
-    version: str = ""
-    platform: str = ""
-    mode: str = ""
-    display_name: str = ""
-    device_family: str = ""
-    model_identifier: str = ""
-    instance_id: str = ""
 
 
 _encoder: Final = msgspec.json.Encoder()
