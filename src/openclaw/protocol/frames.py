@@ -10,14 +10,14 @@ UNSET = msgspec.UNSET
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="type", tag="req", forbid_unknown_fields=True, gc=False):
-    """What a client asks. `params` is the JSON as sent, undecoded; None when absent or null.
+    """What a client asks. `params` is the JSON as sent, undecoded; `{}` when absent.
 
     Raw, because most methods decode it straight into their own type and the cached ones never look at it.
     """
 
     id: str
     method: str
-    params: msgspec.Raw | None = None
+    params: msgspec.Raw = msgspec.Raw(b"{}")
     traceparent: str | msgspec.UnsetType = UNSET
 
 
