@@ -1,0 +1,126 @@
+"""Where a request really comes from. The only file that reads forwarding headers.
+
+1. The peer's socket address is the truth; a header never makes anyone more local.
+2. *Direct* = the peer is loopback and no forwarding header is there.
+3. Forwarding headers count only from a listed proxy, read from the right: the first address that is no listed proxy.
+4. A forwarding header from anyone else leaves the request unattributed: it is refused on every authenticated route.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Final, Literal
+
+import msgspec
+
+FORWARDING_HEADERS: Final = frozenset(
+    (
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-proto",
+        b"x-forwarded-port",
+        b"x-forwarded-server",
+        b"x-original-forwarded-for",
+        b"x-real-ip",
+        b"x-client-ip",
+        b"x-cluster-client-ip",
+        b"true-client-ip",
+        b"cf-connecting-ip",
+        b"fly-client-ip",
+        b"via",
+    )
+)
+
+_MAX_HOPS = 32
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Browser = Literal["no", "own", "foreign"]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where a request comes from.
+
+    Shape: `key` is the canonical client address (IPv6 by /64) for rate limits; `browser` says whether an Origin header
+    is there and whether it is one of ours.
+    """
+
+    key: str
+    direct: bool
+    attributed: bool = True
+    browser: Browser = "no"
+
+    @property
+    def local(self) -> bool:
+        """A program on this machine: direct, and no browser, whose pages come from anywhere."""
+        return self.direct and self.browser == "no"
+
+
+class TrustedProxies:
+    """The addresses and networks whose forwarding headers are believed."""
+
+    def __init__(self, entries: Iterable[str] = ()) -> None:
+        self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(entry, strict=False) for entry in entries)
+
+    def __contains__(self, address: Address | None) -> bool:
+        return address is not None and any(address in network for network in self._networks)
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+
+@lru_cache(maxsize=4096)
+def parse_address(text: str) -> Address | None:
+    """Return the address with IPv4-mapped forms and zones undone, or None."""
+    host = text.strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+@lru_cache(maxsize=4096)
+def client_key(text: str) -> str:
+    """Return the one key of a client, whatever form its address is written in."""
+    address = parse_address(text)
+    if address is None:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address) and not address.is_loopback:
+        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+    return str(address)
+
+
+def is_loopback(text: str) -> bool:
+    """Say whether an address is this machine's own."""
+    address = parse_address(text)
+    return address is not None and address.is_loopback
+
+
+def locate(peer: str, headers: Mapping[bytes, bytes], trusted: TrustedProxies, browser: Browser = "no") -> Source:
+    """Return where a request comes from. `headers` has lower-case names."""
+    if FORWARDING_HEADERS.isdisjoint(headers):
+        return Source(client_key(peer), is_loopback(peer), True, browser)
+    if parse_address(peer) not in trusted:
+        return Source(client_key(peer), False, False, browser)
+    return Source(client_key(_forwarded_for(peer, headers, trusted)), False, True, browser)
+
+
+def _forwarded_for(peer: str, headers: Mapping[bytes, bytes], trusted: TrustedProxies) -> str:
+    hops = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
+    for hop in reversed(hops[-_MAX_HOPS:]):
+        address = parse_address(hop)
+        if address is None:
+            break
+        if address not in trusted:
+            return str(address)
+    return peer

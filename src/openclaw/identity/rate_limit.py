@@ -1,0 +1,53 @@
+"""Failed sign-ins per address: a window, then a lockout. Bounded: old addresses are forgotten first."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from openclaw.base.bounded import BoundedMap
+from openclaw.base.clock import Clock
+from openclaw.config.schema import RateLimitConfig
+
+MAX_ADDRESSES = 10_000
+
+
+class _Record:
+    __slots__ = ("failures", "locked_until_s")
+
+    def __init__(self, size: int) -> None:
+        self.failures: deque[float] = deque(maxlen=size)
+        self.locked_until_s = 0.0
+
+
+class SignInLimiter:
+    """Counts failures per client key and says when it is locked out."""
+
+    def __init__(self, limits: RateLimitConfig, clock: Clock) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._records: BoundedMap[str, _Record] = BoundedMap("identity.sign_in_failures", MAX_ADDRESSES)
+
+    def retry_after_s(self, key: str) -> float | None:
+        """Return how long the key is still locked out, or None."""
+        record = self._records.get(key)
+        if record is None:
+            return None
+        left = record.locked_until_s - self._clock.monotonic_s()
+        return left if left > 0 else None
+
+    def failed(self, key: str) -> None:
+        """Count a failure; the last one allowed in a window starts the lockout."""
+        record = self._records.get(key)
+        if record is None:
+            record = _Record(self._limits.max_attempts)
+            self._records.put(key, record)
+        now = self._clock.monotonic_s()
+        record.failures.append(now)
+        full = len(record.failures) == record.failures.maxlen
+        if full and now - record.failures[0] <= self._limits.window_ms / 1000:
+            record.locked_until_s = now + self._limits.lockout_ms / 1000
+            record.failures.clear()
+
+    def succeeded(self, key: str) -> None:
+        """Forget the key's failures."""
+        self._records.pop(key)
