@@ -1,0 +1,143 @@
+"""A WebSocket on an asyncio transport: reads frames, calls its session, writes straight to the transport."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, Protocol
+
+from openclaw.listeners.ws_frames import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    FrameError,
+    FrameReader,
+    Message,
+    close_frame,
+    control_frame,
+    text_frame,
+)
+from openclaw.protocol.limits import MAX_BUFFERED_BYTES, PRE_AUTH_FRAME_BYTES, close_reason
+
+CLOSE_TIMEOUT_S: Final = 5.0
+"""How long a peer may take to answer our close before the connection is cut."""
+
+
+class Session(Protocol):
+    """What speaks over a socket. Called on the loop; must not block or raise."""
+
+    def opened(self, socket: Socket) -> None: ...
+
+    def text(self, data: bytes) -> None: ...
+
+    def binary(self, data: bytes) -> None: ...
+
+    def lost(self) -> None: ...
+
+
+class Socket(asyncio.Protocol):
+    """One upgraded connection. `limit` bounds the next message; the session raises it after authentication."""
+
+    __slots__ = ("_closing", "_connections", "_loop", "_reader", "_session", "_timer", "_transport")
+
+    def __init__(self, session: Session, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._session: Session | None = session
+        self._connections = connections
+        self._loop = loop
+        self._reader = FrameReader(PRE_AUTH_FRAME_BYTES)
+        self._closing = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport
+
+    def start(self, transport: asyncio.Transport, response: bytes, early: bytes) -> None:
+        """Take over a transport: send the 101, open the session, then read what came along with the upgrade."""
+        self._transport = transport
+        self._connections.add(self)
+        transport.set_write_buffer_limits(high=MAX_BUFFERED_BYTES)
+        transport.set_protocol(self)
+        transport.write(response)
+        if self._session is not None:
+            self._session.opened(self)
+        if early:
+            self.data_received(early)
+
+    def set_limit(self, limit: int) -> None:
+        """Set the largest message in bytes from now on."""
+        self._reader.limit = limit
+
+    def send(self, payload: bytes) -> None:
+        """Send a text message; nothing after a close."""
+        if not self._closing:
+            self._transport.write(text_frame(payload))
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close after what is queued; the first close wins."""
+        if self._closing:
+            return
+        self._closing = True
+        self._transport.write(close_frame(code, close_reason(reason)))
+        self._transport.resume_reading()
+        self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+
+    def shutdown(self) -> None:
+        """Close because the server stops."""
+        self.close(1012, "service restart")
+
+    def pause_writing(self) -> None:
+        """Called by the transport when more than MAX_BUFFERED_BYTES wait: this peer is too slow."""
+        self.close(1008, "slow consumer")
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the transport."""
+        messages: list[Message] = []
+        try:
+            self._reader.feed(data, messages)
+        except FrameError as error:
+            self._deliver(messages)
+            self._fail(error)
+            return
+        self._deliver(messages)
+
+    def _deliver(self, messages: list[Message]) -> None:
+        for opcode, payload in messages:
+            if opcode == CLOSE:
+                self._peer_closed(payload)
+                return
+            if self._closing or self._session is None:
+                continue
+            if opcode == TEXT:
+                self._session.text(payload)
+            elif opcode == PING:
+                self._transport.write(control_frame(PONG, payload))
+            elif opcode == BINARY:
+                self._session.binary(payload)
+
+    def _peer_closed(self, payload: bytes) -> None:
+        if not self._closing:
+            self._closing = True
+            self._transport.write(control_frame(CLOSE, payload[:2]))
+        self._transport.close()
+
+    def _fail(self, error: FrameError) -> None:
+        """The stream cannot be read any further: say why and stop reading."""
+        if self._closing:
+            self._transport.close()
+            return
+        self._closing = True
+        self._transport.write(close_frame(error.code, close_reason(error.reason)))
+        self._transport.close()
+
+    def eof_received(self) -> None:
+        """Called by the transport at the end of input; it closes itself then."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the transport once, at the end."""
+        self._closing = True
+        self._connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        session, self._session = self._session, None
+        if session is not None:
+            session.lost()
