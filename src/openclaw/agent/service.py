@@ -1,0 +1,451 @@
+"""The study's counter: takes messages in durably, runs them lane by lane, answers questions about sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from openclaw.agent.api import AgentInfo, Run, RunObserver
+from openclaw.agent.directory import Directory, Models, problem_of
+from openclaw.agent.lane import Lanes
+from openclaw.agent.live import LiveRun, RepeatedRun, ended_run
+from openclaw.agent.prompt import PromptRoom
+from openclaw.agent.recovery import recovery
+from openclaw.agent.runner import Runner, reply_for
+from openclaw.agent.session_key import parse_key
+from openclaw.agent.turn import EndState
+from openclaw.base.bounded import BoundedMap
+from openclaw.base.clock import Clock
+from openclaw.base.errors import (
+    Conflict,
+    InternalError,
+    InvalidRequest,
+    LaneBusy,
+    OpenClawError,
+    RunAborted,
+    RunInterrupted,
+    Unavailable,
+)
+from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
+from openclaw.base.message import TextPart, assistant
+from openclaw.base.principal import Principal
+from openclaw.base.run import Inbound, Reply
+from openclaw.base.tasks import TaskSet
+from openclaw.store.api import NewStep, RunRow, SessionRow, StepRow, Store
+from openclaw.telemetry.metrics import METRICS
+
+_log = logging.getLogger("openclaw.agent")
+_runs = METRICS.counter("openclaw_runs", "Runs by how they ended.", ("agent", "state"))
+_run_seconds = METRICS.histogram("openclaw_run_seconds", "Time from acceptance to the reply.", ("agent",))
+
+MAX_MESSAGE_CHARS = 2_000_000
+ENDED_KEPT = 256
+"""Ended runs kept in memory for late readers and repeated ids; older ones come from the archive."""
+STOP_GRACE_S = 2.0
+
+
+class Study:
+    """Implements AgentService. Made by gateway.build; `resume` once at start, `stop` once at the end."""
+
+    def __init__(self, *, directory: Directory, store: Store, models: Models, clock: Clock) -> None:
+        self._directory = directory
+        self._store = store
+        self._models = models
+        self._clock = clock
+        self._prompts = PromptRoom()
+        self._tasks = TaskSet("agent", limit=50_000)
+        self._lanes = Lanes(self._start, self._cap_of, directory.total_cap)
+        self._live: dict[RunId, LiveRun] = {}
+        self._ended: BoundedMap[RunId, LiveRun] = BoundedMap("ended_runs", ENDED_KEPT)
+        self._observers: list[RunObserver] = []
+        self._draining = False
+
+    # agents
+
+    def agents(self) -> list[AgentInfo]:
+        """Every configured agent, the default first."""
+        return [
+            AgentInfo(
+                id=spec.id,
+                name=spec.name,
+                model=spec.model or self._models.default_ref(),
+                workspace=str(spec.workspace),
+                default=spec.id == self._directory.default,
+                tools=tuple(tool.name for tool in spec.toolbox.specs()),
+                problem=problem_of(spec, self._models),
+            )
+            for spec in self._directory.specs()
+        ]
+
+    def default_agent(self) -> AgentId:
+        """The agent that answers when none is named."""
+        return self._directory.default
+
+    def resolve_agent(self, name: str) -> AgentId:
+        """Return the agent for a name; `default` and "" mean the default agent. Raises: NotFound."""
+        return self._directory.resolve(name)
+
+    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+        """Turn what clients send into a session key. Raises: InvalidRequest."""
+        return parse_key(raw, agent_id or self._directory.default)[1]
+
+    def reload(self, directory: Directory) -> None:
+        """Use other agents from the next run on; runs that are going keep theirs."""
+        self._directory = directory
+        self._lanes.total_cap = directory.total_cap
+
+    def observe(self, observer: RunObserver) -> None:
+        """Tell an observer every event from now on."""
+        self._observers.append(observer)
+
+    # intake
+
+    async def submit(self, inbound: Inbound) -> Run:
+        """Accept a message: it is durable when this returns. A repeated run id gets the first run."""
+        if self._draining:
+            raise Unavailable("the gateway is shutting down", retry_after_s=5)
+        self._check(inbound)
+        known = self._live.get(inbound.run_id) or self._ended.get(inbound.run_id)
+        if known is not None:
+            return await self._repeat(known, inbound)
+        run = LiveRun(inbound, self._clock.now_ms(), self._observers)
+        queue = self._directory.require(inbound.agent_id).queue
+        decision, victim = self._lanes.admit(run, inbound.lane_mode or queue.mode, queue.cap, queue.drop)
+        run.accepted = asyncio.get_running_loop().create_future()
+        run.accepted.add_done_callback(_retrieved)
+        self._live[run.id] = run
+        if victim is not None:
+            if decision.keep_summary:
+                run.dropped_note = _dropped_note(victim)
+            self._tasks.spawn(self._end_unstarted(victim, LaneBusy("dropped: newer messages arrived")), "drop")
+        if decision.action == "interrupt":
+            self._interrupt(run)
+        if decision.action == "start" and self._lanes.may_start(inbound.agent_id):
+            self._lanes.begin(run)
+        else:
+            self._tasks.spawn(self._accept_waiting(run), "accept")
+        first = await asyncio.shield(run.accepted)
+        return run if first is run else RepeatedRun(first)
+
+    def _check(self, inbound: Inbound) -> None:
+        self._directory.require(inbound.agent_id)
+        if not inbound.message.parts:
+            raise InvalidRequest("the message is empty")
+        if sum(len(part.text) for part in inbound.message.parts if isinstance(part, TextPart)) > MAX_MESSAGE_CHARS:
+            raise InvalidRequest(f"the message is longer than {MAX_MESSAGE_CHARS} characters")
+        if not 0 < len(inbound.run_id) <= 256:
+            raise InvalidRequest("a run id has 1 to 256 characters")
+        if inbound.model is not None:
+            self._models.resolve(inbound.model)
+
+    async def _repeat(self, known: LiveRun, inbound: Inbound) -> Run:
+        mine, theirs = inbound.principal, known.inbound.principal
+        if (mine.owner, mine.tenant) != (theirs.owner, theirs.tenant):
+            raise Conflict("this run id is taken")
+        if known.accepted is not None:
+            known = await asyncio.shield(known.accepted)
+        return RepeatedRun(known)
+
+    async def _accept(self, run: LiveRun, *, start: bool) -> bool:
+        """Make the message durable. Return False when there is nothing to run (a repeat, or a failure)."""
+        assert run.accepted is not None
+        try:
+            accepted = await self._store.accept(run.inbound, run.accepted_at_ms, start=start)
+        except OpenClawError as error:
+            _resolve(run, error)
+            return False
+        except Exception as error:
+            _log.exception("accept_failed", extra={"fields": {"run": run.id}})
+            _resolve(run, InternalError("the message could not be stored"))
+            raise error from None
+        if accepted.duplicate is not None:
+            _resolve(run, self._first_of(accepted.duplicate))
+            return False
+        run.session = accepted.session
+        run.in_transcript = start
+        _resolve(run, run)
+        return True
+
+    def _first_of(self, row: RunRow) -> LiveRun:
+        if row.reply is not None:
+            return ended_run(row.inbound, row.reply)
+        reply = _bare_reply(row.inbound, row.session_id, "error", RunInterrupted("the run was interrupted"))
+        return ended_run(row.inbound, reply)
+
+    async def _accept_waiting(self, run: LiveRun) -> None:
+        try:
+            durable = await self._accept(run, start=False)
+        except BaseException:
+            self._forget(run, had_slot=False)
+            raise
+        if not durable:
+            self._forget(run, had_slot=False)
+            return
+        if run.stop_reason is not None:
+            self._lanes.leave(run, had_slot=False)
+            await self._end_unstarted(run, RunAborted(f"stopped ({run.stop_reason})"))
+            return
+        lane = self._lanes.lane(run.inbound.session_key)
+        if lane is not None and lane.running is run:
+            self._lanes.begin(run)
+
+    def _interrupt(self, run: LiveRun) -> None:
+        for other in self._lanes.members(run.inbound.session_key):
+            if other is not run:
+                self._stop_run(other, "interrupted by a newer message")
+
+    # running
+
+    def _cap_of(self, agent_id: AgentId) -> int:
+        spec = self._directory.get(agent_id)
+        return spec.max_concurrent if spec else 0
+
+    def _start(self, run: LiveRun) -> None:
+        run.task = self._tasks.spawn(self._run(run), "run")
+
+    async def _run(self, run: LiveRun) -> None:
+        reply: Reply | None = None
+        try:
+            run.begun = True
+            if not run.durable and not await self._accept(run, start=True):
+                return
+            reply = await (self._drive(run) if run.stop_reason is None else self._cancelled(run))
+        except asyncio.CancelledError:
+            reply = await self._cancelled(run)
+        finally:
+            if reply is not None:
+                self._end(run, reply)
+            self._forget(run, had_slot=True)
+
+    async def _drive(self, run: LiveRun) -> Reply:
+        spec = self._directory.get(run.inbound.agent_id)
+        assert run.session is not None
+        if spec is None:
+            error = InvalidRequest(f"the agent '{run.inbound.agent_id}' is no longer configured")
+            reply = _bare_reply(run.inbound, run.session.id, "error", error)
+            await self._store.finish_run(run.id, reply, None, self._clock.now_ms())
+            return reply
+        if (run.inbound.lane_mode or spec.queue.mode) == "collect":
+            run.joined.extend(self._lanes.take_waiting(run.inbound.session_key))
+        runner = Runner(run, spec, store=self._store, models=self._models, prompts=self._prompts, clock=self._clock)
+        return await runner.drive()
+
+    async def _cancelled(self, run: LiveRun) -> Reply | None:
+        """Stopped before the runner had it, or parked by a shutdown: then it stays open in the archive."""
+        session_id = run.session.id if run.session else SessionId("")
+        if run.stop_reason is None or run.session is None:
+            if run.accepted is not None and not run.accepted.done():
+                _resolve(run, Unavailable("the gateway is shutting down", retry_after_s=5))
+                return None
+            error: OpenClawError = RunInterrupted("the gateway is restarting; the run goes on afterwards")
+            return _bare_reply(run.inbound, session_id, "error", error)
+        task = asyncio.current_task()
+        while task is not None and task.uncancel() > 0:
+            pass
+        reply = _bare_reply(run.inbound, session_id, "aborted", RunAborted(f"stopped ({run.stop_reason})"))
+        await self._store.finish_run(run.id, reply, None, self._clock.now_ms())
+        return reply
+
+    def _end(self, run: LiveRun, reply: Reply) -> None:
+        for member in (run, *run.joined):
+            mine = reply if member is run else reply_for(member, reply)
+            member.started_at_ms = run.started_at_ms
+            member.end(mine)
+            _runs.inc(reply.agent_id, reply.state)
+            if member is not run:
+                self._retire(member)
+        if reply.ended_at_ms:
+            _run_seconds.observe((reply.ended_at_ms - run.accepted_at_ms) / 1000, reply.agent_id)
+
+    def _retire(self, run: LiveRun) -> None:
+        self._live.pop(run.id, None)
+        if run.reply is not None:
+            run.compact()
+            self._ended.put(run.id, run)
+
+    def _forget(self, run: LiveRun, *, had_slot: bool) -> None:
+        for member in run.joined:
+            self._lanes.alive_count -= 1
+            self._retire(member)
+        self._retire(run)
+        self._lanes.leave(run, had_slot=had_slot)
+
+    async def _end_unstarted(self, run: LiveRun, error: OpenClawError) -> None:
+        """End a run that waited: tell its sender, durably."""
+        if run.accepted is not None:
+            try:
+                await asyncio.shield(run.accepted)
+            except OpenClawError:
+                return
+        if run.reply is not None or run.session is None:
+            return
+        state: EndState = "aborted" if isinstance(error, RunAborted) else "error"
+        reply = _bare_reply(run.inbound, run.session.id, state, error)
+        await self._store.finish_run(run.id, reply, None, self._clock.now_ms())
+        self._end(run, reply)
+        self._retire(run)
+
+    # stopping
+
+    async def abort(
+        self, key: SessionKey, principal: Principal, run_id: RunId | None = None, reason: str = "rpc"
+    ) -> list[RunId]:
+        """Stop the session's run (or that one) and its queue. Return the ids stopped."""
+        stopped: list[RunId] = []
+        for run in reversed(self._lanes.members(key)):  # those that wait first, so that none of them starts
+            mine = principal.may("operator.admin") or run.inbound.principal.owner == principal.owner
+            wanted = run_id is None or run_id in (run.id, *(other.id for other in run.joined))
+            if mine and wanted and self._stop_run(run, reason):
+                stopped.append(run.id)
+        return stopped[::-1]
+
+    def _stop_run(self, run: LiveRun, reason: str) -> bool:
+        if not run.stop(reason):
+            return False
+        if run.task is None and run.durable:
+            self._lanes.leave(run, had_slot=False)
+            self._tasks.spawn(self._end_unstarted(run, RunAborted(f"stopped ({reason})")), "abort")
+        return True
+
+    async def resume(self) -> tuple[int, int]:
+        """Take up what a crash left open. Return how many runs go on and how many are reported as interrupted."""
+        resumed = reported = 0
+        for row in await self._store.open_runs():
+            if recovery(row) == "resume" and self._directory.get(row.inbound.agent_id) is not None:
+                await self._resume(row)
+                resumed += 1
+            else:
+                await self._report(row)
+                reported += 1
+        return resumed, reported
+
+    async def _resume(self, row: RunRow) -> None:
+        run = LiveRun(row.inbound, row.accepted_at_ms, self._observers)
+        run.resumed = True
+        run.session = await self._store.session(row.session_key)
+        if run.session is None:
+            return
+        self._live[run.id] = run
+        decision, _ = self._lanes.admit(run, "followup", cap=1_000_000, drop="reject-new")
+        if decision.action == "start":
+            self._lanes.begin(run)
+
+    async def _report(self, row: RunRow) -> None:
+        error = RunInterrupted("the gateway stopped before this message was answered")
+        reply = _bare_reply(row.inbound, row.session_id, "error", error)
+        note = NewStep(kind="notice", messages=(assistant(f"[{error.message}]"),), finish_reason="error")
+        await self._store.finish_run(row.id, reply, note, self._clock.now_ms())
+        _runs.inc(row.inbound.agent_id, "error")
+
+    async def stop(self, grace_s: float) -> None:
+        """Take nothing more in; let runs end within the grace, then park them: they go on at the next start."""
+        self._draining = True
+        deadline = self._clock.monotonic_s() + grace_s
+        while self._lanes.running_count and self._clock.monotonic_s() < deadline:
+            await self._clock.sleep(0.02)
+        await self._tasks.close(STOP_GRACE_S)
+
+    # questions
+
+    def live_run(self, run_id: RunId) -> Run | None:
+        """Return a run that is queued or running, or ended a short while ago."""
+        return self._live.get(run_id) or self._ended.get(run_id)
+
+    async def past_run(self, run_id: RunId, owner: OwnerId | None = None) -> RunRow | None:
+        """Return a run from the archive."""
+        return await self._store.run(run_id, owner)
+
+    async def session(self, key: SessionKey, principal: Principal) -> SessionRow | None:
+        """Return a session that the principal may see, or None."""
+        return await self._store.session(key, _owner(principal))
+
+    async def sessions(self, principal: Principal, **filters: Any) -> tuple[list[SessionRow], int]:
+        """Return the sessions that the principal may see, latest first, and how many match."""
+        return await self._store.sessions(owner=_owner(principal), **filters)
+
+    async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
+        """Return the last steps of the session, oldest first; [] when there is none."""
+        session = await self._store.session(key, _owner(principal))
+        return [] if session is None else await self._store.steps(session.id, limit=limit)
+
+    async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
+        """Abort what runs, then start afresh. Raises: NotFound."""
+        await self._quiet(key, principal, "reset")
+        row = await self._store.reset_session(key, self._clock.now_ms(), _owner(principal))
+        self._changed(key, "reset")
+        return row
+
+    async def delete_session(self, key: SessionKey, principal: Principal) -> bool:
+        """Abort what runs, then delete. Say whether it was there."""
+        await self._quiet(key, principal, "delete")
+        gone = await self._store.delete_session(key, _owner(principal))
+        if gone:
+            self._changed(key, "delete")
+        return gone
+
+    async def patch_session(
+        self, key: SessionKey, principal: Principal, *, label: str | None = None, model: str | None = None
+    ) -> SessionRow:
+        """Change a session's label or model. Raises: NotFound, ModelUnavailable, ModelNotFound."""
+        if model:
+            self._models.resolve(model)
+        row = await self._store.patch_session(key, label=label, model=model, owner=_owner(principal))
+        self._changed(key, "patch")
+        return row
+
+    async def _quiet(self, key: SessionKey, principal: Principal, reason: str) -> None:
+        members = self._lanes.members(key)
+        await self.abort(key, principal, reason=reason)
+        tasks = [run.task for run in members if run.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_GRACE_S)
+
+    def _changed(self, key: SessionKey, reason: str) -> None:
+        for observer in self._observers:
+            observer.on_session_changed(key, reason)
+
+    def running(self) -> int:
+        """How many runs are going."""
+        return self._lanes.running_count
+
+    def queued(self) -> int:
+        """How many messages wait in lanes."""
+        return self._lanes.alive_count - self._lanes.running_count
+
+
+def _owner(principal: Principal) -> OwnerId | None:
+    """Whose rows a principal may see: its own; an administrator's query has no filter."""
+    return None if principal.may("operator.admin") else principal.owner
+
+
+def _resolve(run: LiveRun, outcome: LiveRun | OpenClawError) -> None:
+    if run.accepted is None or run.accepted.done():
+        return
+    if isinstance(outcome, OpenClawError):
+        run.accepted.set_exception(outcome)
+    else:
+        run.accepted.set_result(outcome)
+
+
+def _retrieved(future: asyncio.Future[LiveRun]) -> None:
+    """Look at a failure even when its sender has gone: it was told to nobody else."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _dropped_note(victim: LiveRun) -> str:
+    first_line = victim.inbound.message.text.strip().splitlines()[:1]
+    return f"[An earlier message was dropped because the queue was full: {''.join(first_line)[:120]}]"
+
+
+def _bare_reply(inbound: Inbound, session_id: SessionId, state: EndState, error: OpenClawError) -> Reply:
+    return Reply(
+        run_id=inbound.run_id,
+        session_key=inbound.session_key,
+        session_id=session_id,
+        agent_id=inbound.agent_id,
+        state=state,
+        finish_reason="aborted" if state == "aborted" else "error",
+        error=error.as_dict(),
+    )
