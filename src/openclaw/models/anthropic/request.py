@@ -1,0 +1,128 @@
+"""A ModelRequest as the body of a Messages call.
+
+Rules
+1. Roles alternate: consecutive messages of one role are merged; tool outcomes are the user's.
+2. In a user message the tool results stand first: the API refuses text before them.
+3. Empty or blank text blocks are refused: they are left out, and so is a message that is left with nothing.
+4. Thinking goes back only with the signature the API gave it; other providers' thinking has none.
+5. The stable prefix (tools, system) carries the cache marks; system messages within the conversation come after it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from openclaw.base.message import ImagePart, Message, Part, TextPart, ThinkingPart, ToolCall, ToolOutcome
+from openclaw.base.model import ModelRequest
+
+Json = dict[str, Any]
+
+REDACTED = "redacted_thinking:"
+"""Marks the signature of a ThinkingPart that the API gave us encrypted, to be sent back as such."""
+_CACHE: Json = {"type": "ephemeral"}
+_FOREIGN_ID = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def body(request: ModelRequest, *, stream: bool, max_tokens: int, fixed_temperature: bool) -> Json:
+    """Return the request body. Shape: temperature is capped at 1, the API's highest."""
+    out: Json = {"model": request.model, "max_tokens": max_tokens, **prompt(request)}
+    if request.temperature is not None and not fixed_temperature:
+        out["temperature"] = min(request.temperature, 1.0)
+    if stream:
+        out["stream"] = True
+    return out
+
+
+def prompt(request: ModelRequest) -> Json:
+    """Return tools, system and messages: what count_tokens takes too."""
+    out: Json = {}
+    if request.tools:
+        tools: list[Json] = [
+            {"name": spec.name, "description": spec.description, "input_schema": spec.parameters}
+            for spec in request.tools
+        ]
+        tools[-1]["cache_control"] = _CACHE
+        out["tools"] = tools
+    system: list[Json] = []
+    if request.system.strip():
+        system.append({"type": "text", "text": request.system, "cache_control": _CACHE})
+    notes = (message.text for message in request.messages if message.role == "system")
+    system.extend({"type": "text", "text": text} for text in notes if text.strip())
+    if system:
+        out["system"] = system
+    out["messages"] = messages(request.messages)
+    return out
+
+
+def messages(conversation: Iterable[Message]) -> list[Json]:
+    """Return the conversation with alternating roles."""
+    out: list[Json] = []
+    for message in conversation:
+        if message.role == "system":
+            continue
+        role = "assistant" if message.role == "assistant" else "user"
+        blocks = [block for part in message.parts if (block := _block(part)) is not None]
+        if not blocks:
+            continue
+        if out and out[-1]["role"] == role:
+            out[-1]["content"].extend(blocks)
+        else:
+            out.append({"role": role, "content": blocks})
+    for message_out in out:
+        if message_out["role"] == "user":
+            message_out["content"].sort(key=_results_first)
+    return out
+
+
+def _results_first(block: Json) -> bool:
+    return bool(block["type"] != "tool_result")
+
+
+def _block(part: Part) -> Json | None:
+    match part:
+        case TextPart(text=text):
+            return {"type": "text", "text": text} if text.strip() else None
+        case ToolCall():
+            return {"type": "tool_use", "id": _id(part.id), "name": part.name, "input": _input(part.arguments)}
+        case ToolOutcome():
+            out: Json = {"type": "tool_result", "tool_use_id": _id(part.call_id)}
+            if part.text.strip():
+                out["content"] = part.text
+            if part.is_error:
+                out["is_error"] = True
+            return out
+        case ThinkingPart():
+            return _thinking(part)
+        case ImagePart():
+            if part.url:
+                return {"type": "image", "source": {"type": "url", "url": part.url}}
+            return {
+                "type": "image",
+                "source": {"type": "base64", "media_type": part.media_type, "data": part.data},
+            }
+
+
+def _thinking(part: ThinkingPart) -> Json | None:
+    if not part.signature:
+        return None
+    if part.signature.startswith(REDACTED):
+        return {"type": "redacted_thinking", "data": part.signature.removeprefix(REDACTED)}
+    return {"type": "thinking", "thinking": part.text, "signature": part.signature}
+
+
+def _id(call_id: str) -> str:
+    """Ids of other providers may hold characters that this API refuses; calls and outcomes change alike."""
+    return _FOREIGN_ID.sub("_", call_id) or "_"
+
+
+def _input(arguments: str) -> Json:
+    """The API takes an object only; what a model wrote wrongly is shown back to it as text."""
+    try:
+        found = msgspec.json.decode(arguments or "{}")
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return {"invalid_json": arguments}
+    return found if isinstance(found, dict) else {"value": found}

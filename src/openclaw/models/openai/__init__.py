@@ -1,0 +1,1 @@
+"""The OpenAI Chat Completions API and every server that speaks it."""

@@ -1,0 +1,120 @@
+"""The client of the Chat Completions API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from openclaw.base.clock import Clock
+from openclaw.base.ids import new_id
+from openclaw.base.message import Message, Part, TextPart, ThinkingPart, ToolCall
+from openclaw.base.model import ModelEvent, ModelInfo, ModelRequest, ModelResult, Usage
+from openclaw.base.secret import Secret
+from openclaw.config.schema import ModelTimeouts
+from openclaw.models.catalog import Catalog
+from openclaw.models.failure import described
+from openclaw.models.openai.parser import ChatParser
+from openclaw.models.openai.request import body
+from openclaw.models.openai.wire import Chunk, Delta, ModelList, finish_reason
+from openclaw.models.tokens import estimate_tokens
+from openclaw.models.wire import Wire
+from openclaw.net.http import HttpClient
+
+BASE_URL = "https://api.openai.com/v1"
+_read_chunk = msgspec.json.Decoder(Chunk).decode
+_read_models = msgspec.json.Decoder(ModelList).decode
+
+
+class OpenAIClient:
+    """Speaks Chat Completions with OpenAI or any compatible server.
+
+    Shape: `base_url` is the API's root with its version, or a bare origin, which then gets `/v1`.
+    """
+
+    def __init__(
+        self,
+        *,
+        http: HttpClient,
+        clock: Clock,
+        catalog: Catalog,
+        provider: str = "openai",
+        base_url: str = BASE_URL,
+        key: Secret | None = None,
+        timeouts: ModelTimeouts | None = None,
+    ) -> None:
+        root = base_url.rstrip("/")
+        parts = urlsplit(root)
+        self._official = parts.hostname == "api.openai.com"
+        self._catalog = catalog
+        self._wire = Wire(
+            provider=provider,
+            base_url=root if parts.path else f"{root}/v1",
+            headers={"Authorization": f"Bearer {key.reveal()}"} if key else {},
+            key=key,
+            timeouts=timeouts or ModelTimeouts(),
+            http=http,
+            clock=clock,
+        )
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        """See LLMClient."""
+        parser = ChatParser(request.model, self._wire.failures)
+        return self._wire.stream(request.model, "/chat/completions", self._body(request, stream=True), parser)
+
+    async def generate(self, request: ModelRequest) -> ModelResult:
+        """See LLMClient."""
+        model = request.model
+        answer = await self._wire.post(model, "/chat/completions", self._body(request, stream=False), _read_chunk)
+        if answer.error is not None:
+            raise self._wire.failures.told(model, *described(answer.error), status=200)
+        message = answer.choices[0].message if answer.choices else None
+        if message is None or not answer.choices:
+            raise self._wire.failures.protocol(model, "the answer has no message")
+        reason = answer.choices[0].finish_reason
+        if reason is None or reason == "error":
+            raise self._wire.failures.protocol(model, "the provider broke the answer off")
+        parts = _parts(message)
+        if any(isinstance(part, ToolCall) and not part.name for part in parts):
+            raise self._wire.failures.protocol(model, "a tool call has no name")
+        result = Message("assistant", parts)
+        usage = answer.usage.usage() if answer.usage else Usage()
+        return ModelResult(result, usage, finish_reason(reason, bool(result.tool_calls)), answer.model or model)
+
+    async def list_models(self) -> list[ModelInfo]:
+        """See LLMClient."""
+        listed = await self._wire.get("*", "/models", _read_models)
+        return [self._catalog.info(self._wire.provider, model.id) for model in listed.data]
+
+    async def get_metadata(self, model: str) -> ModelInfo:
+        """Return the profile from the catalogue: the wire tells none."""
+        return self._catalog.info(self._wire.provider, model)
+
+    async def count_tokens(self, request: ModelRequest) -> int:
+        """Return an estimate from above: the wire has no way to ask."""
+        return estimate_tokens(request)
+
+    async def close(self) -> None:
+        """Nothing to let go of: connections belong to the shared HTTP client."""
+
+    def _body(self, request: ModelRequest, *, stream: bool) -> object:
+        return body(
+            request,
+            stream=stream,
+            official=self._official,
+            fixed_temperature=self._catalog.fixed_temperature(request.model),
+        )
+
+
+def _parts(message: Delta) -> tuple[Part, ...]:
+    out: list[Part] = []
+    if thought := message.reasoning_content or message.reasoning:
+        out.append(ThinkingPart(thought))
+    if text := message.content or message.refusal:
+        out.append(TextPart(text))
+    for call in message.tool_calls or ():
+        name = (call.function and call.function.name) or ""
+        arguments = (call.function and call.function.arguments) or ""
+        out.append(ToolCall(call.id or f"call_{new_id()}", name, arguments.strip() or "{}"))
+    return tuple(out)

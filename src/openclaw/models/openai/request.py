@@ -1,0 +1,79 @@
+"""A ModelRequest as the body of a chat completion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openclaw.base.message import ImagePart, Message, TextPart, ToolOutcome
+from openclaw.base.model import ModelRequest, ToolSpec
+
+Json = dict[str, Any]
+
+
+def body(request: ModelRequest, *, stream: bool, official: bool, fixed_temperature: bool) -> Json:
+    """Return the request body.
+
+    Shape: `official` servers take `max_completion_tokens`; most compatible ones know only `max_tokens`.
+    """
+    out: Json = {"model": request.model, "messages": messages(request)}
+    if request.tools:
+        out["tools"] = [tool(spec) for spec in request.tools]
+    if request.max_tokens is not None:
+        out["max_completion_tokens" if official else "max_tokens"] = request.max_tokens
+    if request.temperature is not None and not fixed_temperature:
+        out["temperature"] = request.temperature
+    if stream:
+        out["stream"] = True
+        out["stream_options"] = {"include_usage": True}
+    return out
+
+
+def messages(request: ModelRequest) -> list[Json]:
+    """Return the system prompt and the conversation in order."""
+    out: list[Json] = [{"role": "system", "content": request.system}] if request.system else []
+    for message in request.messages:
+        if message.role == "assistant":
+            out.append(_assistant(message))
+        elif message.role == "tool":
+            out.extend(
+                {"role": "tool", "tool_call_id": part.call_id, "content": part.text}
+                for part in message.parts
+                if isinstance(part, ToolOutcome)
+            )
+        else:
+            out.append({"role": message.role, "content": _content(message)})
+    return out
+
+
+def tool(spec: ToolSpec) -> Json:
+    """Return a tool's declaration."""
+    return {
+        "type": "function",
+        "function": {"name": spec.name, "description": spec.description, "parameters": spec.parameters},
+    }
+
+
+def _assistant(message: Message) -> Json:
+    out: Json = {"role": "assistant", "content": message.text or None}
+    if calls := message.tool_calls:
+        out["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in calls
+        ]
+    elif not out["content"]:
+        out["content"] = ""
+    return out
+
+
+def _content(message: Message) -> str | list[Json]:
+    """Plain text as a string: some compatible servers take nothing else."""
+    if not any(isinstance(part, ImagePart) for part in message.parts):
+        return message.text
+    out: list[Json] = []
+    for part in message.parts:
+        if isinstance(part, TextPart):
+            out.append({"type": "text", "text": part.text})
+        elif isinstance(part, ImagePart):
+            url = part.url or f"data:{part.media_type};base64,{part.data}"
+            out.append({"type": "image_url", "image_url": {"url": url}})
+    return out
