@@ -1,0 +1,122 @@
+"""The cellar: bounded containers, secrets, clock, tasks, errors."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections import OrderedDict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw.base.bounded import BoundedMap, BoundedQueue, Full
+from openclaw.base.clock import ManualClock
+from openclaw.base.errors import OpenClawError, RateLimited, catalogue
+from openclaw.base.principal import Principal
+from openclaw.base.secret import Secret
+from openclaw.base.tasks import TaskSet, supervise
+
+
+@given(st.lists(st.integers(0, 9)), st.integers(1, 5))
+def test_a_map_never_holds_more_than_its_limit_and_evicts_the_least_used(keys: list[int], limit: int) -> None:
+    evicted: list[int] = []
+    mapped: BoundedMap[int, int] = BoundedMap("t", limit, lambda key, _: evicted.append(key))
+    model: OrderedDict[int, int] = OrderedDict()
+    for key in keys:
+        mapped.put(key, key)
+        model[key] = key
+        model.move_to_end(key)
+        while len(model) > limit:
+            model.popitem(last=False)
+        assert list(mapped) == list(model)
+    assert len(mapped) <= limit
+
+
+def test_a_full_queue_refuses_or_drops_by_its_rule() -> None:
+    strict: BoundedQueue[int] = BoundedQueue("s", 1)
+    strict.put(1)
+    with pytest.raises(Full):
+        strict.put(2)
+    loose: BoundedQueue[int] = BoundedQueue("l", 1, "drop-oldest")
+    loose.put(1)
+    assert loose.put(2) == 1
+    assert loose.get() == 2
+    assert loose.dropped == 1
+
+
+SECRET = "correct-horse-battery-staple"
+
+
+def test_a_secret_shows_itself_nowhere() -> None:
+    secret = Secret(SECRET)
+    for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>40}", f"{[secret]}", f"{ {'k': secret} }"):
+        assert SECRET not in shown
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+    with pytest.raises(TypeError):
+        copy.deepcopy(secret)
+    with pytest.raises(TypeError):
+        json.dumps(secret)
+    assert secret.reveal() == SECRET
+
+
+@given(st.text(), st.text())
+def test_a_secret_matches_only_itself(one: str, other: str) -> None:
+    assert Secret(one).matches(other) == (one == other)
+
+
+def test_admin_implies_every_scope_and_read_implies_only_itself() -> None:
+    assert Principal(scopes=frozenset({"operator.admin"})).may("operator.write")
+    assert not Principal(scopes=frozenset({"operator.read"})).may("operator.write")
+
+
+def test_every_error_has_a_code_a_fault_and_one_shape() -> None:
+    for code, cls in catalogue().items():
+        shape = cls("what failed", retry_after_s=1.5).as_dict()
+        assert shape["code"] == code
+        assert shape["fault"] in {"caller", "peer", "operator", "us"}
+        assert shape["retryAfterMs"] == 1500
+    assert issubclass(RateLimited, OpenClawError)
+
+
+@pytest.mark.anyio
+async def test_a_failing_task_is_counted_and_its_siblings_go_on() -> None:
+    tasks = TaskSet("t")
+
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    async def wait(clock: ManualClock) -> str:
+        await clock.sleep(10)
+        return "done"
+
+    clock = ManualClock()
+    bad, good = tasks.spawn(fail(), "bad"), tasks.spawn(wait(clock), "good")
+    with pytest.raises(ValueError, match="broken"):
+        await bad
+    clock.advance(10)
+    assert await good == "done"
+    assert tasks.failures == 1
+    await tasks.close()
+    with pytest.raises(RuntimeError):
+        tasks.spawn(fail(), "late")
+
+
+@pytest.mark.anyio
+async def test_a_supervised_coroutine_is_started_again_with_growing_pauses() -> None:
+    pauses: list[float] = []
+    tries = 0
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def flaky() -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            raise OSError("gone")
+
+    await supervise("flaky", flaky, sleep, first_delay_s=1, max_delay_s=3)
+    assert pauses == [1, 2, 3]
