@@ -1,0 +1,261 @@
+"""The store on SQLite: one writer thread with group commit, one reader thread, bound to one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import apsw
+import msgspec
+
+from openclaw.base.bounded import BoundedMap
+from openclaw.base.clock import Clock
+from openclaw.base.errors import InvalidRequest
+from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId, new_session_id
+from openclaw.base.message import Message
+from openclaw.base.run import Inbound, Reply
+from openclaw.store import read, write
+from openclaw.store.api import Accepted, NewStep, RunRow, SessionRow, StepRow, UsageRow
+from openclaw.store.codec import encode_inbound, encode_inbound_steps, encode_reply, encode_step
+from openclaw.store.connect import READER_CACHE_KIB, WRITER_CACHE_KIB, connect, create_private
+from openclaw.store.fault import fault
+from openclaw.store.lock import StateLock
+from openclaw.store.schema import migrate
+from openclaw.store.thread import DatabaseThread
+from openclaw.store.transcript import check_complete
+from openclaw.store.writer import Writer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ENDED = ("ok", "error", "aborted")
+OPEN_RUNS_LIMIT = 65_536
+"""Open runs whose attempts are kept in memory; beyond it a begin costs a commit, and nothing else changes."""
+
+
+class SqliteStore:
+    """Implements `store.api.Store` for one tenant's callers; recovery and pruning see every tenant.
+
+    `begin_run` of a run that this process accepted is kept in memory and made durable with the run's next write: after
+    a crash, queued and running runs are resumed alike, and each resume is counted on disk before it starts.
+    """
+
+    def __init__(self, writer: Writer, reader: DatabaseThread, lock: StateLock | None, clock: Clock) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._lock = lock
+        self._clock = clock
+        self._tenant: TenantId = DEFAULT_TENANT
+        self._attempts: BoundedMap[RunId, int] = BoundedMap("open_runs", OPEN_RUNS_LIMIT)
+
+    @classmethod
+    async def open(cls, db_path: Path, *, clock: Clock, lock: StateLock | None = None) -> SqliteStore:
+        """Open (or create) the database, migrate it, and start its threads.
+
+        Without a `lock` the store takes the state directory's lock itself and lets go of it in `close`. A `lock` that
+        is given must be held by the caller already, and stays the caller's.
+
+        Raises: StateLocked, ConfigError (a newer schema), Unavailable (disk, permissions, damage).
+        """
+        own = StateLock(db_path.parent) if lock is None else None
+        try:
+            if own is not None:
+                own.acquire()
+            writing, checkpoints, reading = await asyncio.to_thread(_connect_all, db_path)
+        except BaseException as error:
+            if own is not None:
+                own.release()
+            if isinstance(error, (OSError, apsw.Error)):
+                raise fault(error, f"opening {db_path}") from error
+            raise
+        return cls(Writer(writing, checkpoints), DatabaseThread("reader", reading), own, clock)
+
+    def for_tenant(self, tenant: TenantId) -> SqliteStore:
+        """Return a view of the same store whose queries see that tenant's rows only."""
+        view = SqliteStore(self._writer, self._reader, self._lock, self._clock)
+        view._tenant = tenant
+        view._attempts = self._attempts
+        return view
+
+    async def accept(self, inbound: Inbound, now_ms: int) -> Accepted:
+        """See Store.accept. Also raises Conflict when another owner's open run has this id."""
+        if not inbound.run_id or not inbound.session_key:
+            raise InvalidRequest("accept: the run id and the session key must not be empty")
+        check_complete((*inbound.history, inbound.message) if inbound.ephemeral else (inbound.message,))
+        row = _encoded("accept", encode_inbound, inbound)
+        steps = _encoded("accept", encode_inbound_steps, inbound, now_ms)
+        fresh = new_session_id()
+        accepted = await self._writer.submit(lambda db: write.accept(db, inbound, row, steps, fresh, now_ms), "accept")
+        if accepted.duplicate is None:
+            self._attempts.put(inbound.run_id, 0)
+            return accepted
+        return msgspec.structs.replace(accepted, duplicate=self._as_begun(accepted.duplicate))
+
+    async def begin_run(self, run_id: RunId, now_ms: int) -> int:
+        """See Store.begin_run. The first attempt of a run accepted by this process costs no commit."""
+        if self._attempts.get(run_id) == 0:
+            self._attempts.put(run_id, 1)
+            return 1
+        attempts = await self._writer.submit(lambda db: write.begin_run(db, run_id), "begin_run")
+        self._attempts.put(run_id, attempts)
+        return attempts
+
+    async def commit_step(self, run_id: RunId, step: NewStep, now_ms: int) -> int:
+        """See Store.commit_step."""
+        check_complete(step.messages)
+        body = _encoded("commit_step", encode_step, run_id, step, now_ms)
+        attempts = self._attempts.get(run_id) or 0
+        return await self._writer.submit(
+            lambda db: write.commit_step(db, run_id, step, body, attempts, now_ms), "commit_step"
+        )
+
+    async def finish_run(self, run_id: RunId, reply: Reply, step: NewStep | None, now_ms: int) -> None:
+        """See Store.finish_run. Raises: Conflict when the run has ended, NotFound when it is gone."""
+        if reply.state not in _ENDED:
+            raise InvalidRequest(f"finish_run: {reply.state!r} is not the state of a run that has ended")
+        last = None
+        if step is not None:
+            check_complete(step.messages)
+            last = (step, _encoded("finish_run", encode_step, run_id, step, now_ms))
+        raw = _encoded("finish_run", encode_reply, reply)
+        attempts = self._attempts.get(run_id) or 0
+        await self._writer.submit(
+            lambda db: write.finish_run(db, run_id, reply.state, raw, last, attempts, now_ms), "finish_run"
+        )
+        self._attempts.pop(run_id)
+
+    async def record_usage(self, rows: Sequence[UsageRow]) -> None:
+        """See Store.record_usage."""
+        if rows:
+            await self._writer.submit(lambda db: write.record_usage(db, rows), "record_usage")
+
+    async def run(self, run_id: RunId, owner: OwnerId | None = None) -> RunRow | None:
+        """See Store.run."""
+        row = await self._reader.submit(lambda db: read.run(db, self._tenant, run_id, owner), "run")
+        return None if row is None else self._as_begun(row)
+
+    async def open_runs(self) -> list[RunRow]:
+        """See Store.open_runs. Covers every tenant."""
+        return [self._as_begun(row) for row in await self._reader.submit(read.open_runs, "open_runs")]
+
+    async def session(self, key: SessionKey, owner: OwnerId | None = None) -> SessionRow | None:
+        """See Store.session."""
+        return await self._reader.submit(lambda db: read.session(db, self._tenant, key, owner), "session")
+
+    async def sessions(
+        self,
+        *,
+        owner: OwnerId | None = None,
+        agent_id: AgentId | None = None,
+        active_since_ms: int = 0,
+        include_ephemeral: bool = False,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[SessionRow], int]:
+        """See Store.sessions."""
+        return await self._reader.submit(
+            lambda db: read.sessions(
+                db,
+                self._tenant,
+                owner=owner,
+                agent_id=agent_id,
+                active_since_ms=active_since_ms,
+                include_ephemeral=include_ephemeral,
+                limit=max(limit, 0),
+                offset=max(offset, 0),
+            ),
+            "sessions",
+        )
+
+    async def steps(self, session_id: SessionId, *, limit: int = 1000, before_seq: int | None = None) -> list[StepRow]:
+        """See Store.steps."""
+        return await self._reader.submit(
+            lambda db: read.steps(db, session_id, limit=max(limit, 0), before_seq=before_seq), "steps"
+        )
+
+    async def patch_session(
+        self, key: SessionKey, *, label: str | None = None, model: str | None = None, owner: OwnerId | None = None
+    ) -> SessionRow:
+        """See Store.patch_session."""
+        return await self._writer.submit(
+            lambda db: write.patch_session(db, self._tenant, key, owner, label, model), "patch_session"
+        )
+
+    async def reset_session(self, key: SessionKey, now_ms: int, owner: OwnerId | None = None) -> SessionRow:
+        """See Store.reset_session. Label and model stay; counts start again from zero."""
+        fresh = new_session_id()
+        return await self._writer.submit(
+            lambda db: write.reset_session(db, self._tenant, key, owner, fresh, now_ms), "reset_session"
+        )
+
+    async def delete_session(self, key: SessionKey, owner: OwnerId | None = None) -> bool:
+        """See Store.delete_session."""
+        gone = await self._writer.submit(
+            lambda db: write.delete_session(db, self._tenant, key, owner), "delete_session"
+        )
+        for run_id in gone or ():
+            self._attempts.pop(run_id)
+        return gone is not None
+
+    async def append_notice(self, key: SessionKey, message: Message, now_ms: int) -> int:
+        """See Store.append_notice."""
+        check_complete((message,))
+        body = _encoded("append_notice", encode_step, "", NewStep(kind="notice", messages=(message,)), now_ms)
+        return await self._writer.submit(
+            lambda db: write.append_notice(db, self._tenant, key, body, now_ms), "append_notice"
+        )
+
+    async def usage_since(self, since_ms: int, *, owner: OwnerId | None = None, limit: int = 10_000) -> list[UsageRow]:
+        """See Store.usage_since."""
+        return await self._reader.submit(
+            lambda db: read.usage_since(db, self._tenant, since_ms, owner, max(limit, 0)), "usage_since"
+        )
+
+    async def prune_ephemeral(self, before_ms: int, limit: int = 1000) -> int:
+        """See Store.prune_ephemeral. A session with an open run stays. Covers every tenant."""
+        return await self._writer.submit(lambda db: write.prune_ephemeral(db, before_ms, limit), "prune_ephemeral")
+
+    async def ping(self) -> None:
+        """See Store.ping."""
+        now_ms = self._clock.now_ms()
+        await self._writer.submit(lambda db: write.ping(db, now_ms), "ping")
+
+    async def close(self) -> None:
+        """See Store.close. Safe to call again."""
+        await self._reader.close()
+        await self._writer.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _as_begun(self, row: RunRow) -> RunRow:
+        """Show what only memory knows: the first attempt of a run, until its next write makes it durable."""
+        if row.state == "queued" and self._attempts.get(row.id) == 1:
+            return msgspec.structs.replace(row, state="running", attempts=1)
+        return row
+
+
+def _connect_all(db_path: Path) -> tuple[apsw.Connection, apsw.Connection, apsw.Connection]:
+    """Return the writer's, the checkpointer's and the reader's connection; the schema is up to date."""
+    create_private(db_path)
+    opened: list[apsw.Connection] = []
+    try:
+        for cache_kib in (WRITER_CACHE_KIB, 0, READER_CACHE_KIB):
+            opened.append(connect(db_path, cache_kib=cache_kib))
+            if len(opened) == 1:
+                migrate(opened[0])
+        opened[2].pragma("query_only", True)
+    except BaseException:
+        for db in opened:
+            db.close()
+        raise
+    return opened[0], opened[1], opened[2]
+
+
+def _encoded(what: str, encode: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Encode in the caller, so that the writer's transaction holds no Python work that can be done before it."""
+    try:
+        return encode(*args, **kwargs)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise fault(error, what) from error

@@ -1,0 +1,269 @@
+"""Every change, as a function that runs in the writer's transaction. One that raises leaves nothing behind.
+
+A run id is unique per (tenant, owner), and among *open* runs it is unique altogether: so `begin`, `commit` and `finish`
+need no owner, and nobody can write into another's run.
+"""
+
+# ruff: noqa: S608  # statements are joined from constants; every value is bound
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from openclaw.base.errors import Conflict, NotFound
+from openclaw.base.ids import OwnerId, RunId, SessionId, SessionKey, TenantId
+from openclaw.base.run import Inbound, RunState
+from openclaw.store import read
+from openclaw.store.api import Accepted, NewStep, SessionRow, UsageRow
+from openclaw.store.read import SESSION_COLUMNS, session_row
+
+_RUNS_OF_ID = "SELECT owner, tenant, ended_at_ms FROM runs WHERE run_id = ?"
+_UPSERT_SESSION = (
+    "INSERT INTO sessions (tenant, key, id, agent_id, owner, created_at_ms, updated_at_ms, ephemeral)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7) ON CONFLICT (tenant, key) DO UPDATE SET"
+    " updated_at_ms = MAX(updated_at_ms, excluded.updated_at_ms), ephemeral = MIN(ephemeral, excluded.ephemeral)"
+    " WHERE owner = excluded.owner RETURNING " + SESSION_COLUMNS
+)
+_INSERT_STEP = (
+    "INSERT INTO steps (session_id, seq, run_id, body)"
+    " SELECT ?1, COALESCE(MAX(seq), 0) + 1, ?2, ?3 FROM steps WHERE session_id = ?1 RETURNING seq"
+)
+_INSERT_RUN = (
+    "INSERT INTO runs (tenant, owner, run_id, session_key, session_id, agent_id, state, accepted_at_ms,"
+    " first_seq, inbound_seq, inbound) VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?)"
+)
+# A run that an earlier process accepted had its first attempt there, even if the crash came before its first step.
+_BEGIN_RUN = (
+    "UPDATE runs SET state = 'running', attempts = MAX(attempts, 1) + 1"
+    " WHERE run_id = ? AND ended_at_ms IS NULL RETURNING attempts"
+)
+_OWNER_OF_RUN = " RETURNING tenant, owner, session_key, session_id, agent_id"
+_TOUCH_RUN = (
+    "UPDATE runs SET state = 'running', attempts = MAX(attempts, ?2) WHERE run_id = ?1 AND ended_at_ms IS NULL"
+    + _OWNER_OF_RUN
+)
+_END_RUN = (
+    "UPDATE runs SET state = ?2, attempts = MAX(attempts, ?3), ended_at_ms = ?4, reply = ?5"
+    " WHERE run_id = ?1 AND ended_at_ms IS NULL" + _OWNER_OF_RUN
+)
+# The id keeps a run that outlives a reset from counting into the fresh session.
+_UPDATE_SESSION = (
+    "UPDATE sessions SET updated_at_ms = MAX(updated_at_ms, ?4), input_tokens = input_tokens + ?5,"
+    " output_tokens = output_tokens + ?6, aborted_last_run = COALESCE(?7, aborted_last_run)"
+    " WHERE tenant = ?1 AND key = ?2 AND id = ?3"
+)
+_INSERT_USAGE = (
+    "INSERT INTO usage (at_ms, run_id, session_key, agent_id, tenant, owner, provider, model, purpose, input_tokens,"
+    " output_tokens, cache_read_tokens, cache_write_tokens, latency_ms, first_token_ms, error_code)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_PATCH_SESSION = (
+    "UPDATE sessions SET label = COALESCE(?4, label), model = COALESCE(?5, model)"
+    " WHERE tenant = ?1 AND key = ?2 AND (?3 IS NULL OR owner = ?3) RETURNING " + SESSION_COLUMNS
+)
+_KEEP_PAST = "INSERT INTO past_sessions (tenant, key, id, owner, ended_at_ms) VALUES (?, ?, ?, ?, ?)"
+_RESET_SESSION = (
+    "UPDATE sessions SET id = ?3, created_at_ms = ?4, updated_at_ms = ?4, input_tokens = 0, output_tokens = 0,"
+    " aborted_last_run = 0 WHERE tenant = ?1 AND key = ?2 RETURNING " + SESSION_COLUMNS
+)
+_DELETE_SESSION = (
+    "DELETE FROM sessions WHERE tenant = ?1 AND key = ?2 AND (?3 IS NULL OR owner = ?3) RETURNING id, owner"
+)
+_DELETE_PAST = "DELETE FROM past_sessions WHERE tenant = ? AND key = ? RETURNING id"
+_DELETE_RUNS = (
+    "DELETE FROM runs WHERE tenant = ?1 AND owner = ?2 AND run_id IN (SELECT run_id FROM steps WHERE session_id = ?3)"
+    " RETURNING run_id"
+)
+_DELETE_STEPS = "DELETE FROM steps WHERE session_id = ?"
+_UNUSED_EPHEMERAL = (
+    "SELECT tenant, key FROM sessions WHERE ephemeral = 1 AND updated_at_ms < ?"
+    " AND id NOT IN (SELECT session_id FROM runs WHERE ended_at_ms IS NULL) ORDER BY updated_at_ms LIMIT ?"
+)
+_PING = (
+    "INSERT INTO meta (name, value) VALUES ('pinged_at_ms', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+
+def accept(
+    db: apsw.Connection, inbound: Inbound, row: bytes, steps: Sequence[bytes], fresh: SessionId, now_ms: int
+) -> Accepted:
+    """Write the session, the steps and the run, or return the run that this owner accepted under the id before."""
+    tenant, owner, run_id = inbound.principal.tenant, inbound.principal.owner, inbound.run_id
+    for its_owner, its_tenant, ended in db.execute(_RUNS_OF_ID, (run_id,)).fetchall():
+        if its_owner == owner and its_tenant == tenant:
+            return _duplicate(db, tenant, owner, run_id)
+        if ended is None:
+            raise Conflict(f"the run id {run_id!r} is in use", hint="Choose another run id, for example a random UUID.")
+    key, agent_id = inbound.session_key, inbound.agent_id
+    columns = db.execute(_UPSERT_SESSION, (tenant, key, fresh, agent_id, owner, now_ms, int(inbound.ephemeral))).get
+    if columns is None:
+        raise no_session(key)
+    session = session_row(columns)
+    seq = 0
+    for body in steps:
+        seq = _append(db, session.id, run_id, body)
+    db.execute(
+        _INSERT_RUN,
+        (tenant, owner, run_id, key, session.id, agent_id, now_ms, seq - len(steps) + 1, seq, row),
+    )
+    return Accepted(session)
+
+
+def _duplicate(db: apsw.Connection, tenant: TenantId, owner: OwnerId, run_id: RunId) -> Accepted:
+    run = read.run(db, tenant, run_id, owner)
+    assert run is not None
+    session = read.session(db, tenant, run.session_key, owner)
+    assert session is not None, "runs go when their session goes"
+    return Accepted(session, run)
+
+
+def begin_run(db: apsw.Connection, run_id: RunId) -> int:
+    """Count another attempt."""
+    attempts = db.execute(_BEGIN_RUN, (run_id,)).get
+    if attempts is None:
+        raise _not_open(db, run_id)
+    return int(attempts)
+
+
+def commit_step(db: apsw.Connection, run_id: RunId, step: NewStep, body: bytes, attempts: int, now_ms: int) -> int:
+    """Append a step to the run's session, and its model call to the ledger."""
+    run = db.execute(_TOUCH_RUN, (run_id, attempts)).get
+    if run is None:
+        raise _not_open(db, run_id)
+    return _write_step(db, run_id, run, step, body, None, now_ms)
+
+
+def finish_run(
+    db: apsw.Connection,
+    run_id: RunId,
+    state: RunState,
+    reply: bytes,
+    step: tuple[NewStep, bytes] | None,
+    attempts: int,
+    now_ms: int,
+) -> None:
+    """Append the last step, if any, and end the run."""
+    run = db.execute(_END_RUN, (run_id, state, attempts, now_ms, reply)).get
+    if run is None:
+        raise _not_open(db, run_id)
+    aborted = int(state == "aborted")
+    if step is not None:
+        _write_step(db, run_id, run, *step, aborted, now_ms)
+    else:
+        tenant, _, key, session_id, _ = run
+        db.execute(_UPDATE_SESSION, (tenant, key, session_id, now_ms, 0, 0, aborted))
+
+
+def _write_step(
+    db: apsw.Connection,
+    run_id: RunId,
+    run: tuple[str, str, str, SessionId, str],
+    step: NewStep,
+    body: bytes,
+    aborted: int | None,
+    now_ms: int,
+) -> int:
+    tenant, owner, key, session_id, agent_id = run
+    usage = step.usage
+    seq = _append(db, session_id, run_id, body)
+    db.execute(_UPDATE_SESSION, (tenant, key, session_id, now_ms, usage.input_tokens, usage.output_tokens, aborted))
+    if step.kind == "model":
+        db.execute(
+            _INSERT_USAGE,
+            (
+                *(now_ms, run_id, key, agent_id, tenant, owner, step.provider, step.model, "interactive"),
+                *(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens),
+                *(step.latency_ms, step.first_token_ms, ""),
+            ),
+        )
+    return seq
+
+
+def _append(db: apsw.Connection, session_id: SessionId, run_id: str, body: bytes) -> int:
+    return int(db.execute(_INSERT_STEP, (session_id, run_id, body)).get)
+
+
+def record_usage(db: apsw.Connection, rows: Sequence[UsageRow]) -> None:
+    """Append rows to the ledger."""
+    db.executemany(
+        _INSERT_USAGE,
+        (
+            (
+                *(row.at_ms, row.run_id, row.session_key, row.agent_id, row.tenant, row.owner),
+                *(row.provider, row.model, row.purpose, row.usage.input_tokens, row.usage.output_tokens),
+                *(row.usage.cache_read_tokens, row.usage.cache_write_tokens),
+                *(row.latency_ms, row.first_token_ms, row.error_code),
+            )
+            for row in rows
+        ),
+    )
+
+
+def patch_session(
+    db: apsw.Connection, tenant: TenantId, key: SessionKey, owner: OwnerId | None, label: str | None, model: str | None
+) -> SessionRow:
+    """Change what is not None."""
+    columns = db.execute(_PATCH_SESSION, (tenant, key, owner, label, model)).get
+    if columns is None:
+        raise no_session(key)
+    return session_row(columns)
+
+
+def reset_session(
+    db: apsw.Connection, tenant: TenantId, key: SessionKey, owner: OwnerId | None, fresh: SessionId, now_ms: int
+) -> SessionRow:
+    """Give the session a new id; label and model stay, the old transcript is kept under the old id."""
+    before = read.session(db, tenant, key, owner)
+    if before is None:
+        raise no_session(key)
+    db.execute(_KEEP_PAST, (tenant, key, before.id, before.owner, now_ms))
+    return session_row(db.execute(_RESET_SESSION, (tenant, key, fresh, now_ms)).get)
+
+
+def delete_session(db: apsw.Connection, tenant: TenantId, key: SessionKey, owner: OwnerId | None) -> list[RunId] | None:
+    """Delete the session with its past ones. Return the ids of the runs that went, or None when it was not there."""
+    found = db.execute(_DELETE_SESSION, (tenant, key, owner)).get
+    if found is None:
+        return None
+    current, its_owner = found
+    gone: list[RunId] = []
+    for session_id in (current, *(row[0] for row in db.execute(_DELETE_PAST, (tenant, key)).fetchall())):
+        gone.extend(RunId(str(row[0])) for row in db.execute(_DELETE_RUNS, (tenant, its_owner, session_id)).fetchall())
+        db.execute(_DELETE_STEPS, (session_id,))
+    return gone
+
+
+def append_notice(db: apsw.Connection, tenant: TenantId, key: SessionKey, body: bytes, now_ms: int) -> int:
+    """Append a step that belongs to no run."""
+    session = read.session(db, tenant, key, None)
+    if session is None:
+        raise no_session(key)
+    db.execute(_UPDATE_SESSION, (tenant, key, session.id, now_ms, 0, 0, None))
+    return _append(db, session.id, "", body)
+
+
+def prune_ephemeral(db: apsw.Connection, before_ms: int, limit: int) -> int:
+    """Delete unused ephemeral sessions of every tenant, except those with an open run."""
+    unused: list[Any] = db.execute(_UNUSED_EPHEMERAL, (before_ms, limit)).fetchall()
+    for tenant, key in unused:
+        delete_session(db, tenant, key, None)
+    return len(unused)
+
+
+def ping(db: apsw.Connection, now_ms: int) -> None:
+    """Write a row that nobody needs."""
+    db.execute(_PING, (str(now_ms),))
+
+
+def no_session(key: SessionKey) -> NotFound:
+    """Return the error for a session that is not there, or not this owner's: the two look alike on purpose."""
+    return NotFound(f"no session {key!r}", hint="`openclaw sessions list` shows the sessions there are.")
+
+
+def _not_open(db: apsw.Connection, run_id: RunId) -> Conflict | NotFound:
+    if db.execute("SELECT 1 FROM runs WHERE run_id = ? LIMIT 1", (run_id,)).get is None:
+        return NotFound(f"no run {run_id!r}; its session may have been deleted")
+    return Conflict(f"the run {run_id!r} has already ended")
