@@ -18,7 +18,7 @@ ReloadClass = Literal["live", "room", "process"]
 
 def leaf(doc: str, reload: ReloadClass, unit: str = "", **bounds: Any) -> Meta:
     """Declare a leaf: its one-line doc, reload class, unit and bounds (ge, le, min_length, pattern …)."""
-    extra = {"reload": reload}
+    extra: dict[str, str] = {"reload": reload}
     if unit:
         extra["unit"] = unit
     return Meta(description=doc, extra=extra, **bounds)
@@ -28,13 +28,17 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     """Base of all sections. Unknown keys never reach here: load quarantines them first."""
 
 
-class RateLimitConfig(Section):
+class RateLimitConfig(Section, frozen=True):
+    """How many failed sign-ins an address may have before it has to wait."""
+
     max_attempts: Annotated[int, leaf("Failed sign-ins from one address before a lockout.", "live", ge=1)] = 10
     window_ms: Annotated[int, leaf("Window in which failures are counted.", "live", "ms", ge=1000)] = 60_000
     lockout_ms: Annotated[int, leaf("How long an address is locked out.", "live", "ms", ge=1000)] = 300_000
 
 
-class AuthConfig(Section):
+class AuthConfig(Section, frozen=True):
+    """Who may connect: the shared secret, and how guessing it is slowed down."""
+
     mode: Annotated[
         Literal["token", "password", "none"],
         leaf("How callers prove who they are. `none` works on loopback only.", "process"),
@@ -44,38 +48,52 @@ class AuthConfig(Section):
     rate_limit: RateLimitConfig = RateLimitConfig()
 
 
-class RemoteConfig(Section):
+class RemoteConfig(Section, frozen=True):
+    """The gateway elsewhere that commands talk to in mode `remote`."""
+
     url: Annotated[str, leaf("WebSocket URL of a gateway elsewhere, for mode `remote`.", "live")] = ""
     token: Annotated[Secret | None, leaf("Token of that gateway.", "live")] = None
 
 
-class ControlUiConfig(Section):
+class ControlUiConfig(Section, frozen=True):
+    """Browser access to the gateway."""
+
     allowed_origins: Annotated[
         tuple[str, ...], leaf("Origins besides the gateway's own that browsers may connect from.", "live")
     ] = ()
 
 
-class EndpointConfig(Section):
+class EndpointConfig(Section, frozen=True):
+    """One group of HTTP routes."""
+
     enabled: Annotated[bool, leaf("Serve this group of HTTP routes.", "process")] = True
 
 
-class EndpointsConfig(Section):
+class EndpointsConfig(Section, frozen=True):
+    """The groups of HTTP routes, each of which can be switched off."""
+
     chat_completions: EndpointConfig = EndpointConfig()
     agents: EndpointConfig = EndpointConfig()
 
 
-class HttpConfig(Section):
+class HttpConfig(Section, frozen=True):
+    """The HTTP side of the gateway."""
+
     endpoints: EndpointsConfig = EndpointsConfig()
 
 
-class ReloadConfig(Section):
+class ReloadConfig(Section, frozen=True):
+    """What happens when the configuration file changes."""
+
     mode: Annotated[Literal["hybrid", "hot", "restart", "off"], leaf("What to do when the file changes.", "live")] = (
         "hybrid"
     )
     debounce_ms: Annotated[int, leaf("Quiet time before a change is read.", "live", "ms", ge=50, le=60_000)] = 300
 
 
-class GatewayConfig(Section):
+class GatewayConfig(Section, frozen=True):
+    """Where the gateway listens and who may connect."""
+
     mode: Annotated[Literal["local", "remote"], leaf("Run a gateway here, or talk to one elsewhere.", "process")] = (
         "local"
     )
@@ -96,14 +114,18 @@ class GatewayConfig(Section):
     reload: ReloadConfig = ReloadConfig()
 
 
-class LimitsConfig(Section):
+class LimitsConfig(Section, frozen=True):
+    """Caps on one run, so that a loop of tool calls ends."""
+
     steps: Annotated[int, leaf("Model calls in one run.", "live", ge=1)] = 50
     tool_calls: Annotated[int, leaf("Tool calls in one run.", "live", ge=0)] = 100
     wall_seconds: Annotated[int, leaf("Wall time of one run.", "live", "s", ge=1)] = 600
     identical_outcomes: Annotated[int, leaf("Same tool, same arguments, same result in a row.", "live", ge=2)] = 4
 
 
-class QueueConfig(Section):
+class QueueConfig(Section, frozen=True):
+    """What happens to messages that arrive while a run is going."""
+
     mode: Annotated[
         Literal["followup", "collect", "steer", "interrupt", "reject"],
         leaf("What a message does that arrives during a run.", "live"),
@@ -114,12 +136,16 @@ class QueueConfig(Section):
     ] = "reject-new"
 
 
-class ModelChoice(Section):
+class ModelChoice(Section, frozen=True):
+    """A model and the ones that stand in for it."""
+
     primary: Annotated[str, leaf("`provider/model`.", "live")] = ""
     fallbacks: Annotated[tuple[str, ...], leaf("Tried in order when the primary fails.", "live")] = ()
 
 
-class AgentDefaults(Section):
+class AgentDefaults(Section, frozen=True):
+    """What every agent uses unless it says otherwise."""
+
     model: Annotated[str | ModelChoice, leaf("`provider/model`, or {primary, fallbacks}.", "live")] = ""
     workspace: Annotated[str, leaf("Folder that file tools work in; default <state>/workspace.", "live")] = ""
     system_prompt: Annotated[str, leaf("Instructions that open every prompt.", "live")] = ""
@@ -135,12 +161,16 @@ class AgentDefaults(Section):
     queue: QueueConfig = QueueConfig()
 
 
-class ToolSelection(Section):
+class ToolSelection(Section, frozen=True):
+    """The tools of one agent; the global lists apply as well."""
+
     allow: Annotated[tuple[str, ...], leaf("Tools to offer; empty = all.", "live")] = ()
     deny: Annotated[tuple[str, ...], leaf("Tools never to offer; wins over allow.", "live")] = ()
 
 
-class AgentConfig(Section):
+class AgentConfig(Section, frozen=True):
+    """One agent: who it is, its model, its workspace and its tools."""
+
     id: Annotated[str, leaf("Lower-case letters, digits, - and _.", "live", pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]
     name: Annotated[str, leaf("Shown to people.", "live")] = ""
     default: Annotated[bool, leaf("This agent answers when none is named.", "live")] = False
@@ -154,12 +184,16 @@ class AgentConfig(Section):
     queue: QueueConfig | None = None
 
 
-class AgentsConfig(Section):
+class AgentsConfig(Section, frozen=True):
+    """The agents. With an empty list there is one, `default`."""
+
     defaults: AgentDefaults = AgentDefaults()
     list: tuple[AgentConfig, ...] = ()
 
 
-class ActionConfig(Section):
+class ActionConfig(Section, frozen=True):
+    """A tool of your own: a Python class or function that agents can call."""
+
     name: Annotated[str, leaf("Tool name the model sees.", "live", pattern="^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
     module: Annotated[str, leaf("Python module to import.", "live", min_length=1)]
     class_: Annotated[str, leaf("Class, or decorated function, in the module.", "live", min_length=1)] = msgspec.field(
@@ -169,14 +203,18 @@ class ActionConfig(Section):
     path: Annotated[str, leaf("Folder added to sys.path for this import; relative to the config file.", "live")] = ""
 
 
-class ModelTimeouts(Section):
+class ModelTimeouts(Section, frozen=True):
+    """How long to wait for a provider at each stage."""
+
     connect_ms: Annotated[int, leaf("Time to connect.", "live", "ms", ge=1)] = 10_000
     first_token_ms: Annotated[int, leaf("Time to the first event of an answer.", "live", "ms", ge=1)] = 60_000
     idle_ms: Annotated[int, leaf("Longest silence within an answer.", "live", "ms", ge=1)] = 60_000
     total_ms: Annotated[int, leaf("Time for a whole answer.", "live", "ms", ge=1)] = 600_000
 
 
-class ModelEntry(Section):
+class ModelEntry(Section, frozen=True):
+    """One model of a provider."""
+
     id: Annotated[str, leaf("Model id at the provider.", "live", min_length=1)]
     name: Annotated[str, leaf("Shown to people.", "live")] = ""
     context_window: Annotated[int, leaf("Context size.", "live", "tokens", ge=256)] = 128_000
@@ -186,7 +224,9 @@ class ModelEntry(Section):
     reasoning: Annotated[bool, leaf("Whether the model thinks before it answers.", "live")] = False
 
 
-class ProviderConfig(Section):
+class ProviderConfig(Section, frozen=True):
+    """One model provider: its wire API, address and credential."""
+
     api: Annotated[
         Literal["openai-completions", "anthropic-messages", "embedded", "fake"],
         leaf("The wire API that the provider speaks.", "live"),
@@ -197,11 +237,15 @@ class ProviderConfig(Section):
     timeouts: ModelTimeouts = ModelTimeouts()
 
 
-class ModelsConfig(Section):
+class ModelsConfig(Section, frozen=True):
+    """Where models come from."""
+
     providers: Annotated[dict[str, ProviderConfig], leaf("Providers by id.", "live")] = {}
 
 
-class SessionConfig(Section):
+class SessionConfig(Section, frozen=True):
+    """How conversations are kept apart."""
+
     dm_scope: Annotated[
         Literal["main", "per-peer", "per-channel-peer"], leaf("What direct messages share a session.", "live")
     ] = "per-channel-peer"
@@ -210,12 +254,16 @@ class SessionConfig(Section):
     ] = 24
 
 
-class ToolsConfig(Section):
+class ToolsConfig(Section, frozen=True):
+    """The tools that any agent may use."""
+
     allow: Annotated[tuple[str, ...], leaf("Tools any agent may use; empty = all.", "live")] = ()
     deny: Annotated[tuple[str, ...], leaf("Tools no agent may use; wins over allow.", "live")] = ()
 
 
-class LoggingConfig(Section):
+class LoggingConfig(Section, frozen=True):
+    """What is logged, and how much of it is kept."""
+
     level: Annotated[
         Literal["debug", "info", "warning", "error"], leaf("Least severe line that is written.", "live")
     ] = "info"
@@ -228,16 +276,20 @@ class LoggingConfig(Section):
     max_files: Annotated[int, leaf("Rotated files kept.", "live", ge=1, le=100)] = 5
 
 
-class IdentityConfig(Section):
+class IdentityConfig(Section, frozen=True):
+    """How the assistant introduces itself."""
+
     name: Annotated[str, leaf("The assistant's name.", "live")] = "Assistant"
     avatar: Annotated[str, leaf("URL or text of its picture.", "live")] = ""
 
 
-class EnvConfig(Section):
+class EnvConfig(Section, frozen=True):
+    """Variables for this gateway only; the real environment comes first."""
+
     vars: Annotated[dict[str, str], leaf("Variables used where the environment has none.", "process")] = {}
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     """The whole configuration, frozen. Rooms get the section they need, never the file."""
 
     identity: IdentityConfig = IdentityConfig()
@@ -249,3 +301,7 @@ class Config(Section):
     tools: ToolsConfig = ToolsConfig()
     logging: LoggingConfig = LoggingConfig()
     env: EnvConfig = EnvConfig()
+    channels: Annotated[
+        dict[str, dict[str, Any]],
+        leaf("Chat channels by name. Accepted and kept; none is available in this version.", "process"),
+    ] = {}

@@ -1,0 +1,182 @@
+"""Changes to the configuration's text that leave everything else as the person wrote it.
+
+1. A value that exists is replaced in its own span; nothing around it moves.
+2. A new member goes after the last one (and its comment on the same line), in the style of its neighbours.
+3. A removed member takes its comma, its line and the comment behind it along; comments above it stay.
+4. Every result is parsed again and must hold exactly the change, else the edit is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from openclaw.base.errors import Conflict, InternalError, InvalidRequest, NotFound
+from openclaw.config.disk import locked_folder, write_atomically
+from openclaw.config.keypath import KeyPath, format_path, parse_path
+from openclaw.config.parse import parse
+from openclaw.config.render import Style, render, render_key
+from openclaw.config.scan import Item, Node, scan, skip_trivia
+
+_SAME_LINE = re.compile(r"(?:[^\S\n\r]*(?://[^\n\r]*|/\*(?:(?!\*/)[^\n\r])*\*/))*")
+_COMMENT = re.compile(r"//[^\n\r\u2028\u2029]*|/\*.*?\*/", re.DOTALL)
+_LINE_INDENT = re.compile(r"(?:^|(?<=[\n\r]))[^\S\n\r]*")
+
+
+def get_value(text: str, dotted_path: str) -> Any:
+    """Return what the text holds at a path.
+
+    Raises: NOT_FOUND when the text does not set it; CONFIG_INVALID when it does not parse.
+    """
+    value = _lookup(parse(text), parse_path(dotted_path))
+    if value is _ABSENT:
+        raise NotFound(f"{dotted_path} is not set", hint="What is not set has its default; see docs/settings.md.")
+    return value
+
+
+def set_value(text: str, dotted_path: str, value: Any) -> str:
+    """Return the text with the value at that path, missing parents created.
+
+    Raises: INVALID_REQUEST when a parent is no object or list, or the value is not JSON; CONFIG_INVALID.
+    """
+    path = parse_path(dotted_path)
+    text = text if skip_trivia(text, 0) < len(text) else text.rstrip(" \t") + "{}\n"
+    parse(text)
+    root = scan(text)
+    style = _style(text, root)
+    node, depth = _deepest(root, path)
+    if depth == len(path):
+        changed = _splice(text, node.start, node.end, render(value, style, _indent_at(text, node.start)))
+    else:
+        changed = _insert(text, node, path[depth], _nest(path[depth + 1 :], value), style, path[: depth + 1])
+    _check(changed, path, value)
+    return changed
+
+
+def unset_value(text: str, dotted_path: str) -> str:
+    """Return the text without that member.
+
+    Raises: NOT_FOUND when it is not there; CONFIG_INVALID.
+    """
+    path = parse_path(dotted_path)
+    if _lookup(parse(text), path) is _ABSENT:
+        raise NotFound(f"{dotted_path} is not set, so there is nothing to remove")
+    while True:
+        root = scan(text)
+        parent, depth = _deepest(root, path[:-1])
+        item = parent.find(path[-1]) if depth == len(path) - 1 else None
+        if item is None:
+            return text
+        text = _remove(text, parent, item)
+        if parent.kind == "list":
+            return text
+
+
+def write_config(path: Path, text: str, base_hash: str | None) -> str:
+    """Replace the file atomically and return the hash of what is in it now. New files get mode 0600.
+
+    Shape: `base_hash` is the hash the edit started from (`Loaded.hash`); None skips the check.
+    Raises: CONFLICT when the file has changed since; CONFIG_INVALID when the text does not parse.
+    """
+    parse(text)
+    data = text.encode()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked_folder(path.resolve().parent):
+        current = path.read_bytes() if path.exists() else b""
+        if base_hash is not None and sha256(current).hexdigest() != base_hash:
+            raise Conflict(f"{path} has changed since it was read", hint="Read it again and repeat the change.")
+        if not path.exists() or data != current:
+            write_atomically(path, data)
+    return sha256(data).hexdigest()
+
+
+_ABSENT = object()
+
+
+def _lookup(value: Any, path: KeyPath) -> Any:
+    for key in path:
+        index = int(key) if isinstance(value, list) and str(key).isdecimal() else key
+        if isinstance(value, dict) and isinstance(index, str) and index in value:
+            value = value[index]
+        elif isinstance(value, list) and isinstance(index, int) and index < len(value):
+            value = value[index]
+        else:
+            return _ABSENT
+    return value
+
+
+def _deepest(node: Node, path: KeyPath) -> tuple[Node, int]:
+    """Return the innermost node that exists along the path, and how many keys lead to it."""
+    for depth, key in enumerate(path):
+        item = node.find(key)
+        if item is None:
+            return node, depth
+        node = item.value
+    return node, len(path)
+
+
+def _nest(path: KeyPath, value: Any) -> Any:
+    for key in reversed(path):
+        if isinstance(key, int) and key != 0:
+            raise InvalidRequest(f"a new list starts at [0], not [{key}]")
+        value = [value] if isinstance(key, int) else {key: value}
+    return value
+
+
+def _insert(text: str, parent: Node, key: str | int, value: Any, style: Style, path: KeyPath) -> str:
+    if parent.kind == "list" and str(key).isdecimal():
+        if int(key) != len(parent.items):
+            raise InvalidRequest(f"{format_path(path)} would leave a gap: the list has {len(parent.items)} items")
+    elif parent.kind != "object" or isinstance(key, int):
+        kind = {"object": "an object", "list": "a list", "scalar": "a plain value"}[parent.kind]
+        raise InvalidRequest(f"{format_path(path)} cannot be set: {format_path(path[:-1]) or 'the root'} is {kind}")
+    label = f"{render_key(key, style)}: " if parent.kind == "object" else ""
+    last = parent.items[-1] if parent.items else None
+    if last and "\n" not in (gap := text[parent.start : parent.items[0].start]) and "\r" not in gap:
+        return _insert_inline(text, parent, last, label, value, style)
+    outer = _indent_at(text, parent.start)
+    indent = _indent_at(text, parent.items[0].start) if last else outer + style.indent
+    member = f"{style.newline}{indent}{label}{render(value, style, indent)}"
+    if last is None:
+        at = _same_line_end(text, parent.start + 1)
+        closing = "" if re.search(r"[\n\r]", text[at : parent.end]) else style.newline + outer
+        return _splice(text, at, at, member + closing)
+    if last.comma >= 0:
+        at = _same_line_end(text, last.comma + 1)
+        return _splice(text, at, at, member + ",")
+    at = _same_line_end(text, last.value.end)
+    return _splice(_splice(text, at, at, member), last.value.end, last.value.end, ",")
+
+
+def _insert_inline(text: str, parent: Node, last: Item, label: str, value: Any, style: Style) -> str:
+    member = label + render(value, style, _indent_at(text, parent.start))
+    if last.comma >= 0:
+        return _splice(text, last.comma + 1, last.comma + 1, f" {member},")
+    return _splice(text, last.value.end, last.value.end, f", {member}")
+
+
+def _remove(text: str, parent: Node, item: Item) -> str:
+    index = next(at for at, member in enumerate(parent.items) if member is item)
+    previous = parent.items[index - 1] if index else None
+    border = parent.start + 1
+    if previous:
+        border = previous.comma + 1
+    start = _after_comments(text, border, item.start)
+    own_line = bool(re.search(r"[\n\r]", text[start : item.start]))
+    cuts: list[tuple[int, int]] = []
+    end = item.value.end
+    if item.comma >= 0:
+        end = _cut_to_comma(text, cuts, start, item)
+    elif previous:
+        cuts.append((previous.comma, previous.comma + 1))
+    if own_line:
+        end = max(end, _same_line_end(text, end))
+    elif not previous and item.comma >= 0:
+        # `{ a: 1, b: 2 }` keeps its first blank and loses the one after the comma.
+        start, end = item.start, end + len(text[end:]) - len(text[end:].lstrip(" \t"))
+    cuts.append((cuts.pop()[0] if cuts and item.comma >= 0 else start, end))
+    for cut_start, cut_end in sorted(cuts, reverse=True):
+        text = text[:cut_start] + text[cut_end:]
+    return text

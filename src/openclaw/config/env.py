@@ -1,0 +1,147 @@
+"""The environment: the one room that reads os.environ, and the rule which source wins.
+
+1. the process; 2. `.env` in the working directory; 3. `.env` in the state directory; 4. the config's `env` block.
+The first source that has a non-empty value wins: an empty variable is what a missing one becomes in compose files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+MAX_ENV_FILE_BYTES = 1_000_000
+
+DOCUMENTED_VARIABLES: Mapping[str, str] = {
+    "OPENCLAW_HOME": "Replaces the home directory for everything the gateway stores.",
+    "OPENCLAW_STATE_DIR": "State directory; default `~/.openclaw`.",
+    "OPENCLAW_CONFIG_PATH": "Configuration file; default `<state>/openclaw.json`.",
+    "OPENCLAW_WORKSPACE_DIR": "Folder that file tools work in; default `<state>/workspace`.",
+    "OPENCLAW_CACHE_DIR": "Folder for model files; default `$XDG_CACHE_HOME/openclaw/models`.",
+    "OPENCLAW_GATEWAY_TOKEN": "Sets `gateway.auth.token`.",
+    "OPENCLAW_GATEWAY_PASSWORD": "Sets `gateway.auth.password`.",
+    "OPENCLAW_GATEWAY_PORT": "Sets `gateway.port`.",
+    "PORT": "Sets `gateway.port` when OPENCLAW_GATEWAY_PORT does not; hosting platforms set it.",
+    "OPENCLAW_GATEWAY_BIND": "Sets `gateway.bind`.",
+    "OPENCLAW_PUBLIC_BASE_URL": "Sets `gateway.publicBaseUrl`.",
+    "OPENCLAW_LOG_LEVEL": "Sets `logging.level`.",
+    "OPENCLAW_LLM_PROVIDER": "Provider to use when no model is configured.",
+    "ANTHROPIC_API_KEY": "Key for Anthropic's API.",
+    "OPENAI_API_KEY": "Key for OpenAI's API.",
+}
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_LINE = re.compile(
+    rf"""[^\S\n]*(?:export[^\S\n]+)?(?P<name>{_NAME})[^\S\n]*=[^\S\n]*
+    (?:"(?P<double>(?:[^"\\\n]|\\.)*)"|'(?P<single>[^'\n]*)'|(?P<bare>[^\n]*?))
+    [^\S\n]*(?:(?<=[\s"'])\#[^\n]*)?""",
+    re.VERBOSE,
+)
+_BLANK = re.compile(r"\s*(?:#.*)?")
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+def parse_env(text: str) -> tuple[dict[str, str], list[int]]:
+    """Read `NAME=value` lines: `export`, quotes and comments as in a shell, no expansion of any kind.
+
+    Shape: the values (a later line wins) and the numbers of the lines that are neither blank nor an assignment.
+    """
+    values: dict[str, str] = {}
+    bad: list[int] = []
+    for number, line in enumerate(re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff")), start=1):
+        if found := _LINE.fullmatch(line):
+            values[found["name"]] = _env_value(found)
+        elif not _BLANK.fullmatch(line):
+            bad.append(number)
+    return values, bad
+
+
+def _env_value(found: re.Match[str]) -> str:
+    if found["double"] is not None:
+        return _ESCAPE.sub(lambda m: _ESCAPES.get(m[1], m[1]), found["double"])
+    return found["single"] if found["single"] is not None else found["bare"]
+
+
+class Environment:
+    """Variables with the source of each, in order of precedence. It never changes; `with_layer` makes a new one."""
+
+    __slots__ = ("_layers", "problems")
+
+    def __init__(self, layers: tuple[tuple[str, Mapping[str, str]], ...], problems: tuple[str, ...] = ()) -> None:
+        self._layers = layers
+        self.problems = problems
+        """Files and lines that could not be read, for people."""
+
+    def get(self, name: str) -> str | None:
+        """Return the value of the first source that has a non-empty one."""
+        for _, values in self._layers:
+            if value := values.get(name):
+                return value
+        return None
+
+    def source(self, name: str) -> str | None:
+        """Say where `get` finds the variable: `process`, a file, or `config env block`."""
+        return next((source for source, values in self._layers if values.get(name)), None)
+
+    def names(self) -> list[str]:
+        """Return the names of all variables that are set, sorted."""
+        return sorted({name for _, values in self._layers for name, value in values.items() if value})
+
+    def with_layer(self, source: str, values: Mapping[str, str]) -> Environment:
+        """Return an environment that asks `values` last."""
+        return Environment((*self._layers, (source, values)), self.problems)
+
+    def with_problems(self, *problems: str) -> Environment:
+        """Return the same environment with more to tell."""
+        return Environment(self._layers, (*self.problems, *problems))
+
+
+def home_dir(env: Environment) -> Path:
+    """Return the home directory that the gateway's files hang from."""
+    chosen = env.get("OPENCLAW_HOME")
+    return expand(env, chosen) if chosen else _user_home(env)
+
+
+def state_dir_of(env: Environment) -> Path:
+    """Return the state directory: OPENCLAW_STATE_DIR, else `.openclaw` in the home directory."""
+    chosen = env.get("OPENCLAW_STATE_DIR")
+    return expand(env, chosen) if chosen else home_dir(env) / ".openclaw"
+
+
+def expand(env: Environment, text: str) -> Path:
+    """Return the absolute path that a person meant; `~` is the user's home."""
+    if text == "~" or text.startswith("~/"):
+        return _user_home(env) / text[2:]
+    return Path(text).absolute()
+
+
+def _user_home(env: Environment) -> Path:
+    home = env.get("HOME")
+    return Path(home).absolute() if home else Path.home()
+
+
+def load_environment(
+    cwd: Path | None = None, state_dir: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Environment:
+    """Read the process environment and the two `.env` files. It never raises for a file; see `problems`."""
+    env = Environment((("process", dict(os.environ) if environ is None else environ),))
+    env = _with_file(env, (cwd or Path.cwd()) / ".env")
+    state_file = (state_dir or state_dir_of(env)) / ".env"
+    return _with_file(env, state_file)
+
+
+def _with_file(env: Environment, path: Path) -> Environment:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_ENV_FILE_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return env
+    except OSError as error:
+        return env.with_problems(f"{path}: not read: {error.strerror}")
+    if len(raw) > MAX_ENV_FILE_BYTES:
+        return env.with_problems(f"{path}: not read: larger than {MAX_ENV_FILE_BYTES} bytes")
+    values, bad = parse_env(raw.decode(errors="replace"))
+    problems = (f"{path}:{number}: not NAME=value, ignored" for number in bad)
+    return env.with_layer(str(path), values).with_problems(*problems)

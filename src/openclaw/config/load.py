@@ -1,0 +1,194 @@
+"""From the file to a frozen Config that always can be used: parse, substitute, split, validate, override."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from openclaw.base.errors import ConfigError
+from openclaw.base.secret import Secret
+from openclaw.config import lastgood
+from openclaw.config.env import Environment
+from openclaw.config.issue import Issue
+from openclaw.config.normalise import normalise
+from openclaw.config.override import override, replace_at
+from openclaw.config.parse import MAX_CONFIG_BYTES, parse
+from openclaw.config.paths import StatePaths
+from openclaw.config.scan import Positions
+from openclaw.config.schema import Config
+from openclaw.config.split import Split
+from openclaw.config.substitute import Substitution
+from openclaw.config.validate import Validator
+
+log = logging.getLogger("openclaw.config")
+
+LoadSource = Literal["file", "last-good", "defaults"]
+_TOKEN_PATH = "gateway.auth.token"  # noqa: S105  # the name of a setting
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A configuration ready for use, with all that a person may ask about it."""
+
+    config: Config
+    issues: tuple[Issue, ...]
+    raw: str
+    """Text on disk, also when it could not be parsed."""
+    hash: str
+    """sha256 hex of the bytes on disk; the base hash for the next write. Empty text has a hash too."""
+    path: Path
+    exists: bool
+    valid: bool
+    """The file on disk was used and no issue is an error; warnings do not count."""
+    source: LoadSource
+    parsed: dict[str, Any]
+    """What the text says, before substitution: holds references instead of values from the environment."""
+    sources: dict[str, str]
+    """Where a setting came from: `file` or `NAME (source)`; what is absent here is on its default."""
+    env: Environment
+    """The environment including the config's own `env` block."""
+
+    def line_of(self, path: str) -> int:
+        """Return the line on which the file sets a key path, or 0."""
+        from openclaw.config.keypath import parse_path
+
+        text = self.raw if self.source == "file" else ""
+        return Positions(text).at(parse_path(path))[0] if self.sources.get(path) == "file" else 0
+
+
+def load(paths: StatePaths, env: Environment) -> Loaded:
+    """Read the configuration file. A missing one means defaults; a broken one means the last that worked, loudly.
+
+    Raises: CONFIG_INVALID with line and column when the file cannot be read and there is no last-known-good.
+    """
+    raw = b""
+    try:
+        raw = _read(paths.config_path)
+        return load_text(_decode(raw), paths, env, "file", raw)
+    except FileNotFoundError:
+        return load_text("{}", paths, env, "defaults", raw)
+    except ConfigError as error:
+        return _fall_back(error, paths, env, raw)
+
+
+def load_text(
+    text: str, paths: StatePaths, env: Environment, source: LoadSource = "file", on_disk: bytes | None = None
+) -> Loaded:
+    """Load a text as if it were the file: for candidates of `config set`, of a patch, of a test.
+
+    Raises: CONFIG_INVALID with line and column when it does not parse.
+    """
+    parsed = parse(text)
+    positions = Positions(text if source == "file" else "")
+    env = _with_config_env(parsed, env)
+    substitution = Substitution(env.get)
+    raw = substitution.apply(parsed)
+    normalise(raw)
+    split = Split(raw, positions)
+    validator = Validator(positions, substitution.missing, substitution.replaced)
+    config = validator.config(raw)
+    sources = dict.fromkeys(split.named, "file" if source == "file" else source)
+    config, env_issues = override(config, env, sources)
+    config = _with_token_file(config, paths, sources)
+    issues = (*validator.issues, *env_issues, *_requirements(config), *split.issues)
+    disk = text.encode("utf-8", "surrogatepass") if on_disk is None else on_disk
+    return Loaded(
+        config=config,
+        issues=issues,
+        raw="" if source == "defaults" else text,
+        hash=sha256(disk).hexdigest(),
+        path=paths.config_path,
+        exists=source != "defaults",
+        valid=not any(issue.severity == "error" for issue in issues),
+        source=source,
+        parsed=parsed,
+        sources=sources,
+        env=env,
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_CONFIG_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}", hint="Give the gateway's user read access to it."
+        ) from None
+    if len(raw) > MAX_CONFIG_BYTES:
+        raise ConfigError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes")
+    return raw
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"the configuration is not UTF-8 at line {line}", details={"line": line, "column": 1}
+        ) from None
+
+
+def _fall_back(error: ConfigError, paths: StatePaths, env: Environment, raw: bytes) -> Loaded:
+    text = lastgood.load(paths.last_good)
+    if text is None:
+        raise error
+    try:
+        good = load_text(text, paths, env, "last-good", raw)
+    except ConfigError:
+        raise error from None
+    log.error("config_last_good_used", extra={"fields": {"path": str(paths.config_path), "reason": error.message}})
+    kind: Literal["parse-error", "unreadable"] = "parse-error" if "line" in error.details else "unreadable"
+    hint = f"The last configuration that worked is in use. {error.hint}"
+    line, column = error.details.get("line", 0), error.details.get("column", 0)
+    issue = Issue(kind, "", error.message, line, column, "error", hint)
+    disk = raw.decode("utf-8", "replace")
+    return msgspec.structs.replace(good, issues=(issue, *good.issues), raw=disk, valid=False)
+
+
+def _with_config_env(parsed: Mapping[str, Any], env: Environment) -> Environment:
+    """Add the config's own variables last; they may themselves refer to the environment, not to each other."""
+    block = parsed.get("env")
+    if not isinstance(block, dict) or not block:
+        return env
+    holder: dict[str, Any] = {"env": Substitution(env.get).apply(block)}
+    normalise(holder)
+    given = holder["env"].get("vars", {})
+    if not isinstance(given, dict):
+        return env
+    known = {key: value for key, value in given.items() if isinstance(value, str) and "${" not in value}
+    return env.with_layer("config env block", known)
+
+
+def _with_token_file(config: Config, paths: StatePaths, sources: dict[str, str]) -> Config:
+    if config.gateway.auth.token or config.gateway.auth.mode != "token":
+        return config
+    try:
+        text = paths.token.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return config
+    if not text:
+        return config
+    sources[_TOKEN_PATH] = str(paths.token)
+    replaced: Config = replace_at(config, tuple(_TOKEN_PATH.split(".")), Secret(text))
+    return replaced
+
+
+def _requirements(config: Config) -> list[Issue]:
+    """Settings that are valid alone but useless without another."""
+    gateway, issues = config.gateway, []
+    if gateway.auth.mode == "password" and not gateway.auth.password:
+        message = "mode password needs a password; nobody can sign in"
+        hint = "Set gateway.auth.password or OPENCLAW_GATEWAY_PASSWORD."
+        issues.append(Issue("invalid-value", "gateway.auth.password", message, hint=hint, section="gateway"))
+    if gateway.mode == "remote" and not gateway.remote.url:
+        message, hint = "mode remote needs the address of a gateway", "Set gateway.remote.url."
+        issues.append(Issue("invalid-value", "gateway.remote.url", message, hint=hint, section="gateway"))
+    return issues

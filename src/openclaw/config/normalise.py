@@ -1,0 +1,64 @@
+"""Other spellings of the same wish, brought to the schema's one spelling before anything is judged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+SPELLINGS: Mapping[str, Mapping[str, str]] = {
+    "gateway.bind": {
+        "127.0.0.1": "loopback",
+        "localhost": "loopback",
+        "::1": "loopback",
+        "[::1]": "loopback",
+        "0.0.0.0": "lan",  # noqa: S104  # a spelling in a file, nothing is bound here
+        "::": "lan",
+        "[::]": "lan",
+        "*": "lan",
+    },
+    "logging.level": {"trace": "debug", "warn": "warning", "fatal": "error", "silent": "error"},
+    "logging.consoleStyle": {"compact": "pretty"},
+}
+"""Accepted spelling → schema value, by key path. They ignore case."""
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def normalise_value(path: str, value: Any) -> Any:
+    """Return the schema's spelling of a value; anything unknown comes back as it is."""
+    if not isinstance(value, str):
+        return value
+    word = value.strip().lower()
+    return SPELLINGS[path].get(word, word)
+
+
+def normalise(raw: dict[str, Any]) -> None:
+    """Bring the spellings in a configuration (our own copy, changed in place) to the schema's."""
+    for path in SPELLINGS:
+        section, key = path.split(".")
+        body = raw.get(section)
+        if isinstance(body, dict) and key in body:
+            body[key] = normalise_value(path, body[key])
+    if isinstance(raw.get("env"), dict):
+        raw["env"] = _env_block(raw["env"])
+
+
+def _env_block(block: dict[str, Any]) -> dict[str, Any]:
+    """Variables may stand in `env.vars` or directly in `env`; numbers are meant as text."""
+    given = block.get("vars", {})
+    if not isinstance(given, dict):
+        return block
+    others = {key: value for key, value in block.items() if key != "vars"}
+    direct = {key: value for key, value in others.items() if _is_variable(key, value)}
+    variables = {key: _as_text(value) for key, value in {**direct, **given}.items()}
+    rest = {key: value for key, value in others.items() if key not in direct}
+    return {**rest, "vars": variables} if variables or "vars" in block else rest
+
+
+def _is_variable(key: str, value: Any) -> bool:
+    return key != "shellEnv" and isinstance(value, str | int | float) and _VARIABLE.fullmatch(key) is not None
+
+
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value

@@ -1,0 +1,62 @@
+"""Documented variables that beat the file, so that a container can be configured without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from openclaw.config.env import Environment
+from openclaw.config.issue import Issue
+from openclaw.config.normalise import SPELLINGS, normalise_value
+from openclaw.config.schema import Config, Section
+from openclaw.config.shape import Shape, expected, fields
+from openclaw.config.validate import to_secret
+
+OVERRIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("gateway.auth.token", ("OPENCLAW_GATEWAY_TOKEN",)),
+    ("gateway.auth.password", ("OPENCLAW_GATEWAY_PASSWORD",)),
+    ("gateway.port", ("OPENCLAW_GATEWAY_PORT", "PORT")),
+    ("gateway.bind", ("OPENCLAW_GATEWAY_BIND",)),
+    ("gateway.publicBaseUrl", ("OPENCLAW_PUBLIC_BASE_URL",)),
+    ("logging.level", ("OPENCLAW_LOG_LEVEL",)),
+)
+"""Key path and its variables, first one wins."""
+
+
+def override(config: Config, env: Environment, sources: dict[str, str]) -> tuple[Config, list[Issue]]:
+    """Return the configuration with the variables applied, and note in `sources` where each came from."""
+    issues: list[Issue] = []
+    for path, names in OVERRIDES:
+        name = next((name for name in names if env.get(name)), None)
+        if name is None:
+            continue
+        keys = tuple(path.split("."))
+        text = (env.get(name) or "").strip()
+        shape = _shape_at(keys)
+        try:
+            value = msgspec.convert(
+                normalise_value(path, text) if path in SPELLINGS else text, shape.type, strict=False, dec_hook=to_secret
+            )
+        except msgspec.ValidationError:
+            message = f"expected {expected(shape)}; {path} keeps its value"
+            hint = f"Set it in {env.source(name)}."
+            issues.append(Issue("invalid-value", name, message, hint=hint, section=keys[0]))
+            continue
+        config = replace_at(config, keys, value)
+        sources[path] = f"{name} ({env.source(name)})"
+    return config, issues
+
+
+def _shape_at(keys: tuple[str, ...]) -> Shape:
+    section: type[Section] = Config
+    for key in keys[:-1]:
+        section = fields(section)[key].shape.section or section
+    return fields(section)[keys[-1]].shape
+
+
+def replace_at(config: Section, keys: tuple[str, ...], value: Any) -> Any:
+    """Return a copy of nested sections with one leaf changed; `keys` are wire keys."""
+    name = fields(type(config))[keys[0]].name
+    new = value if len(keys) == 1 else replace_at(getattr(config, name), keys[1:], value)
+    return msgspec.structs.replace(config, **{name: new})

@@ -1,0 +1,56 @@
+"""Where everything lives on disk, decided once from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from openclaw.config.env import Environment, expand, home_dir, state_dir_of
+
+
+class StatePaths(msgspec.Struct, frozen=True):
+    """Absolute paths of one gateway's state. Nothing is created here."""
+
+    state_dir: Path
+    config_path: Path
+    db_path: Path
+    logs_dir: Path
+    workspace: Path
+    """Default workspace; agents.defaults.workspace and an agent's own setting come before it."""
+    cache_dir: Path
+    """Model files, shared by every gateway of the user."""
+    env_file: Path
+    token: Path
+    """File (0600) with the gateway token used when neither environment nor config names one."""
+    last_good: Path
+    """The last configuration that this gateway started with."""
+
+
+def resolve_paths(env: Environment, config_path: Path | None = None) -> StatePaths:
+    """Apply OPENCLAW_HOME, _STATE_DIR, _CONFIG_PATH, _WORKSPACE_DIR, _CACHE_DIR and XDG_CACHE_HOME."""
+    state = state_dir_of(env)
+    chosen_config = env.get("OPENCLAW_CONFIG_PATH")
+    if config_path is None:
+        config_path = expand(env, chosen_config) if chosen_config else state / "openclaw.json"
+    workspace = env.get("OPENCLAW_WORKSPACE_DIR")
+    return StatePaths(
+        state_dir=state,
+        config_path=config_path.absolute(),
+        db_path=state / "openclaw.db",
+        logs_dir=state / "logs",
+        workspace=expand(env, workspace) if workspace else state / "workspace",
+        cache_dir=_cache_dir(env),
+        env_file=state / ".env",
+        token=state / "credentials" / "gateway-token",
+        last_good=state / "snapshots" / "last-good.json",
+    )
+
+
+def _cache_dir(env: Environment) -> Path:
+    if own := env.get("OPENCLAW_CACHE_DIR"):
+        return expand(env, own)
+    shared = env.get("XDG_CACHE_HOME")
+    # The XDG specification says to ignore relative values.
+    base = Path(shared) if shared and Path(shared).is_absolute() else home_dir(env) / ".cache"
+    return base / "openclaw" / "models"

@@ -1,0 +1,86 @@
+"""The few configurations that the gateway will not start with (exit code 78), each with its exact fix."""
+
+from __future__ import annotations
+
+import re
+
+from openclaw.base.errors import ConfigError
+from openclaw.base.secret import Secret
+from openclaw.config.load import Loaded
+from openclaw.config.schema import GatewayConfig
+
+MIN_SECRET_CHARS = 32
+_PLACEHOLDER = re.compile(
+    r"change.?me|replace.?(me|with|this)|your[-_ ]|example|placeholder|insert[-_ ]", re.IGNORECASE
+)
+_FRESH = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+
+
+def refusals(loaded: Loaded) -> list[ConfigError]:
+    """Return why the gateway must not start; empty when it may."""
+    gateway = loaded.config.gateway
+    found: list[ConfigError] = []
+    if gateway.bind == "custom" and not _is_address(gateway.custom_bind_host):
+        found.append(
+            _refusal(
+                loaded,
+                "gateway.customBindHost",
+                "gateway.bind is custom, but gateway.customBindHost is no IP address",
+                "Set gateway.customBindHost to an address of this machine, or gateway.bind to loopback.",
+            )
+        )
+    elif not binds_loopback_only(gateway):
+        found.extend(_exposed(loaded))
+    return found
+
+
+def binds_loopback_only(gateway: GatewayConfig) -> bool:
+    """Whether only programs on this machine can reach the gateway."""
+    if gateway.bind != "custom":
+        return gateway.bind == "loopback"
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(gateway.custom_bind_host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_weak(secret: Secret) -> bool:
+    """Whether a secret is too short, a placeholder from some guide, or has next to no variety."""
+    text = secret.reveal()
+    return len(text) < MIN_SECRET_CHARS or len(set(text)) < 8 or _PLACEHOLDER.search(text) is not None
+
+
+def _exposed(loaded: Loaded) -> list[ConfigError]:
+    auth = loaded.config.gateway.auth
+    path = "gateway.auth.password" if auth.mode == "password" else "gateway.auth.token"
+    secret = auth.password if auth.mode == "password" else auth.token
+    if auth.mode == "none":
+        what = "gateway.auth.mode is none, and the gateway would listen beyond this machine"
+        hint = "Set gateway.auth.mode to token and a token of 32 or more characters, or gateway.bind to loopback."
+        return [_refusal(loaded, "gateway.auth.mode", what, hint)]
+    if not secret:
+        what = f"the gateway would listen beyond this machine without a shared secret: {path} is not set"
+        hint = f"Set {path} (OPENCLAW_GATEWAY_{auth.mode.upper()}), for example to the output of: {_FRESH}"
+        return [_refusal(loaded, path, what, hint)]
+    if is_weak(secret):
+        where = loaded.sources.get(path, "default")
+        what = f"{path} (from {where}) is too weak for a gateway that listens beyond this machine"
+        hint = f"Use at least {MIN_SECRET_CHARS} random characters, for example the output of: {_FRESH}"
+        return [_refusal(loaded, path, what, hint)]
+    return []
+
+
+def _is_address(text: str) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _refusal(loaded: Loaded, path: str, message: str, hint: str) -> ConfigError:
+    return ConfigError(message, hint=hint, details={"path": path, "line": loaded.line_of(path)})

@@ -1,0 +1,53 @@
+"""Keys that configurations in the field contain and this version does not act on, so that it can say so kindly.
+
+An entry covers everything below it. `*` stands for any name, `[]` for any list item.
+"""
+
+from __future__ import annotations
+
+SILENT = frozenset({"$schema", "meta"})
+"""Bookkeeping of editors and other gateways: carried along, never reported."""
+
+_GROUPS: dict[str, str] = {
+    "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands cron desktop
+        diagnostics discovery dmPolicy hooks mcp memory messages networkPolicy nodeHost plugins proxy secrets security
+        skills store surfaces talk telemetry transcripts tts ui update wizard worktreeAcceleration worktreeRoot web
+        audio media canvasHost $include""",
+    "agents": "entries ownership",
+    "agents.defaults": """authInheritance blockStreamingBreak blockStreamingChunk blockStreamingCoalesce
+        blockStreamingDefault bootstrapMaxChars bootstrapTotalMaxChars compaction contextInjection contextLimits
+        contextPruning cwd decisionModel elevatedDefault embeddedAgent experimental fastModeDefault heartbeat
+        humanDelay imageMaxDimensionPx imageModel imageQuality mediaMaxMb mediaModels memory memorySearch modelPolicy
+        modelSelectionScope models params pdfMaxMb pdfMaxPages pdfModel reasoningDefault repoRoot sandbox sessionStore
+        silentReply skills skipBootstrap skipOptionalBootstrapFiles startupContext subagents systemAgent
+        thinkingDefault toolProgressDetail typingIntervalSeconds typingMode userTimezone utilityModel verboseDefault
+        voiceModel""",
+    "agents.list[]": """agentDir groupChat heartbeat humanDelay identity memory memorySearch params runtime sandbox
+        skills subagents thinkingDefault""",
+    "agents.list[].tools": "alsoAllow byProvider elevated exec fs profile sandbox",
+    "env": "shellEnv",
+    "gateway": """allowRealIpFallback allowTailscale cliAgents nodes portals publicOrigin push rateLimit roles
+        tailscale terminal tls tools""",
+    "gateway.auth": "allowTailscale cognito identityScopes oidc trustedProxy",
+    "gateway.auth.rateLimit": "exemptLoopback",
+    "gateway.controlUi": """allowExternalEmbedUrls allowInsecureAuth automaticallyFetchFavicons basePath
+        communityInvite dangerouslyAllowHostHeaderOriginFallback dangerouslyDisableDeviceAuth embedSandbox enabled
+        environment experimental github root sessionObserver""",
+    "gateway.http": "securityHeaders",
+    "gateway.http.endpoints": "responses",
+    "gateway.http.endpoints.chatCompletions": "images",
+    "gateway.remote": """edgeAuth password remotePort sshHostKeyPolicy sshIdentity sshTarget tlsFingerprint
+        transport""",
+    "logging": "audit consoleLevel file redactPatterns redactSensitive",
+    "models": "budgets catalogRefresh mode tiers",
+    "models.providers.*": """agentRuntime auth authHeader headers injectNumCtxForOpenAICompat localService maxTokens
+        params region request timeoutSeconds""",
+    "models.providers.*.models[]": "api compat cost headers params",
+    "session": """groupScope identityLinks mainKey maintenance notifyOnCreate reset resetByChannel resetByType
+        resetTriggers retention scope sendPolicy sharing store threadBindings""",
+    "tools": """agentToAgent alsoAllow byProvider codeMode elevated exec fs github links loopDetection media message
+        profile sandbox sessions sessions_spawn subagents swarm toolSearch toolsBySender updatePlan web""",
+}
+
+KNOWN_ELSEWHERE: dict[str, frozenset[str]] = {parent: frozenset(keys.split()) for parent, keys in _GROUPS.items()}
+"""Keys by the pattern of their parent."""
