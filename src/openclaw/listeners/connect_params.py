@@ -109,12 +109,9 @@ class Auth4(_Part, frozen=True):
     agent_runtime_identity_token: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Common(_Part, frozen=True):
+class _Connect(_Part, frozen=True, kw_only=True):
     min_protocol: Annotated[int, Meta(ge=1)]
     max_protocol: Annotated[int, Meta(ge=1)]
-
-
-class _Rest(_Part, frozen=True):
     caps: tuple[Text, ...] = ()
     commands: tuple[Text, ...] | msgspec.UnsetType = msgspec.UNSET
     permissions: dict[str, bool] | msgspec.UnsetType = msgspec.UNSET
@@ -125,7 +122,7 @@ class _Rest(_Part, frozen=True):
     user_agent: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class Connect3(_Common, _Rest, frozen=True):
+class Connect3(_Connect, frozen=True, kw_only=True):
     """Parameters of `connect`, protocol 3."""
 
     client: Client3
@@ -133,7 +130,7 @@ class Connect3(_Common, _Rest, frozen=True):
     auth: Auth3 | msgspec.UnsetType = msgspec.UNSET
 
 
-class Connect4(_Common, _Rest, frozen=True):
+class Connect4(_Connect, frozen=True, kw_only=True):
     """Parameters of `connect`, protocol 4."""
 
     client: Client4

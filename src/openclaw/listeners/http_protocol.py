@@ -135,7 +135,7 @@ class HttpProtocol(HttpToolsProtocol):
         headers = dict(self.headers)
         try:
             key = self._websocket_key(headers)
-            app: UpgradeApp = self.app  # type: ignore[assignment]
+            app: UpgradeApp = self.app
             session = app.upgrade(self.url.partition(b"?")[0], headers, self.client[0] if self.client else "")
         except Refusal as refusal:
             self._answer(refusal)

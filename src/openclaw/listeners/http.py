@@ -1,0 +1,179 @@
+"""Request and response on raw ASGI: only what our routes need."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+
+from openclaw.base.errors import InvalidRequest, OpenClawError, TooLarge
+from openclaw.base.principal import Principal
+from openclaw.identity.locality import Source
+from openclaw.protocol.wire_errors import to_http
+
+T = TypeVar("T")
+Header = tuple[bytes, bytes]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+JSON: Final[Header] = (b"content-type", b"application/json; charset=utf-8")
+TEXT: Final[Header] = (b"content-type", b"text/plain; charset=utf-8")
+SSE: Final[Header] = (b"content-type", b"text/event-stream; charset=utf-8")
+SAFE: Final[tuple[Header, ...]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+"""On every answer: nothing of ours may be sniffed, cached or named to third parties."""
+
+_JSON_HEAD = (JSON, *SAFE)
+_TEXT_HEAD = (TEXT, *SAFE)
+_SSE_HEAD = (SSE, *SAFE, (b"x-accel-buffering", b"no"))
+_FORM_TYPES = (b"application/x-www-form-urlencoded", b"multipart/", b"application/xml", b"text/xml", b"text/html")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was whole."""
+
+
+class UnsupportedMedia(InvalidRequest):
+    """The body is of a kind we do not read (HTTP 415)."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class Request:
+    """One HTTP request, after routing. `headers` has lower-case names; `params` are the path's, decoded."""
+
+    __slots__ = ("_receive", "_scope", "_send", "headers", "max_body", "params", "principal", "source", "status")
+
+    def __init__(
+        self,
+        scope: Mapping[str, Any],
+        receive: Receive,
+        send: Send,
+        headers: Mapping[bytes, bytes],
+        source: Source,
+    ) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self.headers = headers
+        self.source = source
+        self.principal: Principal | None = None
+        self.params: Mapping[str, str] = {}
+        self.max_body = 0
+        self.status = 0
+        """Of the answer, 0 before it began."""
+
+    @property
+    def method(self) -> str:
+        """Upper-case method."""
+        return str(self._scope["method"])
+
+    @property
+    def caller(self) -> Principal:
+        """The principal of a route that needs one."""
+        assert self.principal is not None, "the route is public"
+        return self.principal
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The query's fields."""
+        return parse_qs(self._scope.get("query_string", b"").decode("latin-1"), max_num_fields=64)
+
+    def header(self, name: bytes) -> str:
+        """Return a header's text, or ""."""
+        return self.headers.get(name, b"").decode("latin-1").strip()
+
+    async def body(self) -> bytes:
+        """Read the body. Raises: TooLarge, ClientGone."""
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        chunk: bytes = message.get("body", b"")
+        if not message.get("more_body", False) and len(chunk) <= self.max_body:
+            return chunk
+        parts, size = [chunk], len(chunk)
+        while message.get("more_body", False) and size <= self.max_body:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise ClientGone
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        if size > self.max_body:
+            raise TooLarge("Payload too large", hint=f"A body may have {self.max_body} bytes.")
+        return b"".join(parts)
+
+    async def json_body(self, decoder: msgspec.json.Decoder[T], empty: bytes = b"{}") -> T:
+        """Read and decode a JSON object. Raises: InvalidRequest naming the place, TooLarge, ClientGone."""
+        kind = self.headers.get(b"content-type", b"").lower()
+        if kind.startswith(_FORM_TYPES):
+            raise UnsupportedMedia(f"Unsupported content type {kind[:64].decode('latin-1')}; send application/json.")
+        if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise UnsupportedMedia("Unsupported content encoding; send the body as it is.")
+        raw = await self.body()
+        try:
+            return decoder.decode(raw or empty)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(_where(str(error))) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InvalidRequest(f"Invalid JSON in the request body: {error}") from None
+        except RecursionError:
+            raise InvalidRequest("Invalid JSON in the request body: nested too deeply") from None
+
+    async def answer(self, status: int, head: tuple[Header, ...], body: bytes, extra: tuple[Header, ...] = ()) -> None:
+        """Send a whole answer."""
+        self.status = status
+        headers = [*head, *extra, (b"content-length", b"%d" % len(body))]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def json(self, status: int, body: Any, extra: tuple[Header, ...] = ()) -> None:
+        """Send a JSON answer."""
+        await self.answer(status, _JSON_HEAD, _encode(body), extra)
+
+    async def text(self, status: int, body: str, extra: tuple[Header, ...] = ()) -> None:
+        """Send a plain text answer."""
+        await self.answer(status, _TEXT_HEAD, body.encode(), extra)
+
+    async def error(self, error: OpenClawError) -> None:
+        """Send an error in the OpenAI shape."""
+        status, body, headers = to_http(error)
+        if isinstance(error, UnsupportedMedia):
+            status = 415
+        if status == 413:
+            headers.append((b"connection", b"close"))
+        if status >= 409 and error.next_actor != "retry":
+            headers.append((b"x-should-retry", b"false"))  # the official OpenAI clients retry these unless told
+        await self.json(status, body, tuple(headers))
+
+    async def start_events(self) -> None:
+        """Begin a stream of server-sent events."""
+        self.status = 200
+        await self._send({"type": "http.response.start", "status": 200, "headers": _SSE_HEAD})
+
+    async def send_events(self, data: bytes) -> None:
+        """Send encoded events at once."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end_events(self, data: bytes = b"") -> None:
+        """Send the last events and end the stream."""
+        await self._send({"type": "http.response.body", "body": data})
+
+    def on_gone(self, callback: Callable[[], None] | None) -> None:
+        """Call back once if the client hangs up before the answer is whole; None takes it back."""
+        connection = self._scope.get("openclaw.connection")
+        if connection is not None:
+            connection.on_lost = callback
+
+
+def _where(message: str) -> str:
+    """Turn msgspec's `… - at `$.a.b`` into `a.b: …`."""
+    text, found, path = message.partition(" - at `$")
+    text = text.replace("Expected", "Invalid input: expected").replace("`", "").replace("got", "received")
+    return f"{path.rstrip('`').lstrip('.')}: {text}" if found and path.rstrip("`") else text

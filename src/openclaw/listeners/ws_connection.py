@@ -1,0 +1,177 @@
+"""A client of the Gateway protocol on a socket: first the handshake machine, then frames to the counter.
+
+Requests of one connection are never handled one after the other: an answer that takes time runs in a task of its own,
+so that `chat.abort` overtakes `chat.send`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from openclaw.base.clock import Clock
+from openclaw.base.ids import new_id
+from openclaw.base.principal import Principal
+from openclaw.base.tasks import TaskSet
+from openclaw.identity.locality import Source
+from openclaw.listeners.ws_handshake import SILENCE, Accepted, Authenticate, Handshake, Outcome, Phase
+from openclaw.listeners.ws_socket import Socket
+from openclaw.protocol.frames import BadFrame, Request, decode_request, encode_error, encode_result
+from openclaw.protocol.limits import HANDSHAKE_TIMEOUT_MS, MAX_PAYLOAD_BYTES
+from openclaw.rpc.peer import ClientInfo, Peer
+from openclaw.telemetry.metrics import METRICS
+
+MAX_RUNNING: Final = 256
+"""Requests of one connection that may wait for their answers; more are told to come back."""
+
+_connections = METRICS.counter("openclaw_ws_connections", "WebSocket handshakes by outcome.", ("outcome",))
+
+
+class Counter(Protocol):
+    """rpc.counter.Counter."""
+
+    def handle(self, peer: Peer, request: Request) -> bytes | Coroutine[Any, Any, None]: ...
+
+    def hello_ok(self, peer: Peer) -> dict[str, Any]: ...
+
+
+class Hub(Protocol):
+    """rpc.hub.Hub."""
+
+    def join(self, peer: Peer) -> None: ...
+
+    def leave(self, peer: Peer) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayDoor:
+    """What all connections share."""
+
+    counter: Counter
+    hub: Hub
+    authenticate: Authenticate
+    clock: Clock
+    phase: Callable[[], Phase]
+    tasks: TaskSet
+    no_credential_needed: bool = False
+
+
+class GatewayConnection:
+    """One connection; a `Peer` once it is let in."""
+
+    __slots__ = (
+        "_door",
+        "_handshake",
+        "_running",
+        "_socket",
+        "_timer",
+        "client",
+        "conn_id",
+        "connected_at_ms",
+        "principal",
+        "protocol",
+    )
+
+    def __init__(self, door: GatewayDoor, source: Source) -> None:
+        self._door = door
+        self.conn_id: str = new_id()
+        self.connected_at_ms: int = door.clock.now_ms()
+        self.protocol: int = 0
+        self.principal: Principal
+        self.client: ClientInfo
+        self._running: set[asyncio.Task[None]] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._socket: Socket
+        self._handshake: Handshake | None = Handshake(
+            new_id(), self.connected_at_ms, source, door.authenticate, door.phase(), door.no_credential_needed
+        )
+
+    def opened(self, socket: Socket) -> None:
+        """Send the challenge and start the clock on silence."""
+        self._socket = socket
+        if self._handshake is not None:
+            socket.send(self._handshake.challenge())
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(HANDSHAKE_TIMEOUT_MS / 1000, self._settle, SILENCE)
+
+    def text(self, data: bytes) -> None:
+        """Take one text message."""
+        if self._handshake is not None:
+            self._settle(self._handshake.receive(data))
+            return
+        try:
+            request = decode_request(data)
+        except BadFrame as bad:
+            if bad.is_json:
+                message = f"invalid request frame: {'; '.join(bad.problems)}"
+                self.send(encode_error(bad.reply_id, {"code": "INVALID_REQUEST", "message": message}))
+            return
+        answer = self._door.counter.handle(self, request)
+        if type(answer) is bytes:
+            self._socket.send(answer)
+        else:
+            self._spawn(answer, request)  # type: ignore[arg-type]
+
+    def binary(self, data: bytes) -> None:
+        """Refuse a binary first message; later ones mean nothing."""
+        if self._handshake is not None:
+            self._settle(self._handshake.receive(data, is_text=False))
+
+    def _settle(self, outcome: Outcome) -> None:
+        handshake, self._handshake = self._handshake, None
+        if handshake is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not isinstance(outcome, Accepted):
+            _connections.inc("silent" if outcome is SILENCE else "refused")
+            if outcome.frame is not None:
+                self._socket.send(outcome.frame)
+            self._socket.close(outcome.code, outcome.reason)
+            return
+        _connections.inc("accepted")
+        self.protocol, self.principal, self.client = outcome.protocol, outcome.principal, outcome.client
+        self._socket.set_limit(MAX_PAYLOAD_BYTES)
+        self._door.hub.join(self)
+        self._socket.send(encode_result(outcome.request_id, self._door.counter.hello_ok(self)))
+
+    def _spawn(self, answer: Coroutine[Any, Any, None], request: Request) -> None:
+        running = self._running
+        if running is None:
+            running = self._running = set()
+        try:
+            if len(running) >= MAX_RUNNING:
+                answer.close()
+                raise RuntimeError("too many requests are waiting")  # noqa: TRY301  # told like a full task set
+            task = self._door.tasks.spawn(answer, request.method[:32])
+        except RuntimeError:
+            error = {
+                "code": "UNAVAILABLE",
+                "message": "too many requests are waiting for their answers; retry shortly",
+                "retryable": True,
+                "retryAfterMs": 1000,
+            }
+            self.send(encode_error(request.id, error))
+            return
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    def send(self, frame: bytes) -> None:
+        """Queue a frame; see rpc.peer.Peer."""
+        self._socket.send(frame)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after what is queued; see rpc.peer.Peer."""
+        self._socket.close(code, reason)
+
+    def lost(self) -> None:
+        """Forget the client. What it asked for goes on: a message may be half accepted."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._handshake is None and self.protocol:
+            self._door.hub.leave(self)
+        self._handshake = None
