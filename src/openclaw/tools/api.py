@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -16,7 +16,10 @@ Safety = Literal["safe", "write", "dangerous"]
 
 
 class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Who calls, from where, in which workspace. `facts` carries what session_status reports (model, tokens …)."""
+    """Who calls, from where, in which workspace. `facts` carries what session_status reports (model, tokens …).
+
+    `progress`, when set, hears short texts while a call runs; it is called on the loop and must not block.
+    """
 
     principal: Principal
     agent_id: AgentId
@@ -24,6 +27,7 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     run_id: RunId
     workspace: Path
     facts: Mapping[str, Any] = {}
+    progress: Callable[[str], None] | None = None
 
 
 class Tool(Protocol):

@@ -1,0 +1,18 @@
+"""What an agent may know about its own session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openclaw.tools.action import Context, action
+
+
+@action
+async def session_status(context: Context) -> dict[str, Any]:
+    """Tell about this session: agent, session, run, and what is known of the model, its tokens and limits."""
+    return {
+        "agent": context.agent_id,
+        "session": context.session_key,
+        "run": context.run_id,
+        **context.facts,
+    }
