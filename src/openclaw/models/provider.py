@@ -1,0 +1,83 @@
+"""A provider as it is to be used: the configuration, what the environment adds, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from openclaw.base.secret import Secret
+from openclaw.config.schema import ProviderConfig
+from openclaw.models.anthropic.client import BASE_URL as ANTHROPIC_URL
+from openclaw.models.openai.client import BASE_URL as OPENAI_URL
+from openclaw.net.error import NetError
+from openclaw.net.target import target
+
+Env = Callable[[str], str | None]
+
+BUILT_IN: dict[str, ProviderConfig] = {
+    "anthropic": ProviderConfig(api="anthropic-messages"),
+    "openai": ProviderConfig(api="openai-completions"),
+    "embedded": ProviderConfig(api="embedded"),
+    "fake": ProviderConfig(api="fake"),
+}
+"""Providers that exist without configuration; a configured one of the same id takes the place."""
+
+_ENV = {"anthropic": "ANTHROPIC", "openai": "OPENAI"}
+_OFFICIAL_URL = {"anthropic-messages": ANTHROPIC_URL, "openai-completions": OPENAI_URL}
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """A provider ready to make a client of. `problem` says why it cannot work and what to do, "" if it can."""
+
+    id: str
+    config: ProviderConfig
+    configured: bool
+    problem: str = ""
+
+
+def provider(provider_id: str, configured: ProviderConfig | None, env: Env) -> Provider | None:
+    """Complete a provider from the environment; None when it is neither configured nor built in."""
+    config = configured or BUILT_IN.get(provider_id)
+    if config is None:
+        return None
+    if config.api in ("embedded", "fake"):
+        return Provider(provider_id, config, configured is not None)
+    prefix = _ENV.get(provider_id)
+    key = config.api_key
+    base_url = config.base_url
+    if prefix:
+        from_env = env(f"{prefix}_BASE_URL") or _OFFICIAL_URL[config.api]
+        # The environment's key belongs to the environment's address: it never goes to one that only the config names.
+        if not base_url or _same(base_url, from_env):
+            key = key or _secret(env(f"{prefix}_API_KEY"))
+        base_url = base_url or from_env
+    complete = msgspec.structs.replace(config, api_key=key, base_url=base_url)
+    return Provider(provider_id, complete, configured is not None, _problem(provider_id, complete, prefix))
+
+
+def _same(one: str, other: str) -> bool:
+    return one.rstrip("/").removesuffix("/v1") == other.rstrip("/").removesuffix("/v1")
+
+
+def _secret(value: str | None) -> Secret | None:
+    return Secret(value.strip()) if value and value.strip() else None
+
+
+def _problem(provider_id: str, config: ProviderConfig, env_prefix: str | None) -> str:
+    where = f"models.providers.{provider_id}"
+    if not config.base_url:
+        return f"no address: set {where}.baseUrl"
+    try:
+        host = target(config.base_url).host
+    except NetError as error:
+        return f"{where}.baseUrl cannot be used: {error.reason}"
+    if not config.api_key:
+        # A server of one's own may need no key; the official ones always do.
+        if host in ("api.anthropic.com", "api.openai.com"):
+            also = f"{env_prefix}_API_KEY or " if env_prefix else ""
+            return f"no API key: set {also}{where}.apiKey"
+        return ""
+    if not config.api_key.reveal().isprintable():
+        return f"the API key holds control characters: check {where}.apiKey"
+    return ""

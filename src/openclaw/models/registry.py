@@ -1,0 +1,192 @@
+"""Which models there are and who serves them: configuration over environment over what is built in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from openclaw.base.clock import Clock
+from openclaw.base.errors import ModelNotFound, ModelUnavailable
+from openclaw.base.model import ModelInfo
+from openclaw.config.schema import ModelsConfig, ProviderConfig
+from openclaw.models.anthropic.client import AnthropicClient
+from openclaw.models.catalog import Catalog
+from openclaw.models.client import LLMClient
+from openclaw.models.fake.client import FakeClient
+from openclaw.models.fake.knob import knobs
+from openclaw.models.lease import LeasedClient
+from openclaw.models.openai.client import OpenAIClient
+from openclaw.models.provider import BUILT_IN, Env, Provider, provider
+from openclaw.net.http import HttpClient
+
+EmbeddedFactory = Callable[[str, ProviderConfig], LLMClient]
+LAST_RESORT = "embedded"
+CHOICE_VARIABLE = "OPENCLAW_LLM_PROVIDER"
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """A model and the client that serves it."""
+
+    client: LLMClient
+    info: ModelInfo
+
+
+class ModelRegistry:
+    """The workshop's counter: from `provider/model` to a client. Clients are made at their first use.
+
+    Resolve anew for each call: a reload may have retired the client.
+    """
+
+    def __init__(
+        self,
+        config: ModelsConfig,
+        *,
+        env: Env,
+        http: HttpClient,
+        embedded: EmbeddedFactory,
+        clock: Clock,
+    ) -> None:
+        self._env = env
+        self._http = http
+        self._embedded = embedded
+        self._clock = clock
+        self._config = config
+        self._catalog = Catalog(config.providers)
+        self._clients: dict[str, tuple[Provider, LeasedClient]] = {}
+        self._retired: list[LeasedClient] = []
+
+    def resolve(self, ref: str) -> Resolved:
+        """Return the model of a reference: `provider/model`, a provider alone (its default model), or a listed id.
+
+        Raises: ModelUnavailable (unknown or unusable provider), ModelNotFound.
+        """
+        provider_id, _, model = self._full(ref).partition("/")
+        found = self._provider(provider_id)
+        if found is None:
+            raise ModelUnavailable(
+                f"there is no model provider {provider_id!r}",
+                hint=f"Use one of {', '.join(self._ids())}, or add it under models.providers.",
+                details={"provider": provider_id, "model": model},
+            )
+        if found.problem:
+            raise ModelUnavailable(
+                f"{provider_id} cannot be used: {found.problem}",
+                details={"provider": provider_id, "model": model},
+            )
+        if not self._offers(found, model):
+            raise ModelNotFound(
+                f"{provider_id} offers no model {model!r}", details={"provider": provider_id, "model": model}
+            )
+        return Resolved(self._client(found), self._catalog.info(provider_id, model))
+
+    def default_ref(self) -> str:
+        """Return the model to use when nothing is configured: by the environment's keys, else the local one."""
+        if choice := (self._env(CHOICE_VARIABLE) or "").strip():
+            return choice if "/" in choice else f"{choice}/{self._catalog.default_model(choice) or ''}".rstrip("/")
+        for provider_id in ("anthropic", "openai"):
+            found = self._provider(provider_id)
+            if self._env(f"{provider_id.upper()}_API_KEY") and found is not None and not found.problem:
+                return f"{provider_id}/{self._catalog.default_model(provider_id)}"
+        return f"{LAST_RESORT}/{self._catalog.default_model(LAST_RESORT)}"
+
+    def models(self) -> list[ModelInfo]:
+        """Return the known models of every provider that is configured or usable; `available` says which work."""
+        out: list[ModelInfo] = []
+        for found in self._providers():
+            if found.configured or not found.problem:
+                usable = not found.problem
+                known = self._catalog.models(found.id)
+                out.extend(info if usable else msgspec.structs.replace(info, available=False) for info in known)
+        return out
+
+    def problems(self) -> dict[str, str]:
+        """Return why configured providers cannot work, and what to do about each."""
+        out = {found.id: found.problem for found in self._providers() if found.configured and found.problem}
+        choice = (self._env(CHOICE_VARIABLE) or "").strip().partition("/")[0]
+        if choice:
+            chosen = self._provider(choice)
+            if chosen is None:
+                out[choice] = f"{CHOICE_VARIABLE} names an unknown provider; use one of {', '.join(self._ids())}"
+            elif chosen.problem:
+                out[choice] = chosen.problem
+        return out
+
+    async def reload(self, config: ModelsConfig) -> None:
+        """Take a new configuration. Clients of changed providers serve what they have begun, then close."""
+        self._config = config
+        self._catalog = Catalog(config.providers)
+        for provider_id, (used, client) in list(self._clients.items()):
+            if self._provider(provider_id) != used:
+                del self._clients[provider_id]
+                self._retired = [old for old in self._retired if old.calls]
+                self._retired.append(client)
+                await client.retire()
+
+    async def close(self) -> None:
+        """Close every client, whatever goes on."""
+        clients = [client for _, client in self._clients.values()] + self._retired
+        self._clients.clear()
+        self._retired.clear()
+        for client in clients:
+            await client.close()
+
+    def _full(self, ref: str) -> str:
+        if "/" in ref:
+            return ref
+        if default := self._catalog.default_model(ref):
+            return f"{ref}/{default}"
+        matches = [info.ref for info in self.models() if info.id == ref]
+        if len(matches) == 1:
+            return matches[0]
+        if self._provider(ref) is not None or not ref:
+            raise ModelNotFound(f"{ref!r} names no model", hint="Write it as provider/model.", details={"model": ref})
+        raise ModelNotFound(
+            f"there is {'more than one' if matches else 'no'} model {ref!r}",
+            hint="Write it as provider/model; `openclaw models list` shows them.",
+            details={"model": ref},
+        )
+
+    def _offers(self, found: Provider, model: str) -> bool:
+        """A provider's explicit list is the whole of it; without one the provider itself decides at the call."""
+        if not model:
+            return False
+        if found.config.api == "fake":
+            return knobs(model) is not None
+        return not found.config.models or any(entry.id == model for entry in found.config.models)
+
+    def _ids(self) -> list[str]:
+        return list(dict.fromkeys((*self._config.providers, *BUILT_IN)))
+
+    def _providers(self) -> Iterator[Provider]:
+        for provider_id in self._ids():
+            if (found := self._provider(provider_id)) is not None:
+                yield found
+
+    def _provider(self, provider_id: str) -> Provider | None:
+        return provider(provider_id, self._config.providers.get(provider_id), self._env)
+
+    def _client(self, found: Provider) -> LeasedClient:
+        known = self._clients.get(found.id)
+        if known is not None:
+            return known[1]
+        client = LeasedClient(self._make(found))
+        self._clients[found.id] = (found, client)
+        return client
+
+    def _make(self, found: Provider) -> LLMClient:
+        config = found.config
+        if config.api == "embedded":
+            return self._embedded(found.id, config)
+        if config.api == "fake":
+            return FakeClient(clock=self._clock, provider=found.id)
+        make = AnthropicClient if config.api == "anthropic-messages" else OpenAIClient
+        return make(
+            http=self._http,
+            clock=self._clock,
+            catalog=self._catalog,
+            provider=found.id,
+            base_url=config.base_url,
+            key=config.api_key,
+            timeouts=config.timeouts,
+        )
