@@ -18,11 +18,12 @@ from openclaw.config.disk import locked_folder, write_atomically
 from openclaw.config.keypath import KeyPath, format_path, parse_path
 from openclaw.config.parse import parse
 from openclaw.config.render import Style, render, render_key
-from openclaw.config.scan import Item, Node, scan, skip_trivia
+from openclaw.config.scan import Item, Node, scan, skip_trivia, walk
 
+_LINE_END = re.compile(r"[\n\r]")
 _SAME_LINE = re.compile(r"(?:[^\S\n\r]*(?://[^\n\r]*|/\*(?:(?!\*/)[^\n\r])*\*/))*")
 _COMMENT = re.compile(r"//[^\n\r\u2028\u2029]*|/\*.*?\*/", re.DOTALL)
-_LINE_INDENT = re.compile(r"(?:^|(?<=[\n\r]))[^\S\n\r]*")
+_BLANKS = re.compile(r"[^\S\n\r]*")
 
 
 def get_value(text: str, dotted_path: str) -> Any:
@@ -48,7 +49,9 @@ def set_value(text: str, dotted_path: str, value: Any) -> str:
     style = _style(text, root)
     node, depth = _deepest(root, path)
     if depth == len(path):
-        changed = _splice(text, node.start, node.end, render(value, style, _indent_at(text, node.start)))
+        inline = bool(node.items) and not _LINE_END.search(text, node.start, node.end)
+        new = render(value, style, _indent_at(text, node.start), inline=inline)
+        changed = _splice(text, node.start, node.end, new)
     else:
         changed = _insert(text, node, path[depth], _nest(path[depth + 1 :], value), style, path[: depth + 1])
     _check(changed, path, value)
@@ -97,12 +100,10 @@ _ABSENT = object()
 
 def _lookup(value: Any, path: KeyPath) -> Any:
     for key in path:
-        index = int(key) if isinstance(value, list) and str(key).isdecimal() else key
-        if isinstance(value, dict) and isinstance(index, str) and index in value:
-            value = value[index]
-        elif isinstance(value, list) and isinstance(index, int) and index < len(value):
-            value = value[index]
-        else:
+        step = int(key) if isinstance(value, list) and str(key).isdecimal() else key
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
             return _ABSENT
     return value
 
@@ -134,14 +135,14 @@ def _insert(text: str, parent: Node, key: str | int, value: Any, style: Style, p
         raise InvalidRequest(f"{format_path(path)} cannot be set: {format_path(path[:-1]) or 'the root'} is {kind}")
     label = f"{render_key(key, style)}: " if parent.kind == "object" else ""
     last = parent.items[-1] if parent.items else None
-    if last and "\n" not in (gap := text[parent.start : parent.items[0].start]) and "\r" not in gap:
+    if last and not _LINE_END.search(text, parent.start, parent.items[0].start):
         return _insert_inline(text, parent, last, label, value, style)
     outer = _indent_at(text, parent.start)
     indent = _indent_at(text, parent.items[0].start) if last else outer + style.indent
     member = f"{style.newline}{indent}{label}{render(value, style, indent)}"
     if last is None:
         at = _same_line_end(text, parent.start + 1)
-        closing = "" if re.search(r"[\n\r]", text[at : parent.end]) else style.newline + outer
+        closing = "" if _LINE_END.search(text, at, parent.end) else style.newline + outer
         return _splice(text, at, at, member + closing)
     if last.comma >= 0:
         at = _same_line_end(text, last.comma + 1)
@@ -151,7 +152,7 @@ def _insert(text: str, parent: Node, key: str | int, value: Any, style: Style, p
 
 
 def _insert_inline(text: str, parent: Node, last: Item, label: str, value: Any, style: Style) -> str:
-    member = label + render(value, style, _indent_at(text, parent.start))
+    member = label + render(value, style, _indent_at(text, parent.start), inline=True)
     if last.comma >= 0:
         return _splice(text, last.comma + 1, last.comma + 1, f" {member},")
     return _splice(text, last.value.end, last.value.end, f", {member}")
@@ -159,24 +160,67 @@ def _insert_inline(text: str, parent: Node, last: Item, label: str, value: Any, 
 
 def _remove(text: str, parent: Node, item: Item) -> str:
     index = next(at for at, member in enumerate(parent.items) if member is item)
+    following = parent.items[index + 1] if index + 1 < len(parent.items) else None
+    if following and not re.search(r"[\n\r]|//|/\*", text[item.value.end : following.start]):
+        return _splice(text, item.start, following.start, "")
     previous = parent.items[index - 1] if index else None
-    border = parent.start + 1
-    if previous:
-        border = previous.comma + 1
-    start = _after_comments(text, border, item.start)
-    own_line = bool(re.search(r"[\n\r]", text[start : item.start]))
-    cuts: list[tuple[int, int]] = []
+    start = _after_comments(text, previous.comma + 1 if previous else parent.start + 1, item.start)
     end = item.value.end
+    own_line = _LINE_END.search(text, start, item.start) is not None
     if item.comma >= 0:
-        end = _cut_to_comma(text, cuts, start, item)
-    elif previous:
-        cuts.append((previous.comma, previous.comma + 1))
-    if own_line:
-        end = max(end, _same_line_end(text, end))
-    elif not previous and item.comma >= 0:
-        # `{ a: 1, b: 2 }` keeps its first blank and loses the one after the comma.
-        start, end = item.start, end + len(text[end:]) - len(text[end:].lstrip(" \t"))
-    cuts.append((cuts.pop()[0] if cuts and item.comma >= 0 else start, end))
-    for cut_start, cut_end in sorted(cuts, reverse=True):
-        text = text[:cut_start] + text[cut_end:]
+        # What stands between a value and its comma can only be blanks and comments on the value.
+        end = item.comma + 1
+    rest = _same_line_end(text, end)
+    if own_line and text[rest : rest + 1] in ("\n", "\r"):
+        end = rest
+    if len(parent.items) == 1 and not (text[parent.start + 1 : start] + text[end : parent.end - 1]).strip():
+        return _splice(text, parent.start + 1, parent.end - 1, "")
+    text = _splice(text, start, end, "")
+    if item.comma < 0 and previous:
+        text = _splice(text, previous.comma, previous.comma + 1, "")
     return text
+
+
+def _splice(text: str, start: int, end: int, new: str) -> str:
+    return text[:start] + new + text[end:]
+
+
+def _same_line_end(text: str, at: int) -> int:
+    """Return the offset behind the comments that follow on the same line."""
+    found = _SAME_LINE.match(text, at)
+    return found.end() if found else at
+
+
+def _after_comments(text: str, start: int, end: int) -> int:
+    return max((found.end() for found in _COMMENT.finditer(text, start, end)), default=start)
+
+
+def _indent_at(text: str, offset: int) -> str:
+    """Return the blanks that open the line of an offset."""
+    line_start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+    found = _BLANKS.match(text, line_start)
+    return found[0] if found else ""
+
+
+def _style(text: str, root: Node) -> Style:
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if not root.items:
+        return Style(newline=newline)
+    first = root.items[0]
+    indent = _indent_at(text, first.start)
+    key_quote = text[first.start] if text[first.start] in "\"'" else ""
+    texts = (text[node.start] for _, node in walk(root) if text[node.start] in "\"'")
+    return Style(indent=indent or "  ", quote=next(texts, key_quote or '"'), key_quote=key_quote, newline=newline)
+
+
+def _check(text: str, path: KeyPath, value: Any) -> None:
+    """Refuse a text that does not say what was asked for: the person's file is worth more than this edit."""
+    held = _lookup(parse(text), path)
+    if repr(held) != repr(_as_json(value)):
+        raise InternalError(f"the edit of {format_path(path)} went wrong and was not made")
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    return [_as_json(item) for item in value] if isinstance(value, list | tuple) else value

@@ -11,6 +11,7 @@ import msgspec
 from openclaw.base.errors import InvalidRequest
 
 MAX_DEPTH = 24
+SHORT_LIST_CHARS = 60
 _BARE_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _RESERVED = frozenset({"null", "true", "false", "NaN", "Infinity"})
 
@@ -24,25 +25,48 @@ class Style(msgspec.Struct, frozen=True):
     newline: str = "\n"
 
 
-def render(value: Any, style: Style, indent: str, depth: int = 0) -> str:
-    """Return the value as text whose later lines start at `indent`.
+def render(value: Any, style: Style, indent: str, *, inline: bool = False, depth: int = 0) -> str:
+    """Return the value as text, on one line if `inline`, else with later lines that start at `indent`.
 
     Raises: INVALID_REQUEST for what JSON5 cannot hold.
     """
     if depth > MAX_DEPTH:
         raise InvalidRequest(f"the value is nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, str):
-        return quoted(value, style.quote)
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if value is None or isinstance(value, bool | int | float):
-        return {None: "null", True: "true", False: "false"}[value] if value in (None, True, False) else repr(value)
+    if isinstance(value, dict | list | tuple):
+        return _container(value, style, indent, inline=inline, depth=depth + 1)
+    return _scalar(value, style)
+
+
+def _container(value: Any, style: Style, indent: str, *, inline: bool, depth: int) -> str:
     inner = indent + style.indent
     if isinstance(value, dict):
-        lines = [f"{render_key(key, style)}: {render(item, style, inner, depth + 1)}" for key, item in value.items()]
-        return _wrapped("{", lines, "}", style, indent)
-    if isinstance(value, list | tuple):
-        return _wrapped("[", [render(item, style, inner, depth + 1) for item in value], "]", style, indent)
+        opening, closing, blank = "{", "}", " "
+        pairs = value.items()
+        parts = [f"{render_key(k, style)}: {render(v, style, inner, inline=inline, depth=depth)}" for k, v in pairs]
+    else:
+        opening, closing, blank = "[", "]", ""
+        parts = [render(item, style, inner, inline=inline, depth=depth) for item in value]
+        plain = not any(isinstance(item, dict | list | tuple) for item in value)
+        inline = inline or (plain and sum(map(len, parts)) <= SHORT_LIST_CHARS)
+    if not parts:
+        return opening + closing
+    if inline:
+        return f"{opening}{blank}{', '.join(parts)}{blank}{closing}"
+    lines = f",{style.newline}".join(inner + part for part in parts)
+    return f"{opening}{style.newline}{lines}{style.newline}{indent}{closing}"
+
+
+def _scalar(value: Any, style: Style) -> str:
+    if isinstance(value, str):
+        return quoted(value, style.quote)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, int | float):
+        return repr(value)
     raise InvalidRequest(f"a value of type {type(value).__name__} cannot be written to the configuration")
 
 
@@ -66,10 +90,3 @@ def quoted(text: str, quote: str) -> str:
     if quote == '"':
         return double
     return "'" + double[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
-
-
-def _wrapped(opening: str, parts: list[str], closing: str, style: Style, indent: str) -> str:
-    if not parts:
-        return opening + closing
-    lines = f",{style.newline}".join(indent + style.indent + part for part in parts)
-    return f"{opening}{style.newline}{lines}{style.newline}{indent}{closing}"
