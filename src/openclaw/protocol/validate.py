@@ -28,12 +28,12 @@ class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of every method's parameters: camelCase on the wire, unknown properties refused."""
 
 
-class NoParams(Params, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NoParams(Params, frozen=True):
     """For methods that take none."""
 
 
-def convert(raw: msgspec.Raw | Mapping[str, Any] | None, type_: type[T], what: str) -> T:
-    """Return the parameters as `type_`. None counts as an empty object.
+def convert(raw: Any, type_: type[T], what: str) -> T:
+    """Return the parameters, undecoded (Raw) or decoded, as `type_`. None counts as an empty object.
 
     Raises: InvalidRequest `invalid {what} params: …` with all problems, joined by `; `.
     """
@@ -44,7 +44,8 @@ def convert(raw: msgspec.Raw | Mapping[str, Any] | None, type_: type[T], what: s
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass  # the slow path below names every problem, not only the first
     try:
-        value = msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw if raw is not None else {}
+        value = msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw
+        value = {} if value is None else value
         found = problems(value, type_)
         if not found:
             # The schema has no quarrel: a JSON integer written as 5.0.

@@ -1,0 +1,91 @@
+"""Where the gateway is and what opens it: flag, then environment, then configuration, each remembered by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from openclaw.base.errors import ConfigError
+from openclaw.base.secret import Secret
+
+DEFAULT_PORT = 18_789
+
+
+class Environ(Protocol):
+    """The environment (config.env.Environment)."""
+
+    def get(self, name: str) -> str | None: ...
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A gateway to talk to. `token_source` says, for error messages, where the token was read; never the token."""
+
+    url: str
+    """WebSocket URL, e.g. ws://127.0.0.1:18789."""
+    http_url: str
+    """The same place over HTTP, without a trailing slash."""
+    token: Secret | None
+    token_source: str
+    password: Secret | None = None
+
+
+def target(loaded: Any, env: Environ, url: str | None = None, token: str | None = None) -> Target:
+    """Find the gateway. `loaded` is a config.load.Loaded.
+
+    Raises: ConfigError for a URL that is none, or mode `remote` without one.
+    """
+    gateway = loaded.config.gateway
+    remote = gateway.mode == "remote"
+    place = url or env.get("OPENCLAW_GATEWAY_URL") or (gateway.remote.url if remote else "")
+    if remote and not place:
+        raise ConfigError("gateway.mode is remote but gateway.remote.url is empty", hint="Set gateway.remote.url.")
+    if not place:
+        place = f"ws://{_host(gateway)}:{_port(gateway, env)}"
+    ws_url, http_url = both_urls(place)
+    found, source = _token(gateway, env, token, remote, getattr(loaded, "sources", {}))
+    return Target(ws_url, http_url, found, source, None if remote else gateway.auth.password)
+
+
+def both_urls(place: str) -> tuple[str, str]:
+    """Return (ws URL, http URL) of a place given as either. Raises: ConfigError."""
+    parts = urlsplit(place if "://" in place else f"ws://{place}")
+    secure = {"ws": False, "http": False, "wss": True, "https": True}.get(parts.scheme.lower())
+    if secure is None or not parts.hostname:
+        raise ConfigError(f"not a gateway URL: {place}", hint="Use ws://host:port or https://host.")
+    path = parts.path.rstrip("/")
+    tail = "s" if secure else ""
+    return (
+        urlunsplit((f"ws{tail}", parts.netloc, path, "", "")),
+        urlunsplit((f"http{tail}", parts.netloc, path, "", "")),
+    )
+
+
+def _host(gateway: Any) -> str:
+    host: str = gateway.custom_bind_host if gateway.bind == "custom" else ""
+    if not host or host in ("0.0.0.0", "::"):  # noqa: S104  # compared, never bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _port(gateway: Any, env: Environ) -> int:
+    text = env.get("OPENCLAW_GATEWAY_PORT") or env.get("OPENCLAW_PORT") or ""
+    return int(text) if text.isascii() and text.isdigit() else int(gateway.port or DEFAULT_PORT)
+
+
+def _token(
+    gateway: Any, env: Environ, flag: str | None, remote: bool, sources: Mapping[str, str]
+) -> tuple[Secret | None, str]:
+    if flag:
+        return Secret(flag), "--token"
+    if remote and gateway.remote.token:
+        return gateway.remote.token, "gateway.remote.token in the configuration"
+    for name in ("OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_TOKEN"):
+        value = env.get(name)
+        if value:
+            return Secret(value), f"environment variable {name}"
+    if not remote and gateway.auth.token:
+        return gateway.auth.token, sources.get("gateway.auth.token") or "gateway.auth.token in the configuration"
+    return None, "nowhere"

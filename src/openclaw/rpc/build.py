@@ -1,0 +1,27 @@
+"""Puts the counter together: the table of methods, and the bridge from runs to events."""
+
+from __future__ import annotations
+
+from openclaw.rpc.counter import Counter
+from openclaw.rpc.deps import RpcDeps
+from openclaw.rpc.method import MethodSpec
+from openclaw.rpc.methods import agent, chat, config, health, logs, models, sessions, system
+
+METHODS: tuple[MethodSpec, ...] = (
+    *health.METHODS,
+    *logs.METHODS,
+    *config.METHODS,
+    *models.METHODS,
+    *sessions.METHODS,
+    *system.METHODS,
+    *agent.METHODS,
+    *chat.METHODS,
+)
+"""Every method, once. docs/rpc.md is generated from this table."""
+
+
+def build_counter(deps: RpcDeps) -> Counter:
+    """Return a counter over every method that tells the runs of `deps.agent` to the peers of `deps.hub`."""
+    counter = Counter(deps, METHODS)
+    deps.agent.observe(counter.room.bridge)
+    return counter

@@ -1,0 +1,94 @@
+"""Slash commands inside chat.send: what a person types to steer the session instead of talking to the agent.
+
+Each command needs the scope of the method it stands for: text is no way around the counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from openclaw.base.errors import Forbidden, NotFound, OpenClawError
+from openclaw.base.ids import SessionKey
+from openclaw.base.principal import Principal, Scope
+from openclaw.rpc.method import holds
+from openclaw.rpc.room import Room
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One slash command."""
+
+    scope: Scope
+    help: str
+    run: Callable[[Room, SessionKey, Principal, str], Awaitable[str]]
+
+
+def parse(text: str) -> tuple[str, str] | None:
+    """Return (command, argument) when a text is one of our commands, else None: it goes to the agent."""
+    if not text.startswith("/"):
+        return None
+    word, _, argument = text[1:].strip().partition(" ")
+    name = word.lower()
+    return (name, argument.strip()) if name in COMMANDS or name == "stop" else None
+
+
+async def answer(room: Room, key: SessionKey, principal: Principal, name: str, argument: str) -> str:
+    """Run a command and return what to tell; its failures are told, not raised. Raises: Forbidden."""
+    command = COMMANDS[name]
+    if not holds(principal, command.scope):
+        raise Forbidden(
+            f"missing scope: {command.scope}",
+            details={"code": "MISSING_SCOPE", "missingScope": command.scope, "requiredScopes": [command.scope]},
+        )
+    try:
+        return await command.run(room, key, principal, argument)
+    except NotFound:
+        return "This session has not begun yet: send a message first."
+    except OpenClawError as error:
+        return f"{error.message} {error.hint}".strip()
+
+
+async def _reset(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
+    await room.deps.agent.reset_session(key, principal)
+    return "Session reset. What comes next starts a new conversation."
+
+
+async def _model(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
+    if not argument or argument in ("list", "status"):
+        row = await room.deps.agent.session(key, principal)
+        current = (row.model if row else "") or room.default_model()[0] or "none"
+        known = ", ".join(model.ref for model in room.deps.models.models() if model.available) or "none"
+        return f"Model: {current}. Available: {known}. Change it with /model provider/model; /model default undoes it."
+    if argument == "default":
+        await room.deps.agent.patch_session(key, principal, model="")
+        return "Model set to the agent's own again."
+    row = await room.deps.agent.patch_session(key, principal, model=argument)
+    return f"Model set to {row.model or argument} for this session only; the configuration is unchanged."
+
+
+async def _status(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
+    deps = room.deps
+    row = await deps.agent.session(key, principal)
+    model = (row.model if row else "") or room.default_model()[0] or "none"
+    tokens = f"{row.input_tokens} in / {row.output_tokens} out" if row else "0 in / 0 out"
+    return (
+        f"openclaw {deps.version}\nSession: {key}\nModel: {model}\nTokens: {tokens}\n"
+        f"Runs: {deps.agent.running()} going, {deps.agent.queued()} waiting"
+    )
+
+
+async def _help(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
+    lines = [f"/{name}  {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(["/stop  stop what runs", *lines])
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "reset": Command("operator.admin", "start the conversation afresh", _reset),
+    "new": Command("operator.admin", "the same as /reset", _reset),
+    "model": Command("operator.write", "show or change this session's model: /model provider/model", _model),
+    "status": Command("operator.read", "session, model, tokens, runs", _status),
+    "help": Command("operator.read", "this list", _help),
+}
+"""All but /stop, which chat.send answers itself in the shape of chat.abort."""

@@ -1,0 +1,156 @@
+"""The counter: one request in, one answer out (or two, for `agent`).
+
+`handle` returns bytes when the answer is there at once, so that cached answers cost no task; else a coroutine that
+sends through the peer. Whatever goes wrong becomes a typed error frame; only faults of our own are logged as errors.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
+from inspect import isawaitable
+from typing import Any, Final
+
+import msgspec
+
+from openclaw.base.errors import Forbidden, InternalError, InvalidRequest, OpenClawError
+from openclaw.base.ids import new_id
+from openclaw.protocol.frames import Request, Response, encode_error, encode_result, result_with
+from openclaw.protocol.validate import convert
+from openclaw.protocol.wire_errors import to_wire
+from openclaw.rpc.deps import RpcDeps
+from openclaw.rpc.hello import hello_ok
+from openclaw.rpc.method import Failed, MethodSpec, holds
+from openclaw.rpc.peer import Peer
+from openclaw.rpc.room import Room
+from openclaw.rpc.versions import OLD_PARAMS, result_for
+from openclaw.telemetry.metrics import METRICS
+
+_log = logging.getLogger("openclaw.rpc")
+_requests = METRICS.counter("openclaw_rpc_requests", "RPC requests by method and outcome.", ("method", "outcome"))
+
+NEEDS_SESSION: Final = frozenset(("chat.send",))
+"""Methods for which protocol 4 says SESSION_MUTATION_TARGET_REQUIRED before it looks at anything else."""
+
+
+class _Entry:
+    """A method as dispatched: its spec with everything that can be known beforehand."""
+
+    __slots__ = ("empty", "handler", "name", "params", "rate", "scope", "since")
+
+    def __init__(self, spec: MethodSpec) -> None:
+        self.name = spec.name
+        self.scope = spec.scope
+        self.rate = spec.rate
+        self.since = spec.since
+        self.handler = spec.handler
+        self.params = {3: OLD_PARAMS.get(spec.name, spec.params), 4: spec.params}
+        self.empty = {version: _when_empty(params) for version, params in self.params.items()}
+
+
+def _when_empty(params: type[Any]) -> Any:
+    try:
+        return params()
+    except TypeError:
+        return None
+
+
+class Counter:
+    """Dispatches requests of connected peers."""
+
+    def __init__(self, deps: RpcDeps, methods: Iterable[MethodSpec]) -> None:
+        self.room = Room(deps)
+        self._entries = {spec.name: _Entry(spec) for spec in methods}
+        deps.hub.health_payload = self.room.health.value
+
+    def methods(self, protocol: int) -> list[str]:
+        """Return the names of the methods that a protocol has, in table order."""
+        return [entry.name for entry in self._entries.values() if entry.since <= protocol]
+
+    def hello_ok(self, peer: Peer) -> dict[str, Any]:
+        """Return the payload of the answer to `connect`."""
+        return hello_ok(peer, self.room, self.methods(peer.protocol))
+
+    async def close(self) -> None:
+        """Stop what runs behind answers."""
+        await self.room.tasks.close()
+
+    def handle(self, peer: Peer, request: Request) -> bytes | Coroutine[Any, Any, None]:
+        """Answer a request. Never raises; a returned coroutine sends its answers itself and must be awaited."""
+        try:
+            entry = self._entry(peer, request)
+            params = entry.empty[peer.protocol] if len(request.params) == 2 and bytes(request.params) == b"{}" else None
+            if params is None:
+                params = self._params(entry, peer, request)
+            if entry.rate is not None:
+                self.room.spend(peer.principal, entry.name, entry.rate)
+            result = entry.handler(self.room, peer, params)
+            if type(result) is bytes:
+                _requests.inc(entry.name, "ok")
+                return result_with(request.id, result)
+            if isawaitable(result):
+                return self._later(peer, request, result)
+            if isinstance(result, AsyncIterator):
+                return self._in_stages(peer, request, result)
+            return self._answer(peer, request, result)
+        except Exception as error:  # noqa: BLE001  # the counter supervises: one bad request never breaks a connection
+            return self._refusal(peer, request, error)
+
+    def _entry(self, peer: Peer, request: Request) -> _Entry:
+        entry = self._entries.get(request.method)
+        if entry is None or entry.since > peer.protocol:
+            if request.method == "connect":
+                raise InvalidRequest("connect is only valid as the first request")
+            raise InvalidRequest(f"unknown method: {request.method[:128]}")
+        if not holds(peer.principal, entry.scope):
+            raise Forbidden(
+                f"missing scope: {entry.scope}",
+                details={"code": "MISSING_SCOPE", "missingScope": entry.scope, "requiredScopes": [entry.scope]},
+            )
+        return entry
+
+    def _params(self, entry: _Entry, peer: Peer, request: Request) -> Any:
+        try:
+            return convert(request.params, entry.params[peer.protocol], entry.name)
+        except InvalidRequest as error:
+            if peer.protocol >= 4 and entry.name in NEEDS_SESSION and "property 'sessionKey'" in error.message:
+                details = {"code": "SESSION_MUTATION_TARGET_REQUIRED", "method": entry.name}
+                raise InvalidRequest("session mutation target is unavailable", details=details) from None
+            raise
+
+    def _answer(self, peer: Peer, request: Request, result: Any) -> bytes:
+        _requests.inc(request.method, "ok")
+        if type(result) is bytes:
+            return result_with(request.id, result)
+        if isinstance(result, Failed):
+            error = to_wire(result.error, peer.protocol)
+            payload = result_for(request.method, result.payload, peer.protocol)
+            return msgspec.json.encode(Response(request.id, False, payload, error))
+        return encode_result(request.id, result_for(request.method, result, peer.protocol))
+
+    async def _later(self, peer: Peer, request: Request, result: Awaitable[Any]) -> None:
+        try:
+            frame = self._answer(peer, request, await result)
+        except Exception as error:  # noqa: BLE001  # as in handle
+            frame = self._refusal(peer, request, error)
+        peer.send(frame)
+
+    async def _in_stages(self, peer: Peer, request: Request, stages: AsyncIterator[Any]) -> None:
+        try:
+            async for result in stages:
+                peer.send(self._answer(peer, request, result))
+        except Exception as error:  # noqa: BLE001  # as in handle
+            peer.send(self._refusal(peer, request, error))
+
+    def _refusal(self, peer: Peer, request: Request, error: Exception) -> bytes:
+        if not isinstance(error, OpenClawError):
+            incident = new_id()
+            _log.error(
+                "rpc_failed", exc_info=error, extra={"fields": {"incident": incident, "method": request.method[:128]}}
+            )
+            error = InternalError(
+                f"internal error in {request.method[:128]} (incident {incident})", details={"incident": incident}
+            )
+        name = request.method if request.method in self._entries else "unknown"
+        _requests.inc(name, error.code)
+        return encode_error(request.id, to_wire(error, peer.protocol))

@@ -1,0 +1,79 @@
+"""What the counter needs of the rooms below; gateway/build.py fills it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from openclaw.agent.api import AgentService
+from openclaw.base.clock import Clock
+from openclaw.base.model import ModelInfo
+from openclaw.config.schema import Config
+from openclaw.rpc.hub import Hub
+from openclaw.telemetry.health import HealthBoard
+
+
+class ConfigIssue(Protocol):
+    """One thing wrong with the configuration file."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
+
+    @property
+    def severity(self) -> str: ...
+
+
+class LoadedConfig(Protocol):
+    """The configuration in use, with the text it came from (config.load.Loaded)."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def issues(self) -> Sequence[ConfigIssue]: ...
+
+    @property
+    def raw(self) -> str: ...
+
+    @property
+    def hash(self) -> str: ...
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def exists(self) -> bool: ...
+
+    @property
+    def valid(self) -> bool: ...
+
+    @property
+    def parsed(self) -> Mapping[str, Any]: ...
+
+
+class ModelCatalogue(Protocol):
+    """The models that the gateway can name (models.registry.ModelRegistry)."""
+
+    def models(self) -> list[ModelInfo]: ...
+
+    def problems(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RpcDeps:
+    """`config` returns the configuration of this moment; `state_dir` is only shown, never read."""
+
+    agent: AgentService
+    hub: Hub
+    config: Callable[[], LoadedConfig]
+    models: ModelCatalogue
+    health: HealthBoard
+    logs_dir: Path
+    clock: Clock
+    version: str
+    state_dir: Path | None = None

@@ -1,0 +1,62 @@
+"""The answer to `connect`: what this gateway can do and how it stands now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from openclaw.protocol.limits import MAX_BUFFERED_BYTES, MAX_PAYLOAD_BYTES, TICK_INTERVAL_MS
+from openclaw.rpc.peer import Peer
+from openclaw.rpc.room import Room
+from openclaw.rpc.versions import CAPABILITIES, EVENTS
+
+MAX_IMAGE_BYTES: Final = 6 * 1024 * 1024
+MAX_ATTACHMENT_BYTES: Final = 19_464_192
+"""The largest file whose base64 still fits in one frame beside the message."""
+
+MAIN_KEY: Final = "main"
+
+
+def hello_ok(peer: Peer, room: Room, methods: Sequence[str]) -> dict[str, Any]:
+    """Return the hello-ok payload for a peer that has just been let in."""
+    protocol = peer.protocol
+    hello: dict[str, Any] = {
+        "type": "hello-ok",
+        "protocol": protocol,
+        "server": {"version": room.deps.version, "connId": peer.conn_id},
+        "features": {"methods": list(methods), "events": list(EVENTS[protocol])},
+        "snapshot": _snapshot(peer, room),
+        "auth": {"role": peer.principal.role, "scopes": sorted(peer.principal.scopes)},
+        "policy": {
+            "maxPayload": MAX_PAYLOAD_BYTES,
+            "maxBufferedBytes": MAX_BUFFERED_BYTES,
+            "tickIntervalMs": TICK_INTERVAL_MS,
+        },
+    }
+    if protocol >= 4:
+        hello["features"]["capabilities"] = list(CAPABILITIES)
+        hello["policy"]["attachments"] = {"maxBytes": MAX_ATTACHMENT_BYTES, "maxImageBytes": MAX_IMAGE_BYTES}
+    return hello
+
+
+def _snapshot(peer: Peer, room: Room) -> dict[str, Any]:
+    deps = room.deps
+    default = deps.agent.default_agent()
+    health = room.health.value(peer.protocol)
+    snapshot: dict[str, Any] = {
+        "presence": deps.hub.presence(),
+        "health": {key: value for key, value in health.items() if key != "modelRuntime"},
+        "stateVersion": deps.hub.state_version(),
+        "uptimeMs": deps.health.uptime_ms(),
+        "sessionDefaults": {
+            "defaultAgentId": default,
+            "mainKey": MAIN_KEY,
+            "mainSessionKey": f"agent:{default}:{MAIN_KEY}",
+            "scope": "per-sender",
+        },
+    }
+    if peer.principal.may("operator.admin"):
+        snapshot["configPath"] = str(deps.config().path)
+        if deps.state_dir is not None:
+            snapshot["stateDir"] = str(deps.state_dir)
+    return snapshot

@@ -1,0 +1,180 @@
+"""Events to everybody who listens.
+
+1. A payload is encoded once per protocol version, never once per peer; a frame adds only the connection's own `seq`.
+2. `Peer.send` never blocks, so a slow consumer costs the others nothing; its own queue closes it.
+3. An event reaches only peers that hold its scope, and, when it belongs to someone, only that owner and admins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, Final
+
+from openclaw.base.clock import Clock
+from openclaw.base.principal import Principal
+from openclaw.base.tasks import TaskSet
+from openclaw.protocol.frames import event_head, finish_event
+from openclaw.protocol.limits import TICK_INTERVAL_MS
+from openclaw.rpc.method import holds
+from openclaw.rpc.peer import Peer
+from openclaw.rpc.presence import Presence
+from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
+
+PRESENCE_PAUSE_S: Final = 1.0
+"""Changes of presence within this time are told as one: a thousand sockets coming up make one event, not a million."""
+
+TICKS_PER_HEALTH: Final = 2
+"""A `health` event goes out with every second tick: once a minute."""
+
+
+class _Member:
+    __slots__ = ("peer", "reads", "seq", "sessions")
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.seq = 0
+        self.reads = holds(peer.principal, "operator.read")
+        self.sessions = False
+
+
+class Hub:
+    """The connected peers and what is told to them."""
+
+    def __init__(self, clock: Clock, version: str = "", tick_interval_ms: int = TICK_INTERVAL_MS) -> None:
+        self._clock = clock
+        self._tick_interval_ms = tick_interval_ms
+        self._members: dict[str, _Member] = {}
+        self._tasks = TaskSet("rpc.hub")
+        self._ticking = False
+        self._telling_presence = False
+        self._presence = Presence(clock, version)
+        self.readers = 0
+        """Peers that may see runs; 0 means that nobody listens and events need not be made."""
+        self.health_version = 1
+        self.health_payload: Callable[[int], Any] | None = None
+        """Makes the payload of the `health` event for a protocol; set by the counter."""
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def join(self, peer: Peer) -> None:
+        """Take in a peer that has completed its handshake. The first one starts the ticks."""
+        member = self._members[peer.conn_id] = _Member(peer)
+        self.readers += member.reads
+        if self._presence.note(peer, "connect"):
+            self._presence_changed()
+        if not self._ticking:
+            self._ticking = True
+            self._tasks.spawn(self._tick(), "tick")
+
+    def leave(self, peer: Peer) -> None:
+        """Forget a peer; harmless when it is not there."""
+        member = self._members.pop(peer.conn_id, None)
+        if member is None:
+            return
+        self.readers -= member.reads
+        if self._presence.note(peer, "disconnect"):
+            self._presence_changed()
+
+    def subscribe_sessions(self, peer: Peer, wanted: bool) -> None:
+        """Turn `session.message` events on or off for one peer."""
+        member = self._members.get(peer.conn_id)
+        if member is not None:
+            member.sessions = wanted
+
+    def presence(self) -> list[dict[str, Any]]:
+        """Return the presence list: the gateway, then clients."""
+        return self._presence.entries()
+
+    def state_version(self) -> dict[str, int]:
+        """Return the versions of the two states that events carry."""
+        return {"presence": self._presence.version, "health": self.health_version}
+
+    def broadcast(
+        self,
+        event: str,
+        payload: Any,
+        scope: str | None = "operator.read",
+        *,
+        owner: Principal | None = None,
+        subscribers_only: bool = False,
+    ) -> int:
+        """Tell an event to everybody who may hear it; return to how many.
+
+        Shape: `payload` is protocol 4's, adapted here for older peers; a callable gets the version and returns the
+        payload already adapted, or NOT_SENT. `owner` keeps it to that owner's peers and to admins.
+        """
+        heads: dict[int, bytes | None] = {}
+        told = 0
+        for member in list(self._members.values()):
+            peer = member.peer
+            if not holds(peer.principal, scope) or (subscribers_only and not member.sessions):
+                continue
+            if owner is not None and not sees(peer.principal, owner):
+                continue
+            version = peer.protocol
+            if version not in heads:
+                heads[version] = self._head(event, payload, version)
+            head = heads[version]
+            if head is None:
+                continue
+            member.seq += 1
+            peer.send(finish_event(head, member.seq))
+            told += 1
+        return told
+
+    def _head(self, event: str, payload: Any, version: int) -> bytes | None:
+        if event not in EVENTS.get(version, ()):
+            return None
+        adapted = payload(version) if callable(payload) else event_payload(event, payload, version)
+        if adapted is NOT_SENT:
+            return None
+        head = event_head(event, adapted)
+        if event in ("presence", "health"):
+            states = self.state_version()
+            head += b',"stateVersion":{"presence":%d,"health":%d}' % (states["presence"], states["health"])
+        return head
+
+    def tell_health(self) -> None:
+        """Send the `health` event to everybody who may read."""
+        if self.health_payload is not None and self.readers:
+            self.health_version += 1
+            self.broadcast("health", self.health_payload)
+
+    def _presence_changed(self) -> None:
+        if not self._telling_presence and self.readers:
+            self._telling_presence = True
+            with contextlib.suppress(RuntimeError):  # shutting down: nobody is left to tell
+                self._tasks.spawn(self._tell_presence(), "presence")
+
+    async def _tell_presence(self) -> None:
+        await self._clock.sleep(PRESENCE_PAUSE_S)
+        self._telling_presence = False
+        self.broadcast("presence", {"presence": self.presence()})
+
+    async def _tick(self) -> None:
+        count = 0
+        while True:
+            await self._clock.sleep(self._tick_interval_ms / 1000)
+            count += 1
+            self.broadcast("tick", {"ts": self._clock.now_ms()}, scope=None)
+            if count % TICKS_PER_HEALTH == 0:
+                self.tell_health()
+
+    async def shutdown(self, reason: str, restart_expected_ms: int | None = None) -> None:
+        """Tell everybody that the gateway goes, then close each connection with 1012 `service restart`."""
+        payload: dict[str, Any] = {"reason": reason}
+        if restart_expected_ms is not None:
+            payload["restartExpectedMs"] = restart_expected_ms
+        self.broadcast("shutdown", payload, scope=None)
+        for member in list(self._members.values()):
+            member.peer.close(1012, "service restart")
+        await self._tasks.close()
+        await asyncio.sleep(0)  # let the carriers begin to write what was queued
+
+
+def sees(viewer: Principal, owner: Principal) -> bool:
+    """Say whether what belongs to `owner` may be shown to `viewer`."""
+    return viewer.tenant == owner.tenant and (viewer.owner == owner.owner or viewer.may("operator.admin"))

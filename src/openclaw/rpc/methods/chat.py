@@ -1,0 +1,217 @@
+"""chat.send, chat.history, chat.abort: a conversation as chat clients have it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from openclaw.base.errors import Conflict
+from openclaw.base.ids import RunId, SessionKey
+from openclaw.base.run import Inbound, Reply
+from openclaw.protocol.validate import Params
+from openclaw.rpc import commands
+from openclaw.rpc.attachments import Attachment, user_message
+from openclaw.rpc.method import MethodSpec, Rate
+from openclaw.rpc.methods.agent import RUNS, RunKey
+from openclaw.rpc.peer import Peer
+from openclaw.rpc.room import Room
+from openclaw.rpc.rows import message_rows
+
+DEFAULT_MESSAGES: Final = 200
+MAX_MESSAGES: Final = 1000
+MAX_HISTORY_CHARS: Final = 6_000_000
+"""Characters in one history answer: a quarter of the largest frame; older messages are left out beyond it."""
+
+Key = Annotated[str, Meta(min_length=1, max_length=512)]
+
+
+class ChatSendParams(Params, frozen=True):
+    """`idempotencyKey` becomes the run's id. `thinking` and `deliver` are accepted and have no meaning yet."""
+
+    session_key: Key
+    message: str
+    idempotency_key: RunKey
+    agent_id: str = ""
+    session_id: str = ""
+    thinking: str = ""
+    fast_mode: bool | Literal["auto"] = False
+    queue_mode: Literal["steer", "followup", "collect", "interrupt"] | UnsetType = UNSET
+    deliver: bool = False
+    attachments: tuple[Attachment, ...] = ()
+    timeout_ms: Annotated[int, Meta(ge=0)] = 0
+    reply_to_id: str = ""
+    originating_channel: str = ""
+    originating_to: str = ""
+    originating_account_id: str = ""
+    originating_thread_id: str = ""
+    suppress_command_interpretation: bool = False
+    expected_leaf_entry_id: str | None = None
+    expected_session_routing_contract: str = ""
+    system_input_provenance: dict[str, Any] | UnsetType = UNSET
+
+
+class ChatHistoryParams(Params, frozen=True):
+    """`maxChars` cuts each text; `sessionId` must be the session's current one."""
+
+    session_key: Key
+    agent_id: str = ""
+    session_id: str = ""
+    limit: Annotated[int, Meta(ge=1, le=MAX_MESSAGES)] = DEFAULT_MESSAGES
+    offset: Annotated[int, Meta(ge=0)] = 0
+    max_chars: Annotated[int, Meta(ge=1, le=500_000)] | UnsetType = UNSET
+
+
+class ChatAbortParams(Params, frozen=True):
+    """Without `runId` everything of the session stops, also what waits."""
+
+    session_key: Key
+    run_id: RunKey | UnsetType = UNSET
+    agent_id: str = ""
+    preserve_side_runs: bool = False
+
+
+async def chat_send(room: Room, peer: Peer, params: ChatSendParams) -> dict[str, Any]:
+    """Return as soon as the message is durable; what follows comes as events."""
+    key = room.session_key(params.session_key, params.agent_id)
+    if not params.attachments and not params.suppress_command_interpretation:
+        command = commands.parse(params.message)
+        if command is not None:
+            return await _command(room, peer, key, params.idempotency_key, *command)
+    service = room.deps.agent
+    if params.session_id:
+        row = await service.session(key, peer.principal)
+        if row is not None and row.id != params.session_id:
+            raise Conflict(f"session {key} was reset: it is now {row.id}", hint="Load the history and send again.")
+    inbound = Inbound(
+        run_id=RunId(params.idempotency_key),
+        session_key=key,
+        agent_id=room.agent_of(key),
+        message=user_message(params.message, params.attachments, "chat.send"),
+        principal=peer.principal,
+        lane_mode=None if isinstance(params.queue_mode, UnsetType) else params.queue_mode,
+        timeout_s=params.timeout_ms / 1000 if params.timeout_ms else None,
+    )
+    run = await service.submit(inbound)
+    if not run.duplicate:
+        return {"runId": run.id, "status": "started"}
+    if run.state in ("queued", "running"):
+        return {"runId": run.id, "status": "in_flight"}
+    return _ended(await run.result())
+
+
+def _ended(reply: Reply) -> dict[str, Any]:
+    if reply.state == "aborted":
+        return {
+            "runId": reply.run_id,
+            "status": "timeout",
+            "summary": "aborted",
+            "stopReason": "rpc",
+            "endedAt": reply.ended_at_ms,
+        }
+    if reply.state == "error":
+        text = str((reply.error or {}).get("message", "the run failed"))
+        return {"runId": reply.run_id, "status": "error", "summary": text}
+    return {"runId": reply.run_id, "status": "ok"}
+
+
+async def _command(room: Room, peer: Peer, key: SessionKey, run_id: str, name: str, argument: str) -> dict[str, Any]:
+    memory = f"{peer.principal.tenant}/{peer.principal.owner}/{run_id}"
+    earlier = room.command_answers.get(memory)
+    if earlier is not None:
+        return earlier
+    if name == "stop":
+        stopped = await room.deps.agent.abort(key, peer.principal, reason="stop")
+        answer = {"ok": True, "aborted": bool(stopped), "runIds": list(stopped)}
+        room.command_answers.put(memory, answer)
+        return answer
+    room.command_answers.put(memory, {"runId": run_id, "status": "in_flight"})
+    try:
+        text = await commands.answer(room, key, peer.principal, name, argument)
+    except BaseException:
+        room.command_answers.pop(memory)
+        raise
+    room.command_answers.put(memory, {"runId": run_id, "status": "ok"})
+    room.bridge.command_answer(run_id, key, text, peer.principal)
+    return {"runId": run_id, "status": "started"}
+
+
+async def chat_abort(room: Room, peer: Peer, params: ChatAbortParams) -> dict[str, Any]:
+    """Stop the run; what it has said so far stays in the history."""
+    key = room.session_key(params.session_key, params.agent_id)
+    run_id = None if isinstance(params.run_id, UnsetType) else RunId(params.run_id)
+    stopped = await room.deps.agent.abort(key, peer.principal, run_id)
+    return {"ok": True, "aborted": bool(stopped), "runIds": list(stopped)}
+
+
+async def chat_history(room: Room, peer: Peer, params: ChatHistoryParams) -> dict[str, Any]:
+    """Return the last messages of a session, oldest first; an unknown session has none."""
+    key = room.session_key(params.session_key, params.agent_id)
+    service = room.deps.agent
+    session = await service.session(key, peer.principal)
+    if session is None:
+        return {"sessionKey": params.session_key, "messages": [], "thinkingLevel": "off"}
+    wanted = params.limit + min(params.offset, MAX_MESSAGES)
+    rows = list(message_rows(await service.history(key, peer.principal, limit=wanted)))
+    end = len(rows) - params.offset
+    rows = rows[max(0, end - params.limit) : max(0, end)]
+    cut = MAX_HISTORY_CHARS if isinstance(params.max_chars, UnsetType) else params.max_chars
+    return {
+        "sessionKey": params.session_key,
+        "sessionId": session.id,
+        "messages": _fitting(rows, cut),
+        "thinkingLevel": "off",
+    }
+
+
+def _fitting(rows: list[dict[str, Any]], max_chars: int) -> list[dict[str, Any]]:
+    """Cut long texts and leave out the oldest messages until the answer fits in a frame."""
+    kept: list[dict[str, Any]] = []
+    room_left = MAX_HISTORY_CHARS
+    for row in reversed(rows):
+        for part in row["content"]:
+            for name in ("text", "thinking"):
+                if len(part.get(name, "")) > max_chars:
+                    part[name] = part[name][:max_chars] + "…"
+        room_left -= sum(_size(part) for part in row["content"])
+        if room_left < 0 and kept:
+            break
+        kept.append(row)
+    kept.reverse()
+    return kept
+
+
+def _size(part: dict[str, Any]) -> int:
+    return sum(len(str(value)) for value in part.values())
+
+
+METHODS = (
+    MethodSpec(
+        "chat.history",
+        ChatHistoryParams,
+        "operator.read",
+        chat_history,
+        "Returns the last messages of a session, oldest first.",
+        "`{sessionKey, sessionId, messages: [{role, content[], timestamp, provider?, model?, usage?, stopReason?}], "
+        "thinkingLevel}`; an unknown session has no `sessionId` and no messages.",
+    ),
+    MethodSpec(
+        "chat.abort",
+        ChatAbortParams,
+        "operator.write",
+        chat_abort,
+        "Stops a session's run (or the one named) and what waits behind it.",
+        "`{ok, aborted, runIds[]}`",
+    ),
+    MethodSpec(
+        "chat.send",
+        ChatSendParams,
+        "operator.write",
+        chat_send,
+        "Sends a message; the answer comes as `chat` and `agent` events. A repeated `idempotencyKey` never runs twice. "
+        "`/stop /reset /new /model /status /help` are commands.",
+        '`{runId, status: "started"}`; a repeat: `in_flight` while it runs, then `ok`, `error`, or after an abort '
+        '`{runId, status: "timeout", summary: "aborted", stopReason, endedAt}` (protocol 3: `ok`).',
+        rate=Rate(RUNS.burst, RUNS.per_s),
+    ),
+)

@@ -1,0 +1,102 @@
+"""health, status: is the gateway well, and what does it do?"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from openclaw.protocol.validate import Params
+from openclaw.rpc.method import MethodSpec
+from openclaw.rpc.peer import Peer
+from openclaw.rpc.room import Room
+from openclaw.rpc.rows import session_row, split_ref
+
+RECENT = 10
+
+
+class HealthParams(Params, frozen=True):
+    """`probe` asks for a fresh snapshot."""
+
+    probe: bool = False
+    include_sensitive: bool = False
+
+
+class StatusParams(Params, frozen=True):
+    """What to leave out; protocol 4's own CLI sends both."""
+
+    include_channel_summary: bool = True
+    include_cli_projection: bool = False
+
+
+def health(room: Room, peer: Peer, params: HealthParams) -> bytes | Awaitable[bytes]:
+    """Return the cached snapshot at once, or read a fresh one."""
+    if params.probe:
+        return _probe(room, peer.protocol)
+    return room.health.payload(peer.protocol)
+
+
+async def _probe(room: Room, protocol: int) -> bytes:
+    payload = await room.health.probe(protocol)
+    room.deps.hub.tell_health()
+    return payload
+
+
+async def status(room: Room, peer: Peer, params: StatusParams) -> dict[str, Any]:
+    """Return runs, sessions and defaults in one answer."""
+    deps = room.deps
+    agents = deps.agent.agents()
+    default = deps.agent.default_agent()
+    provider_model, context_tokens = room.default_model()
+    rows, count = await deps.agent.sessions(peer.principal, limit=RECENT)
+    recent = [session_row(row, provider_model, context_tokens) for row in rows]
+    by_agent = []
+    for agent in agents:
+        of_agent, of_count = await deps.agent.sessions(peer.principal, agent_id=agent.id, limit=RECENT)
+        shown = [session_row(row, provider_model, context_tokens) for row in of_agent]
+        by_agent.append({"agentId": agent.id, "path": room.state_path(), "count": of_count, "recent": shown})
+    running, queued = deps.agent.running(), deps.agent.queued()
+    return {
+        "runtimeVersion": deps.version,
+        "hostDesktop": {"enabled": False, "state": "disabled"},
+        "heartbeat": {
+            "defaultAgentId": default,
+            "agents": [
+                {"agentId": agent.id, "enabled": False, "every": "disabled", "everyMs": None} for agent in agents
+            ],
+        },
+        "channelSummary": [],
+        "queuedSystemEvents": [],
+        "degradedSecretOwners": [],
+        "degradedPlugins": [],
+        "tasks": {"total": running + queued, "active": running, "byStatus": {"queued": queued, "running": running}},
+        "taskAudit": {"total": 0, "warnings": 0, "errors": 0},
+        "sessions": {
+            "paths": [room.state_path()],
+            "count": count,
+            "defaults": {"model": split_ref(provider_model)[1], "contextTokens": context_tokens},
+            "recent": recent,
+            "byAgent": by_agent,
+        },
+    }
+
+
+METHODS = (
+    MethodSpec(
+        "health",
+        HealthParams,
+        "operator.read",
+        health,
+        "Says how the gateway stands: a snapshot at most a second old; `probe` reads it afresh.",
+        "`{ok, ts, durationMs, agents[], sessions{count, recent[]}, channels{}, defaultAgentId}`; "
+        "protocol 4 adds `plugins`, `configReload`, `modelRuntime`, `eventLoop`.",
+    ),
+    MethodSpec(
+        "status",
+        StatusParams,
+        "operator.read",
+        status,
+        "Says what the gateway does: runs, sessions, defaults.",
+        "`{sessions{paths, count, defaults, recent[], byAgent[]}, heartbeat, channelSummary[]}`; "
+        "protocol 4 adds `runtimeVersion`, `tasks` and others.",
+    ),
+)

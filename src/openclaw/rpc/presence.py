@@ -1,0 +1,66 @@
+"""Who is connected: the gateway itself, its clients, and those that left a while ago."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import Any
+
+from openclaw.base.bounded import BoundedMap
+from openclaw.base.clock import Clock
+from openclaw.base.ids import new_id
+from openclaw.rpc.peer import Peer
+
+MAX_ENTRIES = 50
+"""Entries shown: every change is told to every client, so the list must stay small even with thousands of sockets."""
+
+PASSING_MODES = frozenset(("cli", "probe"))
+"""Clients that come for one call; announcing each would wake everybody once a second."""
+
+
+class Presence:
+    """The presence list. `version` grows with every change."""
+
+    def __init__(self, clock: Clock, version: str) -> None:
+        self._clock = clock
+        self._entries: BoundedMap[str, dict[str, Any]] = BoundedMap("presence", MAX_ENTRIES)
+        self.version = 1
+        host = platform.node() or "gateway"
+        self._self = {
+            "host": host,
+            "version": version or "unknown",
+            "platform": f"{sys.platform} {platform.release()}".strip(),
+            "deviceFamily": platform.system() or "unknown",
+            "mode": "gateway",
+            "reason": "self",
+            "instanceId": new_id(),
+            "text": f"Gateway: {host} · app {version or 'unknown'} · mode gateway · reason self",
+        }
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return the gateway first, then clients, latest change first."""
+        return [{**self._self, "ts": self._clock.now_ms()}, *reversed(self._entries.values())]
+
+    def note(self, peer: Peer, reason: str) -> bool:
+        """Record that a peer came or went. Say whether the list changed."""
+        client = peer.client
+        if client.mode in PASSING_MODES:
+            return False
+        shown = {
+            "host": client.display_name or client.id,
+            "ip": client.host,
+            "version": client.version,
+            "platform": client.platform,
+            "deviceFamily": client.device_family,
+            "mode": client.mode,
+            "instanceId": client.instance_id,
+        }
+        entry: dict[str, Any] = {key: value for key, value in shown.items() if value}
+        entry["reason"] = reason
+        entry["roles"] = [peer.principal.role]
+        entry["scopes"] = sorted(peer.principal.scopes)
+        entry["text"] = f"{client.display_name or client.id} · mode {client.mode or 'unknown'} · reason {reason}"
+        entry["ts"] = self._clock.now_ms()
+        self._entries.put(client.instance_id or peer.conn_id, entry)
+        self.version += 1
+        return True

@@ -1,0 +1,76 @@
+"""What handlers share while the gateway runs: the rooms below, the health snapshot, answers to repeated commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openclaw.base.bounded import BoundedMap
+from openclaw.base.errors import RateLimited
+from openclaw.base.ids import AgentId, SessionKey
+from openclaw.base.principal import Principal
+from openclaw.base.tasks import TaskSet
+from openclaw.rpc.deps import RpcDeps
+from openclaw.rpc.events import EventBridge
+from openclaw.rpc.hub import sees
+from openclaw.rpc.method import Rate
+from openclaw.rpc.peer import Peer
+from openclaw.rpc.snapshot import HealthSnapshot
+
+
+class Room:
+    """Handed to every handler. Holds no state of a connection."""
+
+    def __init__(self, deps: RpcDeps) -> None:
+        self.deps = deps
+        self.tasks = TaskSet("rpc")
+        self.health = HealthSnapshot(deps, self.tasks)
+        self.bridge = EventBridge(deps.hub, deps.clock, self.tasks, self.health.sessions_changed)
+        self.command_answers: BoundedMap[str, dict[str, Any]] = BoundedMap("rpc.command_answers", 1024)
+        """Answers to slash commands by `owner/run id`: a repeated idempotency key must not run a command twice."""
+        self._buckets: BoundedMap[tuple[str, str, str], list[float]] = BoundedMap("rpc.buckets", 4096)
+
+    def session_key(self, raw: str, agent_id: str = "") -> SessionKey:
+        """Return the key that a client's text means. Raises: InvalidRequest, NotFound for an unknown agent."""
+        service = self.deps.agent
+        return service.resolve_key(raw, service.resolve_agent(agent_id) if agent_id else None)
+
+    def agent_of(self, key: SessionKey) -> AgentId:
+        """Return the agent that a session key belongs to."""
+        return AgentId(key.split(":", 2)[1])
+
+    def default_model(self) -> tuple[str, int]:
+        """Return the default agent's `provider/model` and that model's context size (0 when it is unknown)."""
+        default = self.deps.agent.default_agent()
+        ref = next((agent.model for agent in self.deps.agent.agents() if agent.id == default), "")
+        size = next((model.context_tokens for model in self.deps.models.models() if model.ref == ref), 0)
+        return ref, size
+
+    def state_path(self) -> str:
+        """Return where sessions live, as shown to people."""
+        return str(self.deps.state_dir or "")
+
+    def may_see(self, viewer: Principal, owner: Principal) -> bool:
+        """Say whether what belongs to `owner` may be shown to `viewer`."""
+        return sees(viewer, owner)
+
+    def is_admin(self, peer: Peer) -> bool:
+        """Say whether a peer sees the rows of every owner."""
+        return peer.principal.may("operator.admin")
+
+    def spend(self, principal: Principal, method: str, rate: Rate) -> None:
+        """Take one call from the principal's bucket of a method. Raises: RateLimited."""
+        now_s = self.deps.clock.monotonic_s()
+        key = (principal.tenant, principal.owner, method)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            self._buckets.put(key, [rate.burst - 1.0, now_s])
+            return
+        tokens = min(float(rate.burst), bucket[0] + (now_s - bucket[1]) * rate.per_s)
+        bucket[1] = now_s
+        if tokens < 1.0:
+            bucket[0] = tokens
+            raise RateLimited(
+                f"rate limit exceeded for {method}: {rate.burst} at once, then {rate.per_s:g} a second",
+                retry_after_s=(1.0 - tokens) / rate.per_s,
+            )
+        bucket[0] = tokens - 1.0
