@@ -43,8 +43,6 @@ class ClientGone(Exception):
 class UnsupportedMedia(InvalidRequest):
     """The body is of a kind we do not read (HTTP 415)."""
 
-    code = "UNSUPPORTED_MEDIA_TYPE"
-
 
 class Request:
     """One HTTP request, after routing. `headers` has lower-case names; `params` are the path's, decoded."""

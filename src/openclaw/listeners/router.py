@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import unquote_to_bytes
@@ -82,7 +82,7 @@ class Router:
         return Match(None, _NO_PARAMS, (), segments[0].lower() in PROTECTED)
 
     @staticmethod
-    def _choose(method: str, candidates: list[tuple[Route, Mapping[str, str]]]) -> Match:
+    def _choose(method: str, candidates: Sequence[tuple[Route, Mapping[str, str]]]) -> Match:
         for route, params in candidates:
             if method in route.methods:
                 return Match(route, params)

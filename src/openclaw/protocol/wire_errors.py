@@ -129,6 +129,8 @@ def to_http(error: OpenClawError) -> tuple[int, dict[str, Any], list[tuple[bytes
         headers.append((b"www-authenticate", b'Bearer realm="openclaw"'))
         return status, {"error": {"message": "Unauthorized", "type": kind}}, headers
     body: dict[str, Any] = {"message": error.message, "type": kind}
+    if isinstance(error, Forbidden) and "code" in error.details:
+        body["type"] = error.details["code"]
     if type(error) not in (InvalidRequest, NotFound, TooLarge):
         body["code"] = error.code
         if error.hint:

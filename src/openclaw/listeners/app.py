@@ -1,0 +1,240 @@
+"""The ASGI app: every HTTP request and every WebSocket upgrade passes here, in this order.
+
+1. Headers that must be single are; the Host is ours (origin.py).  2. The path leads to a route (router.py).
+3. The request can be attributed to a client (identity.locality).  4. The credential is good, the scope is held.
+5. The announced size fits.  6. The handler; what it raises becomes one JSON shape.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from openclaw.base.errors import CallerError, Forbidden, InternalError, InvalidRequest, OpenClawError, TooLarge
+from openclaw.base.ids import new_id
+from openclaw.base.principal import Principal
+from openclaw.base.tasks import TaskSet
+from openclaw.identity.locality import Source, TrustedProxies, locate, parse_address
+from openclaw.identity.scopes import require
+from openclaw.listeners.agent_api import AgentApi
+from openclaw.listeners.agent_socket import AgentSocket
+from openclaw.listeners.deps import ListenerDeps
+from openclaw.listeners.http import ClientGone, Receive, Request, Send
+from openclaw.listeners.http_protocol import Refusal
+from openclaw.listeners.openai_api.routes import OpenAiApi
+from openclaw.listeners.origin import OriginRules
+from openclaw.listeners.probes import Probes
+from openclaw.listeners.router import Match, Route, Router, canonical_segments
+from openclaw.listeners.ws_connection import GatewayConnection, GatewayDoor
+from openclaw.listeners.ws_socket import Session
+from openclaw.protocol.wire_errors import to_http
+from openclaw.telemetry.metrics import METRICS
+
+_SINGLE: Final = frozenset((b"host", b"authorization", b"origin", b"content-length", b"content-type"))
+_log = logging.getLogger("openclaw.listeners")
+_requests = METRICS.counter(
+    "openclaw_http_requests", "HTTP requests by route, method and status.", ("route", "method", "status")
+)
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+class UnattributedProxy(Forbidden):
+    """A forwarding header from an address that is no trusted proxy."""
+
+
+def _unattributed() -> UnattributedProxy:
+    return UnattributedProxy(
+        "This request has a forwarding header, but comes from an address that is not in gateway.trustedProxies.",
+        hint="Add the proxy's address to gateway.trustedProxies, or call the gateway directly.",
+        details={"code": "proxy_attribution_required"},
+    )
+
+
+class App:
+    """ASGI 3 application for HTTP; `upgrade` is its door for WebSockets."""
+
+    def __init__(self, deps: ListenerDeps, router: Router) -> None:
+        self.router = router
+        self._deps = deps
+        self._tasks = TaskSet("listeners")
+        config = deps.config()
+        self._trusted = TrustedProxies(config.trusted_proxies)
+        self._config = config
+        self._origins = self._origin_rules()
+        self._door = GatewayDoor(
+            deps.counter,
+            deps.hub,
+            deps.authenticator.connect,
+            deps.clock,
+            lambda: deps.health.phase,
+            self._tasks,
+            deps.authenticator.mode == "none",
+        )
+
+    @property
+    def tasks(self) -> TaskSet:
+        """The tasks of open connections."""
+        return self._tasks
+
+    async def close(self) -> None:
+        """Cancel what runs for clients."""
+        await self._tasks.close()
+
+    def _origin_rules(self) -> OriginRules:
+        config = self._config
+        return OriginRules(self._deps.loopback_bind, config.public_base_url, config.control_ui.allowed_origins)
+
+    def _rules(self) -> OriginRules:
+        """Return the rules for the configuration of this moment."""
+        config = self._deps.config()
+        if config is not self._config:
+            self._config = config
+            self._origins = self._origin_rules()
+        return self._origins
+
+    def _admit(self, headers: Mapping[bytes, bytes], peer: str) -> Source:
+        """Find out who calls and by which name. Raises: Forbidden for a Host that is not ours."""
+        rules = self._rules()
+        host = headers.get(b"host")
+        browser = rules.classify(headers[b"origin"], host) if b"origin" in headers else "no"
+        source = locate(peer, headers, self._trusted, browser)
+        if not rules.host_allowed(host) and parse_address(peer) not in self._trusted:
+            raise Forbidden(
+                "This name is not one of the gateway's.",
+                hint="Call it by 127.0.0.1 or localhost, or set gateway.publicBaseUrl to the name you use.",
+                details={"code": "host_not_allowed"},
+            )
+        return source
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"the app serves http only, not {scope['type']}")
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        client = scope["client"]
+        request = Request(scope, receive, send, headers, _NOWHERE)
+        route_name = "none"
+        try:
+            if len(headers) != len(scope["headers"]):
+                _merge_repeated(scope["headers"], headers)
+            source = request.source = self._admit(headers, client[0] if client else "")
+            match = self.router.match(scope["method"], scope["raw_path"])
+            route = match.route
+            if route is None:
+                await self._unrouted(request, match)
+            else:
+                route_name = route.path
+                await self._run(request, route, match, source)
+        except OpenClawError as error:
+            await self._fail(request, error)
+        except ClientGone:
+            request.status = request.status or 499
+        except Exception as error:  # noqa: BLE001  # the one seam where faults of our own become answers
+            await self._crash(request, error, route_name)
+        method = scope["method"]
+        _requests.inc(route_name, method if method in _METHODS else "other", str(request.status))
+
+    async def _run(self, request: Request, route: Route, match: Match, source: Source) -> None:
+        if route.access != "public":
+            if not source.attributed:
+                raise _unattributed()
+            if route.access == "token" or not source.local:
+                principal = request.principal = self._deps.authenticator.http(request.headers, source)
+                if route.scope is not None:
+                    require(principal, route.scope)
+        announced = request.headers.get(b"content-length", b"")
+        if announced.isdigit() and int(announced) > route.max_body > 0:
+            raise TooLarge("Payload too large", hint=f"A body may have {route.max_body} bytes.")
+        request.params = match.params
+        request.max_body = route.max_body
+        await route.handler(request)
+
+    async def _unrouted(self, request: Request, match: Match) -> None:
+        if match.allow:
+            await request.text(405, "Method Not Allowed", ((b"allow", ", ".join(match.allow).encode()),))
+            return
+        if match.protected:
+            if not request.source.attributed:
+                raise _unattributed()
+            self._deps.authenticator.http(request.headers, request.source)
+        await request.text(404, "Not Found")
+
+    async def _fail(self, request: Request, error: OpenClawError) -> None:
+        if request.status:
+            _log.warning("answer_broken_off", extra={"fields": {"code": error.code}})
+            return
+        if not isinstance(error, CallerError):
+            _log.info("request_failed", extra={"fields": {"code": error.code, "error": error.message}})
+        await request.error(error)
+
+    async def _crash(self, request: Request, error: Exception, route: str) -> None:
+        incident = new_id()
+        _log.error("request_crashed", exc_info=error, extra={"fields": {"incident": incident, "route": route}})
+        if not request.status:
+            await request.error(InternalError(f"internal error (incident {incident})", details={"incident": incident}))
+
+    def upgrade(self, raw_path: bytes, headers: Mapping[bytes, bytes], peer: str) -> Session:
+        """Return what speaks over a new WebSocket: the agent API on its path, the Gateway protocol on any other.
+
+        Raises: http_protocol.Refusal.
+        """
+        try:
+            source = self._admit(headers, peer)
+            if not source.attributed:
+                raise _unattributed()  # one exit for all refusals
+            segments = canonical_segments(raw_path)
+            if segments[:2] != ["v1", "agent"]:
+                return GatewayConnection(self._door, source)
+            return self._agent_socket(segments, headers, source)
+        except OpenClawError as error:
+            status, body, extra = to_http(error)
+            raise Refusal(status, msgspec.json.encode(body), tuple(extra)) from None
+
+    def _agent_socket(self, segments: list[str], headers: Mapping[bytes, bytes], source: Source) -> Session:
+        if len(segments) != 3 or not self._config.http.endpoints.agents.enabled:
+            raise Refusal(404, b"Not Found")
+        if source.browser == "foreign":
+            raise Forbidden("This page's origin is not allowed.", hint="Add it to gateway.controlUi.allowedOrigins.")
+        authenticator = self._deps.authenticator
+        principal: Principal | None = None
+        if b"authorization" in headers or authenticator.mode == "none":
+            principal = authenticator.http(headers, source)
+        agent = self._deps.agent
+        return AgentSocket(agent, segments[2], authenticator, source, principal, self._tasks)
+
+
+_NOWHERE = Source("unknown", False)
+
+
+def _merge_repeated(pairs: list[tuple[bytes, bytes]], headers: dict[bytes, bytes]) -> None:
+    """Join repeated headers as lists; refuse those that must be single."""
+    seen: set[bytes] = set()
+    for name, value in pairs:
+        if name not in seen:
+            seen.add(name)
+            headers[name] = value
+        elif name in _SINGLE:
+            raise InvalidRequest(f"The header {name.decode('latin-1')} may appear only once.")
+        else:
+            headers[name] += b", " + value
+
+
+def build_app(deps: ListenerDeps) -> App:
+    """Return the app with every route that the configuration enables."""
+    endpoints = deps.config().http.endpoints
+    routes = list(Probes(deps.health, deps.authenticator, deps.metrics, deps.version).routes())
+    tasks_of: list[App] = []
+
+    def tasks() -> TaskSet:
+        return tasks_of[0].tasks
+
+    if endpoints.chat_completions.enabled:
+        routes += OpenAiApi(deps.agent, deps.clock, deps.resolve_model, tasks).routes()
+    if endpoints.agents.enabled:
+        routes += AgentApi(deps.agent, deps.resolve_model, tasks).routes()
+    app = App(deps, Router(routes))
+    tasks_of.append(app)
+    return app

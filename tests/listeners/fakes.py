@@ -1,0 +1,344 @@
+"""A scripted study and counter behind real listeners on a real port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from openclaw.agent.api import AgentInfo, Run, RunObserver
+from openclaw.base.clock import SYSTEM_CLOCK, Clock
+from openclaw.base.errors import InvalidRequest, ModelNotFound, NotFound, OpenClawError
+from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
+from openclaw.base.model import TextDelta, Usage
+from openclaw.base.principal import Principal
+from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, RunState, ToolFinished, ToolStarted
+from openclaw.base.secret import Secret
+from openclaw.config.schema import AuthConfig, GatewayConfig, RateLimitConfig
+from openclaw.identity.authenticate import Authenticator
+from openclaw.listeners.app import App, build_app
+from openclaw.listeners.deps import ListenerDeps
+from openclaw.listeners.server import GatewayServer
+from openclaw.protocol.frames import Request, encode_result, result_with
+from openclaw.rpc.peer import Peer
+from openclaw.store.api import RunRow, SessionRow, StepRow
+from openclaw.telemetry.health import HealthBoard
+
+TOKEN = "test-token-5c0ffee"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+class FakeRun:
+    """A run whose answer is known; `gate` holds back everything after the first word."""
+
+    def __init__(self, agent: FakeAgent, inbound: Inbound) -> None:
+        self._agent = agent
+        self._inbound = inbound
+        self.gate = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.aborted = False
+        if not agent.hold:
+            self.gate.set()
+
+    @property
+    def id(self) -> RunId:
+        return self._inbound.run_id
+
+    @property
+    def inbound(self) -> Inbound:
+        return self._inbound
+
+    @property
+    def state(self) -> RunState:
+        return "running"
+
+    @property
+    def accepted_at_ms(self) -> int:
+        return 0
+
+    @property
+    def duplicate(self) -> bool:
+        return False
+
+    async def events(self) -> AsyncIterator[Sequence[RunEvent]]:
+        agent = self._agent
+        if agent.uses_tool:
+            yield [ToolStarted("c1", "list_files", "{}")]
+            yield [ToolFinished("c1", "list_files", "notes.txt", False)]
+        for index, word in enumerate(agent.words if agent.error is None or agent.late_error else ()):
+            if index:
+                await self.gate.wait()
+                if self.aborted:
+                    break
+            yield [TextDelta(word)]
+        yield [RunEnded(await self.result())]
+
+    async def result(self) -> Reply:
+        await self.gate.wait()
+        agent = self._agent
+        state: RunState = "aborted" if self.aborted else "ok" if agent.error is None else "error"
+        self.ended.set()
+        return Reply(
+            run_id=self.id,
+            session_key=self._inbound.session_key,
+            session_id=SessionId("s1"),
+            agent_id=self._inbound.agent_id,
+            state=state,
+            text="".join(agent.words) if state == "ok" else "",
+            usage=Usage(10, 20),
+            model="fake",
+            provider="fake",
+            error=agent.error.as_dict() if agent.error is not None else None,
+        )
+
+
+class FakeAgent:
+    """Answers every prompt with the same words."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = ["Tokyo", " is", " the", " capital."]
+        self.hold = False
+        self.uses_tool = False
+        self.error: OpenClawError | None = None
+        self.late_error = False
+        self.refusal: OpenClawError | None = None
+        self.inbounds: list[Inbound] = []
+        self.runs: dict[RunId, FakeRun] = {}
+        self.aborts: list[tuple[SessionKey, RunId | None, str]] = []
+
+    def agents(self) -> list[AgentInfo]:
+        return [
+            AgentInfo(id=AgentId("main"), name="Main", model="fake/fake", workspace="/w", default=True),
+            AgentInfo(id=AgentId("coder"), name="", model="fake/fake", workspace="/w", default=False),
+        ]
+
+    def default_agent(self) -> AgentId:
+        return AgentId("main")
+
+    def resolve_agent(self, name: str) -> AgentId:
+        if name in ("", "default"):
+            return AgentId("main")
+        if name in ("main", "coder"):
+            return AgentId(name)
+        raise NotFound(f"unknown agent '{name}'")
+
+    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+        if not raw.isprintable() or len(raw) > 256:
+            raise InvalidRequest("bad session key")
+        return SessionKey(raw if raw.startswith("agent:") else f"agent:{agent_id or 'main'}:{raw}")
+
+    async def submit(self, inbound: Inbound) -> Run:
+        if self.refusal is not None:
+            raise self.refusal
+        self.inbounds.append(inbound)
+        run = self.runs[inbound.run_id] = FakeRun(self, inbound)
+        return run
+
+    def live_run(self, run_id: RunId) -> Run | None:
+        return self.runs.get(run_id)
+
+    async def past_run(self, run_id: RunId, owner: OwnerId | None = None) -> RunRow | None:
+        return None
+
+    async def abort(
+        self, key: SessionKey, principal: Principal, run_id: RunId | None = None, reason: str = "rpc"
+    ) -> list[RunId]:
+        self.aborts.append((key, run_id, reason))
+        run = self.runs.get(run_id) if run_id is not None else None
+        if run is None:
+            return []
+        run.aborted = True
+        run.gate.set()
+        return [run.id]
+
+    async def session(self, key: SessionKey, principal: Principal) -> SessionRow | None:
+        return None
+
+    async def sessions(
+        self,
+        principal: Principal,
+        *,
+        agent_id: AgentId | None = None,
+        active_since_ms: int = 0,
+        include_ephemeral: bool = False,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[SessionRow], int]:
+        return [], 0
+
+    async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
+        return []
+
+    async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
+        raise NotFound("none")
+
+    async def delete_session(self, key: SessionKey, principal: Principal) -> bool:
+        return False
+
+    async def patch_session(
+        self, key: SessionKey, principal: Principal, *, label: str | None = None, model: str | None = None
+    ) -> SessionRow:
+        raise NotFound("none")
+
+    def running(self) -> int:
+        return 0
+
+    def queued(self) -> int:
+        return 0
+
+    def observe(self, observer: RunObserver) -> None:
+        return None
+
+
+class FakeCounter:
+    """Answers `health` at once, `slow` when told to, and echoes the rest."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self._health = msgspec.json.encode({"ok": True, "ts": 1, "channels": {}, "agents": [{"agentId": "main"}] * 4})
+
+    def handle(self, peer: Peer, request: Request) -> bytes | Coroutine[Any, Any, None]:
+        if request.method == "health":
+            return result_with(request.id, self._health)
+        if request.method == "slow":
+            return self._slow(peer, request)
+        if request.method == "flood":
+            frame = encode_result(request.id, "x" * 1_000_000)
+            for _ in range(60):
+                peer.send(frame)
+        return encode_result(request.id, {"method": request.method, "params": msgspec.json.decode(request.params)})
+
+    async def _slow(self, peer: Peer, request: Request) -> None:
+        await self.gate.wait()
+        peer.send(encode_result(request.id, "slow"))
+
+    def hello_ok(self, peer: Peer) -> dict[str, Any]:
+        return {
+            "type": "hello-ok",
+            "protocol": peer.protocol,
+            "server": {"version": "1", "connId": peer.conn_id},
+            "auth": {"role": peer.principal.role, "scopes": sorted(peer.principal.scopes)},
+        }
+
+
+class FakeHub:
+    """Remembers who is there."""
+
+    def __init__(self) -> None:
+        self.peers: dict[str, Peer] = {}
+
+    def join(self, peer: Peer) -> None:
+        self.peers[peer.conn_id] = peer
+
+    def leave(self, peer: Peer) -> None:
+        self.peers.pop(peer.conn_id)
+
+
+def _resolve_model(ref: str) -> object:
+    if ref != "fake/other":
+        raise ModelNotFound(f"no model {ref}")
+    return object()
+
+
+@dataclass
+class World:
+    """Everything of one running server."""
+
+    agent: FakeAgent
+    counter: FakeCounter
+    hub: FakeHub
+    health: HealthBoard
+    app: App
+    server: GatewayServer
+    config: GatewayConfig = field(default_factory=GatewayConfig)
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+
+def authenticator(clock: Clock, mode: str = "token", **limits: int) -> Authenticator:
+    """An authenticator whose token and password are TOKEN."""
+    auth = AuthConfig(token=Secret(TOKEN), password=Secret(TOKEN))
+    return Authenticator(mode, auth.token, auth.password, RateLimitConfig(**limits), clock)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def world(
+    config: GatewayConfig | None = None, *, clock: Clock = SYSTEM_CLOCK, mode: str = "token", attempts: int = 100_000
+) -> AsyncIterator[World]:
+    """Run a server with fakes behind it."""
+    settings = config or GatewayConfig()
+    agent, counter, hub, health = FakeAgent(), FakeCounter(), FakeHub(), HealthBoard(clock)
+    health.phase = "ready"
+    app = build_app(
+        ListenerDeps(
+            agent=agent,
+            counter=counter,
+            hub=hub,
+            authenticator=authenticator(clock, mode, max_attempts=attempts),
+            health=health,
+            clock=clock,
+            version="1.2.3",
+            config=lambda: settings,
+            resolve_model=_resolve_model,
+            metrics=lambda: "# HELP x\n",
+        )
+    )
+    server = GatewayServer(app, ("127.0.0.1",), 0)
+    await server.start()
+    try:
+        yield World(agent, counter, hub, health, app, server, settings)
+    finally:
+        await server.stop(1)
+        await app.close()
+
+
+async def raw_request(port: int, data: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Send bytes, read one whole answer until the connection closes or its length is reached."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(data)
+        return await asyncio.wait_for(read_answer(reader), 10)
+    finally:
+        writer.close()
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    """Read one answer."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)}
+    body = b""
+    if "content-length" in headers:
+        body = await reader.readexactly(int(headers["content-length"])) if not head.startswith(b"HEAD") else b""
+    elif headers.get("transfer-encoding") == "chunked":
+        while size := int(await reader.readline(), 16):
+            body += (await reader.readexactly(size + 2))[:-2]
+        await reader.readline()
+    return int(lines[0].split()[1]), headers, body
+
+
+def http(
+    method: str, path: str, body: bytes = b"", *, token: str | None = TOKEN, host: str = "127.0.0.1", **headers: str
+) -> bytes:
+    """Encode a request. Keyword headers have `_` for `-`."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]
+    if token is not None:
+        lines.append(f"Authorization: Bearer {token}")
+    if body or method == "POST":
+        lines += [f"Content-Length: {len(body)}", "Content-Type: application/json"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join((*lines, "", "")).encode("utf-8") + body
