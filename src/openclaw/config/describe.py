@@ -55,7 +55,8 @@ def settings_markdown() -> str:
     for section, group in _sections(Config, ""):
         title = group[0].path.rpartition(".")[0] if group else ""
         if group:
-            parts.append(f"\n## {_heading(title)}\n\n{(section.__doc__ or '').splitlines()[0]}\n\n{_TABLE}")
+            doc = (section.__doc__ or "").splitlines()[0] if title else "What belongs to no other part."
+            parts.append(f"\n## {_heading(title)}\n\n{doc}\n\n{_TABLE}")
             parts.extend(_row(leaf) for leaf in group)
     parts.append("\n## Environment variables\n\n| variable | what it does |\n|---|---|")
     parts.extend(f"| `{name}` | {doc} |" for name, doc in DOCUMENTED_VARIABLES.items())

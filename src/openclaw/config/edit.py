@@ -173,6 +173,9 @@ def _remove(text: str, parent: Node, item: Item) -> str:
     rest = _same_line_end(text, end)
     if own_line and text[rest : rest + 1] in ("\n", "\r"):
         end = rest
+    elif own_line and _ends_line_comment(text, start):
+        # The line break ends that comment, and what follows must not become part of it.
+        start = item.start
     if len(parent.items) == 1 and not (text[parent.start + 1 : start] + text[end : parent.end - 1]).strip():
         return _splice(text, parent.start + 1, parent.end - 1, "")
     text = _splice(text, start, end, "")
@@ -193,6 +196,11 @@ def _same_line_end(text: str, at: int) -> int:
 
 def _after_comments(text: str, start: int, end: int) -> int:
     return max((found.end() for found in _COMMENT.finditer(text, start, end)), default=start)
+
+
+def _ends_line_comment(text: str, at: int) -> bool:
+    line_start = max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
+    return "//" in text[line_start:at]
 
 
 def _indent_at(text: str, offset: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from openclaw.base.errors import ConfigError
@@ -38,8 +39,6 @@ def binds_loopback_only(gateway: GatewayConfig) -> bool:
     """Whether only programs on this machine can reach the gateway."""
     if gateway.bind != "custom":
         return gateway.bind == "loopback"
-    import ipaddress
-
     try:
         return ipaddress.ip_address(gateway.custom_bind_host.strip("[]")).is_loopback
     except ValueError:
@@ -73,8 +72,6 @@ def _exposed(loaded: Loaded) -> list[ConfigError]:
 
 
 def _is_address(text: str) -> bool:
-    import ipaddress
-
     try:
         ipaddress.ip_address(text.strip("[]"))
     except ValueError:
