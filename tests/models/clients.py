@@ -1,0 +1,55 @@
+"""Short ways to make clients and requests for the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+
+from openclaw.base.clock import SYSTEM_CLOCK
+from openclaw.base.message import user
+from openclaw.base.model import ModelEvent, ModelRequest, ToolSpec
+from openclaw.base.secret import Secret
+from openclaw.config.schema import ModelTimeouts
+from openclaw.models.anthropic.client import AnthropicClient
+from openclaw.models.catalog import Catalog
+from openclaw.models.client import LLMClient
+from openclaw.models.openai.client import OpenAIClient
+from openclaw.net.http import HttpClient
+from tests.stand_ins.anthropic import AnthropicStandIn
+from tests.stand_ins.openai import OpenAIStandIn
+from tests.stand_ins.server import StandIn
+
+KEY = "sk-test-0123456789abcdef"
+STAND_INS: dict[str, type[StandIn]] = {"openai": OpenAIStandIn, "anthropic": AnthropicStandIn}
+WEATHER = ToolSpec(
+    "get_weather",
+    "Tell the weather of a city.",
+    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
+
+
+def client_of(
+    wire: str, http: HttpClient, base_url: str, *, key: str = KEY, timeouts: ModelTimeouts | None = None
+) -> LLMClient:
+    """Return a client of one wire."""
+    make = OpenAIClient if wire == "openai" else AnthropicClient
+    return make(http=http, clock=SYSTEM_CLOCK, catalog=Catalog(), base_url=base_url, key=Secret(key), timeouts=timeouts)
+
+
+def ask(text: str = "Hi", *, model: str = "m", tools: tuple[ToolSpec, ...] = ()) -> ModelRequest:
+    """Return a request of one user message."""
+    return ModelRequest(model=model, system="Be brief.", messages=(user(text),), tools=tools, max_tokens=100)
+
+
+async def events_of(client: LLMClient, request: ModelRequest) -> list[ModelEvent]:
+    """Read a stream to its end."""
+    out: list[ModelEvent] = []
+    async with aclosing(client.stream(request)) as stream:
+        async for events in stream:
+            out.extend(events)
+    return out
+
+
+def joined(events: Sequence[ModelEvent], kind: type) -> str:
+    """Return the text of all events of a kind."""
+    return "".join(event.text for event in events if isinstance(event, kind))  # type: ignore[union-attr]
