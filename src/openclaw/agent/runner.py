@@ -134,6 +134,7 @@ class Runner:
         return None
 
     async def _stop(self, error: OpenClawError) -> None:
+        self._deadline = None
         said = self._partial.text if self._partial else ""
         self._turn, effects = advance(self._turn, Stopped(error, said, tuple(self._results)))
         for effect in effects:
@@ -344,7 +345,7 @@ class Runner:
         )
         step = self._step(effect) if effect.messages else None
         run.ending = True  # from here on neither stop nor deadline may come between the answer and its commit
-        if self._deadline is not None and self._deadline.when() is not None and not self._deadline.expired():
+        if self._deadline is not None and not self._deadline.expired():
             self._deadline.reschedule(None)
         try:
             await self._store.finish_run(run.id, self._reply, step, now)

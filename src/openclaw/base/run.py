@@ -32,6 +32,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[Message, ...] = ()
     system: str = ""
     ephemeral: bool = False
+    stream: bool = True
+    """False when nobody will read the deltas: the model may then be asked for the whole answer at once."""
     lane_mode: LaneMode | None = None
     model: str | None = None
     """A `provider/model` that overrides the agent's for this run."""

@@ -79,12 +79,15 @@ def configure(
     max_file_bytes: int = 10_000_000,
     max_files: int = 5,
     stream: TextIO | None = None,
+    console_level: str | None = None,
 ) -> None:
     """Install the root handlers; call it again to change them (a reload). Files are 0600, rotated and capped."""
     out = stream or sys.stderr
     tty = out.isatty()
     console = logging.StreamHandler(out)
     console.setFormatter(JsonFormatter() if style == "json" or (style == "auto" and not tty) else PrettyFormatter(tty))
+    if console_level is not None:
+        console.setLevel(_LEVELS[console_level])
     handlers: list[logging.Handler] = [console]
     if logs_dir is not None:
         logs_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

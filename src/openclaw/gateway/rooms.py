@@ -1,0 +1,177 @@
+"""The composition root: every room made from a Config, wired, and closed in the reverse order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openclaw import __version__
+from openclaw.agent.directory import Directory, build_directory
+from openclaw.agent.service import Study
+from openclaw.base.clock import Clock
+from openclaw.config.load import Loaded
+from openclaw.config.paths import StatePaths
+from openclaw.config.schema import Config, ProviderConfig
+from openclaw.models.client import LLMClient
+from openclaw.models.registry import ModelRegistry
+from openclaw.net.http import HttpClient
+from openclaw.policy.gatekeeper import Ask, Gatekeeper
+from openclaw.policy.tool_door import KIND as TOOL
+from openclaw.policy.tool_door import tool_verdict
+from openclaw.processes.spawner import Spawner
+from openclaw.rpc.build import build_counter
+from openclaw.rpc.counter import Counter
+from openclaw.rpc.deps import RpcDeps
+from openclaw.rpc.hub import Hub
+from openclaw.store.lock import StateLock
+from openclaw.store.sqlite import SqliteStore
+from openclaw.telemetry.health import HealthBoard
+from openclaw.telemetry.metrics import METRICS
+from openclaw.tools.api import Tool, ToolContext
+from openclaw.tools.registry import ToolRegistry
+
+
+@dataclass
+class Rooms:
+    """The house while it is open. `loaded` and `tools` change with a reload; the rest stays."""
+
+    loaded: Loaded
+    paths: StatePaths
+    clock: Clock
+    health: HealthBoard
+    store: SqliteStore
+    http: HttpClient
+    spawner: Spawner
+    models: ModelRegistry
+    tools: ToolRegistry
+    study: Study
+    hub: Hub
+    counter: Counter
+    gate: Gatekeeper
+    stack: contextlib.AsyncExitStack = field(repr=False)
+
+    @property
+    def config(self) -> Config:
+        """The configuration in use."""
+        return self.loaded.config
+
+    async def close(self) -> None:
+        """Close every room, the last opened first."""
+        await self.stack.aclose()
+
+
+async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: StateLock) -> Rooms:
+    """Open every room below the listeners. On failure whatever was opened is closed again.
+
+    Raises: ConfigError, StateLocked, Unavailable.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        health = HealthBoard(clock)
+        store = await SqliteStore.open(paths.db_path, clock=clock, lock=lock)
+        stack.push_async_callback(store.close)
+        http = HttpClient(user_agent=f"openclaw/{__version__}")
+        stack.push_async_callback(http.close)
+        spawner = Spawner(loaded.env)
+        stack.push_async_callback(spawner.close)
+        models = ModelRegistry(
+            loaded.config.models,
+            env=loaded.env.get,
+            http=http,
+            embedded=embedded_factory(paths.cache_dir, http, spawner, clock),
+            clock=clock,
+        )
+        stack.push_async_callback(models.close)
+        gate = Gatekeeper({TOOL: tool_verdict})
+        tools = tool_registry(loaded, gate)
+        directory = agent_directory(loaded.config, tools, paths)
+        study = Study(directory=directory, store=store, models=models, clock=clock)
+        hub = Hub(clock, __version__)
+        rooms = Rooms(
+            loaded, paths, clock, health, store, http, spawner, models, tools, study, hub, _NO_COUNTER, gate, stack
+        )
+        rooms.counter = build_counter(_rpc_deps(rooms))
+        stack.push_async_callback(rooms.counter.close)
+        _watch(rooms)
+        rooms.stack = stack.pop_all()
+        return rooms
+
+
+_NO_COUNTER: Any = None
+"""Stands in until the counter is built: it needs the rooms, and the rooms hold it."""
+
+
+def embedded_factory(
+    cache_dir: Path, http: HttpClient, spawner: Spawner, clock: Clock
+) -> Callable[[str, ProviderConfig], LLMClient]:
+    """Return what makes the client of local models; nothing of it is imported before the first one is wanted."""
+
+    def make(provider_id: str, config: ProviderConfig) -> LLMClient:
+        from openclaw.models.embedded.client import EmbeddedClient
+        from openclaw.models.pull import model_path
+
+        return EmbeddedClient(lambda name: model_path(cache_dir, name), http, spawner, clock)
+
+    return make
+
+
+def tool_registry(loaded: Loaded, gate: Gatekeeper) -> ToolRegistry:
+    """Return the tools of a configuration, each call of them behind the tool door."""
+
+    def ask(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
+        gate.require(
+            Ask(
+                kind=TOOL,
+                principal=context.principal,
+                action=f"tool {tool.spec.name}",
+                target=context.session_key,
+                facts={"safety": tool.safety},
+            )
+        )
+
+    return ToolRegistry(loaded.config.actions, loaded.path.parent, ask)
+
+
+def agent_directory(config: Config, tools: ToolRegistry, paths: StatePaths) -> Directory:
+    """Return the agents of a configuration; their workspaces are made when they are missing."""
+    directory = build_directory(config, tools, workspace=paths.workspace, state_dir=paths.state_dir)
+    for spec in directory.specs():
+        with contextlib.suppress(OSError):  # an agent whose workspace cannot be made fails alone, at its first tool
+            spec.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return directory
+
+
+def _rpc_deps(rooms: Rooms) -> RpcDeps:
+    return RpcDeps(
+        agent=rooms.study,
+        hub=rooms.hub,
+        config=lambda: rooms.loaded,
+        models=rooms.models,
+        health=rooms.health,
+        logs_dir=rooms.paths.logs_dir,
+        clock=rooms.clock,
+        version=__version__,
+        state_dir=rooms.paths.state_dir,
+    )
+
+
+def _watch(rooms: Rooms) -> None:
+    """Register what the probes and the scraper read."""
+    METRICS.gauge("openclaw_uptime_seconds", "Time since the start.", lambda: rooms.health.uptime_ms() / 1000)
+    METRICS.gauge("openclaw_loop_lag_seconds", "Lag of the event loop.", lambda: rooms.health.loop_lag_ms() / 1000)
+    METRICS.gauge("openclaw_runs_running", "Runs that are going.", rooms.study.running)
+    METRICS.gauge("openclaw_runs_queued", "Messages that wait in lanes.", rooms.study.queued)
+    METRICS.gauge("openclaw_ws_peers", "Connected clients of the Gateway protocol.", lambda: len(rooms.hub))
+    METRICS.gauge("openclaw_children", "Child processes.", rooms.spawner.children)
+    METRICS.gauge("process_resident_memory_bytes", "Resident memory.", resident_bytes)
+
+
+def resident_bytes() -> float:
+    """Return this process's resident memory, or 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * 4096

@@ -1,0 +1,248 @@
+"""One gateway from start to stop: load, lock, open, listen, serve until told otherwise, drain, close."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from openclaw import __version__
+from openclaw.base.clock import SYSTEM_CLOCK, Clock
+from openclaw.base.errors import ConfigError, OpenClawError, StateLocked
+from openclaw.base.secret import Secret
+from openclaw.base.tasks import TaskSet, supervise
+from openclaw.config import lastgood
+from openclaw.config.env import Environment, load_environment
+from openclaw.config.load import Loaded, load
+from openclaw.config.override import replace_at
+from openclaw.config.paths import StatePaths, resolve_paths
+from openclaw.config.refusal import refusals
+from openclaw.config.schema import Config
+from openclaw.config.token import ensure_token
+from openclaw.config.watch import Watcher
+from openclaw.gateway.banner import banner
+from openclaw.gateway.front import build_front, hosts_of
+from openclaw.gateway.reload import configure_logs, reload, remember_secrets
+from openclaw.gateway.rooms import Rooms, open_rooms
+from openclaw.gateway.state import prepare
+from openclaw.listeners.server import GatewayServer
+from openclaw.store.lock import StateLock
+from openclaw.telemetry.redact import REDACTOR
+
+_log = logging.getLogger("openclaw.gateway")
+
+EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 78
+DRAIN_S = 10.0
+"""Time that runs get to end when the gateway is told to stop; those that need longer are parked and resumed."""
+PRUNE_EVERY_S = 600.0
+PRUNE_BATCH = 1000
+RESTART_EXPECTED_MS = 2000
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line may say over the configuration."""
+
+    config_path: Path | None = None
+    port: int | None = None
+    bind: str | None = None
+    verbose: bool = False
+    quiet: bool = False
+    """Say nothing on the terminal: somebody else does the talking (`openclaw up`)."""
+    drain_s: float = DRAIN_S
+
+
+class GatewayHandle:
+    """A running gateway in the hands of whoever started it. `request_stop` may be called from any thread."""
+
+    def __init__(self, url: str, token: Secret, config: Config, stop: Callable[[], None]) -> None:
+        self.url = url
+        self.token = token
+        self.config = config
+        self._stop = stop
+
+    def request_stop(self) -> None:
+        """Begin the shutdown, as SIGTERM does."""
+        self._stop()
+
+
+OnReady = Callable[[GatewayHandle], None]
+
+
+def run_gateway(options: RunOptions, on_ready: OnReady | None = None) -> int:
+    """Run until a signal or `request_stop`; return the exit code (0, 1, or 78 for a configuration that must not start).
+
+    Call it in the main thread. `on_ready` is called on the loop once the gateway listens.
+    """
+    import uvloop
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_Gateway(options, on_ready).main())
+    except (ConfigError, StateLocked) as error:
+        _tell(error)
+        return EXIT_CONFIG
+    except OpenClawError as error:
+        _tell(error)
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+def _tell(error: OpenClawError) -> None:
+    lines = [f"openclaw: {error.message}", *([f"  {error.hint}"] if error.hint else [])]
+    sys.stderr.write(REDACTOR.clean("\n".join(lines)) + "\n")
+
+
+class _Gateway:
+    """Holds what one run of the gateway needs between its first and its last line."""
+
+    def __init__(self, options: RunOptions, on_ready: OnReady | None, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._options = options
+        self._on_ready = on_ready
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._reload_now = asyncio.Event()
+        self._tasks = TaskSet("gateway")
+        self._env: Environment
+        self._rooms: Rooms
+
+    async def main(self) -> None:
+        """Start, serve, stop."""
+        env = load_environment()
+        self._env = env
+        paths = resolve_paths(env, self._options.config_path)
+        prepare(paths.state_dir, paths.logs_dir)
+        loaded = self._load(paths)
+        lock = StateLock(paths.state_dir)
+        lock.acquire()
+        try:
+            self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock)
+            try:
+                await self._serve(rooms)
+            finally:
+                await self._tasks.close()
+                await rooms.close()
+        finally:
+            lock.release()
+
+    def _load_again(self) -> Loaded:
+        self._env = load_environment()
+        return self._load(self._rooms.paths)
+
+    def _load(self, paths: StatePaths) -> Loaded:
+        loaded = load(paths, self._env)
+        config = loaded.config
+        if self._options.port is not None:
+            config = replace_at(config, ("gateway", "port"), self._options.port)
+        if self._options.bind is not None:
+            config = _bound(config, self._options.bind)
+        auth = config.gateway.auth
+        if auth.mode == "token" and not auth.token:
+            config = replace_at(config, ("gateway", "auth", "token"), ensure_token(paths.token))
+        loaded = msgspec.structs.replace(loaded, config=config)
+        if stop := refusals(loaded):
+            raise stop[0]
+        remember_secrets(config)
+        return loaded
+
+    async def _serve(self, rooms: Rooms) -> None:
+        configure_logs(rooms.config.logging, rooms, verbose=self._options.verbose, quiet=self._options.quiet)
+        self._signals()
+        self._report(rooms.loaded)
+        app = build_front(rooms)
+        server = GatewayServer(app, hosts_of(rooms.config), rooms.config.gateway.port, clock=self._clock)
+        await server.start()
+        try:
+            await self._open_for_business(rooms, server)
+            await self._stopping.wait()
+        finally:
+            await self._drain(rooms, server)
+            await app.close()
+
+    async def _open_for_business(self, rooms: Rooms, server: GatewayServer) -> None:
+        resumed, reported = await rooms.study.resume()
+        rooms.health.phase = "ready"
+        self._tasks.spawn(rooms.health.watch_loop(), "loop-lag")
+        self._supervised("watch-config", self._watch_config)
+        self._supervised("watch-reload", self._watch_reload)
+        self._supervised("prune", self._prune)
+        if rooms.loaded.source == "file":
+            lastgood.save(rooms.paths.last_good, rooms.loaded.raw)
+        fields = {"version": __version__, "port": server.port, "resumed": resumed, "interrupted": reported}
+        _log.info("gateway_ready", extra={"fields": fields})
+        if not self._options.quiet:
+            sys.stderr.write(banner(rooms, server.addresses) + "\n")
+        gc.collect()
+        gc.freeze()  # what is there now stays: the collector need not look at it again
+        if self._on_ready is not None:
+            token = rooms.config.gateway.auth.token or rooms.config.gateway.auth.password or Secret("")
+            loop = asyncio.get_running_loop()
+
+            def stop() -> None:
+                loop.call_soon_threadsafe(self._stopping.set)
+
+            self._on_ready(GatewayHandle(f"http://127.0.0.1:{server.port}", token, rooms.config, stop))
+
+    async def _drain(self, rooms: Rooms, server: GatewayServer) -> None:
+        """Take nothing new in, let runs end, tell the clients, close the sockets."""
+        rooms.health.phase = "draining"
+        _log.info("gateway_stopping", extra={"fields": {"running": rooms.study.running()}})
+        await rooms.study.stop(self._options.drain_s)
+        await rooms.hub.shutdown("service restart", RESTART_EXPECTED_MS)
+        await server.stop()
+        _log.info("gateway_stopped")
+
+    def _signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop_signal)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_now.set)
+
+    def _on_stop_signal(self) -> None:
+        self._stopping.set()
+
+    def _supervised(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.spawn(supervise(name, run, self._clock.sleep), name)
+
+    async def _watch_config(self) -> None:
+        reloading = self._rooms.config.gateway.reload
+        if reloading.mode == "off":
+            return
+        async for _ in Watcher(self._rooms.paths.config_path, self._clock, reloading.debounce_ms).changes():
+            self._reload_now.set()
+
+    async def _watch_reload(self) -> None:
+        while True:
+            await self._reload_now.wait()
+            self._reload_now.clear()
+            await reload(self._rooms, self._load_again, verbose=self._options.verbose, quiet=self._options.quiet)
+            self._report(self._rooms.loaded)
+
+    async def _prune(self) -> None:
+        while True:
+            hours = self._rooms.config.session.ephemeral_hours
+            before_ms = self._clock.now_ms() - hours * 3_600_000
+            gone = await self._rooms.store.prune_ephemeral(before_ms, PRUNE_BATCH)
+            if gone < PRUNE_BATCH:
+                await self._clock.sleep(PRUNE_EVERY_S)
+
+    def _report(self, loaded: Loaded) -> None:
+        for issue in loaded.issues:
+            fields = {"path": issue.path, "line": issue.line, "problem": issue.message, "hint": issue.hint}
+            _log.warning("config_issue", extra={"fields": fields})
+
+
+def _bound(config: Config, bind: str) -> Config:
+    from openclaw.config.normalise import normalise_value
+
+    value = normalise_value("gateway.bind", bind)
+    if value in {"loopback", "lan", "custom"}:
+        return replace_at(config, ("gateway", "bind"), value)  # type: ignore[no-any-return]
+    config = replace_at(config, ("gateway", "bind"), "custom")
+    return replace_at(config, ("gateway", "customBindHost"), bind)  # type: ignore[no-any-return]
