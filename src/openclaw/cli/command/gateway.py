@@ -1,0 +1,151 @@
+"""`openclaw gateway`: run it, ask it anything, its token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from openclaw.base.errors import NotFound
+from openclaw.cli import output
+from openclaw.cli.desk import Desk, json_object
+from openclaw.cli.reach import Reach, gateway_options
+
+BINDS = ["loopback", "lan", "custom"]
+
+
+class RunByDefault(click.Group):
+    """`openclaw gateway` and `openclaw gateway --port N` mean `openclaw gateway run …`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Insert `run` when no subcommand is named."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=RunByDefault)
+def gateway() -> None:
+    """Run the gateway in the foreground, or ask a running one.
+
+    Without a subcommand it runs: `openclaw gateway --port 9000` is `openclaw gateway run --port 9000`.
+
+    \b
+    Examples:
+      openclaw gateway
+      openclaw gateway run --port 9000 --verbose
+      openclaw gateway call sessions.list --params '{"limit": 5}'
+    """
+
+
+@gateway.command()
+@click.option("--port", type=click.IntRange(1, 65_535), help="TCP port; default: the configured one (18789).")
+@click.option("--bind", help=f"Addresses to listen on: {', '.join(BINDS)}, or an address.")
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file.")
+@click.option("--verbose", "-v", is_flag=True, help="Log debug lines too.")
+@click.option("--force", is_flag=True, help="Stop the gateway that runs on this state directory first.")
+def run(port: int | None, bind: str | None, config_path: Path | None, verbose: bool, force: bool) -> int:
+    """Run the gateway in the foreground until it is told to stop (Ctrl-C, SIGTERM). Exit 78 on a bad configuration."""
+    from openclaw.cli.hosting import serve, stop_running
+    from openclaw.gateway.run import RunOptions
+
+    if force:
+        stop_running(Desk(config_path))
+    return serve(RunOptions(config_path=config_path, port=port, bind=bind, verbose=verbose))
+
+
+@gateway.command()
+@output.json_option
+@gateway_options
+def status(reach: Reach, as_json: bool) -> int:
+    """Say whether a gateway answers, which version, and what it lets this credential do. Exit 1 when none answers."""
+    hello = reach.run(_hello(reach))
+    if as_json:
+        output.emit_json({"ok": True, "url": reach.target.url, "hello": hello})
+        return 0
+    auth = hello.get("auth") or {}
+    output.fields(
+        {
+            "connectivity": output.paint("ok", "green"),
+            "url": reach.target.url,
+            "version": (hello.get("server") or {}).get("version"),
+            "protocol": hello.get("protocol"),
+            "role": auth.get("role"),
+            "scopes": ", ".join(auth.get("scopes", [])) or None,
+        }
+    )
+    return 0
+
+
+async def _hello(reach: Reach) -> dict[str, Any]:
+    async with reach.connect() as line:
+        return dict(line.hello)
+
+
+@gateway.command()
+@output.json_option
+@gateway_options
+def health(reach: Reach, as_json: bool) -> int:
+    """Ask the gateway how it is (the same as `openclaw health`)."""
+    from openclaw.cli.command.status import report_health
+
+    return report_health(reach, as_json=as_json)
+
+
+@gateway.command()
+@click.argument("method")
+@click.option("--params", default="{}", show_default=True, help="Parameters as a JSON object.")
+@output.json_option
+@gateway_options
+def call(reach: Reach, method: str, params: str, as_json: bool) -> None:
+    """Call any RPC method and print its answer as JSON.
+
+    \b
+    Examples:
+      openclaw gateway call health
+      openclaw gateway call chat.history --params '{"sessionKey": "main", "limit": 10}'
+    """
+    output.emit_json(reach.call(method, json_object(params, "--params")))
+
+
+@gateway.group()
+def token() -> None:
+    """Show or check the gateway's shared token."""
+
+
+@token.command()
+def show() -> None:
+    """Print the token, for use in scripts: `curl -H "Authorization: Bearer $(openclaw gateway token show)"`."""
+    found = Reach().target.token
+    if not found:
+        raise NotFound(
+            "No gateway token is configured.", hint="`openclaw up` makes one; or set OPENCLAW_GATEWAY_TOKEN."
+        )
+    click.echo(found.reveal())
+
+
+@token.command()
+@output.json_option
+@gateway_options
+def check(reach: Reach, as_json: bool) -> int:
+    """Say where the token comes from, whether it is strong, and whether the running gateway accepts it."""
+    from openclaw.base.errors import OpenClawError, Unauthorized
+    from openclaw.config.refusal import is_weak
+
+    found = reach.target.token
+    facts: dict[str, Any] = {"present": bool(found), "source": reach.target.token_source}
+    if found:
+        facts |= {"fingerprint": found.fingerprint(), "strong": not is_weak(found)}
+    try:
+        reach.run(_hello(reach))
+        facts["accepted"] = True
+    except Unauthorized as error:
+        facts |= {"accepted": False, "reason": error.message}
+    except OpenClawError as error:
+        facts |= {"accepted": None, "reason": error.message}
+    if as_json:
+        output.emit_json(facts)
+    else:
+        output.fields(facts)
+    return 0 if facts.get("strong") and facts["accepted"] is not False else 1

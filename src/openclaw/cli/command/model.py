@@ -1,0 +1,177 @@
+"""`openclaw models`: which models there are, fetch a local one, choose, try."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from openclaw.base.errors import ModelError
+from openclaw.cli import output
+from openclaw.cli.desk import Desk, run
+from openclaw.cli.local_model import fetch, is_missing
+
+if TYPE_CHECKING:
+    from openclaw.base.model import ModelInfo
+
+PROBE_TOKENS = 64
+
+
+@click.group()
+def models() -> None:
+    """List the models, fetch a local one, choose the one agents use, and try it.
+
+    \b
+    Examples:
+      openclaw models pull qwen2.5-coder-1.5b
+      openclaw models set embedded/qwen2.5-coder-1.5b
+      openclaw models test
+    """
+
+
+@models.command(name="list")
+@output.json_option
+def list_(as_json: bool) -> None:
+    """List the models that can be named in the configuration."""
+    found, default = run(_all(Desk()))
+    if as_json:
+        output.emit_json([{"ref": model.ref, "default": model.ref == default, **_facts(model)} for model in found])
+        return
+    output.table(
+        ["model", "context", "tools", "images", "state"],
+        [
+            (
+                f"{model.ref}{' (default)' if model.ref == default else ''}",
+                f"{model.context_tokens:,}",
+                "yes" if model.tools else "no",
+                "yes" if model.images else "no",
+                _state(model),
+            )
+            for model in found
+        ],
+    )
+
+
+def _state(model: ModelInfo) -> str:
+    if model.available:
+        return "ready"
+    return f"openclaw models pull {model.id}" if model.provider == "embedded" else "not available"
+
+
+async def _all(desk: Desk) -> tuple[list[ModelInfo], str]:
+    """Return the models, local ones marked by whether their file is here, and the default one."""
+    import msgspec
+
+    async with desk.registry() as registry:
+        found = [
+            msgspec.structs.replace(model, available=False) if is_missing(desk, model.ref) else model
+            for model in registry.models()
+        ]
+        return found, desk.default_model(registry)
+
+
+def _facts(model: ModelInfo) -> dict[str, Any]:
+    import msgspec
+
+    facts: dict[str, Any] = msgspec.to_builtins(model)
+    return facts
+
+
+@models.command()
+@output.json_option
+def status(as_json: bool) -> int:
+    """Say which model answers, which local ones are here, and what is wrong. Exit 1 when the default cannot answer."""
+    from openclaw.models.pull import installed
+
+    desk = Desk()
+    default, problems = run(_default_and_problems(desk))
+    local = {name: entry.size for name, entry in installed(desk.paths.cache_dir).items()}
+    ready = default.partition("/")[0] not in problems and not is_missing(desk, default)
+    if as_json:
+        output.emit_json({"default": default, "ready": ready, "local": local, "problems": problems})
+        return 0 if ready else 1
+    output.fields({"default": f"{default} ({'ready' if ready else 'not ready'})", "folder": desk.paths.cache_dir})
+    for name, size in local.items():
+        click.echo(f"  embedded/{name}  {size / 1e6:,.0f} MB")
+    for name, problem in problems.items():
+        click.echo(f"{output.mark('warning')}  {name}: {problem}")
+    return 0 if ready else 1
+
+
+async def _default_and_problems(desk: Desk) -> tuple[str, dict[str, str]]:
+    async with desk.registry() as registry:
+        default, problems = desk.default_model(registry), registry.problems()
+        try:
+            registry.resolve(default)
+        except ModelError as error:
+            problems.setdefault(default.partition("/")[0], error.message)
+        return default, problems
+
+
+@models.command(name="set")
+@click.argument("ref", metavar="PROVIDER/MODEL")
+def set_(ref: str) -> None:
+    """Make a model the default of all agents that name none of their own."""
+    from openclaw.cli.command.config import write_setting
+
+    desk = Desk()
+    run(_resolve(desk, ref))
+    write_setting(desk, "agents.defaults.model", ref)
+
+
+async def _resolve(desk: Desk, ref: str) -> None:
+    async with desk.registry() as registry:
+        registry.resolve(ref)
+
+
+@models.command()
+@click.argument("ref", metavar="[PROVIDER/MODEL]", default="")
+@click.option("--message", "-m", default="Say hello in three words.", show_default=True, help="What to say to it.")
+@output.json_option
+def test(ref: str, message: str, as_json: bool) -> None:
+    """Call a model alone, without the gateway, and print its answer and how long it took."""
+    answer = run(_probe(Desk(), ref, message))
+    if as_json:
+        output.emit_json({"ok": True, **answer})
+    else:
+        click.echo(answer["text"])
+        click.echo(
+            output.paint(
+                f"{answer['model']}: {answer['outputTokens']} tokens in {answer['durationMs']} ms", "bright_black"
+            )
+        )
+
+
+async def _probe(desk: Desk, ref: str, message: str) -> dict[str, Any]:
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.base.message import user
+    from openclaw.base.model import ModelRequest
+
+    async with desk.registry() as registry:
+        found = registry.resolve(ref or desk.default_model(registry))
+        start = SYSTEM_CLOCK.monotonic_s()
+        result = await found.client.generate(
+            ModelRequest(model=found.info.id, messages=(user(message),), max_tokens=PROBE_TOKENS, purpose="probe")
+        )
+    took = int((SYSTEM_CLOCK.monotonic_s() - start) * 1000)
+    return {
+        "model": found.info.ref,
+        "text": result.message.text,
+        "outputTokens": result.usage.output_tokens,
+        "durationMs": took,
+    }
+
+
+@models.command()
+@click.argument("name", default="smollm2")
+@click.option("--from", "source", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Your GGUF file.")
+def pull(name: str, source: Path | None) -> None:
+    """Fetch a local model (smollm2, qwen2.5-coder-1.5b), or take a GGUF file you have, and keep it in the cache folder.
+
+    \b
+    Examples:
+      openclaw models pull smollm2
+      openclaw models pull my-model --from ~/Downloads/my-model.gguf
+    """
+    fetch(Desk(), name, source=source)

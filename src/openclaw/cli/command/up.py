@@ -1,0 +1,126 @@
+"""`openclaw up`: from nothing to a streamed answer and a chat."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from openclaw.base.errors import OpenClawError
+from openclaw.cli import output
+from openclaw.cli.desk import Desk, run
+from openclaw.cli.reach import Reach
+
+FIRST_AUTH = """
+  gateway: {{
+    auth: {{ mode: "token", token: "{token}" }},
+  }},"""
+FIRST_CONFIG = """\
+// openclaw's settings (JSON5). docs/settings.md describes every one; a running gateway takes changes up by itself.
+{{{auth}
+  agents: {{
+    defaults: {{
+      // model: "anthropic/…", "openai/…" or "embedded/smollm2"; without it the best one that can be called is used.
+    }},
+  }},
+}}
+"""
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="Leave after the first answer: exit 0 if there was one, 1 if not.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="TCP port; default: the configured one (18789).")
+@click.option("--bind", help="Addresses to listen on: loopback, lan, or an address.")
+def up(demo: bool, port: int | None, bind: str | None) -> int:
+    """Set up what is missing, start the gateway, ask it a first question, and chat.
+
+    On a terminal it becomes a chat, and leaving the chat stops the gateway; without one it serves until a signal.
+
+    \b
+    Examples:
+      openclaw up
+      ANTHROPIC_API_KEY=… openclaw up     use that provider instead of the local model
+      openclaw up --demo                  one answer, then leave
+    """
+    from openclaw.cli.hosting import FirstHour, serve
+    from openclaw.cli.local_model import fetch, is_missing
+    from openclaw.gateway.run import RunOptions
+
+    desk = Desk()
+    chat = not demo and sys.stdin.isatty() and sys.stdout.isatty()
+    if (running := _running(desk, port)) is not None:
+        return _join(running, demo=demo, chat=chat)
+    prepare(desk)
+    model = run(_default_model(desk))
+    click.echo(f"  model      {model}{_because(desk, model)}")
+    if is_missing(desk, model):
+        fetch(desk, model.partition("/")[2])
+    hour = FirstHour(demo=demo, chat=chat)
+    code = serve(RunOptions(port=port, bind=bind, quiet=chat or demo), hour.ready)
+    hour.join()
+    return code or int(demo and hour.failed)
+
+
+def prepare(desk: Desk) -> None:
+    """Say what is about to happen, and make the state directory, the configuration and the token that are missing."""
+    from openclaw.gateway import state
+
+    paths = desk.paths
+    click.echo(f"{output.paint('openclaw', 'green', bold=True)}: a gateway on this machine, only reachable from it.")
+    state.prepare(paths.state_dir)
+    fresh = not paths.config_path.exists()
+    if fresh:
+        write_first_config(desk)
+    click.echo(f"  state      {paths.state_dir} (private to you)")
+    click.echo(f"  settings   {paths.config_path}{' (new, with a fresh token)' if fresh else ''}")
+
+
+def write_first_config(desk: Desk) -> None:
+    """Write a short configuration, readable by its owner only, with a strong token unless there is one already."""
+    import secrets
+
+    from openclaw.config.edit import write_config
+
+    auth = "" if desk.loaded.config.gateway.auth.token else FIRST_AUTH.format(token=secrets.token_urlsafe(32))
+    write_config(desk.paths.config_path, FIRST_CONFIG.format(auth=auth), desk.loaded.hash)
+    desk.forget()
+
+
+async def _default_model(desk: Desk) -> str:
+    async with desk.registry() as registry:
+        return desk.default_model(registry)
+
+
+def _because(desk: Desk, model: str) -> str:
+    """Say why this model was chosen."""
+    if model.startswith("embedded/"):
+        return " (runs here: no key, nothing leaves this machine)"
+    name = f"{model.partition('/')[0].upper()}_API_KEY"
+    return f" (from {name})" if desk.env.get(name) else ""
+
+
+def _running(desk: Desk, port: int | None) -> Reach | None:
+    """Return the gateway that already runs on this state directory, if it takes our token."""
+    if not desk.paths.config_path.exists():
+        return None
+    reach = Reach(desk, url=f"ws://127.0.0.1:{port}" if port else "")
+    return reach if reach.is_alive() else None
+
+
+def _join(reach: Reach, *, demo: bool, chat: bool) -> int:
+    from openclaw.cli.conversation import converse
+    from openclaw.cli.hosting import introduce, print_directions
+
+    click.echo(f"A gateway already runs on this state directory, at {reach.target.http_url}: joining it.")
+    if not introduce(reach):
+        return 1
+    if demo:
+        return 0
+    print_directions(reach)
+    if not chat:
+        return 0
+    try:
+        return reach.run(converse(reach, session_key="main"))
+    except OpenClawError as error:
+        output.print_error(error)
+        return 1

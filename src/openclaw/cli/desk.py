@@ -1,0 +1,124 @@
+"""What commands need of the other rooms, each loaded on first use: the state on disk, and a line to the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from openclaw.base.errors import InvalidRequest
+from openclaw.cli import output
+
+if TYPE_CHECKING:
+    from openclaw.config.env import Environment
+    from openclaw.config.load import Loaded
+    from openclaw.config.paths import StatePaths
+    from openclaw.models.registry import ModelRegistry
+
+T = TypeVar("T")
+
+
+class Desk:
+    """The state directory as this process sees it: paths, environment, configuration."""
+
+    def __init__(self, config_path: Path | None = None) -> None:
+        self._config_path = config_path
+
+    @cached_property
+    def env(self) -> Environment:
+        """The environment in the order of precedence of the manual."""
+        from openclaw.config.env import load_environment
+
+        return load_environment(Path.cwd())
+
+    @cached_property
+    def paths(self) -> StatePaths:
+        """Where the state lives."""
+        from openclaw.config.paths import resolve_paths
+
+        return resolve_paths(self.env, self._config_path)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The configuration with its issues."""
+        from openclaw.config.load import load
+
+        return load(self.paths, self.env)
+
+    @property
+    def text(self) -> str:
+        """The configuration file's text as it is on disk; "" when there is none."""
+        return self.loaded.raw
+
+    @asynccontextmanager
+    async def registry(self) -> AsyncIterator[ModelRegistry]:
+        """Offer the configured models and their wire clients; local models run in a child that ends with the block."""
+        from openclaw.base.clock import SYSTEM_CLOCK
+        from openclaw.models.embedded.client import EmbeddedClient
+        from openclaw.models.registry import ModelRegistry
+        from openclaw.models.shelf import model_path
+        from openclaw.net.http import HttpClient
+        from openclaw.processes.spawner import Spawner
+
+        http, spawner = HttpClient(), Spawner(self.env)
+        path_of = partial(model_path, self.paths.cache_dir)
+        registry = ModelRegistry(
+            self.loaded.config.models,
+            env=self.loaded.env.get,
+            http=http,
+            embedded=lambda _id, _config: EmbeddedClient(path_of, http, spawner, SYSTEM_CLOCK),
+            clock=SYSTEM_CLOCK,
+        )
+        try:
+            yield registry
+        finally:
+            await registry.close()
+            await spawner.close()
+            await http.close()
+
+    def forget(self) -> None:
+        """Read everything again at its next use."""
+        for name in ("env", "paths", "loaded"):
+            self.__dict__.pop(name, None)
+
+    def workspace(self) -> Path:
+        """Return the folder that the default agent's file tools work in."""
+        from openclaw.config.env import expand
+
+        chosen = self.loaded.config.agents.defaults.workspace
+        return expand(self.env, chosen) if chosen else self.paths.workspace
+
+    def default_model(self, registry: ModelRegistry) -> str:
+        """Return the `provider/model` that an agent without one of its own uses."""
+        chosen = self.loaded.config.agents.defaults.model
+        return (chosen if isinstance(chosen, str) else chosen.primary) or registry.default_ref()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine to its end."""
+    import asyncio
+
+    return asyncio.run(work)
+
+
+def json_object(text: str, what: str) -> dict[str, Any]:
+    """Parse JSON from a flag. Raises: InvalidRequest naming the flag."""
+    import msgspec
+
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"{what} is not JSON: {error}", hint=f"Quote it for the shell: {what} '{{}}'") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{what} must be a JSON object", hint=f"For example: {what} '{{}}'")
+    return value
+
+
+def print_issues(loaded: Loaded) -> None:
+    """Print one line per issue of a configuration, errors first."""
+    for issue in sorted(loaded.issues, key=lambda each: each.severity != "error"):
+        click.echo(f"{output.mark(issue.severity)}  {issue}")

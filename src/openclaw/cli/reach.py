@@ -1,0 +1,108 @@
+"""How commands reach a gateway: which one, with which credential, and one connection per command."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from openclaw import __version__
+from openclaw.base.errors import OpenClawError
+from openclaw.cli.desk import Desk, run
+
+if TYPE_CHECKING:
+    from openclaw.client.resolve import Target
+    from openclaw.client.ws import GatewayClient
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+TIMEOUT_MS = 10_000
+ALIVE_TIMEOUT_S = 2.0
+
+
+class Reach:
+    """One gateway as one command wants it. Nothing is read or opened before it is asked for."""
+
+    def __init__(
+        self, desk: Desk | None = None, *, url: str = "", token: str = "", timeout_s: float = TIMEOUT_MS / 1000
+    ) -> None:
+        self.desk = desk or Desk()
+        self.timeout_s = timeout_s
+        self._url = url
+        self._token = token
+
+    @cached_property
+    def target(self) -> Target:
+        """Where the gateway is and what opens it: flags, then environment, then configuration."""
+        from openclaw.client.resolve import target
+
+        return target(self.desk.loaded, self.desk.loaded.env, self._url or None, self._token or None)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a command's coroutine to its end."""
+        return run(work)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[GatewayClient]:
+        """Open a connection for the block. Raises: GatewayDown, Unauthorized."""
+        from openclaw.client.ws import GatewayClient
+
+        to = self.target
+        client = await GatewayClient.connect(
+            to.url,
+            token=to.token,
+            password=to.password,
+            token_source=to.token_source,
+            version=__version__,
+            timeout_s=self.timeout_s,
+        )
+        async with client:
+            yield client
+
+    def call(self, method: str, params: dict[str, Any] | None = None) -> Any:
+        """Open a connection, call one method, close it, and return the answer."""
+
+        async def once() -> Any:
+            async with self.connect() as line:
+                return await line.call(method, params, self.timeout_s)
+
+        return self.run(once())
+
+    def stream_chat(self, question: str) -> Iterator[str]:
+        """Yield the pieces of an answer from the gateway's OpenAI-compatible API, outside any kept session."""
+        from openclaw.client.http import stream_chat
+
+        to = self.target
+        return stream_chat(to.http_url, to.token, [{"role": "user", "content": question}], token_source=to.token_source)
+
+    def health(self) -> dict[str, Any]:
+        """Return what `/health` answers to this credential. Raises: GatewayDown, and as client.http does."""
+        from openclaw.client.http import get_json
+
+        body = get_json(f"{self.target.http_url}/health", self.target.token, timeout_s=ALIVE_TIMEOUT_S)
+        return body if isinstance(body, dict) else {}
+
+    def is_alive(self) -> bool:
+        """Say whether a gateway runs there that takes our credential."""
+        try:
+            return self.health().get("ok") is True and "version" in self.health()
+        except OpenClawError:
+            return False
+
+
+def gateway_options(command: F) -> F:
+    """Add `--url`, `--token` and `--timeout` to a command and give it the `reach` that they describe."""
+
+    @click.option("--url", default="", help="Gateway to talk to, e.g. ws://host:18789; default: the configured one.")
+    @click.option("--token", default="", help="Token of that gateway; default: the environment's or configured one.")
+    @click.option(
+        "--timeout", type=click.IntRange(1), default=TIMEOUT_MS, show_default=True, help="Milliseconds to wait for it."
+    )
+    @wraps(command)
+    def wrapper(*args: Any, url: str, token: str, timeout: int, **kwargs: Any) -> Any:
+        return command(*args, reach=Reach(url=url, token=token, timeout_s=timeout / 1000), **kwargs)
+
+    return wrapper  # type: ignore[return-value]

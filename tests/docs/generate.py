@@ -1,0 +1,129 @@
+"""Writes the generated pages of docs/ (`make docs`); the tests compare them with what is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from openclaw.base.errors import catalogue
+from openclaw.cli.app import cli
+from openclaw.config.describe import settings_markdown
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+NOTE = "<!-- Written by `make docs`; change the source instead. -->\n"
+
+FAULTS = {
+    "caller": "the caller",
+    "peer": "the other side (a provider)",
+    "operator": "the set-up",
+    "us": "openclaw",
+}
+NEXT = {
+    "caller": "the caller changes the request",
+    "operator": "the operator mends the set-up",
+    "retry": "the caller tries again later",
+    "nobody": "nobody; it is told for information",
+}
+
+
+def errors_page() -> str:
+    """Return docs/errors.md: every code, whose fault it is and what to do."""
+    lines = [
+        f"{NOTE}# Errors",
+        "",
+        "Every failure has a stable code, the same on the command line, in RPC answers and over HTTP. The message says",
+        "what failed, the hint what to do; programs go by the code.",
+    ]
+    for code, error in catalogue().items():
+        lines += [
+            "",
+            f"## {code}",
+            "",
+            (error.__doc__ or "").strip().partition("\n")[0],
+            "",
+            f"At fault: {FAULTS[error.fault]}. Next: {NEXT[error.next_actor]}.",
+        ]
+        if error.default_hint:
+            lines += ["", f"What to do: {error.default_hint}"]
+    return "\n".join(lines) + "\n"
+
+
+def commands(
+    command: click.Command = cli, path: str = "openclaw"
+) -> Iterator[tuple[str, click.Command, click.Context]]:
+    """Yield every command of the tree with its full name, parents first."""
+    context = click.Context(command, info_name=path)
+    yield path, command, context
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from commands(child, f"{path} {name}")
+
+
+def flags(command: click.Command) -> Iterator[click.Option]:
+    """Yield a command's options that people may use."""
+    return (each for each in command.params if isinstance(each, click.Option) and not each.hidden)
+
+
+def cli_page() -> str:
+    """Return docs/cli.md: every command with its help, arguments and flags."""
+    lines = [
+        f"{NOTE}# Command line",
+        "",
+        "Every read command takes `--json`. Exit codes: 0 ok, 1 a check or the work failed, 2 wrong usage, 78 a",
+        "configuration that cannot be used. `openclaw COMMAND --help` prints the same text.",
+    ]
+    for path, command, context in commands():
+        usage = " ".join(command.collect_usage_pieces(context))
+        lines += ["", f"## {path}", "", f"    {path} {usage}".rstrip()]
+        lines += ["", *_help(command)]
+        rows = [record for option in flags(command) if (record := option.get_help_record(context))]
+        if rows:
+            lines += ["", "| flag | what it does |", "|---|---|"]
+            lines += [f"| `{_cell(flag)}` | {_cell(text)} |" for flag, text in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _help(command: click.Command) -> list[str]:
+    """Return the help as Markdown: blocks that click keeps as they are become code."""
+    lines: list[str] = []
+    verbatim = False
+    for line in (command.help or "").split("\n"):
+        if line == "\b":
+            verbatim = True
+        elif not line:
+            lines.append("")
+        elif verbatim and line.startswith("  "):
+            lines.append(f"  {line}")
+        else:
+            lines += [line, ""] if verbatim else [line]
+    return lines
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "errors.md": errors_page,
+    "cli.md": cli_page,
+    "settings.md": settings_markdown,
+}
+
+
+def main() -> None:
+    """Write every page that has changed and say which."""
+    for name, page in PAGES.items():
+        path = DOCS / name
+        text = page()
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            click.echo(f"wrote docs/{name}")
+
+
+if __name__ == "__main__":
+    main()
