@@ -1,4 +1,4 @@
-"""Durable turns per second of the store alone: accept + begin_run + finish_run, at 1, 16 and 64 waiters.
+"""Durable turns per second of the store alone: accept + finish_run, at 1, 16 and 64 waiters.
 
 Run: `python bench/store_turns.py [seconds]`. Prints, per number of waiters, turns/s, the median and 99th percentile of
 `accept` and `finish_run`, and CPU per turn of the whole process (all threads).
@@ -43,9 +43,9 @@ async def turn(store: SqliteStore, key: SessionKey, accepts: list[float], finish
             principal=LOCAL_OPERATOR,
         ),
         clock.now_ms(),
+        start=True,
     )
     accepts.append(time.perf_counter() - began)
-    await store.begin_run(run_id, clock.now_ms())
     usage = Usage(120, 60)
     reply = Reply(
         run_id=run_id,

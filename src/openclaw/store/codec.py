@@ -57,15 +57,19 @@ def encode_inbound_steps(inbound: Inbound, at_ms: int) -> list[bytes]:
     return bodies
 
 
-def encode_inbound(inbound: Inbound) -> bytes:
-    """Return the inbound without what `encode_inbound_steps` stores: images and histories are kept once."""
+def encode_inbound(inbound: Inbound, *, whole: bool) -> bytes:
+    """Return the inbound, or what of it `encode_inbound_steps` does not store."""
+    if whole:
+        return _encoder.encode(inbound)
     history = () if inbound.ephemeral else inbound.history
     return _encoder.encode(msgspec.structs.replace(inbound, message=_NOT_HERE, history=history))
 
 
-def decode_inbound(raw: bytes, steps: Sequence[StepRow]) -> Inbound:
-    """Return the inbound whole again from its row and its steps."""
+def decode_inbound(raw: bytes, steps: Sequence[StepRow] = ()) -> Inbound:
+    """Return the inbound whole again, from its row and from its steps where the row does without."""
     inbound = _inbound.decode(raw)
+    if inbound.message != _NOT_HERE or not steps:
+        return inbound
     history = tuple(message for step in steps[:-1] for message in step.messages) or inbound.history
     return msgspec.structs.replace(inbound, message=steps[-1].messages[0], history=history)
 

@@ -153,6 +153,8 @@ def usage_since(
 
 def _own_steps(db: apsw.Connection, run: tuple[Any, ...]) -> list[StepRow]:
     session_id, first, last = run[2], run[-2], run[-1]
+    if last is None:
+        return []
     return steps(db, session_id, limit=last - first + 1, from_seq=first, before_seq=last + 1)
 
 

@@ -26,7 +26,8 @@ class Migration:
 
 
 # Rows that belong to someone carry tenant and owner; steps belong by their session, whose id is never guessed.
-# runs.inbound lacks the message (and an ephemeral history): they are the steps first_seq..inbound_seq, stored once.
+# runs.inbound is whole while the run waits. One that starts at once has its message (and an ephemeral history) only in
+# the steps first_seq..inbound_seq: what most turns write is written once.
 # usage has no foreign key: the ledger outlives the sessions it tells of.
 _FIRST = """
 CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -78,15 +79,16 @@ CREATE TABLE runs (
   session_id TEXT NOT NULL,
   agent_id TEXT NOT NULL,
   state TEXT NOT NULL,
-  attempts INTEGER NOT NULL DEFAULT 0,
+  attempts INTEGER NOT NULL,
   accepted_at_ms INTEGER NOT NULL,
   ended_at_ms INTEGER,
-  first_seq INTEGER NOT NULL,
-  inbound_seq INTEGER NOT NULL,
+  first_seq INTEGER,
+  inbound_seq INTEGER,
   inbound BLOB NOT NULL,
   reply BLOB
 );
 CREATE UNIQUE INDEX runs_by_id ON runs (run_id, owner, tenant);
+CREATE INDEX runs_by_session ON runs (session_id);
 CREATE UNIQUE INDEX runs_open ON runs (run_id) WHERE ended_at_ms IS NULL;
 
 CREATE TABLE usage (

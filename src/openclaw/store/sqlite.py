@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import apsw
-import msgspec
 
-from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId, new_session_id
@@ -31,16 +29,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ENDED = ("ok", "error", "aborted")
-OPEN_RUNS_LIMIT = 65_536
-"""Open runs whose attempts are kept in memory; beyond it a begin costs a commit, and nothing else changes."""
 
 
 class SqliteStore:
-    """Implements `store.api.Store` for one tenant's callers; recovery and pruning see every tenant.
-
-    `begin_run` of a run that this process accepted is kept in memory and made durable with the run's next write: after
-    a crash, queued and running runs are resumed alike, and each resume is counted on disk before it starts.
-    """
+    """Implements `store.api.Store` for one tenant's callers; recovery and pruning see every tenant."""
 
     def __init__(self, writer: Writer, reader: DatabaseThread, lock: StateLock | None, clock: Clock) -> None:
         self._writer = writer
@@ -48,7 +40,6 @@ class SqliteStore:
         self._lock = lock
         self._clock = clock
         self._tenant: TenantId = DEFAULT_TENANT
-        self._attempts: BoundedMap[RunId, int] = BoundedMap("open_runs", OPEN_RUNS_LIMIT)
 
     @classmethod
     async def open(cls, db_path: Path, *, clock: Clock, lock: StateLock | None = None) -> SqliteStore:
@@ -76,40 +67,27 @@ class SqliteStore:
         """Return a view of the same store whose queries see that tenant's rows only."""
         view = SqliteStore(self._writer, self._reader, self._lock, self._clock)
         view._tenant = tenant
-        view._attempts = self._attempts
         return view
 
-    async def accept(self, inbound: Inbound, now_ms: int) -> Accepted:
+    async def accept(self, inbound: Inbound, now_ms: int, *, start: bool) -> Accepted:
         """See Store.accept. Also raises Conflict when another owner's open run has this id."""
         if not inbound.run_id or not inbound.session_key:
             raise InvalidRequest("accept: the run id and the session key must not be empty")
         check_complete((*inbound.history, inbound.message) if inbound.ephemeral else (inbound.message,))
-        row = _encoded("accept", encode_inbound, inbound)
-        steps = _encoded("accept", encode_inbound_steps, inbound, now_ms)
+        row = _encoded("accept", encode_inbound, inbound, whole=not start)
+        steps = _encoded("accept", encode_inbound_steps, inbound, now_ms) if start else None
         fresh = new_session_id()
-        accepted = await self._writer.submit(lambda db: write.accept(db, inbound, row, steps, fresh, now_ms), "accept")
-        if accepted.duplicate is None:
-            self._attempts.put(inbound.run_id, 0)
-            return accepted
-        return msgspec.structs.replace(accepted, duplicate=self._as_begun(accepted.duplicate))
+        return await self._writer.submit(lambda db: write.accept(db, inbound, row, steps, fresh, now_ms), "accept")
 
     async def begin_run(self, run_id: RunId, now_ms: int) -> int:
-        """See Store.begin_run. The first attempt of a run accepted by this process costs no commit."""
-        if self._attempts.get(run_id) == 0:
-            self._attempts.put(run_id, 1)
-            return 1
-        attempts = await self._writer.submit(lambda db: write.begin_run(db, run_id), "begin_run")
-        self._attempts.put(run_id, attempts)
-        return attempts
+        """See Store.begin_run."""
+        return await self._writer.submit(lambda db: write.begin_run(db, run_id, now_ms), "begin_run")
 
     async def commit_step(self, run_id: RunId, step: NewStep, now_ms: int) -> int:
-        """See Store.commit_step."""
+        """See Store.commit_step. Raises: Conflict when the run has not begun or has ended."""
         check_complete(step.messages)
         body = _encoded("commit_step", encode_step, run_id, step, now_ms)
-        attempts = self._attempts.get(run_id) or 0
-        return await self._writer.submit(
-            lambda db: write.commit_step(db, run_id, step, body, attempts, now_ms), "commit_step"
-        )
+        return await self._writer.submit(lambda db: write.commit_step(db, run_id, step, body, now_ms), "commit_step")
 
     async def finish_run(self, run_id: RunId, reply: Reply, step: NewStep | None, now_ms: int) -> None:
         """See Store.finish_run. Raises: Conflict when the run has ended, NotFound when it is gone."""
@@ -120,11 +98,7 @@ class SqliteStore:
             check_complete(step.messages)
             last = (step, _encoded("finish_run", encode_step, run_id, step, now_ms))
         raw = _encoded("finish_run", encode_reply, reply)
-        attempts = self._attempts.get(run_id) or 0
-        await self._writer.submit(
-            lambda db: write.finish_run(db, run_id, reply.state, raw, last, attempts, now_ms), "finish_run"
-        )
-        self._attempts.pop(run_id)
+        await self._writer.submit(lambda db: write.finish_run(db, run_id, reply.state, raw, last, now_ms), "finish_run")
 
     async def record_usage(self, rows: Sequence[UsageRow]) -> None:
         """See Store.record_usage."""
@@ -133,12 +107,11 @@ class SqliteStore:
 
     async def run(self, run_id: RunId, owner: OwnerId | None = None) -> RunRow | None:
         """See Store.run."""
-        row = await self._reader.submit(lambda db: read.run(db, self._tenant, run_id, owner), "run")
-        return None if row is None else self._as_begun(row)
+        return await self._reader.submit(lambda db: read.run(db, self._tenant, run_id, owner), "run")
 
     async def open_runs(self) -> list[RunRow]:
         """See Store.open_runs. Covers every tenant."""
-        return [self._as_begun(row) for row in await self._reader.submit(read.open_runs, "open_runs")]
+        return await self._reader.submit(read.open_runs, "open_runs")
 
     async def session(self, key: SessionKey, owner: OwnerId | None = None) -> SessionRow | None:
         """See Store.session."""
@@ -192,12 +165,9 @@ class SqliteStore:
 
     async def delete_session(self, key: SessionKey, owner: OwnerId | None = None) -> bool:
         """See Store.delete_session."""
-        gone = await self._writer.submit(
+        return await self._writer.submit(
             lambda db: write.delete_session(db, self._tenant, key, owner), "delete_session"
         )
-        for run_id in gone or ():
-            self._attempts.pop(run_id)
-        return gone is not None
 
     async def append_notice(self, key: SessionKey, message: Message, now_ms: int) -> int:
         """See Store.append_notice."""
@@ -228,12 +198,6 @@ class SqliteStore:
         await self._writer.close()
         if self._lock is not None:
             self._lock.release()
-
-    def _as_begun(self, row: RunRow) -> RunRow:
-        """Show what only memory knows: the first attempt of a run, until its next write makes it durable."""
-        if row.state == "queued" and self._attempts.get(row.id) == 1:
-            return msgspec.structs.replace(row, state="running", attempts=1)
-        return row
 
 
 def _connect_all(db_path: Path) -> tuple[apsw.Connection, apsw.Connection, apsw.Connection]:

@@ -18,6 +18,7 @@ from openclaw.base.ids import OwnerId, RunId, SessionId, SessionKey, TenantId
 from openclaw.base.run import Inbound, RunState
 from openclaw.store import read
 from openclaw.store.api import Accepted, NewStep, SessionRow, UsageRow
+from openclaw.store.codec import decode_inbound, encode_inbound_steps
 from openclaw.store.read import SESSION_COLUMNS, session_row
 
 _RUNS_OF_ID = "SELECT owner, tenant, ended_at_ms FROM runs WHERE run_id = ?"
@@ -32,22 +33,19 @@ _INSERT_STEP = (
     " SELECT ?1, COALESCE(MAX(seq), 0) + 1, ?2, ?3 FROM steps WHERE session_id = ?1 RETURNING seq"
 )
 _INSERT_RUN = (
-    "INSERT INTO runs (tenant, owner, run_id, session_key, session_id, agent_id, state, accepted_at_ms,"
-    " first_seq, inbound_seq, inbound) VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?)"
+    "INSERT INTO runs (tenant, owner, run_id, session_key, session_id, agent_id, state, attempts, accepted_at_ms,"
+    " first_seq, inbound_seq, inbound) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-# A run that an earlier process accepted had its first attempt there, even if the crash came before its first step.
 _BEGIN_RUN = (
-    "UPDATE runs SET state = 'running', attempts = MAX(attempts, 1) + 1"
-    " WHERE run_id = ? AND ended_at_ms IS NULL RETURNING attempts"
+    "UPDATE runs SET state = 'running', attempts = attempts + 1 WHERE run_id = ? AND ended_at_ms IS NULL"
+    " RETURNING attempts, session_id, CASE WHEN inbound_seq IS NULL THEN inbound END"
 )
-_OWNER_OF_RUN = " RETURNING tenant, owner, session_key, session_id, agent_id"
-_TOUCH_RUN = (
-    "UPDATE runs SET state = 'running', attempts = MAX(attempts, ?2) WHERE run_id = ?1 AND ended_at_ms IS NULL"
-    + _OWNER_OF_RUN
-)
+_MARK_STEPS = "UPDATE runs SET first_seq = ?2, inbound_seq = ?3 WHERE run_id = ?1 AND ended_at_ms IS NULL"
+_RUN_COLUMNS = "tenant, owner, session_key, session_id, agent_id"
+_RUNNING = f"SELECT {_RUN_COLUMNS} FROM runs WHERE run_id = ? AND ended_at_ms IS NULL AND state = 'running'"
 _END_RUN = (
-    "UPDATE runs SET state = ?2, attempts = MAX(attempts, ?3), ended_at_ms = ?4, reply = ?5"
-    " WHERE run_id = ?1 AND ended_at_ms IS NULL" + _OWNER_OF_RUN
+    "UPDATE runs SET state = ?2, ended_at_ms = ?3, reply = ?4 WHERE run_id = ?1 AND ended_at_ms IS NULL"
+    " RETURNING " + _RUN_COLUMNS
 )
 # The id keeps a run that outlives a reset from counting into the fresh session.
 _UPDATE_SESSION = (
@@ -69,14 +67,9 @@ _RESET_SESSION = (
     "UPDATE sessions SET id = ?3, created_at_ms = ?4, updated_at_ms = ?4, input_tokens = 0, output_tokens = 0,"
     " aborted_last_run = 0 WHERE tenant = ?1 AND key = ?2 RETURNING " + SESSION_COLUMNS
 )
-_DELETE_SESSION = (
-    "DELETE FROM sessions WHERE tenant = ?1 AND key = ?2 AND (?3 IS NULL OR owner = ?3) RETURNING id, owner"
-)
+_DELETE_SESSION = "DELETE FROM sessions WHERE tenant = ?1 AND key = ?2 AND (?3 IS NULL OR owner = ?3) RETURNING id"
 _DELETE_PAST = "DELETE FROM past_sessions WHERE tenant = ? AND key = ? RETURNING id"
-_DELETE_RUNS = (
-    "DELETE FROM runs WHERE tenant = ?1 AND owner = ?2 AND run_id IN (SELECT run_id FROM steps WHERE session_id = ?3)"
-    " RETURNING run_id"
-)
+_DELETE_RUNS = "DELETE FROM runs WHERE session_id = ?"
 _DELETE_STEPS = "DELETE FROM steps WHERE session_id = ?"
 _UNUSED_EPHEMERAL = (
     "SELECT tenant, key FROM sessions WHERE ephemeral = 1 AND updated_at_ms < ?"
@@ -88,9 +81,12 @@ _PING = (
 
 
 def accept(
-    db: apsw.Connection, inbound: Inbound, row: bytes, steps: Sequence[bytes], fresh: SessionId, now_ms: int
+    db: apsw.Connection, inbound: Inbound, row: bytes, steps: Sequence[bytes] | None, fresh: SessionId, now_ms: int
 ) -> Accepted:
-    """Write the session, the steps and the run, or return the run that this owner accepted under the id before."""
+    """Write the session and the run, or return the run that this owner accepted under the id before.
+
+    With `steps` the run starts at once, and they go into the transcript; without, it waits for `begin_run`.
+    """
     tenant, owner, run_id = inbound.principal.tenant, inbound.principal.owner, inbound.run_id
     for its_owner, its_tenant, ended in db.execute(_RUNS_OF_ID, (run_id,)).fetchall():
         if its_owner == owner and its_tenant == tenant:
@@ -102,13 +98,10 @@ def accept(
     if columns is None:
         raise no_session(key)
     session = session_row(columns)
-    seq = 0
-    for body in steps:
-        seq = _append(db, session.id, run_id, body)
-    db.execute(
-        _INSERT_RUN,
-        (tenant, owner, run_id, key, session.id, agent_id, now_ms, seq - len(steps) + 1, seq, row),
-    )
+    state: tuple[str | int | None, ...] = ("queued", 0, now_ms, None, None)
+    if steps is not None:
+        state = ("running", 1, now_ms, *_append_all(db, session.id, run_id, steps))
+    db.execute(_INSERT_RUN, (tenant, owner, run_id, key, session.id, agent_id, *state, row))
     return Accepted(session)
 
 
@@ -120,33 +113,31 @@ def _duplicate(db: apsw.Connection, tenant: TenantId, owner: OwnerId, run_id: Ru
     return Accepted(session, run)
 
 
-def begin_run(db: apsw.Connection, run_id: RunId) -> int:
-    """Count another attempt."""
-    attempts = db.execute(_BEGIN_RUN, (run_id,)).get
-    if attempts is None:
+def begin_run(db: apsw.Connection, run_id: RunId, now_ms: int) -> int:
+    """Count another attempt; the message of a run that waited enters the transcript."""
+    run = db.execute(_BEGIN_RUN, (run_id,)).get
+    if run is None:
         raise _not_open(db, run_id)
+    attempts, session_id, inbound = run
+    if inbound is not None:
+        steps = encode_inbound_steps(decode_inbound(inbound), now_ms)
+        db.execute(_MARK_STEPS, (run_id, *_append_all(db, session_id, run_id, steps)))
     return int(attempts)
 
 
-def commit_step(db: apsw.Connection, run_id: RunId, step: NewStep, body: bytes, attempts: int, now_ms: int) -> int:
+def commit_step(db: apsw.Connection, run_id: RunId, step: NewStep, body: bytes, now_ms: int) -> int:
     """Append a step to the run's session, and its model call to the ledger."""
-    run = db.execute(_TOUCH_RUN, (run_id, attempts)).get
+    run = db.execute(_RUNNING, (run_id,)).get
     if run is None:
         raise _not_open(db, run_id)
     return _write_step(db, run_id, run, step, body, None, now_ms)
 
 
 def finish_run(
-    db: apsw.Connection,
-    run_id: RunId,
-    state: RunState,
-    reply: bytes,
-    step: tuple[NewStep, bytes] | None,
-    attempts: int,
-    now_ms: int,
+    db: apsw.Connection, run_id: RunId, state: RunState, reply: bytes, step: tuple[NewStep, bytes] | None, now_ms: int
 ) -> None:
     """Append the last step, if any, and end the run."""
-    run = db.execute(_END_RUN, (run_id, state, attempts, now_ms, reply)).get
+    run = db.execute(_END_RUN, (run_id, state, now_ms, reply)).get
     if run is None:
         raise _not_open(db, run_id)
     aborted = int(state == "aborted")
@@ -186,6 +177,12 @@ def _append(db: apsw.Connection, session_id: SessionId, run_id: str, body: bytes
     return int(db.execute(_INSERT_STEP, (session_id, run_id, body)).get)
 
 
+def _append_all(db: apsw.Connection, session_id: SessionId, run_id: RunId, steps: Sequence[bytes]) -> tuple[int, int]:
+    """Return the first and the last seq."""
+    seqs = [_append(db, session_id, run_id, body) for body in steps]
+    return seqs[0], seqs[-1]
+
+
 def record_usage(db: apsw.Connection, rows: Sequence[UsageRow]) -> None:
     """Append rows to the ledger."""
     db.executemany(
@@ -223,17 +220,15 @@ def reset_session(
     return session_row(db.execute(_RESET_SESSION, (tenant, key, fresh, now_ms)).get)
 
 
-def delete_session(db: apsw.Connection, tenant: TenantId, key: SessionKey, owner: OwnerId | None) -> list[RunId] | None:
-    """Delete the session with its past ones. Return the ids of the runs that went, or None when it was not there."""
-    found = db.execute(_DELETE_SESSION, (tenant, key, owner)).get
-    if found is None:
-        return None
-    current, its_owner = found
-    gone: list[RunId] = []
+def delete_session(db: apsw.Connection, tenant: TenantId, key: SessionKey, owner: OwnerId | None) -> bool:
+    """Delete the session with its past ones. Say whether it was there."""
+    current = db.execute(_DELETE_SESSION, (tenant, key, owner)).get
+    if current is None:
+        return False
     for session_id in (current, *(row[0] for row in db.execute(_DELETE_PAST, (tenant, key)).fetchall())):
-        gone.extend(RunId(str(row[0])) for row in db.execute(_DELETE_RUNS, (tenant, its_owner, session_id)).fetchall())
+        db.execute(_DELETE_RUNS, (session_id,))
         db.execute(_DELETE_STEPS, (session_id,))
-    return gone
+    return True
 
 
 def append_notice(db: apsw.Connection, tenant: TenantId, key: SessionKey, body: bytes, now_ms: int) -> int:
@@ -264,6 +259,7 @@ def no_session(key: SessionKey) -> NotFound:
 
 
 def _not_open(db: apsw.Connection, run_id: RunId) -> Conflict | NotFound:
-    if db.execute("SELECT 1 FROM runs WHERE run_id = ? LIMIT 1", (run_id,)).get is None:
+    states = [row[0] for row in db.execute("SELECT state FROM runs WHERE run_id = ?", (run_id,)).fetchall()]
+    if not states:
         return NotFound(f"no run {run_id!r}; its session may have been deleted")
-    return Conflict(f"the run {run_id!r} has already ended")
+    return Conflict(f"the run {run_id!r} {'has not begun' if 'queued' in states else 'has already ended'}")

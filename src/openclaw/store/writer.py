@@ -18,8 +18,8 @@ from openclaw.store.thread import DatabaseThread, Outcome, Waiting
 
 CHECKPOINT_PAGES = 1000
 """Pages in the log (4 MB) at which its content is moved into the database file."""
-BACKSTOP_PAGES = 16_000
-"""Pages (64 MB) at which the writer itself checkpoints: under endless load the other thread never catches up."""
+BACKSTOP_PAGES = 4000
+"""Pages (16 MB) at which the writer itself checkpoints: under endless load the other thread never catches up."""
 
 _log = logging.getLogger("openclaw.store")
 
@@ -126,5 +126,7 @@ def checkpoint(db: apsw.Connection) -> None:
     """Move what can be moved without waiting for anyone. If it fails, the log only grows until the next one."""
     try:
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except apsw.BusyError:
+        return  # the other thread is at it
     except apsw.Error as error:
         _log.warning("store_checkpoint_failed", extra={"fields": {"error": str(error)}})
