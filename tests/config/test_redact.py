@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from openclaw.config.parse import parse
-from openclaw.config.redact import PLACEHOLDER, is_secret_key, redacted, redacted_text
+from openclaw.config.redact import PLACEHOLDER, is_secret_key, redacted, redacted_text, secrets_in
 from tests.config.test_load import loaded
 
 TEXT = """{
@@ -38,6 +38,15 @@ def test_the_text_itself_can_be_shown_with_its_comments() -> None:
     assert "/* keep */" in shown
     assert redacted(parse(shown)) == parse(shown)
     assert parse(shown)["models"]["providers"]["a"]["apiKey"] == "${A_KEY}"
+
+
+def test_every_secret_can_be_collected_for_the_log() -> None:
+    found = loaded(
+        "{gateway: {auth: {token: 'one'}}, models: {providers: {a: {apiKey: 'two'}, b: {apiKey: '${X}'}}}}", X="3"
+    )
+    assert {secret.reveal() for secret in secrets_in(found.config)} == {"one", "two", "3"}
+    assert {secret.reveal() for secret in secrets_in(found.parsed)} == {"one", "two"}
+    assert "one" not in repr(found)
 
 
 @pytest.mark.parametrize("key", ["token", "botToken", "apiKey", "api_key", "PASSWORD", "clientSecret", "privateKey"])

@@ -52,6 +52,10 @@ class Loaded(msgspec.Struct, frozen=True):
     env: Environment
     """The environment including the config's own `env` block."""
 
+    def __repr__(self) -> str:
+        # The text and the environment hold secrets; a repr ends up in logs and tracebacks.
+        return f"Loaded({str(self.path)!r}, source={self.source!r}, valid={self.valid}, issues={len(self.issues)})"
+
     def line_of(self, path: str) -> int:
         """Return the line on which the file sets a key path, or 0."""
         from openclaw.config.keypath import parse_path

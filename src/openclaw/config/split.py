@@ -53,6 +53,11 @@ class Split:
         line, column = self._positions.at(path)
         place = format_path(path)
         section = section_of(path)
+        if key == "$include":
+            # What is left out here may be the very list that forbids something: never only a warning.
+            message = "included files are not read in this version; what they set has no effect"
+            self.issues.append(Issue("not-available", place, message, line, column, section=section))
+            return
         if key in KNOWN_ELSEWHERE.get(parent, ()):
             message = "this setting is not available in this version and has no effect"
             self.issues.append(Issue("not-available", place, message, line, column, "warning", section=section))

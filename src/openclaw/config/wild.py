@@ -12,7 +12,7 @@ _GROUPS: dict[str, str] = {
     "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands cron desktop
         diagnostics discovery dmPolicy hooks mcp memory messages networkPolicy nodeHost plugins proxy secrets security
         skills store surfaces talk telemetry transcripts tts ui update wizard worktreeAcceleration worktreeRoot web
-        audio media canvasHost $include""",
+        audio media canvasHost""",
     "agents": "entries ownership",
     "agents.defaults": """authInheritance blockStreamingBreak blockStreamingChunk blockStreamingCoalesce
         blockStreamingDefault bootstrapMaxChars bootstrapTotalMaxChars compaction contextInjection contextLimits
