@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from openclaw.config.parse import parse
-from openclaw.config.redact import PLACEHOLDER, is_secret_key, redacted, redacted_text, secrets_in
+from openclaw.config.redact import PLACEHOLDER, is_secret_key, redacted, redacted_text
+from openclaw.config.secret_values import secrets_of
 from tests.config.test_load import loaded
 
 TEXT = """{
@@ -42,10 +43,12 @@ def test_the_text_itself_can_be_shown_with_its_comments() -> None:
 
 def test_every_secret_can_be_collected_for_the_log() -> None:
     found = loaded(
-        "{gateway: {auth: {token: 'one'}}, models: {providers: {a: {apiKey: 'two'}, b: {apiKey: '${X}'}}}}", X="3"
+        """{gateway: {auth: {token: 'one'}}, channels: {x: {botToken: 'two', name: 'x'}},
+            models: {providers: {b: {apiKey: '${X}'}}}}""",
+        X="three",
     )
-    assert {secret.reveal() for secret in secrets_in(found.config)} == {"one", "two", "3"}
-    assert {secret.reveal() for secret in secrets_in(found.parsed)} == {"one", "two"}
+    assert {secret.reveal() for secret in secrets_of(found.config)} == {"one", "two", "three"}
+    assert {secret.reveal() for secret in secrets_of(found.parsed)} == {"one", "two"}
     assert "one" not in repr(found)
 
 

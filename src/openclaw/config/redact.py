@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,32 +18,14 @@ _SECRET_KEY = re.compile(
     |credential|authorization|cookie|webhook_?url|connection_?string|dsn$|bearer""",
     re.IGNORECASE | re.VERBOSE,
 )
-_REFERENCE = re.compile(r"\$\{[A-Z_][A-Z0-9_]*\}|\{\{\s*secrets\[[^\]]*\]\s*\}\}")
+REFERENCE = re.compile(r"\$\{[A-Z_][A-Z0-9_]*\}|\{\{\s*secrets\[[^\]]*\]\s*\}\}")
+"""A text that only names a secret."""
 _USERINFO = re.compile(r"(?<=://)[^/@\s?#]+@")
 
 
 def redacted(value: Any) -> Any:
     """Return a JSON-ready copy of a Config, Loaded.parsed or any part of one, without a single secret."""
     return _redact(value, hidden=False)
-
-
-def secrets_in(value: Any, *, hidden: bool = False) -> Iterator[Secret]:
-    """Yield every secret that a Config or a parsed text holds, for redaction by exact value elsewhere."""
-    if isinstance(value, Secret):
-        if value:
-            yield value
-    elif isinstance(value, str):
-        if hidden and value and not _REFERENCE.fullmatch(value):
-            yield Secret(value)
-    elif isinstance(value, msgspec.Struct):
-        for info in msgspec.structs.fields(value):
-            yield from secrets_in(getattr(value, info.name), hidden=hidden or is_secret_key(info.encode_name))
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from secrets_in(item, hidden=hidden or is_secret_key(str(key)))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from secrets_in(item, hidden=hidden)
 
 
 def redacted_text(text: str) -> str:
@@ -77,7 +59,7 @@ def _redact(value: Any, *, hidden: bool) -> Any:
         return PLACEHOLDER if value else ""
     if isinstance(value, str):
         if hidden:
-            return value if not value or _REFERENCE.fullmatch(value) else PLACEHOLDER
+            return value if not value or REFERENCE.fullmatch(value) else PLACEHOLDER
         return _USERINFO.sub(f"{PLACEHOLDER}@", value) if "://" in value else value
     if isinstance(value, msgspec.Struct):
         return {

@@ -4,8 +4,6 @@ Wire names are camelCase (`rename="camel"`), attributes snake_case. `live` leave
 rebuild the room that owns them without losing a turn, `process` leaves need a restart of the gateway.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 import msgspec
