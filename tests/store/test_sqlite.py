@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -391,3 +392,21 @@ async def test_a_lock_that_is_lent_stays_with_its_owner(tmp_path: Path) -> None:
     await store.close()
     assert lock.held
     lock.release()
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+async def test_a_closed_store_leaves_neither_descriptors_nor_threads_nor_a_log(tmp_path: Path) -> None:
+    before = len(_names(Path("/dev/fd")))
+    for _ in range(5):
+        store = await SqliteStore.open(tmp_path / "db", clock=ManualClock())
+        await store.accept(inbound("r1"), 1, start=True)
+        await store.close()
+        assert _names(tmp_path) == ["db", "openclaw.lock"]
+    assert len(_names(Path("/dev/fd"))) <= before
+    for thread in threading.enumerate():
+        if thread.name.startswith("openclaw-store"):
+            thread.join(5)
+            assert not thread.is_alive()

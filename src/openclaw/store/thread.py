@@ -86,10 +86,14 @@ class DatabaseThread:
                 group.append(job)
             self._hand_back(self._deliver, self._serve(group))
         try:
-            self._db.close()
+            self._let_go()
         except apsw.Error:
             _log.exception("store_close_failed", extra={"fields": {"thread": self.name}})
         self._hand_back(self._finish)
+
+    def _let_go(self) -> None:
+        """Close what the thread owns, before anyone hears that it is closed."""
+        self._db.close()
 
     def _serve(self, group: list[Waiting]) -> list[Outcome]:
         """Run the jobs of one group, each on its own."""

@@ -37,9 +37,9 @@ class Writer(DatabaseThread):
         self._log_pages = pages
         return apsw.SQLITE_OK
 
-    def _run(self) -> None:
-        super()._run()
+    def _let_go(self) -> None:
         self._checkpointer.stop()
+        super()._let_go()
 
     def _serve(self, group: list[Waiting]) -> list[Outcome]:
         db = self._db
@@ -88,7 +88,7 @@ class Writer(DatabaseThread):
         if self._log_pages < BACKSTOP_PAGES:
             self._checkpointer.wake()
         else:
-            checkpoint(self._db)
+            self._checkpointer.catch_up(self._db)
 
 
 class Checkpointer:
@@ -97,6 +97,7 @@ class Checkpointer:
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
         self._wanted = threading.Event()
+        self._one_at_a_time = threading.Lock()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="openclaw-store-checkpoint", daemon=True)
         self._thread.start()
@@ -105,6 +106,11 @@ class Checkpointer:
         """Ask for a checkpoint soon; asking again while one runs is free."""
         if not self._wanted.is_set():
             self._wanted.set()
+
+    def catch_up(self, db: apsw.Connection) -> None:
+        """Let a checkpoint that runs end, then do the rest on the caller's connection: the log starts anew."""
+        with self._one_at_a_time:
+            _checkpoint(db)
 
     def stop(self) -> None:
         """End the thread, after the checkpoint that runs, and close its connection."""
@@ -119,14 +125,13 @@ class Checkpointer:
             self._wanted.clear()
             if self._stopping:
                 return
-            checkpoint(self._db)
+            with self._one_at_a_time:
+                _checkpoint(self._db)
 
 
-def checkpoint(db: apsw.Connection) -> None:
+def _checkpoint(db: apsw.Connection) -> None:
     """Move what can be moved without waiting for anyone. If it fails, the log only grows until the next one."""
     try:
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-    except apsw.BusyError:
-        return  # the other thread is at it
     except apsw.Error as error:
         _log.warning("store_checkpoint_failed", extra={"fields": {"error": str(error)}})
