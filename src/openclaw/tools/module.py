@@ -65,7 +65,9 @@ def _import(name: str, folder: Path, first: bool) -> ModuleType:
         return importlib.import_module(name)
     finally:
         sys.dont_write_bytecode = written
-        sys.path.remove(entry)
+        places = [at for at, place in enumerate(sys.path) if place == entry]
+        if places:  # the module may have changed the path itself
+            del sys.path[places[0 if first else -1]]
 
 
 def _make_way(top: str, folder: Path) -> None:

@@ -83,14 +83,16 @@ class ToolRegistry:
         try:
             self._actions[name] = build()
         except (Exception, SystemExit) as error:  # noqa: BLE001  # strangers' code: it fails alone
-            self._problems[name] = _reason(error)
-            _log.warning("action_not_loaded", exc_info=error, extra={"fields": {"action": name}})
+            reason = self._problems[name] = _reason(error)
+            trace = None if isinstance(error, OpenClawError) else error
+            _log.warning("action_not_loaded", exc_info=trace, extra={"fields": {"action": name, "reason": reason}})
 
 
 async def test_tool(registry: ToolRegistry, name: str, args_json: str, workspace: Path) -> tuple[str, bool]:
     """Call one tool as the operator at the terminal would, through the gate. Return (text, is_error)."""
-    if name in registry.problems():
-        return f"{name} could not be loaded: {registry.problems()[name]}", True
+    problem = registry.problems().get(name)
+    if problem and all(tool.spec.name != name for tool in registry.tools()):
+        return f"{name} could not be loaded: {problem}", True
     context = ToolContext(
         principal=LOCAL_OPERATOR,
         agent_id=AgentId("cli"),

@@ -92,7 +92,7 @@ def config_arguments(kind: type, arguments: Mapping[str, Any]) -> dict[str, Any]
             values[name] = msgspec.convert(value, hints.get(name, Any), dec_hook=from_json)
         except msgspec.ValidationError as error:
             problems.append(f"{name}: {_located(str(error), name)}")
-        except TypeError:
+        except (TypeError, NotImplementedError):
             values[name] = value  # an annotation that JSON cannot carry: the class knows better
     if problems:
         raise ConfigError("Wrong args: " + "; ".join(problems), hint="Correct the action's `args`.")
@@ -125,11 +125,11 @@ def _is_pydantic(kind: Any) -> bool:
 
 
 def from_json(kind: type, value: Any) -> Any:
-    """Make a value of a type that msgspec does not know. Raises: ValueError, TypeError."""
+    """Make a value of a type that msgspec does not know. Raises: ValueError, NotImplementedError."""
     if kind is Secret and isinstance(value, str):
         return Secret(value)
     if not _is_pydantic(kind):
-        raise TypeError(f"{kind} cannot be made from JSON")
+        raise NotImplementedError(f"{kind} cannot be made from JSON")
     try:
         return kind.model_validate(value)  # type: ignore[attr-defined]  # duck-typed pydantic
     except ValueError as error:

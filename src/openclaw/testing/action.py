@@ -1,10 +1,4 @@
-"""Testing actions without a gateway, a model or a network.
-
-from openclaw.testing import run_action
-
-def test_it_counts() -> None:
-    assert run_action(WordCount(), text="one two") == "2"
-"""
+"""Calling one action as a model would."""
 
 from __future__ import annotations
 
@@ -22,8 +16,6 @@ from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.tools.action import build_tool
 from openclaw.tools.api import ToolContext
 from openclaw.tools.toolbox import Box
-
-__all__ = ["call_action", "make_context", "run_action"]
 
 
 def make_context(
@@ -58,7 +50,7 @@ async def call_action(target: Any, /, *, in_context: ToolContext | None = None, 
         with TemporaryDirectory(prefix="openclaw-test-") as folder:
             return await call_action(target, in_context=make_context(Path(folder)), **arguments)
     tool = build_tool(target)
-    text, is_error = await Box([tool], _open_gate).call(
+    text, is_error = await Box([tool], open_gate).call(
         tool.spec.name, msgspec.json.encode(arguments).decode(), in_context
     )
     if is_error:
@@ -66,5 +58,5 @@ async def call_action(target: Any, /, *, in_context: ToolContext | None = None, 
     return text
 
 
-def _open_gate(*_: object) -> None:
+def open_gate(*_: object) -> None:
     """Let everything pass: a test asks no policy."""
