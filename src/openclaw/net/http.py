@@ -38,7 +38,7 @@ _PLAIN_BODY_BYTES = 512 * 1024
 
 
 class Timeouts(NamedTuple):
-    """Seconds. `first_byte` runs from sending the request to the first byte of the answer's body."""
+    """Seconds. `first_byte` runs from the start of the call, connecting included, to the first byte of the body."""
 
     connect: float = 10.0
     first_byte: float = 60.0
@@ -135,9 +135,8 @@ class HttpClient:
         if where.scheme == "https" and tls is None:
             tls = self._tls = await asyncio.to_thread(ssl.create_default_context)
         started = asyncio.get_running_loop().time()
-        first_byte_s = min(timeouts.first_byte, timeouts.total)
         try:
-            async with asyncio.timeout(timeouts.connect + first_byte_s):
+            async with asyncio.timeout(min(timeouts.first_byte, timeouts.total)):
                 raw = await session.request(
                     method,
                     self._url(url),

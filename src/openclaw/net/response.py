@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 _Limit = Literal["", "timeout-first-byte", "timeout-idle", "timeout-total"]
+_TICK_S = 0.01
 _SAID = {
     "timeout-first-byte": "no first byte within {:g} s",
     "timeout-idle": "silent for {:g} s",
@@ -44,8 +45,10 @@ class StreamResponse:
         "_last",
         "_loop",
         "_raw",
+        "_started",
         "_timer",
         "_total_s",
+        "_waiting",
         "_where",
     )
     _expired: _Limit
@@ -66,12 +69,12 @@ class StreamResponse:
         self._first_s = first_byte_s
         self._idle_s = idle_s
         self._total_s = total_s
+        self._started = started
         self._last = 0.0
         self._expired = ""
+        self._waiting = False
         self._timer: asyncio.TimerHandle | None = None
-        if not raw.closed:
-            first_due = started + first_byte_s
-            self._timer = self._loop.call_at(min(first_due, started + total_s), self._tick, started)
+        self._tick()
 
     @property
     def status(self) -> int:
@@ -95,16 +98,21 @@ class StreamResponse:
 
     async def read(self) -> bytes:
         """Return all bytes that are there, or wait for some; b"" at the end. Raises: NetError."""
+        if self._last:
+            self._last = self._loop.time()
+        self._waiting = True
         try:
             data = await self._content.readany()
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # the seam: every error of the library becomes ours
             raise self._failure(error) from None
-        if data:
-            self._last = self._loop.time()
-        else:
+        finally:
+            self._waiting = False
+        if not data:
             self._stop_timer()
+        elif not self._last:
+            self._first_read()
         return data
 
     async def read_all(self, limit_bytes: int) -> bytes:
@@ -132,25 +140,37 @@ class StreamResponse:
     ) -> None:
         self.close()
 
+    def _first_read(self) -> None:
+        """From the first bytes on silence is timed, which may be due sooner than the first byte was."""
+        self._last = self._loop.time()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._tick()
+
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _tick(self, started: float) -> None:
-        """Look whether a limit is reached; else sleep until the next one could be. Reads never touch the timer."""
+    def _tick(self) -> None:
+        """Look whether a limit is reached; else sleep until the next one could be. Reads never touch the timer.
+
+        Silence counts while someone waits for bytes: a slow reader is not the server's fault.
+        """
+        self._timer = None
+        if self._raw.closed:
+            return
         now = self._loop.time()
-        total_due = started + self._total_s
-        quiet_due = self._last + self._idle_s if self._last else started + self._first_s
+        total_due = self._started + self._total_s
+        quiet_due = self._last + self._idle_s if self._last else self._started + self._first_s
         if now >= total_due:
             self._expire("timeout-total")
-        elif now >= quiet_due:
-            self._expire("timeout-idle" if self._last else "timeout-first-byte")
+        elif now < quiet_due or (self._last and not self._waiting):
+            self._timer = self._loop.call_at(min(total_due, max(quiet_due, now + _TICK_S)), self._tick)
         else:
-            self._timer = self._loop.call_at(min(total_due, quiet_due), self._tick, started)
+            self._expire("timeout-idle" if self._last else "timeout-first-byte")
 
     def _expire(self, limit: _Limit) -> None:
-        self._timer = None
         self._expired = limit
         self._raw.close()
 
