@@ -21,7 +21,11 @@ from openclaw.protocol.frames import (
 )
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -48,6 +52,8 @@ def test_absent_parameters_are_an_empty_object() -> None:
         ),
         ('{"type":"req","id":"1","method":"x","bogus":1}', "1", ["at root: unexpected property 'bogus'"]),
         ('{"type":"req","id":"","method":"x"}', "invalid", ["at /id: must NOT have fewer than 1 characters"]),
+        ('{"id":"1","method":"x"}', "1", ["must have required property 'type'"]),
+        ('{"type":"","id":"1","method":"x"}', "1", ["at /type: must be equal to constant"]),
         ("[1]", "invalid", ["must be object"]),
     ],
 )

@@ -33,7 +33,7 @@ from openclaw.listeners.ws_socket import Session
 from openclaw.protocol.wire_errors import to_http
 from openclaw.telemetry.metrics import METRICS
 
-_SINGLE: Final = frozenset((b"host", b"authorization", b"origin", b"content-length", b"content-type"))
+_SINGLE: Final = frozenset((b"host", b"authorization", b"origin", b"content-length"))
 _log = logging.getLogger("openclaw.listeners")
 _requests = METRICS.counter(
     "openclaw_http_requests", "HTTP requests by route, method and status.", ("route", "method", "status")

@@ -21,6 +21,10 @@ class Request(msgspec.Struct, frozen=True, tag_field="type", tag="req", forbid_u
     traceparent: str | msgspec.UnsetType = UNSET
 
 
+class _NoRequest(msgspec.Struct, tag_field="type", tag=""):
+    """Never sent: alone in a decoder, Request would not insist on its `type`."""
+
+
 class ErrorShape(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """A refusal as told to clients."""
 
@@ -50,7 +54,7 @@ class EventFrame(msgspec.Struct, frozen=True, tag_field="type", tag="event", ren
 
 
 _encoder: Final = msgspec.json.Encoder()
-_request_decoder: Final = msgspec.json.Decoder(Request)
+_request_decoder: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request | _NoRequest)
 _any_decoder: Final = msgspec.json.Decoder()
 _encode = _encoder.encode
 
@@ -74,7 +78,7 @@ def decode_request(data: bytes | bytearray | memoryview | str) -> Request:
         request = _request_decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise _explain(data) from None
-    if request.id and request.method:
+    if type(request) is Request and request.id and request.method:
         return request
     raise _explain(data)
 
