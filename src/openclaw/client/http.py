@@ -51,7 +51,7 @@ def stream_chat(
         body["user"] = user
     url = f"{base_url.rstrip('/')}/v1/chat/completions"
     connection, response = _open("POST", url, token, body, timeout_s, headers)
-    with contextlib.closing(connection):
+    with contextlib.closing(connection), contextlib.closing(response):
         if response.status != 200:
             raise _refused(url, response.status, response.read(MAX_BODY_BYTES), token_source)
         with _network(url):
@@ -82,7 +82,7 @@ def read_sse(lines: Any) -> Iterator[str]:
 
 def _json(method: str, url: str, token: Secret | str | None, body: Any, timeout_s: float, token_source: str) -> Any:
     connection, response = _open(method, url, token, body, timeout_s, None)
-    with contextlib.closing(connection), _network(url):
+    with contextlib.closing(connection), contextlib.closing(response), _network(url):
         raw = response.read(MAX_BODY_BYTES)
         if not 200 <= response.status < 300:
             raise _refused(url, response.status, raw, token_source)

@@ -1,0 +1,86 @@
+"""docs/rpc.md, generated from the table of methods: `python -m openclaw.rpc.docs > docs/rpc.md`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from openclaw.rpc.build import METHODS
+from openclaw.rpc.method import MethodSpec
+from openclaw.rpc.versions import CAPABILITIES, EVENTS, OLD_PARAMS
+
+_HEAD = """# RPC methods and events
+
+Generated from the table of methods by `python -m openclaw.rpc.docs`; a test fails when this page is stale.
+
+A request is `{type: "req", id, method, params}`, its answer `{type: "res", id, ok, payload | error}`. Errors are listed in
+[errors.md](errors.md). Each method needs the scope beside its name: `operator.write` implies reading,
+`operator.admin` implies everything. Parameters that the table does not name are refused. Where nothing else is said,
+protocols 3 and 4 are served alike.
+"""
+
+_EVENTS = {
+    "connect.challenge": "`{nonce, ts}`: the first frame of every connection.",
+    "agent": "`{runId, sessionKey, seq, stream, data, ts}`: a run in detail. Streams: `lifecycle`, `assistant` "
+    "(`{text, delta}`), `thinking`, `tool`; protocol 4 adds `run_status` and `usage`.",
+    "chat": "`{runId, sessionKey, seq, state, message?}`: a run as chat clients show it. States: `delta`, `final`, "
+    "`aborted`, `error`; protocol 4 adds `status` and `deltaText`. Protocol 3 gets deltas at most every 150 ms.",
+    "session.message": "`{sessionKey, agentId, messageId, message}`, after `sessions.subscribe`.",
+    "sessions.changed": "`{sessionKey, agentId, reason, ts}`.",
+    "presence": "`{presence[]}`: somebody came or went.",
+    "tick": "`{ts}`, every 30 s; two missing ones mean that the connection is dead.",
+    "shutdown": "`{reason, restartExpectedMs?}`, before the gateway closes each connection with 1012.",
+    "health": "The answer of `health`, once a minute and after a probe.",
+}
+
+
+def render() -> str:
+    """Return the whole page."""
+    parts = [_HEAD, "## Methods\n"]
+    parts += [_method(spec) for spec in sorted(METHODS, key=lambda spec: spec.name)]
+    parts.append("## Events\n")
+    for name, text in _EVENTS.items():
+        only = "" if name in EVENTS[3] else " Protocol 4 only."
+        parts.append(f"- **{name}** {text}{only}")
+    parts.append(f"\nCapabilities announced to protocol 4: {', '.join(f'`{name}`' for name in CAPABILITIES)}.\n")
+    return "\n".join(parts)
+
+
+def _method(spec: MethodSpec) -> str:
+    lines = [f"### {spec.name} · `{spec.scope}`\n", spec.summary]
+    if spec.since > 3:
+        lines.append(f"Since protocol {spec.since}.")
+    if spec.rate is not None:
+        lines.append(f"Rate per principal: {spec.rate.burst} at once, then {spec.rate.per_s:g} a second.")
+    if spec.name in OLD_PARAMS:
+        lines.append("Protocol 3 takes no parameters.")
+    lines.append("")
+    schemas, definitions = msgspec.json.schema_components((spec.params,))
+    shape = definitions[schemas[0]["$ref"].rsplit("/", 1)[-1]]
+    required = shape.get("required", ())
+    for name, schema in shape["properties"].items():
+        must = " (required)" if name in required else ""
+        lines.append(f"- `{name}`: {_kind(schema)}{must}")
+    lines.append(f"\nResult: {spec.result}\n")
+    return "\n".join(lines)
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_kind(option) for option in schema["anyOf"])
+    if "enum" in schema:
+        return " | ".join(f"`{value}`" for value in schema["enum"])
+    kind = str(schema.get("type", "object" if "$ref" in schema else "any"))
+    if kind == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    bounds = [f"{word} {schema[key]}" for key, word in _BOUNDS.items() if key in schema]
+    return f"{kind} ({', '.join(bounds)})" if bounds else kind
+
+
+_BOUNDS = {"minimum": "≥", "maximum": "≤", "minLength": "length ≥", "maxLength": "length ≤"}
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

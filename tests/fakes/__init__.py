@@ -1,0 +1,1 @@
+"""Stand-ins for whole rooms, shared by the tests of the rooms above them."""

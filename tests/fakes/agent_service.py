@@ -1,0 +1,261 @@
+"""A study in memory: runs go only as far as the test drives them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from openclaw.agent.api import AgentInfo, Run, RunObserver
+from openclaw.base.clock import Clock, ManualClock
+from openclaw.base.errors import InvalidRequest, ModelUnavailable, NotFound
+from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
+from openclaw.base.message import assistant
+from openclaw.base.model import TextDelta, Usage
+from openclaw.base.principal import Principal
+from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, RunStarted, RunState
+from openclaw.store.api import RunRow, SessionRow, StepRow
+
+
+class FakeRun:
+    """A run that the test starts, feeds and ends; with `answer` set it does so by itself at submit."""
+
+    def __init__(self, service: FakeAgentService, inbound: Inbound, session: SessionRow) -> None:
+        self._service = service
+        self._ended = asyncio.Event()
+        self._events: list[RunEvent] = []
+        self.id = inbound.run_id
+        self.inbound = inbound
+        self.session = session
+        self.state: RunState = "queued"
+        self.accepted_at_ms = service.clock.now_ms()
+        self.started_at_ms = 0
+        self.duplicate = False
+        self.text = ""
+        self.reply: Reply | None = None
+
+    def emit(self, *events: RunEvent) -> None:
+        """Tell the observers a batch of events."""
+        self._events += events
+        self.text += "".join(event.text for event in events if isinstance(event, TextDelta))
+        for observer in self._service.observers:
+            observer.on_run_events(self, events)
+
+    def start(self) -> None:
+        """Leave the queue."""
+        self.state = "running"
+        self.started_at_ms = self._service.clock.now_ms()
+        self.emit(RunStarted("fake-1", "fake", self.started_at_ms))
+
+    def say(self, *texts: str) -> None:
+        """Emit the texts as one batch of deltas."""
+        self.emit(*(TextDelta(text) for text in texts))
+
+    def end(self, state: RunState = "ok", error: dict[str, object] | None = None) -> None:
+        """End the run and keep its messages in the session."""
+        self.state = state
+        now_ms = self._service.clock.now_ms()
+        self.reply = Reply(
+            run_id=self.id,
+            session_key=self.inbound.session_key,
+            session_id=self.session.id,
+            agent_id=self.inbound.agent_id,
+            state=state,
+            text=self.text,
+            finish_reason={"ok": "stop", "aborted": "aborted"}.get(state, "error"),  # type: ignore[arg-type]  # literals
+            usage=Usage(10, 20),
+            model="fake-1",
+            provider="fake",
+            error=error,
+            accepted_at_ms=self.accepted_at_ms,
+            started_at_ms=self.started_at_ms,
+            ended_at_ms=now_ms,
+        )
+        self._service.add_step(self.session, self.id, "model", self.text)
+        self.emit(RunEnded(self.reply))
+        self._ended.set()
+
+    async def events(self) -> AsyncIterator[Sequence[RunEvent]]:
+        """Yield everything so far, once."""
+        yield tuple(self._events)
+
+    async def result(self) -> Reply:
+        """Wait for the end."""
+        await self._ended.wait()
+        assert self.reply is not None
+        return self.reply
+
+
+class _Repeat:
+    """The same run as seen by a repeated submit."""
+
+    def __init__(self, run: FakeRun) -> None:
+        self._run = run
+        self.duplicate = True
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._run, name)
+
+
+class FakeAgentService:
+    """Implements AgentService. `answer`, when set, is said by every run at once; else the test drives `runs`."""
+
+    def __init__(self, clock: Clock | None = None, answer: str | None = None) -> None:
+        self.clock = clock or ManualClock()
+        self.answer = answer
+        self.runs: dict[RunId, FakeRun] = {}
+        self.table: dict[SessionKey, SessionRow] = {}
+        self.transcripts: dict[SessionId, list[StepRow]] = {}
+        self.observers: list[RunObserver] = []
+        self._count = 0
+
+    def agents(self) -> list[AgentInfo]:
+        return [
+            AgentInfo(id=AgentId("main"), name="main", model="fake/fake-1", workspace="/w", default=True),
+            AgentInfo(id=AgentId("bob"), name="Bob", model="fake/fake-1", workspace="/b", default=False),
+        ]
+
+    def default_agent(self) -> AgentId:
+        return AgentId("main")
+
+    def resolve_agent(self, name: str) -> AgentId:
+        if name in ("", "default"):
+            return AgentId("main")
+        if name not in ("main", "bob"):
+            raise NotFound(f"no agent {name}")
+        return AgentId(name)
+
+    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+        if not raw.strip() or not raw.isprintable():
+            raise InvalidRequest("not a session key")
+        if raw.startswith("agent:"):
+            if raw.count(":") < 2 or not raw.split(":", 2)[2]:
+                raise InvalidRequest("not a session key")
+            return SessionKey(raw)
+        return SessionKey(f"agent:{agent_id or 'main'}:{raw}")
+
+    def make_session(self, key: SessionKey, owner: OwnerId) -> SessionRow:
+        """Make a session under a fresh id."""
+        self._count += 1
+        now_ms = self.clock.now_ms()
+        row = SessionRow(
+            key=key,
+            id=SessionId(f"session-{self._count}"),
+            agent_id=AgentId(key.split(":")[1]),
+            tenant=Principal().tenant,
+            owner=owner,
+            created_at_ms=now_ms,
+            updated_at_ms=now_ms,
+        )
+        self.table[key] = row
+        return row
+
+    def add_step(self, session: SessionRow, run_id: RunId, kind: str, text: str) -> None:
+        """Append a model answer to a transcript."""
+        steps = self.transcripts.setdefault(session.id, [])
+        steps.append(
+            StepRow(
+                session_id=session.id,
+                seq=len(steps) + 1,
+                run_id=run_id,
+                kind=kind,  # type: ignore[arg-type]  # a literal
+                messages=(assistant(text),),
+                at_ms=self.clock.now_ms(),
+                usage=Usage(10, 20),
+                model="fake-1",
+                provider="fake",
+                finish_reason="stop",
+            )
+        )
+
+    async def submit(self, inbound: Inbound) -> Run:
+        known = self.runs.get(inbound.run_id)
+        if known is not None:
+            return _Repeat(known)  # type: ignore[return-value]  # it hands everything on
+        self.resolve_agent(inbound.agent_id)
+        session = self.table.get(inbound.session_key) or self.make_session(inbound.session_key, inbound.principal.owner)
+        run = self.runs[inbound.run_id] = FakeRun(self, inbound, session)
+        step = StepRow(
+            session_id=session.id,
+            seq=1,
+            run_id=run.id,
+            kind="inbound",
+            messages=(inbound.message,),
+            at_ms=self.clock.now_ms(),
+        )
+        self.transcripts.setdefault(session.id, []).append(step)
+        for observer in self.observers:
+            observer.on_session_changed(session.key, "send")
+        if self.answer is not None:
+            run.start()
+            run.say(self.answer)
+            run.end()
+        return run
+
+    def live_run(self, run_id: RunId) -> Run | None:
+        return self.runs.get(run_id)
+
+    async def past_run(self, run_id: RunId, owner: OwnerId | None = None) -> RunRow | None:
+        return None
+
+    async def abort(
+        self, key: SessionKey, principal: Principal, run_id: RunId | None = None, reason: str = "rpc"
+    ) -> list[RunId]:
+        stopped = []
+        for run in self.runs.values():
+            if run.inbound.session_key == key and run.state in ("queued", "running") and run_id in (None, run.id):
+                run.end("aborted", {"code": "RUN_ABORTED", "message": "aborted", "details": {"reason": reason}})
+                stopped.append(run.id)
+        return stopped
+
+    async def session(self, key: SessionKey, principal: Principal) -> SessionRow | None:
+        return self.table.get(key)
+
+    async def sessions(
+        self,
+        principal: Principal,
+        *,
+        agent_id: AgentId | None = None,
+        active_since_ms: int = 0,
+        include_ephemeral: bool = False,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[SessionRow], int]:
+        rows = [row for row in self.table.values() if agent_id in (None, row.agent_id)]
+        return rows[offset : offset + limit], len(rows)
+
+    async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
+        row = self.table.get(key)
+        return [] if row is None else self.transcripts.get(row.id, [])[-limit:]
+
+    async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
+        if key not in self.table:
+            raise NotFound(f"no session {key}")
+        return self.make_session(key, principal.owner)
+
+    async def delete_session(self, key: SessionKey, principal: Principal) -> bool:
+        return self.table.pop(key, None) is not None
+
+    async def patch_session(
+        self, key: SessionKey, principal: Principal, *, label: str | None = None, model: str | None = None
+    ) -> SessionRow:
+        row = self.table.get(key)
+        if row is None:
+            raise NotFound(f"no session {key}")
+        if model and not model.startswith("fake/"):
+            raise ModelUnavailable(f"no model {model}")
+        row = msgspec.structs.replace(
+            row, label=row.label if label is None else label, model=row.model if model is None else model
+        )
+        self.table[key] = row
+        return row
+
+    def running(self) -> int:
+        return sum(run.state == "running" for run in self.runs.values())
+
+    def queued(self) -> int:
+        return sum(run.state == "queued" for run in self.runs.values())
+
+    def observe(self, observer: RunObserver) -> None:
+        self.observers.append(observer)

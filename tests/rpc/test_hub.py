@@ -1,0 +1,130 @@
+"""Who hears what, in which order, and who must never wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio.lowlevel
+import msgspec
+import pytest
+
+from openclaw.base.clock import ManualClock
+from openclaw.rpc.hub import PRESENCE_PAUSE_S, Hub
+from openclaw.rpc.presence import MAX_ENTRIES
+from openclaw.rpc.versions import EVENTS
+from tests.rpc.support import Bench, FakePeer
+
+pytestmark = pytest.mark.anyio
+
+
+async def _turns() -> None:
+    for _ in range(5):
+        await anyio.lowlevel.checkpoint()
+
+
+class Counted(msgspec.Struct):
+    """Counts how often it is asked for its payload."""
+
+    calls: int = 0
+
+    def __call__(self, version: int) -> Any:
+        self.calls += 1
+        return {"v": version}
+
+
+async def test_a_payload_is_made_once_per_version_and_seq_counts_per_connection() -> None:
+    hub = Hub(ManualClock())
+    peers = [FakePeer(3), FakePeer(4), FakePeer(4)]
+    for peer in peers:
+        hub.join(peer)
+    payload = Counted()
+    assert hub.broadcast("chat", payload) == 3
+    assert payload.calls == 2
+    hub.leave(peers[1])
+    hub.broadcast("chat", payload)
+    assert [[frame["seq"] for frame in peer.frames] for peer in peers] == [[1, 2], [1], [1, 2]]
+    assert peers[0].frames[0]["payload"] == {"v": 3}
+    await hub.shutdown("test")
+
+
+async def test_a_peer_that_leaves_during_a_broadcast_does_not_disturb_it() -> None:
+    hub = Hub(ManualClock())
+
+    class Leaver(FakePeer):
+        def send(self, frame: bytes) -> None:
+            hub.leave(self)
+
+    leaver, other = Leaver(), FakePeer()
+    hub.join(leaver)
+    hub.join(other)
+    hub.broadcast("chat", {})
+    assert len(other.frames) == 1
+    assert len(hub) == 1
+    hub.leave(leaver)
+    await hub.shutdown("test")
+
+
+async def test_ticks_go_to_everybody_and_health_with_every_second(bench: Bench) -> None:
+    peer = FakePeer(4, ("operator.pairing",))
+    reader = FakePeer(3)
+    bench.hub.join(peer)
+    bench.hub.join(reader)
+    for _ in range(2):
+        await _turns()
+        bench.clock.advance(30)
+        await _turns()
+    assert len(peer.events("tick")) == 2
+    assert not peer.events("health")
+    health = [frame for frame in reader.frames if frame.get("event") == "health"]
+    assert health[0]["stateVersion"]["health"] == 2
+    assert "plugins" not in health[0]["payload"]
+
+
+async def test_comings_and_goings_are_told_together_and_passers_by_not_at_all() -> None:
+    clock = ManualClock()
+    hub = Hub(clock, "1.0")
+    first = FakePeer()
+    hub.join(first)
+    for _ in range(10):
+        hub.join(FakePeer())
+        hub.join(FakePeer(mode="cli"))
+    await _turns()
+    clock.advance(PRESENCE_PAUSE_S)
+    await _turns()
+    told = first.events("presence")
+    assert len(told) == 1
+    assert len(told[0]["presence"]) == 12
+    assert told[0]["presence"][0]["reason"] == "self"
+    hub.leave(first)
+    gone = [entry for entry in hub.presence() if entry["reason"] == "disconnect"]
+    assert len(gone) == 1
+    for _ in range(100):
+        hub.join(FakePeer())
+    assert len(hub.presence()) == MAX_ENTRIES + 1
+    await hub.shutdown("test")
+
+
+async def test_shutdown_tells_everybody_and_closes_with_1012() -> None:
+    hub = Hub(ManualClock())
+    peers = [FakePeer(3), FakePeer(4, ())]
+    for peer in peers:
+        hub.join(peer)
+    await hub.shutdown("gateway restarting", 1500)
+    for peer in peers:
+        assert peer.events("shutdown") == [{"reason": "gateway restarting", "restartExpectedMs": 1500}]
+        assert peer.closed == (1012, "service restart")
+
+
+async def test_hello_names_methods_events_and_state_of_its_protocol(bench: Bench) -> None:
+    for protocol in (3, 4):
+        hello = bench.counter.hello_ok(FakePeer(protocol))
+        assert hello["type"] == "hello-ok"
+        assert hello["protocol"] == protocol
+        assert ("sessions.subscribe" in hello["features"]["methods"]) is (protocol == 4)
+        assert hello["features"]["events"] == list(EVENTS[protocol])
+        assert ("capabilities" in hello["features"]) is (protocol == 4)
+        assert hello["snapshot"]["sessionDefaults"]["mainSessionKey"] == "agent:main:main"
+        assert hello["policy"] == {**hello["policy"], "maxPayload": 26214400, "tickIntervalMs": 30000}
+        assert msgspec.json.decode(msgspec.json.encode(hello)) == hello
+    assert "published-model-catalog" in bench.counter.hello_ok(FakePeer(4))["features"]["capabilities"]
+    assert "configPath" not in bench.counter.hello_ok(FakePeer(4, ("operator.read",)))["snapshot"]
