@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openclaw.base.clock import ManualClock
@@ -72,6 +72,7 @@ def test_an_edit_can_replace_all_and_keeps_line_ends() -> None:
     assert replaced("one\r\ntwo\r\n", "one\ntwo", "1\n2", replace_all=False) == ("1\r\n2\r\n", 1)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), st.text(min_size=1, max_size=5), st.text(max_size=5))
 def test_a_single_edit_changes_one_place_or_nothing(text: str, old: str, new: str) -> None:
     try:

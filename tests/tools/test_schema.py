@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import msgspec
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
@@ -269,6 +269,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdefg"), JSON, max_size=7))
 def test_any_arguments_convert_or_are_refused(given: dict[str, Any]) -> None:
     def act(a: int, b: Tree, c: Pet, d: dict[str, date], e: Colour | None = None, f: set[str] | int = 0) -> None: ...

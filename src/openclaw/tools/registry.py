@@ -6,8 +6,8 @@ import logging
 import traceback
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import ConfigError, OpenClawError
@@ -18,13 +18,15 @@ from openclaw.tools.action import action_names, build_tool
 from openclaw.tools.api import Tool, ToolBox, ToolContext
 from openclaw.tools.files import edit_file, list_files, read_file, search_files, write_file
 from openclaw.tools.module import load_module
+from openclaw.tools.package import installed_actions
 from openclaw.tools.session_status import session_status
 from openclaw.tools.toolbox import Box, Gate
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 _log = logging.getLogger("openclaw.tools")
 
-ENTRY_POINTS = "openclaw.actions"
-"""Entry point group in which installed packages offer actions; the entry point's name is the tool's."""
 MAX_BOXES = 256
 
 
@@ -48,7 +50,7 @@ class ToolRegistry:
         self._boxes: BoundedMap[tuple[frozenset[str], frozenset[str]], Box] = BoundedMap("toolboxes", MAX_BOXES)
         for config in actions:
             self._add(config.name, partial(_configured, config, base_dir))
-        for entry in entry_points(group=ENTRY_POINTS):
+        for entry in installed_actions():
             if entry.name not in self._actions:  # the configuration wins
                 self._add(entry.name, partial(_installed, entry))
 
