@@ -158,8 +158,9 @@ async def test_tool_calls_are_told_in_order_after_the_text_before_them(bench: Be
     assert streams[3][1]["result"] == {"content": [{"type": "text", "text": "text"}]}
 
 
-async def test_seq_of_a_run_and_of_the_connection_only_grow(bench: Bench) -> None:
-    peer = FakePeer(4)
+@pytest.mark.parametrize("protocol", [3, 4])
+async def test_seq_of_a_run_and_of_the_connection_have_no_gaps(protocol: int, bench: Bench) -> None:
+    peer = FakePeer(protocol)
     run = await _begin(bench, peer)
     run.say("x")
     run.end()

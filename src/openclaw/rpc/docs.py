@@ -16,9 +16,9 @@ _HEAD = """# RPC methods and events
 
 Generated from the table of methods by `python -m openclaw.rpc.docs`; a test fails when this page is stale.
 
-A request is `{type: "req", id, method, params}`, its answer `{type: "res", id, ok, payload | error}`. Errors are listed in
-[errors.md](errors.md). Each method needs the scope beside its name: `operator.write` implies reading,
-`operator.admin` implies everything. Parameters that the table does not name are refused. Where nothing else is said,
+A request is `{type: "req", id, method, params}`, its answer `{type: "res", id, ok, payload | error}`. Errors are
+listed in [errors.md](errors.md). Each method needs the scope beside its name: `operator.write` implies reading,
+`operator.admin` implies everything. Parameters that are not listed are refused. Where nothing else is said,
 protocols 3 and 4 are served alike.
 """
 

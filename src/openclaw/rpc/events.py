@@ -4,7 +4,8 @@
 2. Text is told at once when the last telling is FLUSH_S ago, else together with what follows within that time.
 3. Protocol 3 gets `chat` deltas, which repeat the whole text, at most every OLD_CHAT_S.
 4. What was pending is told before a tool starts and before the run ends, so that deltas always add up to the text.
-5. A run whose start nobody heard is told only by its end, which carries the whole text.
+5. Each protocol counts `seq` over the events that it knows: clients take a gap for a loss.
+6. A run whose start nobody heard is told only by its end, which carries the whole text.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from openclaw.base.ids import SessionKey, new_id
 from openclaw.base.model import TextDelta, ThinkingDelta
 from openclaw.base.run import Reply, RunEnded, RunEvent, RunStarted, ToolFinished, ToolStarted
 from openclaw.base.tasks import TaskSet
+from openclaw.protocol.versions import OLDEST
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.rows import arguments, stop_reason, text_message, usage_row
 from openclaw.rpc.versions import NOT_SENT, event_payload
@@ -45,6 +47,7 @@ class _Told:
         "item",
         "last_chat_s",
         "last_flush_s",
+        "old_seq",
         "pending",
         "run",
         "seq",
@@ -57,6 +60,7 @@ class _Told:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.seq = 0
+        self.old_seq = 0
         self.text = ""
         self.pending: list[str] = []
         self.thinking = ""
@@ -211,7 +215,11 @@ class EventBridge:
         }
         if told.session_id:
             payload["sessionId"] = told.session_id
-        self._hub.broadcast("agent", payload, owner=inbound.principal)
+        old = event_payload("agent", payload, OLDEST)
+        if old is not NOT_SENT:
+            told.old_seq += 1
+            old["seq"] = told.old_seq
+        self._hub.broadcast("agent", lambda version: old if version == OLDEST else payload, owner=inbound.principal)
 
     def _chat(self, told: _Told, state: dict[str, Any], old_too: bool = True) -> None:
         inbound = told.run.inbound
@@ -222,14 +230,8 @@ class EventBridge:
             "seq": told.seq,
             **state,
         }
-        if old_too:
-            self._hub.broadcast("chat", payload, owner=inbound.principal)
-        else:
-            self._hub.broadcast(
-                "chat",
-                lambda version: NOT_SENT if version < 4 else event_payload("chat", payload, version),
-                owner=inbound.principal,
-            )
+        old = event_payload("chat", {**payload, "seq": told.old_seq}, OLDEST) if old_too else NOT_SENT
+        self._hub.broadcast("chat", lambda version: old if version == OLDEST else payload, owner=inbound.principal)
 
     def _message(self, run: Run, role: str, content: list[dict[str, Any]], more: dict[str, Any] | None = None) -> None:
         inbound = run.inbound
