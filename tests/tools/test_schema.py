@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from openclaw.base.errors import ConfigError, InvalidRequest
 from openclaw.base.secret import Secret
+from openclaw.tools.registry import builtin_tools
 from openclaw.tools.schema import Parameters, config_arguments
 
 
@@ -339,3 +340,10 @@ def test_a_class_without_init_takes_no_arguments() -> None:
     assert config_arguments(Bare, {}) == {}
     with pytest.raises(ConfigError, match="there are: none"):
         config_arguments(Bare, {"x": 1})
+
+
+def test_llama_cpp_makes_a_grammar_of_every_schema() -> None:
+    xllamacpp = pytest.importorskip("xllamacpp")
+    schemas = [Parameters(_function(kind)).schema for kind in (*(kind for kind, _ in GOLDENS), Tree, Node)]
+    for schema in schemas + [tool.spec.parameters for tool in builtin_tools()]:
+        assert "root ::=" in xllamacpp.json_schema_to_grammar(msgspec.json.encode(schema).decode())
