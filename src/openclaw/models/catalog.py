@@ -14,7 +14,7 @@ from openclaw.config.schema import ModelEntry, ProviderConfig
 _FILE = Path(__file__).with_name("data") / "catalog.json"
 
 
-class Profile(ModelInfo, frozen=True, kw_only=True, rename="camel"):
+class Profile(ModelInfo, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A row of the data file. `fixed_temperature`: the provider refuses any other than its own."""
 
     fixed_temperature: bool = False

@@ -19,11 +19,11 @@ class EventTooLarge(ValueError):
 class SseSplitter:
     """Cuts a byte stream into events' data; keeps the unfinished tail for the next piece."""
 
-    __slots__ = ("_fresh", "_held_cr", "_tail")
+    __slots__ = ("_fresh", "_skip_lf", "_tail")
 
     def __init__(self) -> None:
         self._tail = b""
-        self._held_cr = False
+        self._skip_lf = False
         self._fresh = True
 
     def feed(self, piece: bytes) -> list[bytes]:
@@ -31,10 +31,17 @@ class SseSplitter:
 
         Raises: EventTooLarge.
         """
-        if self._held_cr or b"\r" in piece:
-            piece = self._unify_line_ends(piece)
+        if self._skip_lf:
+            self._skip_lf = False
+            piece = piece.removeprefix(b"\n")
+        if b"\r" in piece:
+            # A CR at the end ends its line at once; should the LF of a CRLF follow in the next piece, it is dropped.
+            self._skip_lf = piece.endswith(b"\r")
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not piece:
+            return []
         data = self._tail + piece if self._tail else piece
-        if self._fresh and data:
+        if self._fresh:
             if len(data) < len(_BOM) and _BOM.startswith(data):
                 self._tail = data
                 return []
@@ -56,15 +63,6 @@ class SseSplitter:
     def unfinished(self) -> bool:
         """True when bytes of an event are left that its empty line never followed."""
         return bool(self._tail.strip())
-
-    def _unify_line_ends(self, piece: bytes) -> bytes:
-        """Turn CRLF and CR into LF. A CR at the end waits: its LF may come with the next piece."""
-        if self._held_cr:
-            piece = b"\r" + piece
-        self._held_cr = piece.endswith(b"\r")
-        if self._held_cr:
-            piece = piece[:-1]
-        return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _data_of(block: bytes) -> bytes | None:
