@@ -24,6 +24,8 @@ _REF = "#/$defs/"
 _MISSING = inspect.Parameter.empty
 _RAW_KEYS = frozenset({"enum", "default", "const", "examples", "required"})
 """Schema keywords whose values are data, not schemas."""
+_DROPPED = frozenset({"$defs", "title", "discriminator", "uniqueItems"})
+"""Keywords that models do not need; the local model's grammar (llguidance) refuses `uniqueItems`."""
 
 
 class Parameters:
@@ -218,7 +220,7 @@ class _Plain:
                 out = {**self._reference(value, within), **out}
             elif key == "properties":
                 out[key] = {name: self.node(inner, within) for name, inner in value.items()}
-            elif key not in {"$defs", "title", "discriminator"}:
+            elif key not in _DROPPED:
                 out[key] = value if key in _RAW_KEYS else self._value(value, within)
         if "enum" in out and "type" not in out and (kind := _enum_type(out["enum"])):
             out["type"] = kind
