@@ -30,7 +30,7 @@ class FakeLine:
         self.calls.append((method, params))
         if self.refuse is not None:
             raise self.refuse
-        if method == "chat.send":
+        if method in {"chat.send", "agent"}:
             self.sent.set()
             for event in self._script(params["idempotencyKey"], params["message"]):
                 self.queue.put_nowait(event)
@@ -38,6 +38,8 @@ class FakeLine:
             run_id = next(given["idempotencyKey"] for name, given in reversed(self.calls) if name == "chat.send")
             self.queue.put_nowait(Event("chat", {"runId": run_id, "state": "aborted", "message": None}))
             return {"ok": True, "aborted": True, "runIds": [run_id]}
+        if method == "chat.history":
+            return {"sessionId": "s"} if self.sent.is_set() else {"messages": []}
         if method == "models.list":
             return {"models": [{"provider": "fake", "id": "one"}]}
         return {}
@@ -165,6 +167,15 @@ async def test_a_command_calls_its_method(typed: str, method: str, expected: Map
     line = FakeLine(lambda run_id, _: answer(run_id, "x"))
     await talk(line, FakeKeys("first", typed))
     assert line.named(method) == [expected]
+
+
+async def test_a_model_chosen_before_the_first_message_goes_with_it_and_stays() -> None:
+    line = FakeLine(lambda run_id, _: answer(run_id, "x"))
+    _, shown = await talk(line, FakeKeys("/reset", "/model fake/two", "first", "second"))
+    assert [params["model"] for params in line.named("agent")] == ["fake/two"]
+    assert line.named("sessions.patch") == [{"key": "main", "model": "fake/two"}]
+    assert [params["message"] for params in line.named("chat.send")] == ["second"]
+    assert shown.endswith("x\nx\n")
 
 
 async def test_an_unknown_command_lists_the_known_ones_and_is_not_sent() -> None:

@@ -10,6 +10,7 @@ import click
 from openclaw.base.errors import catalogue
 from openclaw.cli.app import cli
 from openclaw.config.describe import settings_markdown
+from openclaw.rpc import docs as rpc
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -112,6 +113,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "cli.md": cli_page,
     "settings.md": settings_markdown,
+    "rpc.md": rpc.render,
 }
 
 

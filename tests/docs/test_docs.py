@@ -49,21 +49,24 @@ def test_every_setting_and_variable_is_in_the_manual() -> None:
 
 
 def _code(path: Path) -> str:
-    """Return a page's code: fenced blocks and inline pieces, a line each."""
+    """Return a page's code: fenced and indented blocks and inline pieces, a line each."""
     text = path.read_text()
-    blocks = re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
-    return "\n".join([*blocks, *re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)])
+    blocks = re.findall(r"```[a-z0-9]*\n(.*?)```", text, re.DOTALL)
+    pieces = re.findall(r"^    (\S.*)$", text, re.MULTILINE) + re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
+    return "\n".join([*blocks, *pieces])
 
 
 @pytest.mark.parametrize("page", PEOPLE_READ, ids=lambda page: page.name)
 def test_the_commands_that_a_page_shows_exist(page: Path) -> None:
     unknown = []
-    for line in re.findall(r"(?:^|[\s(])(openclaw [a-z][^\n|)]*)", _code(page), re.MULTILINE):
+    for line in re.findall(r"(?<!from )(?:^|(?<=[\s(]))(openclaw [a-z][^\n|);]*)", _code(page), re.MULTILINE):
         words = _words(line)
         path = "openclaw"
         while words and f"{path} {words[0]}" in COMMANDS:
             path = f"{path} {words.pop(0)}"
-        known = {opt for flag in flags(COMMANDS[path]) for opt in (*flag.opts, *flag.secondary_opts)} | {"--help", "-h"}
+        # `openclaw gateway` alone means `openclaw gateway run`.
+        taking = [COMMANDS[path], *([COMMANDS["openclaw gateway run"]] if path == "openclaw gateway" else [])]
+        known = {opt for each in taking for flag in flags(each) for opt in flag.opts} | {"--help", "-h"}
         if path == "openclaw" and words and not words[0].startswith("-"):
             unknown.append(line)
         unknown += [f"{line}: {word}" for word in words if word.startswith("--") and word.split("=")[0] not in known]
@@ -79,7 +82,7 @@ def _words(line: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PEOPLE_READ, ids=lambda page: page.name)
 def test_the_make_targets_that_a_page_shows_exist(page: Path) -> None:
-    named = re.findall(r"(?:^|\s)make ([a-z]+)", _code(page), re.MULTILINE)
+    named = re.findall(r"(?:^|&& |=… )make ([a-z]+)", _code(page), re.MULTILINE)
     assert [target for target in named if target not in MAKE_TARGETS] == []
 
 
@@ -87,6 +90,12 @@ def test_the_make_targets_that_a_page_shows_exist(page: Path) -> None:
 def test_the_files_that_a_page_links_to_exist(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_files_that_the_tour_names_exist() -> None:
+    named = re.findall(r"`([a-z_]+(?:/[a-z_]+)+\.py)`", (DOCS / "tour.md").read_text())
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / "src" / "openclaw" / path).exists()] == []
 
 
 @pytest.mark.parametrize("lock", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda lock: lock.name)

@@ -53,7 +53,15 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--version", "-V", is_flag=True, is_eager=True, expose_value=False, callback=output.print_version)
+@click.option(
+    "--version",
+    "-V",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=output.print_version,
+    help="Print the version and leave.",
+)
 def cli() -> None:
     """A self-hosted AI agent gateway.
 
@@ -67,7 +75,10 @@ def cli() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code."""
+    """Run one command line and return its exit code. `config:validate` means `config validate`."""
+    group, colon, command = arguments[0].partition(":") if arguments else ("", "", "")
+    if colon and group in COMMANDS:
+        arguments = [group, command, *arguments[1:]]
     try:
         result = cli.main(list(arguments), prog_name="openclaw", standalone_mode=False)
     except click.ClickException as error:

@@ -1,8 +1,8 @@
 """A chat in the terminal over one gateway connection: streams the answer, shows tool use, stops on Ctrl-C.
 
 Rules
-1. One turn at a time; the prompt comes back when the turn has ended. Lines typed meanwhile wait, but for `/stop` and
-   `/quit`, which act at once.
+1. One turn at a time; the prompt comes back when the turn has ended. Lines typed meanwhile wait for that, but `/stop`
+   acts at once.
 2. The first Ctrl-C in a turn aborts it, a second one leaves. At the prompt the first one warns, the second leaves.
 3. Text is shown once: events carry the answer so far, and only what is new is printed.
 4. When the connection ends, the conversation ends with the reason.
@@ -91,6 +91,8 @@ class Conversation:
         self._warned = False
         self._held = BoundedQueue[str]("chat.held", LINES_HELD)
         self._input_ended = False
+        self._first_model = ""
+        """Chosen before the session began; its first message takes it along."""
         self._leaving = asyncio.Event()
         self._lost: OpenClawError | None = None
         self._tasks = TaskSet("chat", limit=8)
@@ -161,7 +163,8 @@ class Conversation:
         elif name == "/stop":
             await self._abort()
         elif name in {"/reset", "/new"}:
-            await self._line.call("sessions.reset", {"key": self._session_key})
+            if await self._has_begun():
+                await self._line.call("sessions.reset", {"key": self._session_key})
             self._write("  A new conversation; nothing of the old one is sent to the model.\n")
         elif name == "/model":
             await self._model(rest)
@@ -170,12 +173,20 @@ class Conversation:
 
     async def _model(self, wanted: str) -> None:
         if wanted:
-            await self._line.call("sessions.patch", {"key": self._session_key, "model": wanted})
+            if await self._has_begun():
+                await self._line.call("sessions.patch", {"key": self._session_key, "model": wanted})
+            else:
+                self._first_model = wanted
             self._write(f"  This conversation now uses {wanted}.\n")
             return
         found = await self._line.call("models.list", {})
         for model in found.get("models", []):
             self._write(f"  {model.get('provider')}/{model.get('id')}\n")
+
+    async def _has_begun(self) -> bool:
+        """Say whether the session is there: it begins with its first message."""
+        history = await self._line.call("chat.history", {"sessionKey": self._session_key, "limit": 1})
+        return bool(history.get("sessionId"))
 
     async def _say(self, text: str) -> None:
         turn = Turn(new_id(), self._write)
@@ -184,13 +195,22 @@ class Conversation:
         if self._agent_id:
             params["agentId"] = self._agent_id
         try:
-            await self._line.call("chat.send", params)
+            await self._send(params)
             listening = self._tasks.spawn(self._listen(), "listen")
             await self._unless_leaving(turn.ended.wait())
             listening.cancel()
         finally:
             self._turn = None
+            self._warned = False
         turn.close()
+
+    async def _send(self, params: dict[str, Any]) -> None:
+        if not self._first_model:
+            await self._line.call("chat.send", params)
+            return
+        model, self._first_model = self._first_model, ""
+        await self._line.call("agent", {**params, "model": model})
+        await self._line.call("sessions.patch", {"key": self._session_key, "model": model})
 
     async def _listen(self) -> None:
         """Take lines during a turn (rule 1)."""
@@ -200,14 +220,12 @@ class Conversation:
                 self._input_ended = True
             elif text.strip() == "/stop":
                 await self._abort()
-            elif text.strip() == "/quit":
-                self._leaving.set()
             elif text.strip():
                 self._held.put(text)
 
     async def _abort(self) -> None:
         answer = await self._line.call("chat.abort", {"sessionKey": self._session_key})
-        if not answer.get("aborted"):
+        if not answer.get("aborted") and self._turn is None:
             self._write("  Nothing is running.\n")
 
     async def _pump(self) -> None:

@@ -95,13 +95,14 @@ def _because(desk: Desk, model: str) -> str:
     """Say why this model was chosen."""
     if model.startswith("embedded/"):
         return " (runs here: no key, nothing leaves this machine)"
-    name = f"{model.partition('/')[0].upper()}_API_KEY"
-    return f" (from {name})" if desk.env.get(name) else ""
+    names = (f"{model.partition('/')[0].upper()}_API_KEY", "OPENCLAW_LLM_PROVIDER")
+    source = next((name for name in names if desk.env.get(name)), "")
+    return f" (because of {source})" if source else ""
 
 
 def _running(desk: Desk, port: int | None) -> Reach | None:
     """Return the gateway that already runs on this state directory, if it takes our token."""
-    if not desk.paths.config_path.exists():
+    if not desk.paths.state_dir.exists():
         return None
     reach = Reach(desk, url=f"ws://127.0.0.1:{port}" if port else "")
     return reach if reach.is_alive() else None
