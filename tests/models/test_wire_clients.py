@@ -10,7 +10,7 @@ from openclaw.base.model import ModelFinish, ModelRequest, TextDelta, ThinkingDe
 from openclaw.config.schema import ModelTimeouts
 from openclaw.models.assemble import collect
 from openclaw.net.http import HttpClient
-from tests.models.clients import STAND_INS, WEATHER, ask, client_of, events_of, joined
+from tests.models.clients import KEY, STAND_INS, WEATHER, ask, client_of, events_of, joined
 from tests.stand_ins.server import Answer, Call, Transport
 
 pytestmark = pytest.mark.anyio
@@ -202,3 +202,28 @@ async def test_a_whole_conversation_is_understood(wire: str, http: HttpClient) -
         assert sent["system"][0]["cache_control"] == {"type": "ephemeral"}
         assert sent["tools"][-1]["cache_control"] == {"type": "ephemeral"}
         assert sent["max_tokens"] > 0
+
+
+@WIRES
+async def test_the_credential_goes_where_each_wire_wants_it(wire: str, http: HttpClient) -> None:
+    async with STAND_INS[wire]() as server:
+        await client_of(wire, http, server.base_url).generate(ask())
+        await client_of(wire, http, server.base_url, key="sk-ant-oat01-xyz").generate(ask())
+        first, second = (request.headers for request in server.requests)
+    if wire == "openai":
+        assert first["authorization"] == f"Bearer {KEY}"
+    else:
+        assert first["x-api-key"] == KEY
+        assert "authorization" not in first
+        assert "x-api-key" not in second
+        assert second["anthropic-version"] == "2023-06-01"
+    assert second["authorization"] == "Bearer sk-ant-oat01-xyz"
+
+
+@WIRES
+async def test_the_address_may_end_with_or_without_v1(wire: str, http: HttpClient) -> None:
+    async with STAND_INS[wire]() as server:
+        origin = server.base_url.removesuffix("/v1")
+        for address in (origin, origin + "/", origin + "/v1", origin + "/v1/"):
+            await client_of(wire, http, address).generate(ask())
+        assert len({request.path for request in server.requests}) == 1

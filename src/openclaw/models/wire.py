@@ -17,7 +17,7 @@ from openclaw.config.schema import ModelTimeouts
 from openclaw.models.failure import Failures, error_in
 from openclaw.models.sse import EventTooLarge, SseSplitter
 from openclaw.net.error import NetError
-from openclaw.net.http import HttpClient, Timeouts
+from openclaw.net.http import HttpClient, Purpose, Timeouts
 from openclaw.net.response import StreamResponse
 
 T = TypeVar("T")
@@ -55,8 +55,10 @@ class Wire:
         timeouts: ModelTimeouts,
         http: HttpClient,
         clock: Clock,
+        purpose: Purpose = "inference",
     ) -> None:
         self.provider = provider
+        self._purpose = purpose
         self.failures = Failures(provider, key, clock)
         self._base = base_url.rstrip("/")
         self._headers = {**headers, "Content-Type": "application/json"}
@@ -74,7 +76,11 @@ class Wire:
         """Send a call and read its whole answer with `read`. Raises: ModelError."""
         try:
             status, headers, raw = await self._http.post_json(
-                self._base + path, headers=self._headers, body=_encode(body), timeouts=self._whole_timeouts
+                self._base + path,
+                headers=self._headers,
+                body=_encode(body),
+                timeouts=self._whole_timeouts,
+                purpose=self._purpose,
             )
         except NetError as error:
             raise self.failures.net(model, error) from error
@@ -84,7 +90,7 @@ class Wire:
         """Fetch something and read it with `read`. Raises: ModelError."""
         try:
             status, headers, raw = await self._http.get_json(
-                self._base + path, headers=self._headers, timeouts=self._whole_timeouts
+                self._base + path, headers=self._headers, timeouts=self._whole_timeouts, purpose=self._purpose
             )
         except NetError as error:
             raise self.failures.net(model, error) from error
@@ -111,7 +117,11 @@ class Wire:
     async def _open(self, model: str, path: str, body: object) -> EventSource:
         try:
             response = await self._http.post_stream(
-                self._base + path, headers=self._headers, body=_encode(body), timeouts=self._stream_timeouts
+                self._base + path,
+                headers=self._headers,
+                body=_encode(body),
+                timeouts=self._stream_timeouts,
+                purpose=self._purpose,
             )
         except NetError as error:
             raise self.failures.net(model, error) from error

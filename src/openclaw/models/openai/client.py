@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,7 +20,7 @@ from openclaw.models.openai.request import body
 from openclaw.models.openai.wire import Chunk, Delta, ModelList, finish_reason
 from openclaw.models.tokens import estimate_tokens
 from openclaw.models.wire import Wire
-from openclaw.net.http import HttpClient
+from openclaw.net.http import HttpClient, Purpose
 
 BASE_URL = "https://api.openai.com/v1"
 _read_chunk = msgspec.json.Decoder(Chunk).decode
@@ -43,6 +43,8 @@ class OpenAIClient:
         base_url: str = BASE_URL,
         key: Secret | None = None,
         timeouts: ModelTimeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        purpose: Purpose = "inference",
     ) -> None:
         root = base_url.rstrip("/")
         parts = urlsplit(root)
@@ -51,11 +53,12 @@ class OpenAIClient:
         self._wire = Wire(
             provider=provider,
             base_url=root if parts.path else f"{root}/v1",
-            headers={"Authorization": f"Bearer {key.reveal()}"} if key else {},
+            headers={**({"Authorization": f"Bearer {key.reveal()}"} if key else {}), **(headers or {})},
             key=key,
             timeouts=timeouts or ModelTimeouts(),
             http=http,
             clock=clock,
+            purpose=purpose,
         )
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
