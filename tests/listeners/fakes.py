@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -306,6 +306,14 @@ async def world(
         await app.close()
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that happens in another object."""
+    deadline = SYSTEM_CLOCK.monotonic_s() + 10
+    while not condition():  # nothing signals it
+        assert SYSTEM_CLOCK.monotonic_s() < deadline, "the condition never came true"
+        await asyncio.sleep(0.005)
+
+
 async def raw_request(port: int, data: bytes) -> tuple[int, dict[str, str], bytes]:
     """Send bytes, read one whole answer until the connection closes or its length is reached."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -332,7 +340,7 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]
 
 
 def http(
-    method: str, path: str, body: bytes = b"", *, token: str | None = TOKEN, host: str = "127.0.0.1", **headers: str
+    method: str, path: str, body: bytes = b"", *, token: str | None = TOKEN, host: str = "127.0.0.1", **headers: Any
 ) -> bytes:
     """Encode a request. Keyword headers have `_` for `-`."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]

@@ -105,8 +105,8 @@ class AgentApi:
         prompt = await request.json_body(_decoder)
         if prompt.model:
             self._check_model(prompt.model)
-        session_id = prompt.session_id or new_id()
         fresh = prompt.session_id is None
+        session_id = new_id() if prompt.session_id is None else prompt.session_id
         inbound = inbound_of(self._agent, request.params["name"], prompt, request.caller, session_id, ephemeral=fresh)
         run = await self._agent.submit(inbound)
         if fresh:

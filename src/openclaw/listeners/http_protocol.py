@@ -22,6 +22,7 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 
 MAX_HEADERS: Final = 128
 MAX_PIPELINED: Final = 32
+LINGER_S: Final = 1.0
 HEAD_TIMEOUT_S: Final = 15.0
 BODY_SILENCE_S: Final = 30.0
 
@@ -65,9 +66,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._since = self.loop.time()
+        self._deaf = False
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, then check what it collected."""
+        if self._deaf:
+            return
         self._since = self.loop.time()
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
@@ -80,8 +84,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._take_websocket(bytes(data[upgrade.args[0] :]))
             return  # any other upgrade (h2c) is an offer that we may ignore: the request is being answered
         except httptools.HttpParserError:
-            if not self.transport.is_closing():
-                self.send_400_response("Invalid HTTP request received.")
+            self._refuse_garbage()
             return
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._refuse_head()
@@ -101,16 +104,23 @@ class HttpProtocol(HttpToolsProtocol):
         if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             self._refuse_head()
             raise ValueError("request head too large")
-        if self.transport.is_closing():
+        if self._deaf or self.transport.is_closing():
             return
         self.scope["openclaw.connection"] = self  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
+    def _refuse_garbage(self) -> None:
+        if not self._deaf and not self.transport.is_closing():
+            self.send_400_response("Invalid HTTP request received.")
+
     def _refuse_head(self) -> None:
+        """Refuse, and hear the rest out for a moment: a close with input unread would take the answer back."""
         self._in_head = False
-        if not self.transport.is_closing():
+        if not self._deaf and not self.transport.is_closing():
+            self._deaf = True
             self.transport.write(_TOO_LARGE)
-            self.transport.close()
+            self.transport.write_eof()
+            self.loop.call_later(LINGER_S, self.transport.abort)
 
     def _should_upgrade(self) -> bool:
         return self._get_upgrade() == b"websocket"

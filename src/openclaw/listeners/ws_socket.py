@@ -23,6 +23,9 @@ from openclaw.protocol.limits import MAX_BUFFERED_BYTES, PRE_AUTH_FRAME_BYTES, c
 CLOSE_TIMEOUT_S: Final = 5.0
 """How long a peer may take to answer our close before the connection is cut."""
 
+SLOW_CLOSE_TIMEOUT_S: Final = 1.0
+"""The same for a peer that does not read: its queue is all the memory that one connection may hold."""
+
 
 class Session(Protocol):
     """What speaks over a socket. Called on the loop; must not block or raise."""
@@ -73,12 +76,13 @@ class Socket(asyncio.Protocol):
 
     def close(self, code: int, reason: str = "") -> None:
         """Close after what is queued; the first close wins."""
-        if self._closing:
-            return
+        if not self._closing:
+            self._begin_close(code, reason, CLOSE_TIMEOUT_S)
+
+    def _begin_close(self, code: int, reason: str, timeout_s: float) -> None:
         self._closing = True
         self._transport.write(close_frame(code, close_reason(reason)))
-        self._transport.resume_reading()
-        self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+        self._timer = self._loop.call_later(timeout_s, self._transport.abort)
 
     def shutdown(self) -> None:
         """Close because the server stops."""
@@ -86,7 +90,8 @@ class Socket(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Called by the transport when more than MAX_BUFFERED_BYTES wait: this peer is too slow."""
-        self.close(1008, "slow consumer")
+        if not self._closing:
+            self._begin_close(1008, "slow consumer", SLOW_CLOSE_TIMEOUT_S)
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""

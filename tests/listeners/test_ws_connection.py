@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from openclaw.config.schema import GatewayConfig
+from tests.listeners.fakes import TOKEN, World, raw_request, until, world
+
+pytestmark = pytest.mark.anyio
+
+
+def hello(version: int = 4, **changes: Any) -> str:
+    body = {
+        "minProtocol": version,
+        "maxProtocol": version,
+        "client": {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"},
+        "auth": {"token": TOKEN},
+        "scopes": ["operator.read"],
+        **changes,
+    }
+    return json.dumps({"type": "req", "id": "c", "method": "connect", "params": body})
+
+
+def request(request_id: str, method: str, params: Any = None) -> str:
+    return json.dumps({"type": "req", "id": request_id, "method": method, "params": params or {}})
+
+
+async def receive(socket: ClientConnection) -> dict[str, Any]:
+    frame: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 5))
+    return frame
+
+
+async def open_client(here: World, version: int = 4) -> ClientConnection:
+    socket = await connect(here.ws_url, max_size=None, proxy=None)
+    assert (await receive(socket))["event"] == "connect.challenge"
+    await socket.send(hello(version))
+    answer = await receive(socket)
+    assert answer["ok"], answer
+    return socket
+
+
+async def drain(socket: ClientConnection) -> None:
+    while True:
+        await asyncio.wait_for(socket.recv(), 5)
+
+
+async def closed(socket: ClientConnection) -> tuple[int, str]:
+    with pytest.raises(ConnectionClosed) as caught:
+        await drain(socket)
+    frame = caught.value.rcvd
+    assert frame is not None
+    return frame.code, frame.reason
+
+
+@pytest.mark.parametrize("version", [3, 4])
+async def test_a_client_connects_and_is_answered(version: int) -> None:
+    async with world() as here:
+        socket = await open_client(here, version)
+        await socket.send(request("1", "health"))
+        answer = await receive(socket)
+        assert (answer["id"], answer["payload"]["ok"]) == ("1", True)
+        (peer,) = here.hub.peers.values()
+        assert (peer.protocol, peer.client.id, peer.principal.may("operator.read")) == (version, "cli", True)
+        await socket.close()
+        await until(lambda: not here.hub.peers)
+
+
+async def test_a_slow_answer_does_not_hold_back_the_next() -> None:
+    async with world() as here:
+        socket = await open_client(here)
+        await socket.send(request("slow", "slow"))
+        await socket.send(request("fast", "health"))
+        assert (await receive(socket))["id"] == "fast"
+        here.counter.gate.set()
+        assert (await receive(socket))["id"] == "slow"
+        await socket.close()
+
+
+async def test_an_answer_for_a_client_that_left_goes_nowhere() -> None:
+    async with world() as here:
+        socket = await open_client(here)
+        await socket.send(request("slow", "slow"))
+        await socket.close()
+        await until(lambda: not here.hub.peers)
+        here.counter.gate.set()
+        await until(lambda: not len(here.app.tasks))
+        assert here.app.tasks.failures == 0
+
+
+async def test_a_wrong_token_is_answered_then_closed_with_the_same_text() -> None:
+    async with world() as here, connect(here.ws_url, proxy=None) as socket:
+        await receive(socket)
+        await socket.send(hello(auth={"token": "wrong"}))
+        answer = await receive(socket)
+        assert answer["error"]["details"]["code"] == "AUTH_TOKEN_MISMATCH"
+        assert await closed(socket) == (1008, answer["error"]["message"])
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        ("not json", (1000, "")),
+        (b"binary", (1000, "")),
+        ('{"x":1}', (1008, "invalid request frame")),
+        ("x" * 70_000, (1009, "")),
+    ],
+)
+async def test_a_first_message_that_is_no_request_closes(first: str | bytes, expected: tuple[int, str]) -> None:
+    async with world() as here, connect(here.ws_url, proxy=None) as socket:
+        await receive(socket)
+        await socket.send(first)
+        assert await closed(socket) == expected
+
+
+async def test_the_frame_limit_grows_after_authentication() -> None:
+    async with world() as here:
+        socket = await open_client(here)
+        await socket.send(request("big", "echo", {"text": "x" * 1_000_000}))
+        assert len((await receive(socket))["payload"]["params"]["text"]) == 1_000_000
+        await socket.close()
+
+
+@pytest.mark.parametrize(
+    ("raw", "reply_id", "message"),
+    [
+        ('{"type":"req"}', "invalid", "must have required property 'id'; must have required property 'method'"),
+        ('{"type":"req","id":5,"method":"health"}', 5, "at /id: must be string"),
+        ('{"type":"zzz","id":"q"}', "q", "must have required property 'method'; at /type: must be equal to constant"),
+    ],
+)
+async def test_a_bad_frame_later_is_answered_and_the_connection_lives(raw: str, reply_id: Any, message: str) -> None:
+    async with world() as here:
+        socket = await open_client(here)
+        await socket.send("not json")
+        await socket.send(b"\x00binary")
+        await socket.send(raw)
+        answer = await receive(socket)
+        assert answer["id"] == reply_id
+        assert answer["error"] == {"code": "INVALID_REQUEST", "message": f"invalid request frame: {message}"}
+        await socket.send(request("1", "health"))
+        assert (await receive(socket))["ok"]
+        await socket.close()
+
+
+async def test_a_client_that_never_reads_is_closed_as_a_slow_consumer() -> None:
+    async with world() as here:
+        socket = await open_client(here)
+        socket.transport.pause_reading()
+        await socket.send(request("1", "flood"))
+        await until(lambda: not here.hub.peers or here.server.connections == 0)
+        socket.transport.resume_reading()
+        with pytest.raises(ConnectionClosed):
+            await drain(socket)
+        socket.transport.abort()
+
+
+async def test_stopping_tells_clients_the_service_restarts() -> None:
+    async with world() as here:
+        socket = await open_client(here)
+        await asyncio.gather(here.server.stop(2), _expect(socket, (1012, "service restart")))
+
+
+async def _expect(socket: ClientConnection, expected: tuple[int, str]) -> None:
+    assert await closed(socket) == expected
+
+
+async def test_a_starting_gateway_closes_with_1013() -> None:
+    async with world() as here:
+        here.health.phase = "starting"
+        async with connect(here.ws_url, proxy=None) as socket:
+            await receive(socket)
+            await socket.send(hello())
+            assert (await receive(socket))["error"]["code"] == "UNAVAILABLE"
+            assert (await closed(socket))[0] == 1013
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://x"])
+async def test_a_foreign_page_is_refused_even_with_the_token(origin: str) -> None:
+    async with world() as here, connect(here.ws_url, origin=origin, proxy=None) as socket:  # type: ignore[arg-type]
+        await receive(socket)
+        await socket.send(hello())
+        assert (await receive(socket))["error"]["details"]["code"] == "CONTROL_UI_ORIGIN_NOT_ALLOWED"
+        assert (await closed(socket))[0] == 1008
+
+
+async def test_our_own_page_is_let_in() -> None:
+    config = GatewayConfig()
+    async with world(config) as here:
+        origin = here.url
+        async with connect(here.ws_url, origin=origin, proxy=None) as socket:  # type: ignore[arg-type]
+            await receive(socket)
+            await socket.send(hello())
+            assert (await receive(socket))["ok"]
+
+
+@pytest.mark.parametrize("path", ["/", "/any/path", "/v1/models", "/ws?token=x"])
+async def test_the_upgrade_takes_any_path(path: str) -> None:
+    async with world() as here, connect(here.ws_url + path, proxy=None) as socket:
+        assert (await receive(socket))["event"] == "connect.challenge"
+
+
+async def test_a_rebound_name_or_a_forwarding_header_gets_no_socket() -> None:
+    async with world() as here:
+        for headers in ({"Host": "evil.example"}, {"X-Forwarded-For": "127.0.0.1"}):
+            with pytest.raises(InvalidStatus) as caught:
+                await connect(here.ws_url, additional_headers=headers, proxy=None)
+            assert caught.value.response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ("Sec-WebSocket-Version: 13", 400),
+        ("Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", 426),
+        ("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short", 400),
+    ],
+)
+async def test_a_malformed_upgrade_is_an_http_error(lines: str, status: int) -> None:
+    async with world() as here:
+        head = f"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{lines}\r\n\r\n"
+        assert (await raw_request(here.port, head.encode()))[0] == status
