@@ -82,6 +82,9 @@ class Tools:
     def toolbox(self, allow: tuple[str, ...], deny: tuple[str, ...]) -> ToolBox:
         return self.box
 
+    def actions(self) -> frozenset[str]:
+        return frozenset()
+
 
 class House:
     """What a test needs in its hands."""
@@ -158,5 +161,5 @@ async def house(
 async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
     """Let the loop turn until the condition holds."""
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # any turn of the loop may be the one that makes it true
             await asyncio.sleep(0)

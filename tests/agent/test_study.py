@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from openclaw.agent.api import Run
@@ -15,7 +16,7 @@ from openclaw.base.ids import AgentId, RunId, SessionKey
 from openclaw.base.message import Message, ToolCall, ToolOutcome, assistant, user
 from openclaw.base.model import ModelEvent, ModelFinish, TextDelta, ToolCallDelta
 from openclaw.base.principal import LOCAL_OPERATOR, Principal
-from openclaw.base.run import RunEnded, RunEvent, RunStarted, ToolFinished, ToolStarted
+from openclaw.base.run import Inbound, RunEnded, RunEvent, RunStarted, ToolFinished, ToolStarted
 from openclaw.config.schema import LimitsConfig, QueueConfig
 from openclaw.models.fake.client import FakeClient
 from openclaw.store.sqlite import SqliteStore
@@ -313,32 +314,21 @@ async def test_a_full_queue_refuses_or_drops_by_its_policy(tmp_path: Path) -> No
         assert "drop me" in str(here.client.requests[-1].messages)
 
 
-@pytest.mark.parametrize("bad", ["agent", "model", "empty", "long id"])
+BAD: dict[str, Inbound] = {
+    "agent": msgspec.structs.replace(inbound("x"), agent_id=AgentId("nobody")),
+    "model": inbound("x", model="nope/x"),
+    "empty": msgspec.structs.replace(inbound("x"), message=Message("user", ())),
+    "long id": inbound("x", run_id="r" * 300),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
 async def test_bad_requests_are_refused_and_leave_nothing_behind(tmp_path: Path, bad: str) -> None:
     async with house(tmp_path) as here:
         with pytest.raises((NotFound, ModelNotFound, InvalidRequest)):
-            if bad == "agent":
-                await here.study.submit(_with_agent("nobody"))
-            elif bad == "model":
-                await here.say("x", model="nope/x")
-            elif bad == "empty":
-                await here.study.submit(_empty())
-            else:
-                await here.say("x", run_id="r" * 300)
+            await here.study.submit(BAD[bad])
         assert here.study.queued() == 0
         assert (await here.study.sessions(LOCAL_OPERATOR))[1] == 0
-
-
-def _with_agent(name: str) -> object:
-    import msgspec
-
-    return msgspec.structs.replace(inbound("x"), agent_id=AgentId(name))
-
-
-def _empty() -> object:
-    import msgspec
-
-    return msgspec.structs.replace(inbound("x"), message=Message("user", ()))
 
 
 async def test_a_stateless_call_brings_its_own_history(tmp_path: Path) -> None:
@@ -366,15 +356,7 @@ async def test_the_prompt_prefix_is_byte_stable_over_turns(tmp_path: Path) -> No
     async with house(tmp_path, functions={"look": str, "find": str}) as here:
         for number in range(20):
             await (await here.say(f"turn {number}")).result()
-        assert len({(request.system, request.tools) for request in map(_hashable, here.client.requests)}) == 1
-
-
-def _hashable(request: object) -> object:
-    class Shown:
-        system = request.system  # type: ignore[attr-defined]
-        tools = repr(request.tools)  # type: ignore[attr-defined]
-
-    return Shown
+        assert len({(request.system, repr(request.tools)) for request in here.client.requests}) == 1
 
 
 async def test_reset_starts_afresh_and_delete_leaves_nothing(tmp_path: Path) -> None:

@@ -43,6 +43,10 @@ class Tools(Protocol):
 
     def toolbox(self, allow: tuple[str, ...], deny: tuple[str, ...]) -> ToolBox: ...
 
+    def actions(self) -> frozenset[str]:
+        """Return the names of the tools that are not built in."""
+        ...
+
 
 class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One agent, everything resolved but the model (which may change while the gateway runs)."""
@@ -142,8 +146,7 @@ def _limits(limits: LimitsConfig, defaults: AgentDefaults) -> Limits:
 
 def _toolbox(agent: AgentConfig, config: Config, tools: Tools) -> ToolBox:
     """Narrow only: an agent's allow list cannot bring back what the house denies."""
-    actions = {action.name for action in config.actions}
-    unwanted = actions - set(agent.actions) if agent.actions else set()
+    unwanted = tools.actions() - set(agent.actions) if agent.actions else frozenset()
     deny = {*config.tools.deny, *agent.tools.deny, *unwanted}
     house, own = set(config.tools.allow), set(agent.tools.allow)
     allow = house & own if house and own else house or own

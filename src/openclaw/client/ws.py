@@ -181,6 +181,8 @@ class GatewayClient:
             raise Unavailable(f"{method} was not answered within {timeout_s:g} s") from error
         finally:
             del self._calls[request_id]
+            if call.future.done() and not call.future.cancelled():
+                call.future.exception()  # the connection may have failed the call while it was still being sent
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield events as they come, from the handshake on; ends when the connection does."""

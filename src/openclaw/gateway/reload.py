@@ -69,7 +69,7 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     old = rooms.loaded
     remember_secrets(loaded.config)
     touched = {change.path.split(".", 1)[0].split("[", 1)[0] for change in changes}
-    tools = tool_registry(loaded, rooms.gate) if "actions" in touched else rooms.tools
+    tools = tool_registry(loaded, rooms.gate)  # always anew: an action's module may have been edited
     directory = agent_directory(loaded.config, tools, rooms.paths)
     try:
         if "models" in touched:
