@@ -179,6 +179,25 @@ async def test_a_starting_gateway_closes_with_1013() -> None:
             assert (await closed(socket))[0] == 1013
 
 
+async def test_a_gateway_that_became_ready_since_the_challenge_lets_in() -> None:
+    async with world() as here:
+        here.health.phase = "starting"
+        async with connect(here.ws_url, proxy=None) as socket:
+            await receive(socket)
+            here.health.phase = "ready"
+            await socket.send(hello())
+            assert (await receive(socket))["ok"]
+
+
+async def test_a_client_that_ignores_the_close_is_cut_after_the_grace() -> None:
+    async with world() as here:
+        socket = await open_client(here)
+        socket.transport.pause_reading()
+        await here.server.stop(0.05)
+        await until(lambda: not here.hub.peers)
+        socket.transport.abort()
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://x"])
 async def test_a_foreign_page_is_refused_even_with_the_token(origin: str) -> None:
     async with world() as here, connect(here.ws_url, origin=origin, proxy=None) as socket:  # type: ignore[arg-type]

@@ -134,6 +134,10 @@ class HttpProtocol(HttpToolsProtocol):
         elif self.timeout_keep_alive_task is None and now - self._since > HEAD_TIMEOUT_S:
             self.transport.abort()
 
+    def abort(self) -> None:
+        """Cut the connection now."""
+        self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport once; tells the request that is going on."""
         super().connection_lost(exc)

@@ -18,6 +18,7 @@ from openclaw.base.clock import SYSTEM_CLOCK, Clock
 from openclaw.base.errors import ConfigError
 from openclaw.base.tasks import TaskSet
 from openclaw.listeners.http_protocol import HttpProtocol
+from openclaw.listeners.ws_socket import Socket
 
 BACKLOG: Final = 1024
 KEEP_ALIVE_S: Final = 75
@@ -148,10 +149,10 @@ class GatewayServer:
             await asyncio.sleep(0.01)
         for task in list(self._state.tasks):
             task.cancel()
-        for connection in list(self._state.connections):
-            transport = getattr(connection, "transport", None)
-            if transport is not None:
-                transport.abort()
+        left: list[object] = list(self._state.connections)
+        for connection in left:
+            if isinstance(connection, HttpProtocol | Socket):
+                connection.abort()
         await self._tasks.close()
         for server in self._servers:
             with contextlib.suppress(TimeoutError):

@@ -99,6 +99,7 @@ class GatewayConnection:
     def text(self, data: bytes) -> None:
         """Take one text message."""
         if self._handshake is not None:
+            self._handshake.phase = self._door.phase()  # the gateway may have become ready since the challenge
             self._settle(self._handshake.receive(data))
             return
         try:

@@ -88,6 +88,10 @@ class Socket(asyncio.Protocol):
         """Close because the server stops."""
         self.close(1012, "service restart")
 
+    def abort(self) -> None:
+        """Cut the connection now."""
+        self._transport.abort()
+
     def pause_writing(self) -> None:
         """Called by the transport when more than MAX_BUFFERED_BYTES wait: this peer is too slow."""
         if not self._closing:
