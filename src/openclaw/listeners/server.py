@@ -150,9 +150,9 @@ class GatewayServer:
         for task in list(self._state.tasks):
             task.cancel()
         left: list[object] = list(self._state.connections)
-        for connection in left:
-            if isinstance(connection, HttpProtocol | Socket):
-                connection.abort()
+        for unfinished in left:
+            if isinstance(unfinished, HttpProtocol | Socket):
+                unfinished.abort()
         await self._tasks.close()
         for server in self._servers:
             with contextlib.suppress(TimeoutError):
