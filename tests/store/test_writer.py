@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from openclaw.base.errors import NotFound, Unavailable
+from openclaw.base.errors import InternalError, NotFound, Unavailable
 from openclaw.base.ids import RunId
 from openclaw.base.message import user
 from openclaw.store.sqlite import SqliteStore
@@ -147,3 +147,31 @@ async def test_the_log_is_checkpointed_beside_the_writer_and_does_not_grow_for_e
         await asyncio.gather(*(store.append_notice(KEY, user(BIG), 2) for _ in range(16)))
     log_size = (tmp_path / "openclaw.db-wal").stat().st_size
     assert log_size < 2 * BACKSTOP_PAGES * 4096
+
+
+async def test_what_a_failing_job_wrote_goes_and_what_its_neighbours_wrote_stays(store: SqliteStore) -> None:
+    def put(name: str, *, fail: bool = False) -> asyncio.Future[None]:
+        def job(db: apsw.Connection) -> None:
+            db.execute("INSERT INTO meta (name, value) VALUES (?, '')", (name,))
+            if fail:
+                raise NotFound(name)
+
+        return store._writer.submit(job, "test")
+
+    with pytest.raises(NotFound):
+        await put("alone", fail=True)
+    with _held(store):
+        jobs = [put("before"), put("bad", fail=True), put("after")]
+    await asyncio.gather(*jobs, return_exceptions=True)
+    names = await store._reader.submit(lambda db: db.execute("SELECT name FROM meta").fetchall(), "test")
+    assert {name for (name,) in names} == {"compatible_from", "before", "after"}
+
+
+async def test_a_fault_of_ours_is_reported_as_internal_and_the_thread_lives_on(store: SqliteStore) -> None:
+    with pytest.raises(InternalError, match="ZeroDivisionError"):
+        await store._writer.submit(lambda _db: 1 // 0, "test")
+    with pytest.raises(InternalError):
+        await store._writer.submit(lambda db: db.execute("SELECT * FROM nowhere"), "test")
+    with pytest.raises(Unavailable, match="opened for writing"):
+        await store._reader.submit(lambda db: db.execute("DELETE FROM usage"), "test")
+    await store.ping()
