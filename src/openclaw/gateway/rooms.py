@@ -110,7 +110,7 @@ def embedded_factory(
 
     def make(provider_id: str, config: ProviderConfig) -> LLMClient:
         from openclaw.models.embedded.client import EmbeddedClient
-        from openclaw.models.pull import model_path
+        from openclaw.models.shelf import model_path
 
         return EmbeddedClient(lambda name: model_path(cache_dir, name), http, spawner, clock)
 
