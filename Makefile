@@ -16,8 +16,9 @@ help: ## Say what the targets do
 
 setup: $(VENV)/.runtime ## Make .venv and install the locked packages (hashes checked)
 
+# On a terminal the chat gets a process group of its own (set -m): Ctrl-C stops an answer and must not reach make.
 run: setup ## Set up, start the gateway, ask it a first question, and chat
-	@exec $(BIN)/openclaw up
+	@if [ -t 0 ] && [ -t 1 ]; then set -m; $(BIN)/openclaw up; else exec $(BIN)/openclaw up; fi
 
 test: dev ## Run every test
 	@$(BIN)/python -m pytest $(ARGS)

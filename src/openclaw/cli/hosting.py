@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -136,18 +139,28 @@ def introduce(reach: Reach) -> bool:
     return bool(shown.strip())
 
 
+def program() -> str:
+    """Return how to call openclaw from here: by name when it is on the path, else by its place."""
+    if shutil.which("openclaw"):
+        return "openclaw"
+    place = Path(sys.argv[0]).absolute()
+    here = Path.cwd()
+    return str(place.relative_to(here) if place.is_relative_to(here) else place)
+
+
 def print_directions(reach: Reach) -> None:
     """Say where to go from here."""
+    url, me = reach.target.http_url, program()
     click.echo(
         f"""
-{output.paint("It works.", "green", bold=True)} The gateway listens at {reach.target.http_url}
-  chat in a terminal   openclaw chat
-  any OpenAI client    base URL {reach.target.http_url}/v1, the key is: openclaw gateway token show
-  curl                 curl {reach.target.http_url}/v1/chat/completions \\
-                         -H "Authorization: Bearer $(openclaw gateway token show)" \\
+{output.paint("It works.", "green", bold=True)} The gateway listens at {url}
+  chat in a terminal   {me} chat
+  any OpenAI client    base URL {url}/v1, the key is what this prints: {me} gateway token show
+  curl                 curl {url}/v1/chat/completions \\
+                         -H "Authorization: Bearer $({me} gateway token show)" \\
                          -H 'Content-Type: application/json' \\
                          -d '{{"model": "openclaw", "messages": [{{"role": "user", "content": "Hello"}}]}}'
   a stronger model     ANTHROPIC_API_KEY=… make run     (or OPENAI_API_KEY)
-                       openclaw models set PROVIDER/MODEL; openclaw models list names them
+                       {me} models list, then: {me} models set PROVIDER/MODEL
 """
     )
