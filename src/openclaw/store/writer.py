@@ -17,7 +17,7 @@ import apsw
 from openclaw.store.thread import DatabaseThread, Outcome, Waiting
 
 CHECKPOINT_PAGES = 1000
-"""Pages in the log (4 MB) at which its content is moved into the database file."""
+"""New pages in the log (4 MB) that are worth moving into the database file: each time costs an fsync of its own."""
 BACKSTOP_PAGES = 4000
 """Pages (16 MB) at which the writer itself checkpoints: under endless load the other thread never catches up."""
 
@@ -29,6 +29,7 @@ class Writer(DatabaseThread):
 
     def __init__(self, db: apsw.Connection, checkpoints: apsw.Connection) -> None:
         self._log_pages = 0
+        self._moved_pages = 0
         self._checkpointer = Checkpointer(checkpoints)
         db.set_wal_hook(self._on_commit)
         super().__init__("writer", db)
@@ -83,9 +84,13 @@ class Writer(DatabaseThread):
         return [(waiting, None, error) for waiting in group]
 
     def _look_after_log(self) -> None:
-        if self._log_pages < CHECKPOINT_PAGES:
+        pages = self._log_pages
+        if pages < self._moved_pages:
+            self._moved_pages = 0  # the log started anew
+        if pages - self._moved_pages < CHECKPOINT_PAGES:
             return
-        if self._log_pages < BACKSTOP_PAGES:
+        self._moved_pages = pages
+        if pages < BACKSTOP_PAGES:
             self._checkpointer.wake()
         else:
             self._checkpointer.catch_up(self._db)
