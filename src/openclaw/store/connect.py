@@ -24,9 +24,9 @@ def create_private(path: Path) -> None:
         os.close(fd)
 
 
-def connect(path: Path, *, cache_kib: int, vfs: str | None = None) -> apsw.Connection:
+def connect(path: Path, *, cache_kib: int) -> apsw.Connection:
     """Open one connection: WAL, every commit synced, no waiting checkpoints, bounded memory."""
-    db = apsw.Connection(str(path), flags=_FLAGS, vfs=vfs, statementcachesize=64)
+    db = apsw.Connection(str(path), flags=_FLAGS, statementcachesize=64)
     try:
         db.set_busy_timeout(5000)
         db.pragma("journal_mode", "wal")
