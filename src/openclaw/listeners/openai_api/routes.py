@@ -111,6 +111,7 @@ class OpenAiApi:
             history=said.history,
             system=said.system,
             ephemeral=key is None,
+            stream=body.stream or key is not None,
             model=model,
             max_tokens=body.limit,
             temperature=body.heat,
