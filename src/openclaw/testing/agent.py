@@ -56,7 +56,11 @@ class _OneBox:
     """The built-in tools and the actions under test."""
 
     def __init__(self, targets: Iterable[Any]) -> None:
-        self._tools = [*builtin_tools(), *map(build_tool, targets)]
+        self._actions = [build_tool(target) for target in targets]
+        self._tools = [*builtin_tools(), *self._actions]
+
+    def actions(self) -> frozenset[str]:
+        return frozenset(tool.spec.name for tool in self._actions)
 
     def toolbox(self, allow: tuple[str, ...], deny: tuple[str, ...]) -> ToolBox:
         return Box((tool for tool in self._tools if tool.spec.name not in deny), open_gate)
