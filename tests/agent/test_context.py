@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw.agent.context import fit, message_tokens, valid_history
+from openclaw.agent.context import fit, valid_history
 from openclaw.base.errors import ModelContextOverflow
 from openclaw.base.message import Message, ToolCall, ToolOutcome, assistant, outcomes, user
+from openclaw.models.tokens import estimate_message
 
 
 @st.composite
@@ -35,7 +36,7 @@ def test_what_is_kept_fits_is_paired_and_ends_with_the_latest_message(history: l
         kept = fit(history, fixed_tokens=20, budget_tokens=budget)
     except ModelContextOverflow:
         return
-    assert sum(map(message_tokens, kept)) + 20 <= budget
+    assert sum(map(estimate_message, kept)) + 20 <= budget
     assert kept[-1] == history[-1]
     assert kept[0].role == "user"
     assert paired(kept)

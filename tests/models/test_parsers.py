@@ -166,3 +166,12 @@ def test_any_error_body_becomes_a_model_error(raw: bytes, status: int) -> None:
 def test_any_retry_after_is_a_wait_or_none(seconds: str, ms: str) -> None:
     wait = retry_after_s({"retry-after": seconds, "retry-after-ms": ms}, 0)
     assert wait is None or wait >= 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["", "a", "call_0_0", "call_1_1"])), max_size=8))
+def test_tool_calls_never_share_an_id_or_lack_one(pieces: list[tuple[int, str]]) -> None:
+    assembler = Assembler()
+    assembler.feed([ToolCallDelta(index, call_id, "t", "") for index, call_id in pieces])
+    ids = [call.id for call in assembler.message.tool_calls]
+    assert all(ids)
+    assert len(ids) == len(set(ids)) == len({index for index, _ in pieces})

@@ -10,37 +10,12 @@ from collections.abc import Sequence
 import msgspec
 
 from openclaw.base.errors import ModelContextOverflow
-from openclaw.base.message import ImagePart, Message, TextPart, ThinkingPart, ToolCall, ToolOutcome
-from openclaw.base.model import ToolSpec
+from openclaw.base.message import Message, ToolOutcome
+from openclaw.models.tokens import estimate_message
 
-CHARS_PER_TOKEN = 3
-"""Text has three to four characters a token in most models; the lower figure keeps us on the safe side."""
-IMAGE_TOKENS = 1_600
-MESSAGE_TOKENS = 8
 KEEP_OUTCOME_CHARS = 400
 """What is left of an old tool outcome: enough to see what it was."""
 KEEP_RECENT_MESSAGES = 6
-
-
-def message_tokens(message: Message) -> int:
-    """Return an upper estimate of a message's size in tokens."""
-    chars, tokens = 0, MESSAGE_TOKENS
-    for part in message.parts:
-        if isinstance(part, TextPart | ThinkingPart | ToolOutcome):
-            chars += len(part.text)
-        elif isinstance(part, ToolCall):
-            chars += len(part.name) + len(part.arguments)
-        elif isinstance(part, ImagePart):
-            tokens += IMAGE_TOKENS
-    return tokens + chars // CHARS_PER_TOKEN + 1
-
-
-def tools_tokens(tools: Sequence[ToolSpec]) -> int:
-    """Return an upper estimate of what the tool descriptions cost."""
-    return sum(
-        MESSAGE_TOKENS + (len(tool.description) + len(msgspec.json.encode(tool.parameters))) // CHARS_PER_TOKEN
-        for tool in tools
-    )
 
 
 def valid_history(messages: Sequence[Message]) -> list[Message]:
@@ -78,12 +53,12 @@ def fit(messages: Sequence[Message], *, fixed_tokens: int, budget_tokens: int) -
 
     Raises: ModelContextOverflow when even the last exchange does not fit.
     """
-    sizes = [message_tokens(message) for message in messages]
+    sizes = [estimate_message(message) for message in messages]
     room = budget_tokens - fixed_tokens
     if sum(sizes) <= room:
         return tuple(messages)
     kept = [_shorten(m) if i < len(messages) - KEEP_RECENT_MESSAGES else m for i, m in enumerate(messages)]
-    sizes = [message_tokens(message) for message in kept]
+    sizes = [estimate_message(message) for message in kept]
     start, total = 0, sum(sizes)
     starts = [i for i, message in enumerate(kept) if message.role == "user"]
     for next_start in [*starts[1:], None]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from openclaw.base.bounded import BoundedMap
+from openclaw.base.model import ToolSpec
+from openclaw.models.tokens import estimate_tool
 
 INSTRUCTIONS_FILE = "AGENTS.md"
 MAX_INSTRUCTIONS_BYTES = 32_768
@@ -27,6 +29,7 @@ class PromptRoom:
 
     def __init__(self) -> None:
         self._files: BoundedMap[Path, tuple[tuple[int, int], str]] = BoundedMap("agents_md", 256)
+        self._costs: BoundedMap[int, tuple[tuple[ToolSpec, ...], int]] = BoundedMap("tool_costs", 256)
 
     def system(self, instructions: str, workspace: Path, *, tools: bool, caller: str = "") -> str:
         """Return the prefix for an agent; `caller` is the API caller's own system text and goes last."""
@@ -39,6 +42,14 @@ class PromptRoom:
         if caller:
             parts.append(caller)
         return "\n\n".join(parts)
+
+    def tools_tokens(self, tools: tuple[ToolSpec, ...]) -> int:
+        """Return about how many tokens the descriptions cost; a toolbox's own tuple is looked at once."""
+        known = self._costs.get(id(tools))
+        if known is None or known[0] is not tools:
+            known = (tools, sum(estimate_tool(tool) for tool in tools))
+            self._costs.put(id(tools), known)
+        return known[1]
 
     def _instructions_file(self, path: Path) -> str:
         try:

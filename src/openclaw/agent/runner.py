@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from openclaw.agent.assembly import Assembly
-from openclaw.agent.context import fit, message_tokens, tools_tokens, valid_history
+from openclaw.agent.context import fit, valid_history
 from openclaw.agent.directory import AgentSpec, Models, Resolved
 from openclaw.agent.live import LiveRun
 from openclaw.agent.prompt import PromptRoom
@@ -35,6 +35,7 @@ from openclaw.base.ids import new_id
 from openclaw.base.message import ImagePart, Message, TextPart, ToolCall, ToolOutcome
 from openclaw.base.model import ModelRequest, TextDelta, Usage
 from openclaw.base.run import Reply, RunEvent, RunStarted, ToolFinished, ToolRecord, ToolStarted
+from openclaw.models.tokens import estimate_text
 from openclaw.store.api import NewStep, Store, UsageRow
 from openclaw.telemetry.metrics import METRICS
 from openclaw.tools.api import ToolContext
@@ -172,7 +173,7 @@ class Runner:
         system = self._prompts.system(spec.system_prompt, spec.workspace, tools=bool(tools), caller=inbound.system)
         context = min(info.context_tokens, spec.context_tokens or info.context_tokens)
         answer = inbound.max_tokens or spec.max_tokens or info.max_output_tokens
-        fixed = message_tokens(Message("system", (TextPart(system),))) + tools_tokens(tools)
+        fixed = estimate_text(system) + self._prompts.tools_tokens(tools)
         messages = fit(
             self._messages if info.images else [_without_images(message) for message in self._messages],
             fixed_tokens=fixed,
