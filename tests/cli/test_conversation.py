@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from openclaw.base.errors import LaneBusy, OpenClawError
-from openclaw.cli.conversation import PROMPT, Conversation, Turn, message_text
+from openclaw.cli.conversation import PROMPT, Conversation
+from openclaw.cli.turn import Turn, message_text
 from openclaw.client.ws import Event
 
 pytestmark = pytest.mark.anyio

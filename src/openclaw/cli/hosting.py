@@ -18,9 +18,10 @@ import click
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import OpenClawError, StateLocked
 from openclaw.cli import output
-from openclaw.cli.conversation import converse, write
+from openclaw.cli.conversation import converse
 from openclaw.cli.desk import Desk, run
 from openclaw.cli.reach import Reach
+from openclaw.cli.turn import write
 
 if TYPE_CHECKING:
     from openclaw.gateway.run import GatewayHandle, RunOptions

@@ -54,7 +54,7 @@ def agent(reach: Reach, message: str, agent_id: str, session_key: str, stream: b
 
 
 async def _ask(reach: Reach, params: dict[str, Any], *, stream: bool) -> dict[str, Any]:
-    from openclaw.cli.conversation import shown
+    from openclaw.cli.turn import shown
 
     async with reach.connect() as line:
         asking = line.call("agent", params, RUN_TIMEOUT_S, final=True)
