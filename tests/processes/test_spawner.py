@@ -6,14 +6,14 @@ import asyncio
 import os
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 
 import psutil
 import pytest
 
 from openclaw.base.errors import Unavailable
 from openclaw.processes.spawner import Spawner
+from tests.processes.waiting import alive, until
 
 pytestmark = pytest.mark.anyio
 
@@ -41,22 +41,6 @@ class Variables:
     def names(self) -> Iterable[str]:
         """Return their names."""
         return self._values
-
-
-def alive(pid: int) -> bool:
-    """Say whether the process runs; one that only waits to be reaped does not."""
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-async def until(claim: Callable[[], bool], deadline_s: float = 5.0) -> None:
-    """Wait for a claim about another process to come true."""
-    end = time.monotonic() + deadline_s
-    while not claim():
-        assert time.monotonic() < end, "deadline"
-        await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -170,6 +154,7 @@ async def test_a_child_over_the_limit_is_refused() -> None:
 PARENT = """
 import asyncio, sys
 from openclaw.processes.spawner import Spawner
+from tests.processes.waiting import alive, until
 
 async def main():
     spawner = Spawner()

@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,6 +46,7 @@ async def pull(
     source: Path | None = None,
     clock: Clock = SYSTEM_CLOCK,
     python: str = sys.executable,
+    catalogue: Mapping[str, LocalModel] = KNOWN,
 ) -> Installed:
     """Make sure that a model is on the shelf; return at once when it is. `source` is a GGUF file to take instead.
 
@@ -53,10 +54,10 @@ async def pull(
     Cancels: ends the fetch; what has arrived is kept for the next pull.
     """
     check_name(name)
-    known = KNOWN.get(name)
+    known = catalogue.get(name)
     if source is None and known is None:
         raise NotFound(
-            f"no model named {name} can be fetched; there are {', '.join(KNOWN)}",
+            f"no model named {name} can be fetched; there are {', '.join(catalogue)}",
             hint=f"Bring your own with `openclaw models pull {name} --from file.gguf`.",
         )
     await asyncio.to_thread(cache_dir.mkdir, parents=True, exist_ok=True)
@@ -65,7 +66,7 @@ async def pull(
         await clock.sleep(POLL_S)
     try:
         if source is not None:
-            return await asyncio.to_thread(_take, name, source, cache_dir, progress or _silent)
+            return await asyncio.to_thread(_take, name, known, source, cache_dir, progress or _silent)
         assert known is not None
         there = installed(cache_dir).get(name)
         if there is not None and there.sha256 == known.sha256:
@@ -212,7 +213,7 @@ def _copy(blocks: Iterator[bytes], file: BinaryIO, limit: int, each: Callable[[i
     return digest.hexdigest()
 
 
-def _take(name: str, source: Path, cache_dir: Path, progress: Progress) -> Installed:
+def _take(name: str, known: LocalModel | None, source: Path, cache_dir: Path, progress: Progress) -> Installed:
     part = cache_dir / f".{name}.gguf.part"
     try:
         with source.open("rb") as original, part.open("wb") as copy:
@@ -222,7 +223,6 @@ def _take(name: str, source: Path, cache_dir: Path, progress: Progress) -> Insta
             original.seek(0)
             blocks = iter(lambda: original.read(BLOCK_BYTES), b"")
             digest = _copy(blocks, copy, total, lambda size: progress(size, total))
-        known = KNOWN.get(name)
         if known is not None and known.sha256 != digest:
             raise InvalidRequest(
                 f"{source} is not the {name} that is known here", hint="Pull it under a name of its own."
