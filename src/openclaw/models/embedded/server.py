@@ -156,7 +156,6 @@ class ModelServer:
             key=key.reveal(),
             context_tokens=self.model.context_tokens,
             slots=SLOTS,
-            repeat_penalty=self.model.repeat_penalty,
         )
         child: Child | None = None
         try:
