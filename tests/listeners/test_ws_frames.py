@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, SERVER, Protocol
@@ -67,6 +67,7 @@ def test_fragments_with_a_ping_between_make_one_message(text: str, parts: list[i
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(0, 60), max_size=3))
+@example(b"\x00\t" + bytes(12), [1])
 def test_any_bytes_give_what_the_reference_library_gives(data: bytes, cuts: list[int]) -> None:
     reference = Protocol(SERVER, max_size=LIMIT)
     reference.receive_data(data)

@@ -112,9 +112,10 @@ class FrameReader:
             self._buffer = data[offset:] if offset else data
 
     def _ready(self, buffer: bytes | bytearray) -> bool:
-        """Say whether the buffer holds a whole frame or an error, so that big frames are joined only once."""
+        """Say whether the buffer holds a whole frame, so that big frames are joined only once. Raises: FrameError."""
         if len(buffer) < 2:
             return False
+        _check_flags(buffer[0], buffer[1])
         head, size = self._size_of(buffer, 0)
         return size < 0 or (head > 0 and len(buffer) >= head + size) or size > self.limit
 
@@ -141,19 +142,11 @@ class FrameReader:
             return 0
         first = data[offset]
         opcode = first & 0x0F
-        if first & 0x70:
-            raise FrameError(1002, "reserved bits must be 0")
-        if not data[offset + 1] & 0x80:
-            raise FrameError(1002, "incorrect masking")
+        _check_flags(first, data[offset + 1])
         head, size = self._size_of(data, offset)
         if not head:
             return 0
-        if opcode >= CLOSE:
-            if opcode > PONG or size > 125 or not first & 0x80:
-                raise FrameError(1002, "invalid control frame")
-        elif opcode > BINARY:
-            raise FrameError(1002, "invalid opcode")
-        elif size + self._size > self.limit:
+        if opcode < CLOSE and size + self._size > self.limit:
             raise FrameError(1009, "")
         end = offset + head + size
         if len(data) < end:
@@ -184,6 +177,20 @@ class FrameReader:
             whole = b"".join(parts)
             self._parts, self._size = None, 0
             out.append((self._opcode, _checked_text(whole) if self._opcode == TEXT else whole))
+
+
+def _check_flags(first: int, second: int) -> None:
+    """Judge a header by its first two bytes, before the rest has come. Raises: FrameError."""
+    opcode = first & 0x0F
+    if first & 0x70:
+        raise FrameError(1002, "reserved bits must be 0")
+    if not second & 0x80:
+        raise FrameError(1002, "incorrect masking")
+    if opcode >= CLOSE:
+        if opcode > PONG or second & 0x7F > 125 or not first & 0x80:
+            raise FrameError(1002, "invalid control frame")
+    elif opcode > BINARY:
+        raise FrameError(1002, "invalid opcode")
 
 
 def _checked_text(payload: bytes) -> bytes:
