@@ -10,7 +10,10 @@ import click
 from openclaw.base.errors import catalogue
 from openclaw.cli.app import cli
 from openclaw.config.describe import settings_markdown
+from openclaw.gateway import front  # noqa: F401  # declares every metric by importing the rooms
+from openclaw.gateway.rooms import GAUGES
 from openclaw.rpc import docs as rpc
+from openclaw.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -109,11 +112,39 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def metrics() -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """Return (name as scraped, kind, doc, labels) of every metric; importing the house has declared them all."""
+    rows = [
+        (f"{name}_total" if kind == "counter" else name, kind, doc, labels)
+        for name, kind, doc, labels in METRICS.names()
+        if kind != "gauge"
+    ]
+    return sorted(rows + [(name, "gauge", doc, ()) for name, doc, _ in GAUGES])
+
+
+def metrics_page() -> str:
+    """Return docs/metrics.md: what `/metrics` offers."""
+    lines = [
+        f"{NOTE}# Metrics",
+        "",
+        "`GET /metrics` gives the Prometheus text format, to callers with the token and to programs on this machine.",
+        "A histogram has `_bucket`, `_sum` and `_count` series. Values of labels are bounded: what would be too many",
+        "counts as `other`.",
+        "",
+        "| metric | kind | labels | what it says |",
+        "|---|---|---|---|",
+    ]
+    for name, kind, doc, labels in metrics():
+        lines.append(f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {_cell(doc)} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "cli.md": cli_page,
     "settings.md": settings_markdown,
     "rpc.md": rpc.render,
+    "metrics.md": metrics_page,
 }
 
 

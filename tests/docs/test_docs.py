@@ -11,7 +11,7 @@ import pytest
 from openclaw.base.errors import catalogue
 from openclaw.config.describe import leaves
 from openclaw.config.env import DOCUMENTED_VARIABLES
-from tests.docs.generate import DOCS, PAGES, ROOT, commands, flags
+from tests.docs.generate import DOCS, PAGES, ROOT, commands, flags, metrics
 
 COMMANDS = {path: command for path, command, _ in commands()}
 MAKE_TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -46,6 +46,15 @@ def test_every_setting_and_variable_is_in_the_manual() -> None:
     missing = [leaf.path for leaf in leaves() if f"`{leaf.path}`" not in page]
     missing += [name for name in DOCUMENTED_VARIABLES if f"`{name}`" not in page]
     assert missing == []
+
+
+def test_every_metric_of_the_running_program_is_in_the_manual() -> None:
+    declared = re.compile(r"METRICS\.(?:counter|histogram)\(\s*\"([a-z_]+)\"")
+    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    named = {name.removesuffix("_total") for name, *_ in metrics()}
+    assert set(declared.findall(sources)) <= named
+    page = (DOCS / "metrics.md").read_text()
+    assert [name for name, *_ in metrics() if f"`{name}`" not in page] == []
 
 
 def _code(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,15 +158,21 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
     )
 
 
+GAUGES: tuple[tuple[str, str, Callable[[Rooms], float]], ...] = (
+    ("openclaw_uptime_seconds", "Time since the start.", lambda rooms: rooms.health.uptime_ms() / 1000),
+    ("openclaw_loop_lag_seconds", "Lag of the event loop.", lambda rooms: rooms.health.loop_lag_ms() / 1000),
+    ("openclaw_runs_running", "Runs that are going.", lambda rooms: rooms.study.running()),
+    ("openclaw_runs_queued", "Messages that wait in lanes.", lambda rooms: rooms.study.queued()),
+    ("openclaw_ws_peers", "Connected clients of the Gateway protocol.", lambda rooms: len(rooms.hub)),
+    ("openclaw_children", "Child processes.", lambda rooms: rooms.spawner.children()),
+    ("process_resident_memory_bytes", "Resident memory of the gateway.", lambda rooms: resident_bytes()),
+)
+
+
 def _watch(rooms: Rooms) -> None:
-    """Register what the probes and the scraper read."""
-    METRICS.gauge("openclaw_uptime_seconds", "Time since the start.", lambda: rooms.health.uptime_ms() / 1000)
-    METRICS.gauge("openclaw_loop_lag_seconds", "Lag of the event loop.", lambda: rooms.health.loop_lag_ms() / 1000)
-    METRICS.gauge("openclaw_runs_running", "Runs that are going.", rooms.study.running)
-    METRICS.gauge("openclaw_runs_queued", "Messages that wait in lanes.", rooms.study.queued)
-    METRICS.gauge("openclaw_ws_peers", "Connected clients of the Gateway protocol.", lambda: len(rooms.hub))
-    METRICS.gauge("openclaw_children", "Child processes.", rooms.spawner.children)
-    METRICS.gauge("process_resident_memory_bytes", "Resident memory.", resident_bytes)
+    """Register what the scraper reads."""
+    for name, doc, read in GAUGES:
+        METRICS.gauge(name, doc, partial(read, rooms))
 
 
 def resident_bytes() -> float:

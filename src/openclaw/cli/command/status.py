@@ -88,7 +88,7 @@ def health(reach: Reach, as_json: bool) -> int:
 
 def report_health(reach: Reach, *, as_json: bool) -> int:
     """Print the gateway's health; return the exit code."""
-    found = reach.call("health")
+    found = reach.call("health", {"probe": True})
     if as_json:
         output.emit_json(found)
     else:

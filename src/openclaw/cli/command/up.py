@@ -56,7 +56,7 @@ def up(demo: bool, port: int | None, bind: str | None) -> int:
     if is_missing(desk, model):
         fetch(desk, model.partition("/")[2])
     hour = FirstHour(demo=demo, chat=chat)
-    code = serve(RunOptions(port=port, bind=bind, quiet=chat or demo), hour.ready)
+    code = serve(RunOptions(port=port, bind=bind, quiet=True), hour.ready)
     hour.join()
     return code or int(demo and hour.failed)
 
