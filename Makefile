@@ -34,7 +34,7 @@ fix: dev ## Repair what can be repaired by a program
 	$(BIN)/ruff format $(PATHS)
 
 bench: dev ## Measure the gateway against the stand-in upstream
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench $(ARGS)
 
 docs: dev ## Write the generated pages of docs/ again
 	@$(BIN)/python -m tests.docs.generate

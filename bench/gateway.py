@@ -1,0 +1,161 @@
+"""A real gateway in a process and on a core of its own, with a fresh state directory, before the stand-in upstream."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from bench.machine import Cores, pinned
+from bench.tools import BadRun, Tools
+
+TOKEN = "bench-token-bench-token-bench-token-0123456789"
+BEARER = f"Authorization: Bearer {TOKEN}"
+COMPLETIONS = "/v1/chat/completions"
+START_S = 30.0
+POLL_S = 0.001
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Lab(msgspec.Struct, frozen=True):
+    """What every measurement needs. Shape: `rounds` of `seconds` each."""
+
+    tools: Tools
+    cores: Cores
+    folder: Path
+    upstream: int
+    rounds: int
+    seconds: float
+
+
+class Started(msgspec.Struct, frozen=True):
+    """How a start went. Shape: seconds since the spawn, and CPU seconds up to ready."""
+
+    healthy_s: float
+    ready_s: float
+    cpu_s: float
+
+
+class Gateway:
+    """One running gateway."""
+
+    def __init__(self, lab: Lab) -> None:
+        """Start it; returns at once."""
+        self.port = free_port()
+        self.state = Path(tempfile.mkdtemp(prefix="state-", dir=lab.folder))
+        self.environment = _environment(self.state)
+        (self.state / "openclaw.json").write_text(json.dumps(_config(self.port, lab.upstream)))
+        argv = (sys.executable, "-m", "openclaw", "gateway", "run")
+        log = (self.state / "gateway.out").open("wb")
+        with pinned(lab.cores.gateway):
+            self._spawned = time.perf_counter()
+            self.process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.state, env=self.environment
+            )
+        log.close()
+
+    def wait(self) -> Started:
+        """Wait until it is ready. Raises: BadRun when it does not start."""
+        healthy = self._poll("/health")
+        ready = self._poll("/ready")
+        return Started(healthy, ready, self.cpu_s())
+
+    def _poll(self, path: str) -> float:
+        while (passed := time.perf_counter() - self._spawned) < START_S and self.process.poll() is None:
+            if status(self.port, path) == 200:
+                return passed
+            time.sleep(POLL_S)
+        raise BadRun(f"the gateway did not start: {(self.state / 'gateway.out').read_text(errors='replace')[-800:]}")
+
+    def cpu_s(self) -> float:
+        """Return the CPU time of all its threads so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+    def rss_mb(self) -> float:
+        """Return its resident memory."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * _PAGE_BYTES / 1e6
+
+    def stop(self) -> None:
+        """Stop it and remove its state."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.state, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running(lab: Lab) -> Iterator[Gateway]:
+    """Run a gateway for the length of a measurement."""
+    gateway = Gateway(lab)
+    try:
+        gateway.wait()
+        yield gateway
+    finally:
+        gateway.stop()
+
+
+def _config(port: int, upstream: int) -> dict[str, object]:
+    provider = {"api": "openai-completions", "baseUrl": f"http://127.0.0.1:{upstream}/v1", "apiKey": "bench-key"}
+    return {
+        "gateway": {"port": port, "auth": {"token": TOKEN}},
+        "agents": {"defaults": {"model": "bench/fake-n100"}},
+        "models": {"providers": {"bench": provider}},
+    }
+
+
+def _environment(state: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, "OPENCLAW_STATE_DIR": str(state)}
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def status(port: int, path: str) -> int:
+    """Return the status of a GET, 0 when nobody answers."""
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as line:
+            line.sendall(request.encode())
+            return int(line.recv(64).split(b" ", 2)[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+@contextlib.contextmanager
+def upstream(tools: Tools) -> Iterator[int]:
+    """Run the stand-in provider and return its port."""
+    port = free_port()
+    process = tools.start_upstream(port)
+    try:
+        deadline = time.perf_counter() + 5
+        while status(port, "/v1/models") != 200:
+            if time.perf_counter() > deadline or process.poll() is not None:
+                raise BadRun("the stand-in upstream did not start")
+            time.sleep(0.01)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
