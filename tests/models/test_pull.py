@@ -181,7 +181,7 @@ async def test_cancelling_ends_pip_and_frees_the_lock(cache: Path, spawner: Spaw
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await until(lambda: spawner.children() == 0)
+    assert spawner.children() == 0
     await pull("tiny", cache, spawner=spawner, catalogue=TINIES)
 
 

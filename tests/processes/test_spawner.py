@@ -89,7 +89,7 @@ async def test_a_child_gets_only_allowed_variables() -> None:
 async def test_a_timeout_kills_the_whole_group(spawner: Spawner) -> None:
     with pytest.raises(TimeoutError):
         await spawner.run(FAMILY, timeout_s=0.2)
-    await until(lambda: spawner.children() == 0)
+    assert spawner.children() == 0
 
 
 async def test_cancelling_a_run_kills_the_whole_group(spawner: Spawner) -> None:
@@ -98,7 +98,7 @@ async def test_cancelling_a_run_kills_the_whole_group(spawner: Spawner) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await until(lambda: spawner.children() == 0)
+    assert spawner.children() == 0
 
 
 async def test_terminate_reaches_grandchildren(spawner: Spawner) -> None:

@@ -47,6 +47,10 @@ class Spawner:
         """How many children run now."""
         return len(self._children)
 
+    def variable(self, name: str) -> str | None:
+        """Return an inherited variable that a child may be given."""
+        return self._environment.get(name)
+
     async def spawn(
         self,
         argv: Sequence[str],
@@ -108,7 +112,7 @@ class Spawner:
         """Run a program to its end and return what it wrote.
 
         Raises: OSError, Unavailable, TimeoutError (the group is killed first).
-        Cancels: the group is killed.
+        Cancels: the group is killed and reaped first.
         """
         child = await self.spawn(argv, name=name, allow=allow, env=env, cwd=cwd, stdout=True)
         kept = bytearray()
@@ -120,7 +124,7 @@ class Spawner:
                     kept += block[: max(0, max_output_bytes - len(kept))]
                 status = await child.wait()
         finally:
-            child.signal(signal.SIGKILL)
+            await child.kill()
         return Completed(status, bytes(kept), child.stderr_tail, truncated=size > max_output_bytes)
 
     async def close(self, grace_s: float = 5.0) -> None:
