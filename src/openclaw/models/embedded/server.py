@@ -19,6 +19,7 @@ from openclaw.base.tasks import TaskSet
 from openclaw.models.client import LLMClient
 from openclaw.models.embedded.child import Answer, Order
 from openclaw.models.embedded.local_model import LocalModel
+from openclaw.models.openmp import LIBRARY, runtime_dir
 from openclaw.processes.child import Child
 from openclaw.processes.environment import BASIC
 from openclaw.processes.spawner import Spawner
@@ -164,6 +165,7 @@ class ModelServer:
                     self._command,
                     name=f"model-{self.model.id}",
                     allow=ENVIRONMENT,
+                    env=self._libraries(),
                     stdout=True,
                     own_lifeline=True,
                 )
@@ -179,7 +181,20 @@ class ModelServer:
             raise
         return child, answer.url
 
+    def _libraries(self) -> dict[str, str]:
+        """Let the child find what `models pull` fetched for a system without OpenMP."""
+        folder = runtime_dir(self.path.parent)
+        if not folder.is_dir():
+            return {}
+        own = self._spawner.variable("LD_LIBRARY_PATH")
+        return {"LD_LIBRARY_PATH": f"{own}:{folder}" if own else str(folder)}
+
     def _refused(self, reason: str) -> ModelUnavailable:
+        if LIBRARY in reason:
+            return ModelUnavailable(
+                f"local models need {LIBRARY}, which this system lacks",
+                hint=f"Run `openclaw models pull {self.model.id}` again, or install it: apt-get install libgomp1.",
+            )
         if "xllamacpp" in reason:
             return ModelUnavailable(
                 "local models need the package xllamacpp, which is not installed",
