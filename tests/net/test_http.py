@@ -201,3 +201,23 @@ def test_no_address_raises_anything_else(url: str) -> None:
     for candidate in (url, f"http://{url}"):
         with contextlib.suppress(NetError):
             target(candidate)
+
+
+async def test_a_kept_connection_that_the_server_closed_is_replaced_once() -> None:
+    served: list[int] = []
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        served.append(1)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}")
+        await writer.drain()
+        if len(served) == 1:
+            await reader.readuntil(b"\r\n\r\n")  # the next request on this connection: closed without a byte
+        writer.close()
+
+    server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, HttpClient() as client:
+        for _ in range(2):
+            assert (await client.post_json(url, headers={}, body=b"")).body == b"{}"
+    assert len(served) == 2

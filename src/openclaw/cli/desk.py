@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,19 +58,17 @@ class Desk:
     async def registry(self) -> AsyncIterator[ModelRegistry]:
         """Offer the configured models and their wire clients; local models run in a child that ends with the block."""
         from openclaw.base.clock import SYSTEM_CLOCK
-        from openclaw.models.embedded.client import EmbeddedClient
+        from openclaw.models.embedded.factory import embedded_factory
         from openclaw.models.registry import ModelRegistry
-        from openclaw.models.shelf import model_path
         from openclaw.net.http import HttpClient
         from openclaw.processes.spawner import Spawner
 
         http, spawner = HttpClient(), Spawner(self.env)
-        path_of = partial(model_path, self.paths.cache_dir)
         registry = ModelRegistry(
             self.loaded.config.models,
             env=self.loaded.env.get,
             http=http,
-            embedded=lambda _id, _config: EmbeddedClient(path_of, http, spawner, SYSTEM_CLOCK),
+            embedded=embedded_factory(self.paths.cache_dir, http, spawner, SYSTEM_CLOCK),
             clock=SYSTEM_CLOCK,
         )
         try:

@@ -15,8 +15,8 @@ from openclaw.agent.service import Study
 from openclaw.base.clock import Clock
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
-from openclaw.config.schema import Config, ProviderConfig
-from openclaw.models.client import LLMClient
+from openclaw.config.schema import Config
+from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.registry import ModelRegistry
 from openclaw.net.http import HttpClient
 from openclaw.policy.gatekeeper import Ask, Gatekeeper
@@ -102,20 +102,6 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
 
 _NO_COUNTER: Any = None
 """Stands in until the counter is built: it needs the rooms, and the rooms hold it."""
-
-
-def embedded_factory(
-    cache_dir: Path, http: HttpClient, spawner: Spawner, clock: Clock
-) -> Callable[[str, ProviderConfig], LLMClient]:
-    """Return what makes the client of local models; nothing of it is imported before the first one is wanted."""
-
-    def make(provider_id: str, config: ProviderConfig) -> LLMClient:
-        from openclaw.models.embedded.client import EmbeddedClient
-        from openclaw.models.shelf import model_path
-
-        return EmbeddedClient(lambda name: model_path(cache_dir, name), http, spawner, clock)
-
-    return make
 
 
 def tool_registry(loaded: Loaded, gate: Gatekeeper) -> ToolRegistry:

@@ -5,7 +5,8 @@ Rules
 2. `check(host, port, purpose)` runs before a connection is used; what it raises reaches the caller unchanged.
 3. Connect, first byte, silence and the whole answer have a limit each; NetError says which one was reached.
 4. Whoever leaves a response early (aclose, cancel, error) drops its connection at once, so that the server stops.
-5. Nothing of aiohttp leaves this folder: neither its types nor its errors.
+5. A server may close a kept connection just as we use it: what gets not one byte of an answer is sent once more.
+6. Nothing of aiohttp leaves this folder: neither its types nor its errors.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import asyncio
 import importlib
 import io
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -135,17 +136,24 @@ class HttpClient:
         if where.scheme == "https" and tls is None:
             tls = self._tls = await asyncio.to_thread(ssl.create_default_context)
         started = asyncio.get_running_loop().time()
+
+        def request() -> Awaitable[aiohttp.ClientResponse]:
+            return session.request(
+                method,
+                self._url(url),
+                data=_payload(body),
+                headers=headers,
+                allow_redirects=False,
+                timeout=_client_timeout(timeouts.connect),
+                ssl=tls or True,
+            )
+
         try:
             async with asyncio.timeout(min(timeouts.first_byte, timeouts.total)):
-                raw = await session.request(
-                    method,
-                    self._url(url),
-                    data=_payload(body),
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=_client_timeout(timeouts.connect),
-                    ssl=tls or True,
-                )
+                try:
+                    raw = await request()
+                except _stale_error():
+                    raw = await request()
         except TimeoutError as error:
             raise _timeout_error(error, where, timeouts) from None
         except (OSError, ValueError, _library_error()) as error:
@@ -214,6 +222,12 @@ def _library_error() -> type[Exception]:
     import aiohttp
 
     return aiohttp.ClientError
+
+
+def _stale_error() -> type[Exception]:
+    import aiohttp
+
+    return aiohttp.ServerDisconnectedError
 
 
 def _timeout_error(error: TimeoutError, where: Target, timeouts: Timeouts) -> NetError:

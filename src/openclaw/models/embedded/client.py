@@ -156,6 +156,7 @@ class EmbeddedClient:
             timeouts=self._timeouts,
             # llama.cpp ends the connection after a stream although it promised to keep it.
             headers={"Connection": "close"},
+            purpose="local",
         )
 
     def _evict(self, name: str, server: ModelServer) -> None:
