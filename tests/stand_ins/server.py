@@ -245,6 +245,8 @@ async def _fault(transport: Transport, writer: asyncio.StreamWriter) -> None:
 
 
 def _write(writer: asyncio.StreamWriter, piece: bytes, chunked: bool) -> None:
+    if writer.transport.is_closing():
+        raise _Dropped  # the client has gone
     if piece:
         writer.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
 
