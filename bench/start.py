@@ -46,7 +46,7 @@ def commands(lab: Lab, gateway: Gateway) -> list[Row]:
     rows = []
     for arguments, aim in ((("--version",), Aim(0.1)), (("health",), None)):
         runs = [_timed(lab, (str(program), *arguments), gateway.environment) for _ in range(2 * lab.rounds + 1)]
-        name = " ".join(("openclaw", *arguments))
+        name = " ".join(arguments)
         rows += [
             Row(family="commands", name=f"{name}, wall", unit="s", samples=tuple(wall for wall, _ in runs), aim=aim),
             Row(
