@@ -177,21 +177,20 @@ class StandIn:
             reply = self._script.popleft() if self._script else Answer()
         raw = reply if isinstance(reply, Raw) else self.answer(request, reply)
         gone = asyncio.create_task(reader.read(1))
+        sending = asyncio.create_task(_send(raw, writer))
         try:
-            sending = asyncio.create_task(_send(raw, writer))
             await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
                 return
-            sending.cancel()
-            await asyncio.wait({sending})
-            async with self._changed:
-                self.dropped += 1
-                self._changed.notify_all()
-            raise _Dropped
         finally:
             gone.cancel()
-            await asyncio.wait({gone})
+            sending.cancel()
+            await asyncio.gather(gone, sending, return_exceptions=True)
+        async with self._changed:
+            self.dropped += 1
+            self._changed.notify_all()
+        raise _Dropped
 
 
 class _Dropped(Exception):
