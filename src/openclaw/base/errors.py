@@ -26,6 +26,7 @@
     │   ├── ModelContentFiltered  MODEL_CONTENT_FILTERED
     │   ├── ModelProtocol      MODEL_PROTOCOL (half an event, wrong type, an error body in a 200)
     │   └── ModelUnavailable   MODEL_UNAVAILABLE (no provider, no key, no model file)
+    ├── BudgetExceeded         BUDGET_EXCEEDED; a cap on money would be passed, or a price is unknown
     ├── ToolError              TOOL_FAILED; told to the model, not to the person
     ├── RunLimit               RUN_LIMIT; steps, tool calls, wall time or repeated outcomes
     ├── RunAborted             RUN_ABORTED; someone said stop
@@ -268,6 +269,14 @@ class ModelUnavailable(ModelError):
     fault: ClassVar[Fault] = "operator"
     next_actor: ClassVar[NextActor] = "operator"
     default_hint = "Run `openclaw models status`; `openclaw models pull smollm2` fetches a local model."
+
+
+class BudgetExceeded(OpenClawError):
+    """A cap on money would be passed by this call, or the call's price is unknown while a cap applies."""
+
+    code = "BUDGET_EXCEEDED"
+    fault = "operator"
+    default_hint = "Raise the cap under models.budgets, or wait for its window to end."
 
 
 class ToolError(OpenClawError):

@@ -117,6 +117,10 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: bool = False
     input_usd_micros: int | None = None
     output_usd_micros: int | None = None
+    cache_read_usd_micros: int | None = None
+    """None: as input."""
+    cache_write_usd_micros: int | None = None
+    """None: as input."""
     available: bool = True
 
     @property

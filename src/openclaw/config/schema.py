@@ -141,6 +141,32 @@ class ModelChoice(Section, frozen=True):
     fallbacks: Annotated[tuple[str, ...], leaf("Tried in order when the primary fails.", "live")] = ()
 
 
+class CompactionConfig(Section, frozen=True):
+    """How a conversation that outgrows the model's context is made smaller."""
+
+    enabled: Annotated[bool, leaf("Summarise old messages; without it they are dropped.", "live")] = True
+    model: Annotated[
+        str, leaf("`provider/model` that summarises; empty = models.tiers.summary, else the agent's.", "live")
+    ] = ""
+    keep_recent_tokens: Annotated[int, leaf("Latest messages that are never summarised.", "live", "tokens", ge=100)] = (
+        4_000
+    )
+
+
+class MemoryConfig(Section, frozen=True):
+    """What an agent remembers beyond a session."""
+
+    enabled: Annotated[bool, leaf("Offer memory tools and MEMORY.md.", "live")] = True
+    size: Annotated[int, leaf("Memories kept per owner; the oldest go first.", "live", ge=0, le=1_000_000)] = 1_000
+
+
+class SubagentsConfig(Section, frozen=True):
+    """Agents that an agent may start."""
+
+    max_depth: Annotated[int, leaf("How deep agents may start agents; 0 = not at all.", "live", ge=0, le=8)] = 1
+    max_children: Annotated[int, leaf("Agents that one run may start.", "live", ge=1, le=100)] = 8
+
+
 class AgentDefaults(Section, frozen=True):
     """What every agent uses unless it says otherwise."""
 
@@ -157,6 +183,9 @@ class AgentDefaults(Section, frozen=True):
     max_tokens: Annotated[int, leaf("Longest answer; 0 = the model's own limit.", "live", ge=0)] = 0
     limits: LimitsConfig = LimitsConfig()
     queue: QueueConfig = QueueConfig()
+    compaction: CompactionConfig = CompactionConfig()
+    memory: MemoryConfig = MemoryConfig()
+    subagents: SubagentsConfig = SubagentsConfig()
 
 
 class ToolSelection(Section, frozen=True):
@@ -201,6 +230,19 @@ class ActionConfig(Section, frozen=True):
     path: Annotated[str, leaf("Folder added to sys.path for this import; relative to the config file.", "live")] = ""
 
 
+class ModelCost(Section, frozen=True):
+    """Prices of a model."""
+
+    input: Annotated[float, leaf("Price of input.", "live", "USD per million tokens", ge=0)] = 0.0
+    output: Annotated[float, leaf("Price of output.", "live", "USD per million tokens", ge=0)] = 0.0
+    cache_read: Annotated[
+        float, leaf("Price of input read from the cache.", "live", "USD per million tokens", ge=0)
+    ] = 0.0
+    cache_write: Annotated[
+        float, leaf("Price of input written to the cache.", "live", "USD per million tokens", ge=0)
+    ] = 0.0
+
+
 class ModelTimeouts(Section, frozen=True):
     """How long to wait for a provider at each stage."""
 
@@ -220,25 +262,101 @@ class ModelEntry(Section, frozen=True):
     tools: Annotated[bool, leaf("Whether the model can call tools.", "live")] = True
     input: Annotated[tuple[str, ...], leaf("Kinds of input: text, image.", "live")] = ("text",)
     reasoning: Annotated[bool, leaf("Whether the model thinks before it answers.", "live")] = False
+    cost: ModelCost | None = None
 
 
 class ProviderConfig(Section, frozen=True):
     """One model provider: its wire API, address and credential."""
 
     api: Annotated[
-        Literal["openai-completions", "anthropic-messages", "embedded", "fake"],
+        Literal[
+            "openai-completions",
+            "openai-responses",
+            "anthropic-messages",
+            "bedrock-converse",
+            "ollama",
+            "embedded",
+            "fake",
+        ],
         leaf("The wire API that the provider speaks.", "live"),
     ] = "openai-completions"
     base_url: Annotated[str, leaf("Root of the API, e.g. https://api.example.com/v1.", "live")] = ""
     api_key: Annotated[Secret | None, leaf("Credential for the provider.", "live")] = None
     models: Annotated[tuple[ModelEntry, ...], leaf("Models that the provider offers.", "live")] = ()
     timeouts: ModelTimeouts = ModelTimeouts()
+    region: Annotated[str, leaf("AWS region, for bedrock; a model's ARN names its own.", "live")] = ""
+    aws_profile: Annotated[str, leaf("Named AWS profile, for bedrock.", "live")] = ""
+    num_ctx: Annotated[
+        int, leaf("Context that Ollama is asked to load; 0 = the model's own.", "live", "tokens", ge=0)
+    ] = 0
+    keep_alive: Annotated[str, leaf("How long Ollama keeps the model loaded, e.g. 5m.", "live")] = ""
+
+
+class TiersConfig(Section, frozen=True):
+    """Which model does which kind of work; an empty one means the agent's own."""
+
+    probe: Annotated[str, leaf("`provider/model` that tests whether a provider works.", "live")] = ""
+    summary: Annotated[str, leaf("`provider/model` that summarises old conversation.", "live")] = ""
+    interactive: Annotated[str, leaf("`provider/model` for turns without tools.", "live")] = ""
+    tools: Annotated[str, leaf("`provider/model` for turns with tools.", "live")] = ""
+    heartbeat: Annotated[str, leaf("`provider/model` for scheduled turns.", "live")] = ""
+
+
+class RouteWhen(Section, frozen=True):
+    """What a route goes by; everything that is set must hold."""
+
+    purpose: Annotated[str, leaf("Kind of work: interactive, tools, summary, probe or heartbeat.", "live")] = ""
+    agent: Annotated[str, leaf("Agent id.", "live")] = ""
+    channel: Annotated[str, leaf("Where the message came from: rpc, http, cli, or a channel's name.", "live")] = ""
+    group: Annotated[bool | None, leaf("Whether the session is a group's.", "live")] = None
+    contains: Annotated[str, leaf("Text in the message, letter case ignored.", "live")] = ""
+    tokens: Annotated[int, leaf("Prompts of at least this size.", "live", "tokens", ge=0)] = 0
+
+
+class RouteConfig(Section, frozen=True):
+    """One rule that picks a model; the first that holds wins over the agent's model."""
+
+    use: Annotated[str, leaf("`provider/model` to use.", "live", min_length=1)]
+    when: RouteWhen = RouteWhen()
+
+
+class BudgetConfig(Section, frozen=True):
+    """A cap on money. A call whose price is unknown is denied while a budget applies to it."""
+
+    usd: Annotated[float, leaf("The cap.", "live", "USD", ge=0)]
+    window: Annotated[Literal["day", "month"], leaf("Time that the cap is for, in UTC.", "live")] = "day"
+    scope: Annotated[
+        Literal["total", "tenant", "principal", "agent", "channel"], leaf("Whose calls count together.", "live")
+    ] = "total"
+    subject: Annotated[str, leaf("Which one of the scope; empty = each one on its own.", "live")] = ""
+    notice_percent: Annotated[int, leaf("Share of the cap at which a notice is given.", "live", "%", ge=1, le=100)] = 80
+
+
+class ReviewConfig(Section, frozen=True):
+    """A second model that looks at an answer before it is sent."""
+
+    model: Annotated[str, leaf("`provider/model` that reviews; empty = no review.", "live")] = ""
+    prompt: Annotated[str, leaf("What it is asked; it answers ALLOW, or REJECT and why.", "live")] = (
+        "Review the draft answer. Reply with ALLOW if it may be sent, or REJECT: and the reason."
+    )
+    agents: Annotated[tuple[str, ...], leaf("Agents whose answers are reviewed; empty = all.", "live")] = ()
+
+
+class CatalogRefreshConfig(Section, frozen=True):
+    """Where `openclaw models refresh` takes a newer catalog from."""
+
+    url: Annotated[str, leaf("URL or file of a catalog.", "live")] = ""
 
 
 class ModelsConfig(Section, frozen=True):
     """Where models come from."""
 
     providers: Annotated[dict[str, ProviderConfig], leaf("Providers by id.", "live")] = {}
+    tiers: TiersConfig = TiersConfig()
+    routes: Annotated[tuple[RouteConfig, ...], leaf("Rules that pick a model, in order.", "live")] = ()
+    budgets: Annotated[tuple[BudgetConfig, ...], leaf("Caps on money; every one that applies must hold.", "live")] = ()
+    review: ReviewConfig = ReviewConfig()
+    catalog_refresh: CatalogRefreshConfig = CatalogRefreshConfig()
 
 
 class SessionConfig(Section, frozen=True):
@@ -257,6 +375,35 @@ class ToolsConfig(Section, frozen=True):
 
     allow: Annotated[tuple[str, ...], leaf("Tools any agent may use; empty = all.", "live")] = ()
     deny: Annotated[tuple[str, ...], leaf("Tools no agent may use; wins over allow.", "live")] = ()
+
+
+class McpServerConfig(Section, frozen=True):
+    """One MCP server whose tools agents may use: a program (`command`) or an address (`url`)."""
+
+    enabled: Annotated[bool, leaf("Whether it is used.", "live")] = True
+    command: Annotated[str, leaf("Program that speaks MCP on its standard streams.", "live")] = ""
+    args: Annotated[tuple[str, ...], leaf("Its arguments.", "live")] = ()
+    env: Annotated[dict[str, str], leaf("Variables it is given besides the basic ones.", "live")] = {}
+    cwd: Annotated[str, leaf("Folder it starts in; default the workspace.", "live")] = ""
+    url: Annotated[str, leaf("Address of a server that speaks MCP over HTTP.", "live")] = ""
+    headers: Annotated[dict[str, Secret], leaf("Headers sent to that address.", "live")] = {}
+    request_timeout_ms: Annotated[int, leaf("Longest a call may take.", "live", "ms", ge=100)] = 60_000
+    allow: Annotated[tuple[str, ...], leaf("Tools to take from it; empty = all.", "live")] = ()
+
+
+class McpConfig(Section, frozen=True):
+    """Tools from elsewhere by the Model Context Protocol."""
+
+    servers: Annotated[dict[str, McpServerConfig], leaf("Servers by name.", "live")] = {}
+
+
+class NetworkPolicyConfig(Section, frozen=True):
+    """Where tools may send bytes. Private, loopback and metadata addresses are never reached."""
+
+    allow_egress: Annotated[bool, leaf("Let tools reach any public host.", "live")] = False
+    egress_allowlist: Annotated[
+        tuple[str, ...], leaf("Hosts that tools may reach: name, *.suffix or name:port.", "live")
+    ] = ()
 
 
 class LoggingConfig(Section, frozen=True):
@@ -297,6 +444,8 @@ class Config(Section, frozen=True):
     models: ModelsConfig = ModelsConfig()
     session: SessionConfig = SessionConfig()
     tools: ToolsConfig = ToolsConfig()
+    mcp: McpConfig = McpConfig()
+    network_policy: NetworkPolicyConfig = NetworkPolicyConfig()
     logging: LoggingConfig = LoggingConfig()
     env: EnvConfig = EnvConfig()
     channels: Annotated[

@@ -45,7 +45,7 @@ class StepRow(msgspec.Struct, frozen=True, kw_only=True):
     session_id: SessionId
     seq: int
     run_id: RunId
-    kind: Literal["inbound", "model", "notice"]
+    kind: Literal["inbound", "model", "notice", "summary"]
     messages: tuple[Message, ...]
     at_ms: int
     usage: Usage = Usage()
@@ -77,7 +77,7 @@ class Accepted(msgspec.Struct, frozen=True):
 class NewStep(msgspec.Struct, frozen=True, kw_only=True):
     """A step to commit; the store gives it its seq."""
 
-    kind: Literal["inbound", "model", "notice"]
+    kind: Literal["inbound", "model", "notice", "summary"]
     messages: tuple[Message, ...]
     usage: Usage = Usage()
     model: str = ""
@@ -85,6 +85,8 @@ class NewStep(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str = ""
     latency_ms: int = 0
     first_token_ms: int = 0
+    purpose: str = "interactive"
+    usd_micros: int | None = None
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +105,50 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: int
     first_token_ms: int
     error_code: str = ""
+    usd_micros: int | None = None
+    """What it cost, in millionths of a US dollar; None when no price is known."""
+
+
+class Cap(msgspec.Struct, frozen=True, kw_only=True):
+    """A cap that applies to one call. `scope` and `subject` say whose calls count together, from `since_ms` on."""
+
+    scope: Literal["total", "tenant", "principal", "agent", "channel"]
+    subject: str
+    since_ms: int
+    limit_usd_micros: int
+    notice_usd_micros: int = 0
+
+
+class Spender(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a call is for: the subjects that caps go by."""
+
+    run_id: RunId
+    tenant: TenantId
+    owner: OwnerId
+    agent_id: AgentId
+    channel: str
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """Money set aside before a call. `notices` are the caps whose notice level this reservation is the first to pass."""
+
+    id: int
+    usd_micros: int
+    notices: tuple[Cap, ...] = ()
+
+
+class MemoryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One remembered thing. Only its owner's agents may read it."""
+
+    id: str
+    agent_id: AgentId
+    tenant: TenantId
+    owner: OwnerId
+    text: str
+    created_at_ms: int
+    source: str = ""
+    score: float = 0.0
+    """How well it fits a search: higher is better; 0 outside searches."""
 
 
 class Store(Protocol):
@@ -190,6 +236,43 @@ class Store(Protocol):
 
     async def usage_since(self, since_ms: int, *, owner: OwnerId | None = None, limit: int = 10_000) -> list[UsageRow]:
         """Return the usage ledger from a time on, oldest first."""
+        ...
+
+    async def reserve(self, spender: Spender, usd_micros: int, caps: Sequence[Cap], now_ms: int) -> Reservation:
+        """Set money aside in one transaction: no number of concurrent calls passes a cap by a single micro-dollar.
+
+        Raises: BudgetExceeded naming the cap, what is spent and what is held.
+        """
+        ...
+
+    async def settle(self, reservation_id: int, usd_micros: int, now_ms: int) -> None:
+        """Replace a reservation by what the call really cost. A second settle of the same id changes nothing."""
+        ...
+
+    async def release(self, reservation_id: int) -> None:
+        """Give a reservation back: the call never reached the provider."""
+        ...
+
+    async def reconcile(self, now_ms: int) -> int:
+        """Settle at their full amount what a crash left reserved: the provider may have worked. Return how many."""
+        ...
+
+    async def spent(self, cap: Cap) -> tuple[int, int]:
+        """Return (settled, held) USD micros that count against a cap."""
+        ...
+
+    async def remember(self, row: MemoryRow, keep: int) -> None:
+        """Add a memory and drop the oldest of its owner and agent beyond `keep`."""
+        ...
+
+    async def recall(
+        self, query: str, *, owner: OwnerId, agent_id: AgentId, tenant: TenantId, limit: int = 10
+    ) -> list[MemoryRow]:
+        """Return what fits a query best, by full-text search, best first. Any text is a valid query."""
+        ...
+
+    async def forget(self, memory_id: str, *, owner: OwnerId, agent_id: AgentId, tenant: TenantId) -> bool:
+        """Delete a memory. Say whether it was there."""
         ...
 
     async def prune_ephemeral(self, before_ms: int, limit: int = 1000) -> int:

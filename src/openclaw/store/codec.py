@@ -21,7 +21,7 @@ class _StepBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """A StepRow without its session and seq, which are columns. Never empty: `run_id` is always written."""
 
     run_id: str
-    kind: Literal["inbound", "model", "notice"]
+    kind: Literal["inbound", "model", "notice", "summary"]
     messages: tuple[Message, ...]
     at_ms: int
     usage: Usage = Usage()
