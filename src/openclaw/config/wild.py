@@ -10,14 +10,14 @@ SILENT = frozenset({"$schema", "meta"})
 
 _GROUPS: dict[str, str] = {
     "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands cron desktop
-        diagnostics discovery dmPolicy hooks mcp memory messages networkPolicy nodeHost plugins proxy secrets security
+        diagnostics discovery dmPolicy hooks memory messages nodeHost plugins proxy secrets security
         skills store surfaces talk telemetry transcripts tts ui update wizard worktreeAcceleration worktreeRoot web
         audio media canvasHost""",
     "agents": "entries ownership",
     "agents.defaults": """authInheritance blockStreamingBreak blockStreamingChunk blockStreamingCoalesce
-        blockStreamingDefault bootstrapMaxChars bootstrapTotalMaxChars compaction contextInjection contextLimits
+        blockStreamingDefault bootstrapMaxChars bootstrapTotalMaxChars contextInjection contextLimits
         contextPruning cwd decisionModel elevatedDefault embeddedAgent experimental fastModeDefault heartbeat
-        humanDelay imageMaxDimensionPx imageModel imageQuality mediaMaxMb mediaModels memory memorySearch modelPolicy
+        humanDelay imageMaxDimensionPx imageModel imageQuality mediaMaxMb mediaModels memorySearch modelPolicy
         modelSelectionScope models params pdfMaxMb pdfMaxPages pdfModel reasoningDefault repoRoot sandbox sessionStore
         silentReply skills skipBootstrap skipOptionalBootstrapFiles startupContext subagents systemAgent
         thinkingDefault toolProgressDetail typingIntervalSeconds typingMode userTimezone utilityModel verboseDefault
@@ -39,10 +39,10 @@ _GROUPS: dict[str, str] = {
     "gateway.remote": """edgeAuth password remotePort sshHostKeyPolicy sshIdentity sshTarget tlsFingerprint
         transport""",
     "logging": "audit consoleLevel file redactPatterns redactSensitive",
-    "models": "budgets catalogRefresh mode tiers",
+    "models": "mode",
     "models.providers.*": """agentRuntime auth authHeader headers injectNumCtxForOpenAICompat localService maxTokens
-        params region request timeoutSeconds""",
-    "models.providers.*.models[]": "api compat cost headers params",
+        params request timeoutSeconds""",
+    "models.providers.*.models[]": "api compat headers params",
     "session": """groupScope identityLinks mainKey maintenance notifyOnCreate reset resetByChannel resetByType
         resetTriggers retention scope sendPolicy sharing store threadBindings""",
     "tools": """agentToAgent alsoAllow byProvider codeMode elevated exec fs github links loopDetection media message

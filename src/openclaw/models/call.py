@@ -62,7 +62,7 @@ class ModelCaller(Protocol):
     """Calls models by a plan (models.failover)."""
 
     def call(self, plan: CallPlan, attempts: list[Attempt]) -> AsyncGenerator[Sequence[ModelEvent], None]:
-        """Yield the events of the first attempt that succeeds, as LLMClient.stream does; append to `attempts` as it goes.
+        """Yield the events of the first attempt that succeeds, as LLMClient.stream does; note every attempt.
 
         An attempt that fails after text was yielded is never repeated. Raises: the ModelError of the last attempt, its
         message naming every attempt and `details["attempts"]` listing them; BudgetExceeded; ModelContextOverflow (at

@@ -130,7 +130,7 @@ class Spender(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reservation(msgspec.Struct, frozen=True):
-    """Money set aside before a call. `notices` are the caps whose notice level this reservation is the first to pass."""
+    """Money set aside before a call. `notices`: the caps whose notice level this one is the first to pass."""
 
     id: int
     usd_micros: int
