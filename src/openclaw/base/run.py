@@ -8,7 +8,7 @@ import msgspec
 
 from openclaw.base.ids import AgentId, RunId, SessionId, SessionKey
 from openclaw.base.message import Message
-from openclaw.base.model import FinishReason, TextDelta, ThinkingDelta, Usage
+from openclaw.base.model import FinishReason, TextDelta, ThinkingDelta, ToolCall, ToolSpec, Usage
 from openclaw.base.principal import Principal
 
 RunState = Literal["queued", "running", "ok", "error", "aborted"]
@@ -40,6 +40,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     temperature: float | None = None
     timeout_s: float | None = None
+    client_tools: tuple[ToolSpec, ...] = ()
+    """Tools that the caller runs itself. A call of one ends the run: see Reply.client_calls."""
 
 
 class ToolRecord(msgspec.Struct, frozen=True):
@@ -94,6 +96,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     provider: str = ""
     actions: tuple[ToolRecord, ...] = ()
+    client_calls: tuple[ToolCall, ...] = ()
+    """What the caller is asked to run; finish_reason is then "tool_calls". No transcript of ours holds them."""
     error: dict[str, object] | None = None
     accepted_at_ms: int = 0
     started_at_ms: int = 0
