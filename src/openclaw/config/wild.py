@@ -19,7 +19,7 @@ _GROUPS: dict[str, str] = {
         contextPruning cwd decisionModel elevatedDefault embeddedAgent experimental fastModeDefault heartbeat
         humanDelay imageMaxDimensionPx imageModel imageQuality mediaMaxMb mediaModels memorySearch modelPolicy
         modelSelectionScope models params pdfMaxMb pdfMaxPages pdfModel reasoningDefault repoRoot sandbox sessionStore
-        silentReply skills skipBootstrap skipOptionalBootstrapFiles startupContext subagents systemAgent
+        silentReply skills skipBootstrap skipOptionalBootstrapFiles startupContext systemAgent
         thinkingDefault toolProgressDetail typingIntervalSeconds typingMode userTimezone utilityModel verboseDefault
         voiceModel""",
     "agents.list[]": """agentDir groupChat heartbeat humanDelay identity memory memorySearch params runtime sandbox
