@@ -60,11 +60,15 @@ class Message(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """All text parts joined."""
+        if len(self.parts) == 1 and type(self.parts[0]) is TextPart:  # nearly every message, in every turn's history
+            return self.parts[0].text
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls in order."""
+        if len(self.parts) == 1 and type(self.parts[0]) is TextPart:
+            return ()
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 

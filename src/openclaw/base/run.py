@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 
 from openclaw.base.ids import AgentId, RunId, SessionId, SessionKey
-from openclaw.base.message import Message
-from openclaw.base.model import FinishReason, TextDelta, ThinkingDelta, ToolCall, ToolSpec, Usage
+from openclaw.base.message import Message, ToolCall
+from openclaw.base.model import FinishReason, TextDelta, ThinkingDelta, ToolSpec, Usage
 from openclaw.base.principal import Principal
 
 RunState = Literal["queued", "running", "ok", "error", "aborted"]
@@ -104,10 +104,19 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     ended_at_ms: int = 0
 
 
+class Compacted(msgspec.Struct, frozen=True):
+    """Old messages were replaced by a summary, or dropped, so that the conversation fits the model."""
+
+    messages: int
+    """How many messages went."""
+    summary: str
+    """What stands in their place; empty when they were dropped."""
+
+
 class RunEnded(msgspec.Struct, frozen=True):
     """The last event of every run."""
 
     reply: Reply
 
 
-RunEvent = RunStarted | TextDelta | ThinkingDelta | ToolStarted | ToolFinished | RunEnded
+RunEvent = RunStarted | TextDelta | ThinkingDelta | ToolStarted | ToolFinished | Compacted | RunEnded

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId
-from openclaw.base.message import Message
+from openclaw.base.message import Message, ToolOutcome
 from openclaw.base.model import Usage
 from openclaw.base.run import Inbound, Reply, RunState
 
@@ -52,6 +52,8 @@ class StepRow(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     provider: str = ""
     finish_reason: str = ""
+    covers_seq: int = 0
+    """Of a summary: the last step that it stands for."""
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +74,8 @@ class Accepted(msgspec.Struct, frozen=True):
 
     session: SessionRow
     duplicate: RunRow | None = None
+    seq: int = 0
+    """The seq of the inbound step, when the run starts at once."""
 
 
 class NewStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +91,8 @@ class NewStep(msgspec.Struct, frozen=True, kw_only=True):
     first_token_ms: int = 0
     purpose: str = "interactive"
     usd_micros: int | None = None
+    covers_seq: int = 0
+    """Of a summary: the last step that it stands for. The steps themselves stay in the archive."""
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +113,19 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str = ""
     usd_micros: int | None = None
     """What it cost, in millionths of a US dollar; None when no price is known."""
+
+
+class PendingStep(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer whose tools are running, with the outcomes known so far."""
+
+    message: Message
+    outcomes: tuple[ToolOutcome, ...] = ()
+    usage: Usage = Usage()
+    latency_ms: int = 0
+    first_token_ms: int = 0
+    model: str = ""
+    provider: str = ""
+    usd_micros: int | None = None
 
 
 class Cap(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +196,14 @@ class Store(Protocol):
 
         Raises: InvalidRequest when a tool call in it lacks its outcome, or an outcome its call.
         """
+        ...
+
+    async def pend(self, run_id: RunId, step: PendingStep) -> None:
+        """Keep an answer before its tools act, and again with each outcome; the run's next commit or end drops it."""
+        ...
+
+    async def pending(self, run_id: RunId) -> PendingStep | None:
+        """Return what a crash interrupted, or None."""
         ...
 
     async def finish_run(self, run_id: RunId, reply: Reply, step: NewStep | None, now_ms: int) -> None:

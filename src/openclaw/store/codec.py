@@ -28,6 +28,7 @@ class _StepBody(msgspec.Struct, frozen=True, omit_defaults=True):
     model: str = ""
     provider: str = ""
     finish_reason: str = ""
+    covers_seq: int = 0
 
 
 # SQLite knows no booleans: 0 and 1 must do.
@@ -41,7 +42,17 @@ _reply = msgspec.json.Decoder(Reply)
 def encode_step(run_id: str, step: NewStep, at_ms: int) -> bytes:
     """Return a step's body."""
     return _encoder.encode(
-        _StepBody(run_id, step.kind, step.messages, at_ms, step.usage, step.model, step.provider, step.finish_reason)
+        _StepBody(
+            run_id,
+            step.kind,
+            step.messages,
+            at_ms,
+            step.usage,
+            step.model,
+            step.provider,
+            step.finish_reason,
+            step.covers_seq,
+        )
     )
 
 

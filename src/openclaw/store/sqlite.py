@@ -14,8 +14,8 @@ from openclaw.base.errors import InvalidRequest
 from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId, new_session_id
 from openclaw.base.message import Message
 from openclaw.base.run import Inbound, Reply
-from openclaw.store import read, write
-from openclaw.store.api import Accepted, NewStep, RunRow, SessionRow, StepRow, UsageRow
+from openclaw.store import memory, pending, read, write
+from openclaw.store.api import Accepted, MemoryRow, NewStep, PendingStep, RunRow, SessionRow, StepRow, UsageRow
 from openclaw.store.codec import encode_inbound, encode_inbound_steps, encode_reply, encode_step
 from openclaw.store.connect import READER_CACHE_KIB, WRITER_CACHE_KIB, connect, create_private
 from openclaw.store.fault import fault
@@ -88,6 +88,15 @@ class SqliteStore:
         check_complete(step.messages)
         body = _encoded("commit_step", encode_step, run_id, step, now_ms)
         return await self._writer.submit(lambda db: write.commit_step(db, run_id, step, body, now_ms), "commit_step")
+
+    async def pend(self, run_id: RunId, step: PendingStep) -> None:
+        """See Store.pend."""
+        body = _encoded("pend", pending.encode, step)
+        await self._writer.submit(lambda db: pending.put(db, run_id, body), "pend")
+
+    async def pending(self, run_id: RunId) -> PendingStep | None:
+        """See Store.pending."""
+        return await self._reader.submit(lambda db: pending.get(db, run_id), "pending")
 
     async def finish_run(self, run_id: RunId, reply: Reply, step: NewStep | None, now_ms: int) -> None:
         """See Store.finish_run. Raises: Conflict when the run has ended, NotFound when it is gone."""
@@ -182,6 +191,22 @@ class SqliteStore:
         return await self._reader.submit(
             lambda db: read.usage_since(db, self._tenant, since_ms, owner, max(limit, 0)), "usage_since"
         )
+
+    async def remember(self, row: MemoryRow, keep: int) -> None:
+        """See Store.remember."""
+        await self._writer.submit(lambda db: memory.remember(db, row, max(keep, 0)), "remember")
+
+    async def recall(
+        self, query: str, *, owner: OwnerId, agent_id: AgentId, tenant: TenantId, limit: int = 10
+    ) -> list[MemoryRow]:
+        """See Store.recall."""
+        return await self._reader.submit(
+            lambda db: memory.recall(db, tenant, owner, agent_id, query, max(limit, 0)), "recall"
+        )
+
+    async def forget(self, memory_id: str, *, owner: OwnerId, agent_id: AgentId, tenant: TenantId) -> bool:
+        """See Store.forget."""
+        return await self._writer.submit(lambda db: memory.forget(db, tenant, owner, agent_id, memory_id), "forget")
 
     async def prune_ephemeral(self, before_ms: int, limit: int = 1000) -> int:
         """See Store.prune_ephemeral. A session with an open run stays. Covers every tenant."""

@@ -16,7 +16,7 @@ import apsw
 from openclaw.base.errors import Conflict, NotFound
 from openclaw.base.ids import OwnerId, RunId, SessionId, SessionKey, TenantId
 from openclaw.base.run import Inbound, RunState
-from openclaw.store import read
+from openclaw.store import pending, read
 from openclaw.store.api import Accepted, NewStep, SessionRow, UsageRow
 from openclaw.store.codec import decode_inbound, encode_inbound_steps
 from openclaw.store.read import SESSION_COLUMNS, session_row
@@ -102,7 +102,7 @@ def accept(
     if steps is not None:
         state = ("running", 1, now_ms, *_append_all(db, session.id, run_id, steps))
     db.execute(_INSERT_RUN, (tenant, owner, run_id, key, session.id, agent_id, *state, row))
-    return Accepted(session)
+    return Accepted(session, seq=int(state[4] or 0))
 
 
 def _duplicate(db: apsw.Connection, tenant: TenantId, owner: OwnerId, run_id: RunId) -> Accepted:
@@ -130,6 +130,7 @@ def commit_step(db: apsw.Connection, run_id: RunId, step: NewStep, body: bytes, 
     run = db.execute(_RUNNING, (run_id,)).get
     if run is None:
         raise _not_open(db, run_id)
+    pending.drop(db, run_id)
     return _write_step(db, run_id, run, step, body, None, now_ms)
 
 
@@ -140,6 +141,7 @@ def finish_run(
     run = db.execute(_END_RUN, (run_id, state, now_ms, reply)).get
     if run is None:
         raise _not_open(db, run_id)
+    pending.drop(db, run_id)
     aborted = int(state == "aborted")
     if step is not None:
         _write_step(db, run_id, run, *step, aborted, now_ms)
@@ -161,7 +163,7 @@ def _write_step(
     usage = step.usage
     seq = _append(db, session_id, run_id, body)
     db.execute(_UPDATE_SESSION, (tenant, key, session_id, now_ms, usage.input_tokens, usage.output_tokens, aborted))
-    if step.kind == "model":
+    if step.kind in ("model", "summary"):
         db.execute(
             _INSERT_USAGE,
             (
