@@ -90,6 +90,12 @@ def recall(
 
 def match_expression(query: str) -> str:
     """Return the query's words as an FTS5 expression, "" when it has none. The tokeniser folds case and accents."""
-    letters = (char if unicodedata.category(char)[0] in "LNM" else " " for char in query[:MAX_QUERY_CHARS])
-    words = dict.fromkeys(word[:MAX_WORD_CHARS] for word in "".join(letters).split())
+    plain = "".join(" " if _separates(char) else char for char in query[:MAX_QUERY_CHARS])
+    words = dict.fromkeys(word[:MAX_WORD_CHARS] for word in plain.split())
     return " OR ".join(f'"{word}"*' for word in list(words)[:MAX_QUERY_WORDS])
+
+
+def _separates(char: str) -> bool:
+    """Leave to the tokeniser what is not surely between words: it knows another version of Unicode."""
+    category = unicodedata.category(char)
+    return category[0] in "PSZ" or category in ("Cc", "Cs")
