@@ -15,7 +15,8 @@ from openclaw.base.errors import PolicyDenied
 from openclaw.config.schema import ActionConfig
 from openclaw.testing import make_context
 from openclaw.tools import registry as registry_module
-from openclaw.tools.api import Tool, ToolContext
+from openclaw.tools.action import action, build_tool
+from openclaw.tools.api import Tool, ToolBox, ToolContext
 from openclaw.tools.registry import ToolRegistry
 
 pytestmark = pytest.mark.anyio
@@ -245,3 +246,80 @@ async def test_an_installed_package_offers_actions_by_entry_points(
     assert "AttributeError" in registry.problems()["bad"]
     configured = ToolRegistry((_config("packaged", "packaged_actions", "Greet", greeting="Hi"),), tmp_path, _pass)
     assert await _call(configured, "packaged", tmp_path, name="Ann") == "Hi Ann"
+
+
+class _Source:
+    """Tools that come and go."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.now: list[Tool] = []
+
+    def tools(self) -> list[Tool]:
+        return self.now
+
+    def problems(self) -> dict[str, str]:
+        return {"mcp:down": "not connected"}
+
+    def put(self, *names: str) -> None:
+        self.version += 1
+        self.now = [_tool(name) for name in names]
+
+
+def _tool(name: str) -> Tool:
+    @action(name=name)
+    async def say() -> str:
+        """Say one's name."""
+        return name
+
+    return build_tool(say)
+
+
+def _names(box: ToolBox) -> list[str]:
+    return [spec.name for spec in box.specs() if spec.name not in BUILTIN]
+
+
+async def test_a_toolbox_shows_the_tools_of_a_source_as_they_come_and_go(tmp_path: Path) -> None:
+    source = _Source()
+    registry = ToolRegistry((), tmp_path, _pass, more=[_tool("more")], extra=source)
+    box = registry.toolbox()
+    assert _names(box) == ["more"]
+    source.put("mcp__a__x")
+    assert _names(box) == ["mcp__a__x", "more"]
+    assert await box.call("mcp__a__x", "", make_context(tmp_path)) == ("mcp__a__x", False)
+    source.put()
+    assert _names(box) == ["more"]
+    assert await box.call("mcp__a__x", "", make_context(tmp_path)) != ("mcp__a__x", False)
+    assert registry.problems() == {"mcp:down": "not connected"}
+    assert registry.actions() == frozenset()
+
+
+def test_the_specs_of_a_source_that_does_not_change_are_the_same_object(tmp_path: Path) -> None:
+    source = _Source()
+    box = ToolRegistry((), tmp_path, _pass, extra=source).toolbox()
+    source.put("b", "a")
+    assert box.specs() is box.specs()
+
+
+def test_a_tool_of_a_source_never_takes_the_name_of_another(tmp_path: Path) -> None:
+    source = _Source()
+    source.put("read_file")
+    registry = ToolRegistry((), tmp_path, _pass, extra=source)
+    assert [tool.spec.description for tool in registry.tools() if tool.spec.name == "read_file"] != ["Say one's name."]
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "shown"),
+    [
+        (("mcp__a__*",), (), ["mcp__a__x", "mcp__a__y"]),
+        ((), ("mcp__*",), []),
+        (("mcp__*",), ("mcp__a__x",), ["mcp__a__y", "mcp__b__x"]),
+        (("mcp__b__x", "read_file"), (), ["mcp__b__x"]),
+    ],
+)
+def test_a_name_with_a_star_means_all_that_begin_so(
+    tmp_path: Path, allow: tuple[str, ...], deny: tuple[str, ...], shown: list[str]
+) -> None:
+    source = _Source()
+    source.put("mcp__a__x", "mcp__a__y", "mcp__b__x")
+    assert _names(ToolRegistry((), tmp_path, _pass, extra=source).toolbox(allow, deny)) == shown

@@ -46,6 +46,8 @@ class ToolOutcome(msgspec.Struct, frozen=True, tag="tool_result"):
     name: str
     text: str
     is_error: bool = False
+    images: tuple[ImagePart, ...] = ()
+    """What the tool shows besides its text, for models that take images."""
 
 
 Part = TextPart | ImagePart | ThinkingPart | ToolCall | ToolOutcome

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from openclaw.base.ids import AgentId, RunId, SessionKey
+from openclaw.base.message import ImagePart
 from openclaw.base.model import ToolSpec
 from openclaw.base.principal import Principal
 
@@ -19,6 +20,8 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls, from where, in which workspace. `facts` carries what session_status reports (model, tokens …).
 
     `progress`, when set, hears short texts while a call runs; it is called on the loop and must not block.
+    `show`, when set, takes the images that go to the model with the call's text; a model that cannot see has none.
+    `depth` says how many agents stand above this one: 0 for a run that a person or a program started.
     """
 
     principal: Principal
@@ -28,6 +31,8 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     workspace: Path
     facts: Mapping[str, Any] = {}
     progress: Callable[[str], None] | None = None
+    show: Callable[[ImagePart], None] | None = None
+    depth: int = 0
 
 
 class Tool(Protocol):
@@ -45,6 +50,23 @@ class Tool(Protocol):
 
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
         """Run it. Raises: ToolError, InvalidRequest for wrong arguments; cancelling stops it at once."""
+        ...
+
+
+class ToolSource(Protocol):
+    """Tools that come and go while the gateway runs, such as those of MCP servers."""
+
+    @property
+    def version(self) -> int:
+        """Changes whenever `tools` does."""
+        ...
+
+    def tools(self) -> Iterable[Tool]:
+        """The tools that are there now."""
+        ...
+
+    def problems(self) -> Mapping[str, str]:
+        """Why something is missing, by its name."""
         ...
 
 
