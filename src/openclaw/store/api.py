@@ -91,6 +91,7 @@ class NewStep(msgspec.Struct, frozen=True, kw_only=True):
     first_token_ms: int = 0
     purpose: str = "interactive"
     usd_micros: int | None = None
+    channel: str = ""
     covers_seq: int = 0
     """Of a summary: the last step that it stands for. The steps themselves stay in the archive."""
 
@@ -113,6 +114,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str = ""
     usd_micros: int | None = None
     """What it cost, in millionths of a US dollar; None when no price is known."""
+    channel: str = ""
 
 
 class PendingStep(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,7 +68,7 @@ _USAGE_SINCE = _ARRAY + (
     " 'tenant', tenant, 'owner', owner, 'provider', provider, 'model', model, 'purpose', purpose, 'usage', json_object("
     "'input_tokens', input_tokens, 'output_tokens', output_tokens, 'cache_read_tokens', cache_read_tokens,"
     " 'cache_write_tokens', cache_write_tokens), 'latency_ms', latency_ms, 'first_token_ms', first_token_ms,"
-    " 'error_code', error_code) AS row FROM usage"
+    " 'error_code', error_code, 'usd_micros', usd_micros, 'channel', channel) AS row FROM usage"
     " WHERE at_ms >= ?1 AND tenant = ?2 AND (?3 IS NULL OR owner = ?3) ORDER BY at_ms, num LIMIT ?4)"
 )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import apsw
 
 from openclaw.base.errors import ConfigError
-from openclaw.store import memory, pending
+from openclaw.store import budget, memory, pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,12 @@ CREATE TABLE usage (
 CREATE INDEX usage_in_time ON usage (at_ms);
 """
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, _FIRST), Migration(3, memory.TABLES), Migration(4, pending.TABLES))
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, _FIRST),
+    Migration(2, budget.TABLES),
+    Migration(3, memory.TABLES),
+    Migration(4, pending.TABLES),
+)
 
 
 def migrate(db: apsw.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> int:

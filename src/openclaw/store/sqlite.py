@@ -10,12 +10,24 @@ from typing import ParamSpec, TypeVar
 import apsw
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import InvalidRequest
+from openclaw.base.errors import BudgetExceeded, InvalidRequest
 from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId, new_session_id
 from openclaw.base.message import Message
 from openclaw.base.run import Inbound, Reply
-from openclaw.store import memory, pending, read, write
-from openclaw.store.api import Accepted, MemoryRow, NewStep, PendingStep, RunRow, SessionRow, StepRow, UsageRow
+from openclaw.store import budget, memory, pending, read, write
+from openclaw.store.api import (
+    Accepted,
+    Cap,
+    MemoryRow,
+    NewStep,
+    PendingStep,
+    Reservation,
+    RunRow,
+    SessionRow,
+    Spender,
+    StepRow,
+    UsageRow,
+)
 from openclaw.store.codec import encode_inbound, encode_inbound_steps, encode_reply, encode_step
 from openclaw.store.connect import READER_CACHE_KIB, WRITER_CACHE_KIB, connect, create_private
 from openclaw.store.fault import fault
@@ -191,6 +203,45 @@ class SqliteStore:
         return await self._reader.submit(
             lambda db: read.usage_since(db, self._tenant, since_ms, owner, max(limit, 0)), "usage_since"
         )
+
+    async def reserve(self, spender: Spender, usd_micros: int, caps: Sequence[Cap], now_ms: int) -> Reservation:
+        """See Store.reserve. Cancels: the money goes back."""
+        if usd_micros < 0:
+            raise InvalidRequest("reserve: an amount must not be negative")
+        made: list[int] = []
+
+        def job(db: apsw.Connection) -> Reservation | BudgetExceeded:
+            outcome = budget.reserve(db, spender, usd_micros, caps, now_ms)
+            if isinstance(outcome, Reservation):
+                made.append(outcome.id)
+            return outcome
+
+        try:
+            outcome = await self._writer.submit(job, "reserve")
+        except asyncio.CancelledError:
+            self._writer.submit(lambda db: made and budget.settle(db, made[0], 0, now_ms), "release")
+            raise
+        if isinstance(outcome, BudgetExceeded):
+            raise outcome
+        return outcome
+
+    async def settle(self, reservation_id: int, usd_micros: int, now_ms: int) -> None:
+        """See Store.settle."""
+        if usd_micros < 0:
+            raise InvalidRequest("settle: an amount must not be negative")
+        await self._writer.submit(lambda db: budget.settle(db, reservation_id, usd_micros, now_ms), "settle")
+
+    async def release(self, reservation_id: int) -> None:
+        """See Store.release. The ledger keeps the reservation, settled at nothing."""
+        await self.settle(reservation_id, 0, self._clock.now_ms())
+
+    async def reconcile(self, now_ms: int) -> int:
+        """See Store.reconcile. Covers every tenant."""
+        return await self._writer.submit(lambda db: budget.reconcile(db, now_ms), "reconcile")
+
+    async def spent(self, cap: Cap) -> tuple[int, int]:
+        """See Store.spent."""
+        return await self._reader.submit(lambda db: budget.spent(db, cap), "spent")
 
     async def remember(self, row: MemoryRow, keep: int) -> None:
         """See Store.remember."""

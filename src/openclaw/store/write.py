@@ -14,9 +14,9 @@ from typing import Any
 import apsw
 
 from openclaw.base.errors import Conflict, NotFound
-from openclaw.base.ids import OwnerId, RunId, SessionId, SessionKey, TenantId
+from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId
 from openclaw.base.run import Inbound, RunState
-from openclaw.store import pending, read
+from openclaw.store import budget, pending, read
 from openclaw.store.api import Accepted, NewStep, SessionRow, UsageRow
 from openclaw.store.codec import decode_inbound, encode_inbound_steps
 from openclaw.store.read import SESSION_COLUMNS, session_row
@@ -53,10 +53,13 @@ _UPDATE_SESSION = (
     " output_tokens = output_tokens + ?6, aborted_last_run = COALESCE(?7, aborted_last_run)"
     " WHERE tenant = ?1 AND key = ?2 AND id = ?3"
 )
+# A call is paid by a reservation if its run has one: then it counts there, and here only otherwise.
 _INSERT_USAGE = (
     "INSERT INTO usage (at_ms, run_id, session_key, agent_id, tenant, owner, provider, model, purpose, input_tokens,"
-    " output_tokens, cache_read_tokens, cache_write_tokens, latency_ms, first_token_ms, error_code)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " output_tokens, cache_read_tokens, cache_write_tokens, latency_ms, first_token_ms, error_code, usd_micros,"
+    " channel, reserved) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
+    " ?17 IS NOT NULL AND EXISTS (SELECT 1 FROM reservations WHERE run_id = ?2 AND owner = ?6 AND tenant = ?5))"
+    " RETURNING reserved"
 )
 _PATCH_SESSION = (
     "UPDATE sessions SET label = COALESCE(?4, label), model = COALESCE(?5, model)"
@@ -164,14 +167,23 @@ def _write_step(
     seq = _append(db, session_id, run_id, body)
     db.execute(_UPDATE_SESSION, (tenant, key, session_id, now_ms, usage.input_tokens, usage.output_tokens, aborted))
     if step.kind in ("model", "summary"):
-        db.execute(
-            _INSERT_USAGE,
-            (
-                *(now_ms, run_id, key, agent_id, tenant, owner, step.provider, step.model, "interactive"),
-                *(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens),
-                *(step.latency_ms, step.first_token_ms, ""),
-            ),
+        row = UsageRow(
+            at_ms=now_ms,
+            run_id=run_id,
+            session_key=SessionKey(key),
+            agent_id=AgentId(agent_id),
+            tenant=TenantId(tenant),
+            owner=OwnerId(owner),
+            provider=step.provider,
+            model=step.model,
+            purpose=step.purpose,
+            usage=usage,
+            latency_ms=step.latency_ms,
+            first_token_ms=step.first_token_ms,
+            usd_micros=step.usd_micros,
+            channel=step.channel,
         )
+        _write_usage(db, row)
     return seq
 
 
@@ -187,18 +199,23 @@ def _append_all(db: apsw.Connection, session_id: SessionId, run_id: RunId, steps
 
 def record_usage(db: apsw.Connection, rows: Sequence[UsageRow]) -> None:
     """Append rows to the ledger."""
-    db.executemany(
+    for row in rows:
+        _write_usage(db, row)
+
+
+def _write_usage(db: apsw.Connection, row: UsageRow) -> None:
+    used, cost = row.usage, row.usd_micros
+    reserved = db.execute(
         _INSERT_USAGE,
         (
-            (
-                *(row.at_ms, row.run_id, row.session_key, row.agent_id, row.tenant, row.owner),
-                *(row.provider, row.model, row.purpose, row.usage.input_tokens, row.usage.output_tokens),
-                *(row.usage.cache_read_tokens, row.usage.cache_write_tokens),
-                *(row.latency_ms, row.first_token_ms, row.error_code),
-            )
-            for row in rows
+            *(row.at_ms, row.run_id, row.session_key, row.agent_id, row.tenant, row.owner),
+            *(row.provider, row.model, row.purpose),
+            *(used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens),
+            *(row.latency_ms, row.first_token_ms, row.error_code, cost, row.channel),
         ),
-    )
+    ).get
+    if cost and not reserved:
+        budget.count(db, cost, 0, row.at_ms, row.tenant, row.owner, row.agent_id, row.channel)
 
 
 def patch_session(
