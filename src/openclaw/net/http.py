@@ -26,7 +26,8 @@ from openclaw.net.target import Target, target
 if TYPE_CHECKING:
     import aiohttp
 
-Purpose = Literal["inference", "tools", "download", "local"]
+Purpose = Literal["inference", "tools", "download", "local", "mcp"]
+"""Why a request is made. `mcp` goes to a server that the operator named, wherever it is."""
 Check = Callable[[str, int, Purpose], None]
 
 CONNECTIONS_PER_ORIGIN = 256
@@ -61,6 +62,22 @@ class HttpClient:
         self._making = asyncio.Lock()
         self._urls: dict[str, Any] = {}
         self._closed = False
+
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        purpose: Purpose = "inference",
+    ) -> StreamResponse:
+        """Send any request and return once the head of the answer is there; close it, or read it to its end.
+
+        Raises: NetError; whatever `check` raises.
+        """
+        return await self._send(method, url, headers, body, timeouts, purpose)
 
     async def post_stream(
         self,
