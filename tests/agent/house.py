@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from openclaw.agent.api import Run
+from openclaw.agent.asking import Workshop
 from openclaw.agent.directory import Directory, build_directory
+from openclaw.agent.prompt import PromptRoom
 from openclaw.agent.service import Study
 from openclaw.base.clock import SYSTEM_CLOCK, Clock
 from openclaw.base.errors import ModelNotFound
@@ -23,6 +25,7 @@ from openclaw.base.run import Inbound, LaneMode
 from openclaw.config.schema import AgentDefaults, AgentsConfig, Config, LimitsConfig, QueueConfig
 from openclaw.models.client import LLMClient
 from openclaw.models.fake.client import FakeClient
+from openclaw.models.single import SingleCaller
 from openclaw.store.sqlite import SqliteStore
 from openclaw.tools.api import ToolBox, ToolContext
 
@@ -150,7 +153,16 @@ async def house(
     box = Box(functions or {})
     models = OneModel(client, **(profile or {}))
     store = await SqliteStore.open(folder / "openclaw.db", clock=clock)
-    study = Study(directory=directory_of(config or config_of(), box, folder), store=store, models=models, clock=clock)
+    shop = Workshop(
+        store=store,
+        models=models,
+        caller=SingleCaller(models),
+        prompts=PromptRoom(),
+        clock=clock,
+        route=lambda inbound, purpose, tokens: None,
+        purse=lambda inbound: None,
+    )
+    study = Study(directory=directory_of(config or config_of(), box, folder), shop=shop)
     try:
         yield House(study, store, client, box, models)
     finally:

@@ -11,7 +11,15 @@ from openclaw.agent.turn import Limits
 from openclaw.base.errors import NotFound, OpenClawError
 from openclaw.base.ids import AgentId
 from openclaw.base.model import ModelInfo
-from openclaw.config.schema import AgentConfig, AgentDefaults, Config, LimitsConfig, ModelChoice, QueueConfig
+from openclaw.config.schema import (
+    AgentConfig,
+    AgentDefaults,
+    CompactionConfig,
+    Config,
+    LimitsConfig,
+    ModelChoice,
+    QueueConfig,
+)
 from openclaw.models.client import LLMClient
 from openclaw.tools.api import ToolBox
 
@@ -55,10 +63,12 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     model: str
     """`provider/model`, or empty for the registry's default."""
+    fallbacks: tuple[str, ...]
     workspace: Path
     system_prompt: str
     limits: Limits
     queue: QueueConfig
+    compaction: CompactionConfig
     toolbox: ToolBox
     max_concurrent: int
     context_tokens: int
@@ -113,10 +123,12 @@ def _spec(agent: AgentConfig, config: Config, tools: Tools, workspace: Path, sta
         id=AgentId(agent.id),
         name=agent.name or (config.identity.name if first else agent.id),
         model=_primary(agent.model) or _primary(defaults.model),
+        fallbacks=_fallbacks(agent.model) or _fallbacks(defaults.model),
         workspace=_workspace(agent, defaults, workspace, state, first=first),
         system_prompt=agent.system_prompt or defaults.system_prompt,
         limits=_limits(agent.limits or defaults.limits, defaults),
         queue=agent.queue or defaults.queue,
+        compaction=defaults.compaction,
         toolbox=_toolbox(agent, config, tools),
         max_concurrent=agent.max_concurrent,
         context_tokens=defaults.context_tokens,
@@ -126,6 +138,10 @@ def _spec(agent: AgentConfig, config: Config, tools: Tools, workspace: Path, sta
 
 def _primary(choice: str | ModelChoice) -> str:
     return choice if isinstance(choice, str) else choice.primary
+
+
+def _fallbacks(choice: str | ModelChoice) -> tuple[str, ...]:
+    return () if isinstance(choice, str) else choice.fallbacks
 
 
 def _workspace(agent: AgentConfig, defaults: AgentDefaults, workspace: Path, state: Path, *, first: bool) -> Path:

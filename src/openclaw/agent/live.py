@@ -35,6 +35,8 @@ class LiveRun:
         """Runs that wait to be taken in at the next step."""
         self.accepted: asyncio.Future[LiveRun] | None = None
         """Pending until the message is durable; its result is this run, or the earlier one that it repeats."""
+        self.accepted_seq = 0
+        """Where its message stands in the transcript, when that was known at acceptance."""
         self.in_transcript = False
         """Whether the message stands in the transcript already (accepted with `start`, or begun)."""
         self.dropped_note = ""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from typing import Any
 
 from openclaw.agent.api import AgentInfo, Run, RunObserver
-from openclaw.agent.directory import Directory, Models, problem_of
+from openclaw.agent.asking import Workshop
+from openclaw.agent.directory import Directory, problem_of
 from openclaw.agent.lane import Lanes
 from openclaw.agent.live import LiveRun, RepeatedRun, ended_run
-from openclaw.agent.prompt import PromptRoom
 from openclaw.agent.recovery import recovery
-from openclaw.agent.runner import Runner, reply_for
+from openclaw.agent.runner import NotAdmitted, Runner, reply_for
 from openclaw.agent.session_key import parse_key
 from openclaw.agent.turn import EndState
 from openclaw.base.bounded import BoundedMap
-from openclaw.base.clock import Clock
 from openclaw.base.errors import (
     Conflict,
     InternalError,
@@ -32,7 +32,7 @@ from openclaw.base.message import TextPart, assistant
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.tasks import TaskSet
-from openclaw.store.api import NewStep, RunRow, SessionRow, StepRow, Store
+from openclaw.store.api import NewStep, RunRow, SessionRow, StepRow
 from openclaw.telemetry.metrics import METRICS
 
 _log = logging.getLogger("openclaw.agent")
@@ -48,12 +48,12 @@ STOP_GRACE_S = 2.0
 class Study:
     """Implements AgentService. Made by gateway.build; `resume` once at start, `stop` once at the end."""
 
-    def __init__(self, *, directory: Directory, store: Store, models: Models, clock: Clock) -> None:
+    def __init__(self, *, directory: Directory, shop: Workshop) -> None:
         self._directory = directory
-        self._store = store
-        self._models = models
-        self._clock = clock
-        self._prompts = PromptRoom()
+        self._shop = shop
+        self._store = shop.store
+        self._models = shop.models
+        self._clock = shop.clock
         self._tasks = TaskSet("agent", limit=50_000)
         self._lanes = Lanes(self._start, self._cap_of, directory.total_cap)
         self._live: dict[RunId, LiveRun] = {}
@@ -164,7 +164,10 @@ class Study:
             return False
         run.session = accepted.session
         run.in_transcript = start
+        run.accepted_seq = accepted.seq
         _resolve(run, run)
+        if run.stop_reason is not None and run.task is not None and run.task is not asyncio.current_task():
+            run.task.cancel()  # it was stopped before it could be cancelled
         return True
 
     def _first_of(self, row: RunRow) -> LiveRun:
@@ -208,9 +211,15 @@ class Study:
         reply: Reply | None = None
         try:
             run.begun = True
-            if not run.durable and not await self._accept(run, start=True):
+            if run.inbound.stateless and not run.durable and self._directory.get(run.inbound.agent_id):
+                # Nothing of the archive is needed to ask the model: the commit and the model's first word overlap.
+                reply = await self._drive(run, self._tasks.spawn(self._accept(run, start=True), "accept"))
+            elif not run.durable and not await self._accept(run, start=True):
                 return
-            reply = await (self._drive(run) if run.stop_reason is None else self._cancelled(run))
+            else:
+                reply = await (self._drive(run) if run.stop_reason is None else self._cancelled(run))
+        except NotAdmitted:
+            return
         except asyncio.CancelledError:
             reply = await self._cancelled(run)
         finally:
@@ -218,18 +227,17 @@ class Study:
                 self._end(run, reply)
             self._forget(run, had_slot=True)
 
-    async def _drive(self, run: LiveRun) -> Reply:
+    async def _drive(self, run: LiveRun, admitted: Awaitable[bool] | None = None) -> Reply:
         spec = self._directory.get(run.inbound.agent_id)
-        assert run.session is not None
         if spec is None:
+            assert run.session is not None
             error = InvalidRequest(f"the agent '{run.inbound.agent_id}' is no longer configured")
             reply = _bare_reply(run.inbound, run.session.id, "error", error)
             await self._store.finish_run(run.id, reply, None, self._clock.now_ms())
             return reply
         if (run.inbound.lane_mode or spec.queue.mode) == "collect":
             run.joined.extend(self._lanes.take_waiting(run.inbound.session_key))
-        runner = Runner(run, spec, store=self._store, models=self._models, prompts=self._prompts, clock=self._clock)
-        return await runner.drive()
+        return await Runner(run, spec, self._shop, admitted).drive()
 
     async def _cancelled(self, run: LiveRun) -> Reply | None:
         """Stopped before the runner had it, or parked by a shutdown: then it stays open in the archive."""

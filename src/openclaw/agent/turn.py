@@ -10,7 +10,9 @@ Rules
 5. The same tool with the same arguments and the same outcome, `identical_outcomes` times in a row, ends the turn.
 6. Abort, deadline and a failed model end the turn from any state; what was said so far is kept, calls whose outcome is
    not known are answered with an error outcome or left out with their call.
-7. A finished turn ignores every event.
+7. A call of a tool that the caller brought ends the turn: the caller runs it. The calls go back with the reply and
+   never into the transcript, where their outcome would be missing.
+8. A finished turn ignores every event.
 
 Deltas are not events: they change nothing that is decided here, and pass by on the fast lane.
 """
@@ -51,6 +53,7 @@ class Turn(msgspec.Struct, frozen=True):
     steering: tuple[Message, ...] = ()
     last_outcome: str = ""
     repeats: int = 0
+    client_tools: frozenset[str] = frozenset()
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -59,6 +62,13 @@ class Start(msgspec.Struct, frozen=True):
 
 class Answered(msgspec.Struct, frozen=True):
     """The model's whole answer is in."""
+
+    message: Message
+    finish_reason: FinishReason
+
+
+class TakenUp(msgspec.Struct, frozen=True):
+    """A crash interrupted the turn while the tools of this answer ran: they go on."""
 
     message: Message
     finish_reason: FinishReason
@@ -87,7 +97,7 @@ class Stopped(msgspec.Struct, frozen=True):
     results: tuple[ToolOutcome, ...] = ()
 
 
-TurnEvent = Start | Answered | ToolsDone | Steer | Stopped
+TurnEvent = Start | TakenUp | Answered | ToolsDone | Steer | Stopped
 
 
 class CallModel(msgspec.Struct, frozen=True):
@@ -134,6 +144,8 @@ def advance(turn: Turn, event: TurnEvent) -> Result:
         return _with(turn, steering=(*turn.steering, event.message)), ()
     if isinstance(event, Stopped):
         return _stopped(turn, event)
+    if isinstance(event, TakenUp) and turn.steps == 0:
+        return _answered(_with(turn, steps=1), Answered(event.message, event.finish_reason))
     if isinstance(event, Start) and turn.steps == 0:
         return _with(turn, steps=1), (CallModel(),)
     return turn, ()
@@ -154,6 +166,8 @@ def _answered(turn: Turn, event: Answered) -> Result:
             return _finish(turn, Finish("ok", (event.message,), event.finish_reason))
         commit = CommitStep((event.message,), event.finish_reason)
         return _think_again(turn, (commit,), event.message)
+    if any(call.name in turn.client_tools for call in calls):
+        return _finish(turn, Finish("ok", _without_calls(event.message), "tool_calls"))
     if turn.tool_calls + len(calls) > turn.limits.tool_calls:
         error = RunLimit(f"the run wanted more than {turn.limits.tool_calls} tool calls")
         return _finish(turn, Finish("error", _without_calls(event.message), "error", error))

@@ -121,6 +121,10 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """None: as input."""
     cache_write_usd_micros: int | None = None
     """None: as input."""
+    long_prompt_tokens: int | None = None
+    """Prompts above this size are dearer as a whole: all input by `long_input_percent`, output by the other."""
+    long_input_percent: int = 100
+    long_output_percent: int = 100
     available: bool = True
 
     @property

@@ -32,6 +32,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[Message, ...] = ()
     system: str = ""
     ephemeral: bool = False
+    stateless: bool = False
+    """True when the session is this message's own: its history came along, and there is nothing to read back."""
     stream: bool = True
     """False when nobody will read the deltas: the model may then be asked for the whole answer at once."""
     lane_mode: LaneMode | None = None
@@ -40,6 +42,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     temperature: float | None = None
     timeout_s: float | None = None
+    depth: int = 0
+    """How many agents stand above this run: 0 for a person's or a program's message."""
     client_tools: tuple[ToolSpec, ...] = ()
     """Tools that the caller runs itself. A call of one ends the run: see Reply.client_calls."""
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from openclaw import __version__
+from openclaw.agent.asking import Workshop
 from openclaw.agent.directory import Directory, build_directory
+from openclaw.agent.prompt import PromptRoom
 from openclaw.agent.service import Study
 from openclaw.base.clock import Clock
 from openclaw.config.load import Loaded
@@ -18,6 +20,7 @@ from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config
 from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.registry import ModelRegistry
+from openclaw.models.single import SingleCaller
 from openclaw.net.http import HttpClient
 from openclaw.policy.gatekeeper import Ask, Gatekeeper
 from openclaw.policy.tool_door import KIND as TOOL
@@ -88,7 +91,16 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
         gate = Gatekeeper({TOOL: tool_verdict})
         tools = tool_registry(loaded, gate)
         directory = agent_directory(loaded.config, tools, paths)
-        study = Study(directory=directory, store=store, models=models, clock=clock)
+        shop = Workshop(
+            store=store,
+            models=models,
+            caller=SingleCaller(models),
+            prompts=PromptRoom(),
+            clock=clock,
+            route=lambda inbound, purpose, tokens: None,
+            purse=lambda inbound: None,
+        )
+        study = Study(directory=directory, shop=shop)
         hub = Hub(clock, __version__)
         rooms = Rooms(
             loaded, paths, clock, health, store, http, spawner, models, tools, study, hub, _NO_COUNTER, gate, stack

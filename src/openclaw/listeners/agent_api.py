@@ -64,6 +64,7 @@ def inbound_of(
         principal=principal,
         source="http",
         ephemeral=ephemeral,
+        stateless=ephemeral,
         model=prompt.model or None,
         max_tokens=prompt.max_tokens,
         temperature=prompt.temperature,

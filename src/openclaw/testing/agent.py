@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 
+from openclaw.agent.asking import Workshop
 from openclaw.agent.directory import build_directory
+from openclaw.agent.prompt import PromptRoom
 from openclaw.agent.service import Study
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.ids import AgentId, SessionKey, new_run_id
@@ -22,6 +24,7 @@ from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.base.run import Inbound, Reply
 from openclaw.config.schema import Config
 from openclaw.models.fake.client import FakeClient, Step
+from openclaw.models.single import SingleCaller
 from openclaw.store.sqlite import SqliteStore
 from openclaw.testing.action import open_gate
 from openclaw.tools.action import build_tool
@@ -90,7 +93,16 @@ class AgentHarness:
             stack.push_async_callback(store.close)
             directory = build_directory(self._config, self._tools, workspace=self.workspace, state_dir=folder)
             models = _OneModel(self.model)
-            self._study = Study(directory=directory, store=store, models=models, clock=SYSTEM_CLOCK)
+            shop = Workshop(
+                store=store,
+                models=models,
+                caller=SingleCaller(models),
+                prompts=PromptRoom(),
+                clock=SYSTEM_CLOCK,
+                route=lambda inbound, purpose, tokens: None,
+                purse=lambda inbound: None,
+            )
+            self._study = Study(directory=directory, shop=shop)
             stack.push_async_callback(self._study.stop, 0)
             self._stack = stack.pop_all()
         return self

@@ -33,6 +33,8 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     progress: Callable[[str], None] | None = None
     show: Callable[[ImagePart], None] | None = None
     depth: int = 0
+    idempotency_key: str = ""
+    """The same for every try of one call, also after a crash: a tool that acts outside can give it along."""
 
 
 class Tool(Protocol):

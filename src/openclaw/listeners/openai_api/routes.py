@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from openclaw.agent.api import AgentService, Run
 from openclaw.base.clock import Clock
-from openclaw.base.errors import InternalError, InvalidRequest, NotFound, OpenClawError
-from openclaw.base.ids import AgentId, RunId, SessionKey, new_id
-from openclaw.base.model import TextDelta, ThinkingDelta, Usage
+from openclaw.base.errors import InternalError, InvalidRequest, NotFound
+from openclaw.base.ids import RunId, SessionKey, new_id
+from openclaw.base.model import TextDelta, ThinkingDelta
 from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, ToolStarted
-from openclaw.base.tasks import TaskSet
 from openclaw.listeners.http import Request
-from openclaw.listeners.openai_api.request import ChatRequest, agent_name, conversation, session_name
+from openclaw.listeners.intake import Intake
+from openclaw.listeners.openai_api.answer import Completion, Head, Model, ModelList, finish_of, raise_failure
+from openclaw.listeners.openai_api.client_tool import chat_offer
+from openclaw.listeners.openai_api.conversation import conversation
+from openclaw.listeners.openai_api.request import ChatRequest, agent_name
+from openclaw.listeners.operation import AGENT_HEADER, MODEL_HEADER, RUN_ERRORS, SESSION_HEADER, Operation
 from openclaw.listeners.router import Route
 from openclaw.protocol.wire_errors import from_dict, to_http
 
@@ -23,32 +27,35 @@ MAX_BODY_BYTES: Final = 20_000_000
 _decoder = msgspec.json.Decoder(ChatRequest)
 _encode = msgspec.json.Encoder().encode
 _DONE = b"data: [DONE]\n\n"
-_FINISH: Final = {"stop": "stop", "length": "length", "content_filter": "content_filter", "tool_calls": "stop"}
+_MODELS = Operation("Lists the agents as models.", ModelList)
+_MODEL = Operation("Shows one agent as a model.", Model, errors=(404,))
+_CHAT = Operation(
+    "Runs one turn of an agent. Without a session the request brings its own history. A call of one of the request's "
+    '`tools` ends the answer with `finish_reason` "tool_calls"; send the results as `tool` messages to go on.',
+    Completion,
+    request=ChatRequest,
+    streams=True,
+    errors=RUN_ERRORS,
+    headers=(SESSION_HEADER, AGENT_HEADER, MODEL_HEADER),
+)
 
 
 class OpenAiApi:
     """Handlers that let any OpenAI client talk to an agent."""
 
-    def __init__(
-        self,
-        agent: AgentService,
-        clock: Clock,
-        resolve_model: Callable[[str], Any],
-        tasks: Callable[[], TaskSet],
-    ) -> None:
+    def __init__(self, agent: AgentService, clock: Clock, intake: Intake) -> None:
         self._agent = agent
         self._clock = clock
-        self._resolve_model = resolve_model
-        self._tasks = tasks
+        self._intake = intake
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
-        read, write = "operator.read", "operator.write"
+        read, write, most = "operator.read", "operator.write", MAX_BODY_BYTES
         return (
-            Route(("GET",), "/v1/models", "api", self.models, scope=read),
-            Route(("GET",), "/v1/models/{model}", "api", self.model, scope=read),
-            Route(("GET",), "/v1/models/openclaw/{agent}", "api", self.model, scope=read),
-            Route(("POST",), "/v1/chat/completions", "api", self.chat, scope=write, max_body=MAX_BODY_BYTES),
+            Route(("GET",), "/v1/models", "api", self.models, scope=read, doc=_MODELS),
+            Route(("GET",), "/v1/models/{model}", "api", self.model, scope=read, doc=_MODEL),
+            Route(("GET",), "/v1/models/openclaw/{agent}", "api", self.model, scope=read, doc=_MODEL),
+            Route(("POST",), "/v1/chat/completions", "api", self.chat, scope=write, max_body=most, doc=_CHAT),
         )
 
     def _model_ids(self) -> list[str]:
@@ -56,7 +63,7 @@ class OpenAiApi:
 
     async def models(self, request: Request) -> None:
         """List the agents as models."""
-        await request.json(200, {"object": "list", "data": [_model(name) for name in self._model_ids()]})
+        await request.json(200, ModelList([Model(name) for name in self._model_ids()]))
 
     async def model(self, request: Request) -> None:
         """Show one."""
@@ -67,7 +74,7 @@ class OpenAiApi:
             raise InvalidRequest("Invalid model id.") from None
         if wanted not in self._model_ids():
             raise NotFound(f"Model '{wanted[:128]}' not found.")
-        await request.json(200, _model(wanted))
+        await request.json(200, Model(wanted))
 
     async def chat(self, request: Request) -> None:
         """Run one turn, answered whole or as a stream."""
@@ -76,31 +83,24 @@ class OpenAiApi:
         inbound = self._inbound(request, body, answer_id)
         run = await self._agent.submit(inbound)
         if inbound.ephemeral:
-            request.on_gone(lambda: self._abandon(inbound))
-        head = _Head(f"chatcmpl_{answer_id}", self._clock.now_ms() // 1000, body.model or "openclaw")
+            self._intake.abandon_when_gone(request, inbound)
+        head = Head(f"chatcmpl_{answer_id}", self._clock.now_ms() // 1000, body.model or "openclaw")
         try:
             if body.stream:
                 usage = body.stream_options is not None and bool(body.stream_options.include_usage)
                 await _stream(request, run, head, usage)
             else:
                 reply = await run.result()
-                _raise_failure(reply)
+                raise_failure(reply)
                 await request.json(200, head.completion(reply))
         finally:
             request.on_gone(None)
 
-    def _abandon(self, inbound: Inbound) -> None:
-        """Stop a turn that nobody waits for and nobody can come back to."""
-        abort = self._agent.abort(inbound.session_key, inbound.principal, inbound.run_id, "disconnect")
-        self._tasks().spawn(abort, "abandon")
-
     def _inbound(self, request: Request, body: ChatRequest, run_id: str) -> Inbound:
-        agent_id = self._agent_id(request, body)
-        key = self._kept_session(request, body, agent_id)
+        agent_id = self._intake.agent_id(request, body.model)
+        key = self._intake.kept_session(request, body.user, agent_id)
         said = conversation(body.messages, keeps_session=key is not None)
-        model = request.header(b"x-openclaw-model") or None
-        if model is not None:
-            self._check_model(model)
+        offer = chat_offer(body.tools, body.tool_choice)
         return Inbound(
             run_id=RunId(run_id),
             session_key=key or SessionKey(f"agent:{agent_id}:openai:{run_id}"),
@@ -109,100 +109,21 @@ class OpenAiApi:
             principal=request.caller,
             source="http",
             history=said.history,
-            system=said.system,
+            system="\n\n".join(filter(None, (said.system, offer.note))),
             ephemeral=key is None,
+            stateless=key is None,
             stream=body.stream or key is not None,
-            model=model,
+            model=self._intake.model(request),
             max_tokens=body.limit,
             temperature=body.heat,
+            client_tools=offer.tools,
         )
-
-    def _agent_id(self, request: Request, body: ChatRequest) -> AgentId:
-        named = agent_name(body.model)
-        name = request.header(b"x-openclaw-agent-id") or named
-        try:
-            return self._agent.resolve_agent(name)
-        except NotFound:
-            raise InvalidRequest(f"Unknown agent '{name[:64]}'.") from None
-
-    def _kept_session(self, request: Request, body: ChatRequest, agent_id: AgentId) -> SessionKey | None:
-        header = request.header(b"x-openclaw-session-key")
-        if header:
-            return self._agent.resolve_key(header, agent_id)
-        if body.user:
-            return self._agent.resolve_key(f"agent:{agent_id}:openai-user:{session_name(body.user)}", agent_id)
-        return None
-
-    def _check_model(self, ref: str) -> None:
-        try:
-            self._resolve_model(ref)
-        except OpenClawError as error:
-            raise NotFound(f"Unknown model: {ref[:128]}. {error.message}") from None
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "openclaw", "permission": []}
-
-
-def _usage(usage: Usage) -> dict[str, int]:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-    }
-
-
-def _raise_failure(reply: Reply) -> None:
-    """Raise what made a run fail. An aborted one that said something is an answer that was cut short."""
-    if reply.state == "error" or (reply.state == "aborted" and not reply.text):
-        raise from_dict(reply.error) if reply.error else InternalError("the run failed without saying why")
-
-
-class _Head:
-    """What every chunk of one answer has in common, encoded once."""
-
-    __slots__ = ("_chunk", "created", "id", "model", "text_prefix")
-
-    def __init__(self, answer_id: str, created: int, model: str) -> None:
-        self.id, self.created, self.model = answer_id, created, model
-        head = {"id": answer_id, "object": "chat.completion.chunk", "created": created, "model": model}
-        self._chunk = b"data: " + _encode(head)[:-1]
-        self.text_prefix = self._chunk + b',"choices":[{"index":0,"delta":{"content":'
-
-    def role(self) -> bytes:
-        """The first chunk."""
-        return self._chunk + b',"choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":null}]}\n\n'
-
-    def finish(self, reason: str) -> bytes:
-        """The last chunk with a choice."""
-        return self._chunk + b',"choices":[{"index":0,"delta":{},"finish_reason":%b}]}\n\n' % _encode(reason)
-
-    def usage(self, usage: Usage) -> bytes:
-        """The chunk that `include_usage` asks for."""
-        return self._chunk + b',"choices":[],"usage":%b}\n\n' % _encode(_usage(usage))
-
-    def completion(self, reply: Reply) -> dict[str, Any]:
-        """The whole answer."""
-        return {
-            "id": self.id,
-            "object": "chat.completion",
-            "created": self.created,
-            "model": self.model,
-            "choices": [
-                {
-                    "index": 0,
-                    "message": {"role": "assistant", "content": reply.text},
-                    "finish_reason": _FINISH.get(reply.finish_reason, "stop"),
-                }
-            ],
-            "usage": _usage(reply.usage),
-        }
 
 
 _TEXT_SUFFIX = b'},"finish_reason":null}]}\n\n'
 
 
-async def _stream(request: Request, run: Run, head: _Head, include_usage: bool) -> None:
+async def _stream(request: Request, run: Run, head: Head, include_usage: bool) -> None:
     """Relay the run's events; one send per batch. Nothing is sent before it is known that the run speaks."""
     prefix, started = head.text_prefix, False
     reply: Reply | None = None
@@ -210,8 +131,8 @@ async def _stream(request: Request, run: Run, head: _Head, include_usage: bool) 
         out, reply = _chunks(batch, prefix)
         if not started:
             if reply is not None:
-                _raise_failure(reply)
-            if not out and reply is None and not any(isinstance(event, _COMMITS) for event in batch):
+                raise_failure(reply)
+            if not out and reply is None and not any(isinstance(event, SIGNS_OF_LIFE) for event in batch):
                 continue
             started = True
             await request.start_events()
@@ -225,8 +146,8 @@ async def _stream(request: Request, run: Run, head: _Head, include_usage: bool) 
     await request.end_events(b"".join((*out, *_ending(head, reply, include_usage))))
 
 
-_COMMITS = (ThinkingDelta, ToolStarted)
-"""Signs of life before the first text: the client gets its headers, so that no proxy gives up on it."""
+SIGNS_OF_LIFE = (ThinkingDelta, ToolStarted)
+"""What comes before the first text: the client gets its headers, so that no proxy gives up on it."""
 
 
 def _chunks(batch: Sequence[RunEvent], prefix: bytes) -> tuple[list[bytes], Reply | None]:
@@ -239,11 +160,12 @@ def _chunks(batch: Sequence[RunEvent], prefix: bytes) -> tuple[list[bytes], Repl
     return out, None
 
 
-def _ending(head: _Head, reply: Reply, include_usage: bool) -> list[bytes]:
+def _ending(head: Head, reply: Reply, include_usage: bool) -> list[bytes]:
     if reply.state in ("error", "aborted"):
         error = from_dict(reply.error) if reply.error else InternalError("the run failed without saying why")
         return [b"data: " + _encode(to_http(error)[1]) + b"\n\n", _DONE]
-    ending = [head.finish(_FINISH.get(reply.finish_reason, "stop"))]
+    ending = head.calls(reply.client_calls)
+    ending.append(head.finish(finish_of(reply)))
     if include_usage:
         ending.append(head.usage(reply.usage))
     ending.append(_DONE)

@@ -1,0 +1,305 @@
+"""One answer from a model: the request fitted to whichever model is tried, money, failover, compaction on overflow."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from openclaw.agent.assembly import Assembly
+from openclaw.agent.compaction import summarise
+from openclaw.agent.context import fit
+from openclaw.agent.conversation import Conversation
+from openclaw.agent.directory import AgentSpec, Models
+from openclaw.agent.live import LiveRun
+from openclaw.agent.prompt import PromptRoom
+from openclaw.base.clock import Clock
+from openclaw.base.errors import BudgetExceeded, ModelContextOverflow, ModelError, OpenClawError
+from openclaw.base.message import ImagePart, Message, TextPart
+from openclaw.base.model import ModelFinish, ModelInfo, ModelRequest, Purpose, ToolSpec, Usage
+from openclaw.base.run import Compacted, Inbound, RunEvent
+from openclaw.models.call import Attempt, CallPlan, ModelCaller, Purse
+from openclaw.models.pricing import cost_usd_micros
+from openclaw.models.tokens import estimate_text
+from openclaw.store.api import NewStep, Store, UsageRow
+from openclaw.telemetry.metrics import METRICS
+
+_log = logging.getLogger("openclaw.agent")
+_calls = METRICS.counter("openclaw_model_calls", "Model calls by outcome.", ("provider", "model", "outcome"))
+_latency = METRICS.histogram("openclaw_model_latency_seconds", "Time of a whole model call.", ("provider",))
+_first = METRICS.histogram("openclaw_model_first_token_seconds", "Time to the first event.", ("provider",))
+_tokens = METRICS.counter("openclaw_model_tokens", "Tokens by kind.", ("provider", "model", "kind"))
+_cost = METRICS.counter("openclaw_model_cost_usd_micros", "Cost of model calls.", ("provider", "model"))
+_compactions = METRICS.counter("openclaw_compactions", "Conversations made smaller, by how.", ("how",))
+
+ANSWER_SHARE = 4
+"""At most a quarter of the context is set aside for the answer."""
+COMPACT_AT = 0.85
+"""Share of the budget at which a kept conversation is summarised before the call."""
+SHRINK = 0.6
+MAX_OVERFLOWS = 4
+"""A provider that finds the prompt too long is asked again with less, this often."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer and what it took."""
+
+    message: Message
+    finish: ModelFinish
+    info: ModelInfo
+    latency_ms: int
+    first_token_ms: int
+    usd_micros: int | None
+
+
+class Route(Protocol):
+    """Picks a model by the configured routes and tiers (models.routing); None leaves it to the agent."""
+
+    def __call__(self, inbound: Inbound, purpose: Purpose, tokens: Callable[[], int]) -> str | None: ...
+
+
+class Workshop(msgspec.Struct, frozen=True):
+    """What every run needs of the rooms below; the same for all of them."""
+
+    store: Store
+    models: Models
+    caller: ModelCaller
+    prompts: PromptRoom
+    clock: Clock
+    route: Route
+    purse: Callable[[Inbound], Purse | None]
+
+
+class Asking:
+    """Asks for one run. `publish` is told what readers may see, in order."""
+
+    def __init__(
+        self,
+        run: LiveRun,
+        spec: AgentSpec,
+        shop: Workshop,
+        conversation: Conversation,
+        publish: Callable[[Sequence[RunEvent]], Awaitable[None]],
+    ) -> None:
+        self._run = run
+        self._spec = spec
+        self._shop = shop
+        self._conversation = conversation
+        self._publish = publish
+        self._shrink = 1.0
+        self._purse = shop.purse(run.inbound)
+        self._refs: tuple[str, ...] = ()
+        self._stable: tuple[bool, str, tuple[ToolSpec, ...]] | None = None
+        self._tries_left = MAX_OVERFLOWS
+        self.info: ModelInfo | None = None
+        """The model asked last."""
+        self.partial: Assembly | None = None
+        """The answer in the making; what was said survives an abort."""
+
+    def refs(self) -> tuple[str, ...]:
+        """Return the models to try in order."""
+        self._refs = self._refs or self._choose()
+        return self._refs
+
+    async def ask(self, *, separate: bool) -> Answer:
+        """Return the next answer. Raises: the ModelError classes naming every attempt; BudgetExceeded."""
+        self.refs()
+        await self._compact_early()
+        while True:
+            try:
+                return await self._call(separate=separate)
+            except ModelContextOverflow:
+                self._tries_left -= 1
+                if self._tries_left < 0 or (self.partial is not None and self.partial.text):
+                    raise
+                self._shrink *= SHRINK
+                await self._compact()
+
+    def _choose(self) -> tuple[str, ...]:
+        """Return the models to try in order: what the message names, else the session, a route, the agent."""
+        inbound, session = self._run.inbound, self._run.session
+        named = inbound.model or (session.model if session else "")
+        if named:
+            return (named,)
+        purpose: Purpose = "tools" if self._spec.toolbox.specs() else "interactive"
+        routed = self._shop.route(inbound, purpose, self._conversation.tokens)
+        primary = routed or self._spec.model or self._shop.models.default_ref()
+        return (primary, *(ref for ref in self._spec.fallbacks if ref != primary))
+
+    # one call
+
+    async def _call(self, *, separate: bool) -> Answer:
+        clock, inbound = self._shop.clock, self._run.inbound
+        attempts: list[Attempt] = []
+        self.partial = assembly = Assembly(separate=separate)
+        plan = CallPlan(
+            refs=self._refs,
+            request=self._request,
+            purse=self._purse,
+            stream=inbound.stream,
+            on_attempt=self._attempted,
+        )
+        started, first = clock.monotonic_s(), 0.0
+        stream = self._shop.caller.call(plan, attempts)
+        try:
+            async for batch in stream:
+                if not first:
+                    first = clock.monotonic_s()
+                events = assembly.take(batch)
+                if events:
+                    await self._publish(events)
+        except (ModelError, BudgetExceeded) as error:
+            await self._record_failures(attempts, error)
+            raise
+        finally:
+            await stream.aclose()
+        if len(attempts) > 1:
+            await self._record_failures(attempts, None)
+        message, finish = assembly.answer()
+        self.partial = None
+        assert self.info is not None
+        return self._settled(message, finish, self.info, clock.monotonic_s() - started, max(0.0, first - started))
+
+    def _settled(self, message: Message, finish: ModelFinish, info: ModelInfo, took_s: float, first_s: float) -> Answer:
+        provider, model, usage = info.provider, info.id, finish.usage
+        cost = cost_usd_micros(info, usage)
+        _calls.inc(provider, model, "ok")
+        _latency.observe(took_s, provider)
+        _first.observe(first_s, provider)
+        _tokens.inc(provider, model, "in", by=usage.input_tokens)
+        _tokens.inc(provider, model, "out", by=usage.output_tokens)
+        if usage.cache_read_tokens:
+            _tokens.inc(provider, model, "cached", by=usage.cache_read_tokens)
+        if cost:
+            _cost.inc(provider, model, by=cost)
+        return Answer(
+            message=message,
+            finish=finish,
+            info=info,
+            latency_ms=int(took_s * 1000),
+            first_token_ms=int(first_s * 1000),
+            usd_micros=cost,
+        )
+
+    def _attempted(self, info: ModelInfo) -> None:
+        self.info = info
+
+    def _request(self, info: ModelInfo) -> ModelRequest:
+        inbound, spec = self._run.inbound, self._spec
+        system, tools, fixed, budget = self._frame(info)
+        messages = self._conversation.messages()
+        if not info.images and any(isinstance(part, ImagePart) for message in messages for part in message.parts):
+            messages = [_without_images(message) for message in messages]
+        return ModelRequest(
+            model=info.id,
+            system=system,
+            messages=fit(messages, fixed_tokens=fixed, budget_tokens=budget),
+            tools=tools,
+            max_tokens=inbound.max_tokens or spec.max_tokens or None,
+            temperature=inbound.temperature,
+            purpose="tools" if tools else "interactive",
+            session_id=inbound.session_key,
+        )
+
+    def _frame(self, info: ModelInfo) -> tuple[str, tuple[ToolSpec, ...], int, int]:
+        """Return system, tools, what both cost, and the budget of the whole prompt in tokens."""
+        spec, inbound, prompts = self._spec, self._run.inbound, self._shop.prompts
+        if self._stable is None or self._stable[0] != info.tools:
+            tools = (*spec.toolbox.specs(), *inbound.client_tools) if info.tools else ()
+            system = prompts.system(spec.system_prompt, spec.workspace, tools=bool(tools), caller=inbound.system)
+            self._stable = (info.tools, system, tools)
+        _, system, tools = self._stable
+        context = min(info.context_tokens, spec.context_tokens or info.context_tokens)
+        answer = inbound.max_tokens or spec.max_tokens or info.max_output_tokens
+        budget = int((context - min(answer, context // ANSWER_SHARE)) * self._shrink)
+        return system, tools, estimate_text(system) + prompts.tools_tokens(tools), budget
+
+    async def _record_failures(self, attempts: Sequence[Attempt], error: OpenClawError | None) -> None:
+        """Write every failed attempt into the ledger: what was tried is known even when it cost nothing."""
+        run, now = self._run, self._shop.clock.now_ms()
+        principal = run.inbound.principal
+        failed = [attempt for attempt in attempts if attempt.error_code]
+        for attempt in failed:
+            provider, _, model = attempt.ref.partition("/")
+            _calls.inc(provider, model, attempt.error_code)
+        rows = [
+            UsageRow(
+                at_ms=now,
+                run_id=run.id,
+                session_key=run.inbound.session_key,
+                agent_id=run.inbound.agent_id,
+                tenant=principal.tenant,
+                owner=principal.owner,
+                provider=attempt.ref.partition("/")[0],
+                model=attempt.ref.partition("/")[2],
+                purpose="interactive",
+                usage=Usage(),
+                latency_ms=attempt.took_ms,
+                first_token_ms=0,
+                error_code=attempt.error_code,
+            )
+            for attempt in failed
+        ]
+        if rows:
+            await self._shop.store.record_usage(rows)
+        if error is not None:
+            _log.warning("model_call_failed", extra={"fields": {"run": run.id, "code": error.code}})
+
+    # making it fit
+
+    async def _compact_early(self) -> None:
+        if self._run.inbound.stateless or not self._spec.compaction.enabled:
+            return
+        try:
+            info = self._shop.models.resolve(self._refs[0]).info
+        except OpenClawError:
+            return  # a fallback may serve; if not, the call says why
+        _, _, fixed, budget = self._frame(info)
+        if self._conversation.tokens() + fixed > budget * COMPACT_AT:
+            await self._compact()
+
+    async def _compact(self) -> None:
+        """Summarise what is old. Without a summary the request drops the oldest messages instead: there is progress."""
+        compaction = self._spec.compaction
+        if self._run.inbound.stateless or not compaction.enabled:
+            return
+        room = self._frame(self._shop.models.resolve(self._refs[0]).info)[3]
+        going = self._conversation.split(min(compaction.keep_recent_tokens, room // 3))
+        if going is None:
+            return
+        covers_seq, messages = going
+        inbound = self._run.inbound
+        chosen = compaction.model or self._shop.route(inbound, "summary", self._conversation.tokens)
+        attempts: list[Attempt] = []
+        try:
+            refs = (chosen, *self._refs) if chosen else self._refs
+            summary = await summarise(messages, self._shop.caller, refs, self._purse, attempts)
+        except (ModelError, BudgetExceeded) as error:
+            await self._record_failures(attempts, error)
+            _compactions.inc("dropped")
+            _log.warning("compaction_failed", extra={"fields": {"run": self._run.id, "code": error.code}})
+            return
+        info = self._shop.models.resolve(f"{summary.provider}/{summary.model}").info
+        step = NewStep(
+            kind="summary",
+            messages=(summary.message,),
+            usage=summary.usage,
+            model=summary.model,
+            provider=summary.provider,
+            purpose="summary",
+            usd_micros=cost_usd_micros(info, summary.usage),
+            covers_seq=covers_seq,
+        )
+        await self._shop.store.commit_step(self._run.id, step, self._shop.clock.now_ms())
+        gone = self._conversation.replace(covers_seq, summary.message)
+        _compactions.inc("summarised")
+        await self._publish((Compacted(gone, summary.message.text),))
+
+
+def _without_images(message: Message) -> Message:
+    if not any(isinstance(part, ImagePart) for part in message.parts):
+        return message
+    note = TextPart("[image left out: this model takes text only]")
+    return Message(message.role, tuple(note if isinstance(part, ImagePart) else part for part in message.parts))
