@@ -115,7 +115,7 @@ def _cell(text: str) -> str:
 def metrics() -> list[tuple[str, str, str, tuple[str, ...]]]:
     """Return (name as scraped, kind, doc, labels) of every metric; importing the house has declared them all."""
     rows = [
-        (f"{name}_total" if kind == "counter" else name, kind, doc, labels)
+        (f"{name}_total" if kind == "counter" else name, "gauge" if kind == "level" else kind, doc, labels)
         for name, kind, doc, labels in METRICS.names()
         if kind != "gauge"
     ]

@@ -6,6 +6,7 @@ import math
 from typing import Any, Final
 
 from openclaw.base.errors import (
+    BudgetExceeded,
     ConfigError,
     Conflict,
     Forbidden,
@@ -66,6 +67,7 @@ HTTP_STATUSES: Final[dict[type[OpenClawError], tuple[int, str]]] = {
     TooLarge: (413, "invalid_request_error"),
     RateLimited: (429, "rate_limit_error"),
     LaneBusy: (429, "rate_limit_error"),
+    BudgetExceeded: (429, "insufficient_quota"),
     ModelRateLimited: (429, "rate_limit_error"),
     ModelAuth: (502, "upstream_error"),
     ModelUnreachable: (502, "upstream_error"),

@@ -156,6 +156,8 @@ class Reservation(msgspec.Struct, frozen=True):
     id: int
     usd_micros: int
     notices: tuple[Cap, ...] = ()
+    used_usd_micros: tuple[int, ...] = ()
+    """What is spent or held of each cap with this reservation, in the order the caps were given."""
 
 
 class MemoryRow(msgspec.Struct, frozen=True, kw_only=True):

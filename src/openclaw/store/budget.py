@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import apsw
@@ -139,11 +140,13 @@ def reserve(
 ) -> Reservation | BudgetExceeded:
     """Set money aside, or return the refusal: returned, not raised, so that the counters made on the way are kept."""
     notices: list[Cap] = []
+    used: list[int] = []
     for cap in caps:
         settled, held, noticed = _counter(db, cap, caps)
         after = settled + held + usd_micros
         if after > cap.limit_usd_micros:
             return exceeded(cap, settled, held, usd_micros)
+        used.append(after)
         if noticed < cap.notice_usd_micros <= after:
             notices.append(cap)
     for cap in notices:
@@ -151,7 +154,7 @@ def reserve(
     whose = (spender.tenant, spender.owner, spender.agent_id, spender.channel)
     new_id = db.execute(_INSERT, (spender.run_id, *whose, usd_micros, now_ms)).get
     count(db, 0, usd_micros, now_ms, *whose)
-    return Reservation(int(new_id), usd_micros, tuple(notices))
+    return Reservation(int(new_id), usd_micros, tuple(notices), tuple(used))
 
 
 def settle(db: apsw.Connection, reservation_id: int, usd_micros: int, now_ms: int | None) -> bool:
@@ -199,9 +202,10 @@ def count(
 def exceeded(cap: Cap, settled: int, held: int, usd_micros: int) -> BudgetExceeded:
     """Return the refusal that says whose cap it is and how far it is used."""
     whose = f"{cap.scope} {cap.subject!r}" if cap.subject else cap.scope
+    since = datetime.fromtimestamp(cap.since_ms // 1000, UTC).date()
     return BudgetExceeded(
-        f"the cap of {dollars(cap.limit_usd_micros)} for {whose} would be passed: {dollars(settled)} is spent and"
-        f" {dollars(held)} is held for calls under way, and this call may cost {dollars(usd_micros)}",
+        f"the cap of {dollars(cap.limit_usd_micros)} for {whose} since {since} would be passed: {dollars(settled)} is"
+        f" spent, {dollars(held)} is held for calls under way, and this call may cost {dollars(usd_micros)}",
         details={
             "scope": cap.scope,
             "subject": cap.subject,

@@ -66,6 +66,15 @@ class Gauge:
         self.name, self.doc, self.read = name, doc, read
 
 
+class Level(Counter):
+    """A number that goes up and down, one series per tuple of label values, kept at what was last set."""
+
+    def set(self, value: float, *label_values: str) -> None:
+        """Set the series of these label values. One series too many is not kept: a sum of levels says nothing."""
+        if label_values in self.values or len(self.values) < _MAX_SERIES:
+            self.values[label_values] = value
+
+
 class Metrics:
     """A registry: each name once; asking again for the same name gives the same metric."""
 
@@ -84,6 +93,13 @@ class Metrics:
         found = self._all.setdefault(name, Histogram(name, doc, labels))
         if not isinstance(found, Histogram):
             raise TypeError(f"metric {name} is not a histogram")
+        return found
+
+    def level(self, name: str, doc: str, labels: Sequence[str] = ()) -> Level:
+        """Return the level of that name."""
+        found = self._all.setdefault(name, Level(name, doc, labels))
+        if not isinstance(found, Level):
+            raise TypeError(f"metric {name} is not a level")
         return found
 
     def gauge(self, name: str, doc: str, read: Callable[[], float]) -> None:
@@ -119,6 +135,11 @@ class Metrics:
         for metric in list(self._all.values()):
             if isinstance(metric, Gauge):
                 yield GaugeMetricFamily(metric.name, metric.doc, value=metric.read())
+            elif isinstance(metric, Level):
+                level = GaugeMetricFamily(metric.name, metric.doc, labels=metric.labels)
+                for label_values, value in list(metric.values.items()):
+                    level.add_metric(label_values, value)
+                yield level
             elif isinstance(metric, Counter):
                 counter = CounterMetricFamily(metric.name, metric.doc, labels=metric.labels)
                 for label_values, value in list(metric.values.items()):
