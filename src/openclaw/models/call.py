@@ -55,7 +55,10 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     purse: Purse | None = None
     stream: bool = True
     on_attempt: Callable[[ModelInfo], None] | None = None
-    """Told before each attempt which model is asked."""
+    """Told before each attempt which model is asked. What was yielded before it (tool calls and thoughts, never text)
+    belongs to an attempt that failed: start collecting anew."""
+    agent_id: str = ""
+    """Whose credentials come before the shared ones."""
 
 
 class ModelCaller(Protocol):

@@ -35,21 +35,31 @@ class Provider(msgspec.Struct, frozen=True):
     configured: bool
     problem: str = ""
 
+    @property
+    def takes_key(self) -> bool:
+        """Whether a key means anything to it."""
+        return self.config.api not in ("embedded", "fake")
 
-def provider(provider_id: str, configured: ProviderConfig | None, env: Env) -> Provider | None:
-    """Complete a provider from the environment; None when it is neither configured nor built in."""
+
+def provider(
+    provider_id: str, configured: ProviderConfig | None, env: Env, *, key: Secret | None = None
+) -> Provider | None:
+    """Complete a provider from the environment; None when it is neither configured nor built in.
+
+    `key` is a credential to use instead of the configuration's and the environment's.
+    """
     config = configured or BUILT_IN.get(provider_id)
     if config is None:
         return None
     if config.api in ("embedded", "fake"):
         return Provider(provider_id, config, configured is not None)
     prefix = _ENV.get(provider_id)
-    key = config.api_key
+    own_key, key = key is None, key or config.api_key
     base_url = config.base_url
     if prefix:
         from_env = env(f"{prefix}_BASE_URL") or _OFFICIAL_URL[config.api]
         # The environment's key belongs to the environment's address: it never goes to one that only the config names.
-        if not base_url or _same(base_url, from_env):
+        if own_key and (not base_url or _same(base_url, from_env)):
             key = key or _secret(env(f"{prefix}_API_KEY"))
         base_url = base_url or from_env
     complete = msgspec.structs.replace(config, api_key=key, base_url=base_url)

@@ -13,6 +13,7 @@ from openclaw.config.schema import ModelsConfig, ProviderConfig
 from openclaw.models.anthropic.client import AnthropicClient
 from openclaw.models.catalog import Catalog
 from openclaw.models.client import LLMClient
+from openclaw.models.credentials import Credential
 from openclaw.models.fake.client import FakeClient
 from openclaw.models.fake.knob import knobs
 from openclaw.models.lease import LeasedClient
@@ -46,6 +47,7 @@ class ModelRegistry:
         http: HttpClient,
         embedded: EmbeddedFactory,
         clock: Clock,
+        credentials: Callable[[str], Credential | None] = lambda provider: None,
     ) -> None:
         self._env = env
         self._http = http
@@ -53,16 +55,19 @@ class ModelRegistry:
         self._clock = clock
         self._config = config
         self._catalog = Catalog(config.providers)
-        self._clients: dict[str, tuple[Provider, LeasedClient]] = {}
+        self._credentials = credentials
+        self._clients: dict[tuple[str, str], tuple[Provider, LeasedClient]] = {}
         self._retired: list[LeasedClient] = []
 
-    def resolve(self, ref: str) -> Resolved:
+    def resolve(self, ref: str, credential: Credential | None = None) -> Resolved:
         """Return the model of a reference: `provider/model`, a provider alone (its default model), or a listed id.
+
+        Each credential has a client of its own; without one the provider's own key is used, else its first credential.
 
         Raises: ModelUnavailable (unknown or unusable provider), ModelNotFound.
         """
-        provider_id, _, model = self._full(ref).partition("/")
-        found = self._provider(provider_id)
+        provider_id, _, model = self.full_ref(ref).partition("/")
+        found = self._provider(provider_id, credential)
         if found is None:
             raise ModelUnavailable(
                 f"there is no model provider {provider_id!r}",
@@ -78,7 +83,13 @@ class ModelRegistry:
             raise ModelNotFound(
                 f"{provider_id} offers no model {model!r}", details={"provider": provider_id, "model": model}
             )
-        return Resolved(self._client(found), self._catalog.info(provider_id, model))
+        client = self._client(found, credential.name if credential else "")
+        return Resolved(client, self._catalog.info(provider_id, model))
+
+    def has_own_key(self, provider_id: str) -> bool:
+        """Say whether configuration or environment give a provider a key, besides its credentials."""
+        found = provider(provider_id, self._config.providers.get(provider_id), self._env)
+        return found is not None and found.config.api_key is not None
 
     def default_ref(self) -> str:
         """Return the model to use when nothing is configured: by the environment's keys, else the local one."""
@@ -86,7 +97,8 @@ class ModelRegistry:
             return choice if "/" in choice else f"{choice}/{self._catalog.default_model(choice) or ''}".rstrip("/")
         for provider_id in ("anthropic", "openai"):
             found = self._provider(provider_id)
-            if self._env(f"{provider_id.upper()}_API_KEY") and found is not None and not found.problem:
+            has_key = self._env(f"{provider_id.upper()}_API_KEY") or self._credentials(provider_id)
+            if has_key and found is not None and not found.problem:
                 return f"{provider_id}/{self._catalog.default_model(provider_id)}"
         return f"{LAST_RESORT}/{self._catalog.default_model(LAST_RESORT)}"
 
@@ -116,9 +128,10 @@ class ModelRegistry:
         """Take a new configuration. Clients of changed providers serve what they have begun, then close."""
         self._config = config
         self._catalog = Catalog(config.providers)
-        for provider_id, (used, client) in list(self._clients.items()):
-            if self._provider(provider_id) != used:
-                del self._clients[provider_id]
+        for (provider_id, name), (used, client) in list(self._clients.items()):
+            # Credentials are read anew with the configuration: a client made with one is made anew too.
+            if name or self._provider(provider_id) != used:
+                del self._clients[provider_id, name]
                 self._retired = [old for old in self._retired if old.calls]
                 self._retired.append(client)
                 await client.retire()
@@ -131,7 +144,8 @@ class ModelRegistry:
         for client in clients:
             await client.close()
 
-    def _full(self, ref: str) -> str:
+    def full_ref(self, ref: str) -> str:
+        """Return a reference as `provider/model`. Raises: ModelNotFound."""
         if "/" in ref:
             return ref
         if default := self._catalog.default_model(ref):
@@ -163,15 +177,24 @@ class ModelRegistry:
             if (found := self._provider(provider_id)) is not None:
                 yield found
 
-    def _provider(self, provider_id: str) -> Provider | None:
-        return provider(provider_id, self._config.providers.get(provider_id), self._env)
+    def _provider(self, provider_id: str, credential: Credential | None = None) -> Provider | None:
+        found = provider(
+            provider_id,
+            self._config.providers.get(provider_id),
+            self._env,
+            key=credential.key if credential else None,
+        )
+        if credential is None and found is not None and found.takes_key and found.config.api_key is None:
+            first = self._credentials(provider_id)
+            return self._provider(provider_id, first) if first else found
+        return found
 
-    def _client(self, found: Provider) -> LeasedClient:
-        known = self._clients.get(found.id)
+    def _client(self, found: Provider, credential: str) -> LeasedClient:
+        known = self._clients.get((found.id, credential))
         if known is not None:
             return known[1]
         client = LeasedClient(self._make(found))
-        self._clients[found.id] = (found, client)
+        self._clients[found.id, credential] = (found, client)
         return client
 
     def _make(self, found: Provider) -> LLMClient:
