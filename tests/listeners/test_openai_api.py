@@ -24,7 +24,8 @@ from openclaw.base.errors import (
     Unavailable,
 )
 from openclaw.base.message import ImagePart, Message, TextPart, ToolCall, ToolOutcome, assistant, user
-from openclaw.listeners.openai_api.request import ChatMessage, agent_name, conversation, session_name
+from openclaw.listeners.openai_api.conversation import conversation
+from openclaw.listeners.openai_api.request import ChatMessage, agent_name, session_name
 from tests.listeners.fakes import TOKEN, World, http, raw_request, read_answer, until, world
 
 pytestmark = pytest.mark.anyio
@@ -171,7 +172,7 @@ async def test_a_stateless_request_brings_its_own_history() -> None:
             {"role": "assistant", "content": "two"},
             {"role": "user", "content": "three"},
         ]
-        await post(here, {"messages": messages, "max_tokens": 7, "temperature": 0.5, "tools": [{"type": "function"}]})
+        await post(here, {"messages": messages, "max_tokens": 7, "temperature": 0.5})
         (inbound,) = here.agent.inbounds
         assert inbound.ephemeral
         assert inbound.session_key == f"agent:main:openai:{inbound.run_id}"

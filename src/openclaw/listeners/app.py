@@ -24,6 +24,7 @@ from openclaw.listeners.agent_socket import AgentSocket
 from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.http import ClientGone, Receive, Request, Send
 from openclaw.listeners.http_protocol import Refusal
+from openclaw.listeners.intake import Intake
 from openclaw.listeners.openai_api.routes import OpenAiApi
 from openclaw.listeners.origin import OriginRules
 from openclaw.listeners.probes import Probes
@@ -232,7 +233,7 @@ def build_app(deps: ListenerDeps) -> App:
         return tasks_of[0].tasks
 
     if endpoints.chat_completions.enabled:
-        routes += OpenAiApi(deps.agent, deps.clock, deps.resolve_model, tasks).routes()
+        routes += OpenAiApi(deps.agent, deps.clock, Intake(deps.agent, deps.resolve_model, tasks)).routes()
     if endpoints.agents.enabled:
         routes += AgentApi(deps.agent, deps.resolve_model, tasks).routes()
     app = App(deps, Router(routes))

@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.listeners.http import Request
+from openclaw.listeners.operation import Operation
 
 Access = Literal["public", "local", "token"]
 Group = Literal["control", "api", "hooks", "probes"]
@@ -29,7 +30,7 @@ _BAD_TEXT = re.compile(r"[\x00-\x1f\x7f\\]|%[0-9a-fA-F]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path and what answers it. `{name}` stands for one segment; `max_body` is in bytes."""
+    """One path and what answers it. `{name}` stands for one segment; `max_body` is in bytes, 0 = takes no body."""
 
     methods: tuple[str, ...]
     path: str
@@ -38,6 +39,7 @@ class Route:
     access: Access = "token"
     scope: str | None = None
     max_body: int = 0
+    doc: Operation | None = None
 
 
 @dataclass(frozen=True, slots=True)
