@@ -141,10 +141,11 @@ async def test_the_check_sees_every_target_and_its_refusal_passes_unchanged() ->
             raise PermissionError("closed")
 
     async with HttpClient(check=check) as http, OpenAIStandIn() as server:
-        await http.get_json(server.base_url + "/models", purpose="tools")
+        await http.get_json(server.base_url + "/models", purpose="download")
         with pytest.raises(PermissionError, match="closed"):
             await http.get_json("http://127.0.0.1:1/")
-        assert seen == [("127.0.0.1", int(server.base_url.split(":")[2][:-3]), "tools"), ("127.0.0.1", 1, "inference")]
+        port = int(server.base_url.split(":")[2][:-3])
+        assert seen == [("127.0.0.1", port, "download"), ("127.0.0.1", 1, "inference")]
 
 
 async def test_cancelling_a_waiting_request_drops_its_connection(http: HttpClient) -> None:

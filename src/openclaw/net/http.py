@@ -7,6 +7,7 @@ Rules
 4. Whoever leaves a response early (aclose, cancel, error) drops its connection at once, so that the server stops.
 5. A server may close a kept connection just as we use it: what gets not one byte of an answer is sent once more.
 6. Nothing of aiohttp leaves this folder: neither its types nor its errors.
+7. Purpose "tools" goes by `net.pinned`: public addresses only, no kept connection, nothing sent twice.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from openclaw.net.egress import place, refusal
 from openclaw.net.error import NetError
+from openclaw.net.pinned import Judge, Resolve, pinned_session, system_resolve
 from openclaw.net.response import Response, StreamResponse, as_net_error
 from openclaw.net.target import Target, target
 
@@ -54,10 +57,20 @@ DEFAULT_TIMEOUTS = Timeouts()
 class HttpClient:
     """Makes every request of the house. Costs nothing until the first one: the library is loaded then, off the loop."""
 
-    def __init__(self, *, check: Check | None = None, user_agent: str = "openclaw") -> None:
+    def __init__(
+        self,
+        *,
+        check: Check | None = None,
+        user_agent: str = "openclaw",
+        judge: Judge = refusal,
+        resolve: Resolve = system_resolve,
+    ) -> None:
         self._check = check
         self._user_agent = user_agent
+        self._judge = judge
+        self._resolve = resolve
         self._session: aiohttp.ClientSession | None = None
+        self._pinned: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
         self._making = asyncio.Lock()
         self._urls: dict[str, Any] = {}
@@ -121,12 +134,26 @@ class HttpClient:
         async with await self._send("GET", url, headers or {}, None, timeouts, purpose) as response:
             return Response(response.status, response.headers, await response.read_all(limit_bytes))
 
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        purpose: Purpose = "tools",
+    ) -> StreamResponse:
+        """Send any request and return once the head of the answer is there. The caller closes it. Raises: NetError."""
+        return await self._send(method, url, headers, body, timeouts, purpose)
+
     async def close(self) -> None:
         """Close all connections; later requests fail."""
         self._closed = True
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        sessions, self._session, self._pinned = (self._session, self._pinned), None, None
+        for session in sessions:
+            if session is not None:
+                await session.close()
 
     async def __aenter__(self) -> HttpClient:
         return self
@@ -145,10 +172,13 @@ class HttpClient:
         timeouts: Timeouts,
         purpose: Purpose,
     ) -> StreamResponse:
+        pinned = purpose == "tools"
+        if pinned:
+            url = place(url).url
         where = target(url)
         if self._check is not None:
             self._check(where.host, where.port, purpose)
-        session = self._session or await self._open()
+        session = (self._pinned if pinned else self._session) or await self._open(pinned)
         tls = self._tls
         if where.scheme == "https" and tls is None:
             tls = self._tls = await asyncio.to_thread(ssl.create_default_context)
@@ -157,7 +187,7 @@ class HttpClient:
         def request() -> Awaitable[aiohttp.ClientResponse]:
             return session.request(
                 method,
-                self._url(url),
+                url if pinned else self._url(url),
                 data=_payload(body),
                 headers=headers,
                 allow_redirects=False,
@@ -170,6 +200,8 @@ class HttpClient:
                 try:
                     raw = await request()
                 except _stale_error():
+                    if pinned:
+                        raise
                     raw = await request()
         except TimeoutError as error:
             raise _timeout_error(error, where, timeouts) from None
@@ -188,13 +220,15 @@ class HttpClient:
             parsed = self._urls[url] = yarl.URL(url)
         return parsed
 
-    async def _open(self) -> aiohttp.ClientSession:
+    async def _open(self, pinned: bool) -> aiohttp.ClientSession:
         async with self._making:
+            library = await asyncio.to_thread(importlib.import_module, "aiohttp")
             if self._closed:
                 raise NetError("connect", "", "the HTTP client is closed")
-            if self._session is None:
-                library = await asyncio.to_thread(importlib.import_module, "aiohttp")
-                self._session = _session(library, self._user_agent)
+            if pinned:
+                self._pinned = self._pinned or pinned_session(library, self._user_agent, self._judge, self._resolve)
+                return self._pinned
+            self._session = self._session or _session(library, self._user_agent)
             return self._session
 
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from openclaw.net.error import NetError
+from openclaw.net.pinned import RefusedAddress
 from openclaw.net.target import Target
 
 if TYPE_CHECKING:
@@ -194,6 +195,8 @@ def as_net_error(error: Exception, where: Target) -> NetError:
     origin = where.origin
     if isinstance(error, NetError):
         return error
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, RefusedAddress):
+        return NetError("refused-target", origin, error.os_error.reason)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return NetError("dns", origin, "the host name cannot be resolved")
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
