@@ -64,6 +64,7 @@ class Box:
     def __init__(self, functions: Mapping[str, ToolFunction]) -> None:
         self.functions = functions
         self.calls: list[str] = []
+        self.keys: list[str] = []
         self.hold: asyncio.Event | None = None
 
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -71,6 +72,7 @@ class Box:
 
     async def call(self, name: str, arguments: str, context: ToolContext) -> tuple[str, bool]:
         self.calls.append(name)
+        self.keys.append(context.idempotency_key)
         if self.hold is not None:
             await self.hold.wait()
         if name not in self.functions:
