@@ -87,10 +87,14 @@ _TIMEOUTS = {
 class Failures:
     """Makes the errors of one provider: every one carries provider and model, none the credential."""
 
-    __slots__ = ("_clock", "_key", "_provider")
+    __slots__ = ("_clock", "_hints", "_key", "_provider")
 
-    def __init__(self, provider: str, key: Secret | None, clock: Clock) -> None:
+    def __init__(
+        self, provider: str, key: Secret | None, clock: Clock, hints: Mapping[type[ModelError], str] | None = None
+    ) -> None:
+        """`hints` replace a class's own hint; `{model}` in them is the model's id."""
         self._provider = provider
+        self._hints = hints or {}
         self._key = key
         self._clock = clock
 
@@ -162,6 +166,7 @@ class Failures:
             details["status"] = status
             answered = f" (HTTP {status})"
         wait = retry_after_s(headers, self._clock.now_ms()) if headers else None
+        hint = hint or self._hints.get(kind, "").replace("{model}", model)
         return kind(f"{self._provider}/{model}{answered}: {reason}", hint=hint, retry_after_s=wait, details=details)
 
     def _clean(self, text: str) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ProviderConfig
 from openclaw.models.anthropic.client import BASE_URL as ANTHROPIC_URL
+from openclaw.models.ollama.host import host_url
 from openclaw.models.openai.client import BASE_URL as OPENAI_URL
 from openclaw.net.error import NetError
 from openclaw.net.target import target
@@ -18,13 +19,19 @@ Env = Callable[[str], str | None]
 BUILT_IN: dict[str, ProviderConfig] = {
     "anthropic": ProviderConfig(api="anthropic-messages"),
     "openai": ProviderConfig(api="openai-completions"),
+    "ollama": ProviderConfig(api="ollama"),
     "embedded": ProviderConfig(api="embedded"),
     "fake": ProviderConfig(api="fake"),
 }
 """Providers that exist without configuration; a configured one of the same id takes the place."""
 
 _ENV = {"anthropic": "ANTHROPIC", "openai": "OPENAI"}
-_OFFICIAL_URL = {"anthropic-messages": ANTHROPIC_URL, "openai-completions": OPENAI_URL}
+_OFFICIAL_URL = {
+    "anthropic-messages": ANTHROPIC_URL,
+    "openai-completions": OPENAI_URL,
+    "openai-responses": OPENAI_URL,
+}
+OLLAMA_VARIABLE = "OLLAMA_HOST"
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -53,17 +60,31 @@ def provider(
         return None
     if config.api in ("embedded", "fake"):
         return Provider(provider_id, config, configured is not None)
+    if config.api == "ollama":
+        return _ollama(provider_id, config, configured is not None, env, key)
     prefix = _ENV.get(provider_id)
     own_key, key = key is None, key or config.api_key
     base_url = config.base_url
     if prefix:
-        from_env = env(f"{prefix}_BASE_URL") or _OFFICIAL_URL[config.api]
+        from_env = env(f"{prefix}_BASE_URL") or _OFFICIAL_URL.get(config.api, "")
         # The environment's key belongs to the environment's address: it never goes to one that only the config names.
         if own_key and (not base_url or _same(base_url, from_env)):
             key = key or _secret(env(f"{prefix}_API_KEY"))
         base_url = base_url or from_env
     complete = msgspec.structs.replace(config, api_key=key, base_url=base_url)
     return Provider(provider_id, complete, configured is not None, _problem(provider_id, complete, prefix))
+
+
+def _ollama(provider_id: str, config: ProviderConfig, configured: bool, env: Env, key: Secret | None) -> Provider:
+    """Ollama needs no key; without configuration it is there only when the environment says where."""
+    host = (env(OLLAMA_VARIABLE) or "").strip()
+    complete = msgspec.structs.replace(
+        config, api_key=key or config.api_key, base_url=config.base_url or host_url(host)
+    )
+    problem = _problem(provider_id, complete, None)
+    if not configured and not host:
+        problem = f'no address: set {OLLAMA_VARIABLE}, or models.providers.{provider_id} to {{api: "ollama"}}'
+    return Provider(provider_id, complete, configured, problem)
 
 
 def _same(one: str, other: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -17,13 +18,22 @@ from openclaw.models.credentials import Credential
 from openclaw.models.fake.client import FakeClient
 from openclaw.models.fake.knob import knobs
 from openclaw.models.lease import LeasedClient
+from openclaw.models.ollama.client import OllamaClient
 from openclaw.models.openai.client import OpenAIClient
+from openclaw.models.openai.responses import ResponsesClient
 from openclaw.models.provider import BUILT_IN, Env, Provider, provider
+from openclaw.models.refresh import stored
 from openclaw.net.http import HttpClient
 
 EmbeddedFactory = Callable[[str, ProviderConfig], LLMClient]
 LAST_RESORT = "embedded"
 CHOICE_VARIABLE = "OPENCLAW_LLM_PROVIDER"
+
+
+_HTTP_CLIENTS: dict[str, type[AnthropicClient | OpenAIClient]] = {
+    "anthropic-messages": AnthropicClient,
+    "openai-responses": ResponsesClient,
+}
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -48,13 +58,16 @@ class ModelRegistry:
         embedded: EmbeddedFactory,
         clock: Clock,
         credentials: Callable[[str], Credential | None] = lambda provider: None,
+        catalog_path: Path | None = None,
     ) -> None:
+        """`catalog_path`: where `openclaw models refresh` keeps a newer catalog."""
+        self._catalog_path = catalog_path
         self._env = env
         self._http = http
         self._embedded = embedded
         self._clock = clock
         self._config = config
-        self._catalog = Catalog(config.providers)
+        self._catalog = self._read_catalog(config)
         self._credentials = credentials
         self._clients: dict[tuple[str, str], tuple[Provider, LeasedClient]] = {}
         self._retired: list[LeasedClient] = []
@@ -127,7 +140,7 @@ class ModelRegistry:
     async def reload(self, config: ModelsConfig) -> None:
         """Take a new configuration. Clients of changed providers serve what they have begun, then close."""
         self._config = config
-        self._catalog = Catalog(config.providers)
+        self._catalog = self._read_catalog(config)
         for (provider_id, name), (used, client) in list(self._clients.items()):
             # Credentials are read anew with the configuration: a client made with one is made anew too.
             if name or self._provider(provider_id) != used:
@@ -143,6 +156,9 @@ class ModelRegistry:
         self._retired.clear()
         for client in clients:
             await client.close()
+
+    def _read_catalog(self, config: ModelsConfig) -> Catalog:
+        return Catalog(config.providers, stored(self._catalog_path) if self._catalog_path else None)
 
     def full_ref(self, ref: str) -> str:
         """Return a reference as `provider/model`. Raises: ModelNotFound."""
@@ -203,7 +219,19 @@ class ModelRegistry:
             return self._embedded(found.id, config)
         if config.api == "fake":
             return FakeClient(clock=self._clock, provider=found.id)
-        make = AnthropicClient if config.api == "anthropic-messages" else OpenAIClient
+        if config.api == "ollama":
+            return OllamaClient(
+                http=self._http,
+                clock=self._clock,
+                catalog=self._catalog,
+                provider=found.id,
+                base_url=config.base_url,
+                key=config.api_key,
+                timeouts=config.timeouts,
+                num_ctx=config.num_ctx,
+                keep_alive=config.keep_alive,
+            )
+        make = _HTTP_CLIENTS.get(config.api, OpenAIClient)
         return make(
             http=self._http,
             clock=self._clock,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -42,6 +42,29 @@ class Parser(Protocol):
         ...
 
 
+class Splitter(Protocol):
+    """Cuts a byte stream into the data of events. Raises: EventTooLarge."""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Return the events that this piece completes."""
+        ...
+
+    @property
+    def unfinished(self) -> bool:
+        """True when bytes of an event are left that its end never followed."""
+        ...
+
+
+class Framing(NamedTuple):
+    """How a wire's stream is cut into events, and the media types it comes as."""
+
+    splitter: Callable[[], Splitter]
+    content_types: tuple[str, ...]
+
+
+SSE = Framing(SseSplitter, ("text/event-stream", ""))
+
+
 class Wire:
     """One endpoint of one provider with its credential."""
 
@@ -56,10 +79,13 @@ class Wire:
         http: HttpClient,
         clock: Clock,
         purpose: Purpose = "inference",
+        framing: Framing = SSE,
+        hints: Mapping[type[ModelError], str] | None = None,
     ) -> None:
         self.provider = provider
         self._purpose = purpose
-        self.failures = Failures(provider, key, clock)
+        self._framing = framing
+        self.failures = Failures(provider, key, clock, hints)
         self._base = base_url.rstrip("/")
         self._headers = {**headers, "Content-Type": "application/json"}
         self._http = http
@@ -125,8 +151,8 @@ class Wire:
             )
         except NetError as error:
             raise self.failures.net(model, error) from error
-        if response.status == 200 and response.content_type in ("text/event-stream", ""):
-            return EventSource(response, self.failures, model)
+        if response.status == 200 and response.content_type in self._framing.content_types:
+            return EventSource(response, self._framing.splitter(), self.failures, model)
         async with response:
             raise await self._refusal(model, response)
 
@@ -159,9 +185,9 @@ class EventSource:
 
     __slots__ = ("_failures", "_model", "_response", "_splitter")
 
-    def __init__(self, response: StreamResponse, failures: Failures, model: str) -> None:
+    def __init__(self, response: StreamResponse, splitter: Splitter, failures: Failures, model: str) -> None:
         self._response = response
-        self._splitter = SseSplitter()
+        self._splitter = splitter
         self._failures = failures
         self._model = model
 

@@ -43,9 +43,10 @@ class Choice(msgspec.Struct, gc=False):
 
 
 class PromptDetails(msgspec.Struct, gc=False):
-    """How much of the prompt came from the cache."""
+    """How much of the prompt came from the cache, and went into it."""
 
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class WireUsage(msgspec.Struct, gc=False):
@@ -57,8 +58,13 @@ class WireUsage(msgspec.Struct, gc=False):
 
     def usage(self) -> Usage:
         """Return the counts in our form; `prompt_tokens` already includes the cached ones."""
-        cached = (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
-        return Usage(self.prompt_tokens or 0, self.completion_tokens or 0, cached)
+        details = self.prompt_tokens_details or PromptDetails()
+        return Usage(
+            self.prompt_tokens or 0,
+            self.completion_tokens or 0,
+            details.cached_tokens or 0,
+            details.cache_write_tokens or 0,
+        )
 
 
 class Chunk(msgspec.Struct, gc=False):

@@ -1,0 +1,99 @@
+"""A ModelRequest as the body of /api/chat.
+
+Rules
+1. Arguments of calls are objects; what a model wrote wrongly is shown back to it as text.
+2. Images are base64 without a media type; the API fetches none, so one that is only an address becomes its address.
+3. `num_ctx` is always said: the server's own default is small, and it cuts longer prompts without a word.
+4. Thinking goes back with the calls that it led to, as the API's own example of a tool loop does, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from openclaw.base.message import ImagePart, Message, TextPart, ThinkingPart, ToolOutcome
+from openclaw.base.model import ModelRequest, ToolSpec
+
+Json = dict[str, Any]
+_SECONDS = re.compile(r"-?\d+")
+
+
+def body(request: ModelRequest, *, stream: bool, num_ctx: int, keep_alive: str) -> Json:
+    """Return the request body. Shape: `keep_alive` is a duration such as 5m, a number of seconds, or "" for none."""
+    options: Json = {"num_ctx": num_ctx}
+    if request.max_tokens is not None:
+        options["num_predict"] = request.max_tokens
+    if request.temperature is not None:
+        options["temperature"] = request.temperature
+    # Without `stream` the API streams.
+    out: Json = {"model": request.model, "messages": messages(request), "stream": stream, "options": options}
+    if request.tools:
+        out["tools"] = [_tool(spec) for spec in request.tools]
+    if keep_alive:
+        # As text a number without a unit is refused.
+        out["keep_alive"] = int(keep_alive) if _SECONDS.fullmatch(keep_alive) else keep_alive
+    return out
+
+
+def messages(request: ModelRequest) -> list[Json]:
+    """Return the system prompt and the conversation in order."""
+    out: list[Json] = [{"role": "system", "content": request.system}] if request.system else []
+    for message in request.messages:
+        if message.role == "assistant":
+            out.append(_assistant(message))
+        elif message.role == "tool":
+            out.extend(
+                {"role": "tool", "content": part.text, "tool_name": part.name, "tool_call_id": part.call_id}
+                for part in message.parts
+                if isinstance(part, ToolOutcome)
+            )
+        else:
+            out.append(_said(message))
+    return out
+
+
+def _assistant(message: Message) -> Json:
+    out: Json = {"role": "assistant", "content": message.text}
+    if calls := message.tool_calls:
+        thoughts = [part.text for part in message.parts if isinstance(part, ThinkingPart) and not part.signature]
+        if thoughts:
+            out["thinking"] = "\n\n".join(thoughts)
+        out["tool_calls"] = [
+            {"id": call.id, "function": {"name": call.name, "arguments": _object(call.arguments)}} for call in calls
+        ]
+    return out
+
+
+def _said(message: Message) -> Json:
+    lines: list[str] = []
+    images: list[str] = []
+    for part in message.parts:
+        if isinstance(part, TextPart):
+            lines.append(part.text)
+        elif isinstance(part, ImagePart):
+            if part.data:
+                images.append(part.data)
+            else:
+                lines.append(f"\n[image: {part.url}]")
+    out: Json = {"role": message.role, "content": "".join(lines)}
+    if images:
+        out["images"] = images
+    return out
+
+
+def _object(arguments: str) -> Json:
+    try:
+        found = msgspec.json.decode(arguments or "{}")
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return {"invalid_json": arguments}
+    return found if isinstance(found, dict) else {"value": found}
+
+
+def _tool(spec: ToolSpec) -> Json:
+    return {
+        "type": "function",
+        "function": {"name": spec.name, "description": spec.description, "parameters": spec.parameters},
+    }
