@@ -74,7 +74,7 @@ async def test_a_stateless_call_whose_message_cannot_be_stored_shows_nothing(tmp
             await asyncio.sleep(0.01)
             raise Unavailable("disk full")
 
-        here.store.accept = refuse  # type: ignore[method-assign]
+        here.store.accept = refuse  # type: ignore[method-assign,assignment]
         with pytest.raises(Unavailable):
             await here.study.submit(stateless("x"))
         assert here.study.running() == here.study.queued() == 0
