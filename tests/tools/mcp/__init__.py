@@ -1,0 +1,1 @@
+"""MCP servers as tools, against real servers written with the official library."""
