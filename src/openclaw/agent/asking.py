@@ -17,11 +17,14 @@ from openclaw.agent.live import LiveRun
 from openclaw.agent.prompt import PromptRoom
 from openclaw.base.clock import Clock
 from openclaw.base.errors import BudgetExceeded, ModelContextOverflow, ModelError, OpenClawError
-from openclaw.base.message import ImagePart, Message, TextPart
-from openclaw.base.model import ModelFinish, ModelInfo, ModelRequest, Purpose, ToolSpec, Usage
+from openclaw.base.message import ImagePart, Message, TextPart, assistant
+from openclaw.base.model import ModelFinish, ModelInfo, ModelRequest, Purpose, TextDelta, ToolSpec, Usage
 from openclaw.base.run import Compacted, Inbound, RunEvent
+from openclaw.config.schema import ReviewConfig
 from openclaw.models.call import Attempt, CallPlan, ModelCaller, Purse
 from openclaw.models.pricing import cost_usd_micros
+from openclaw.models.review import Verdict, applies, review
+from openclaw.models.routing import line_up
 from openclaw.models.tokens import estimate_text
 from openclaw.store.api import NewStep, Store, UsageRow
 from openclaw.telemetry.metrics import METRICS
@@ -34,6 +37,7 @@ _tokens = METRICS.counter("openclaw_model_tokens", "Tokens by kind.", ("provider
 _cost = METRICS.counter("openclaw_model_cost_usd_micros", "Cost of model calls.", ("provider", "model"))
 _compactions = METRICS.counter("openclaw_compactions", "Conversations made smaller, by how.", ("how",))
 
+_NOTHING = Usage()
 ANSWER_SHARE = 4
 """At most a quarter of the context is set aside for the answer."""
 COMPACT_AT = 0.85
@@ -70,6 +74,8 @@ class Workshop(msgspec.Struct, frozen=True):
     clock: Clock
     route: Route
     purse: Callable[[Inbound], Purse | None]
+    review: Callable[[], ReviewConfig] = ReviewConfig
+    """The review that is configured now."""
 
 
 class Asking:
@@ -89,10 +95,13 @@ class Asking:
         self._conversation = conversation
         self._publish = publish
         self._shrink = 1.0
+        self._separate = False
         self._purse = shop.purse(run.inbound)
         self._refs: tuple[str, ...] = ()
         self._stable: tuple[bool, str, tuple[ToolSpec, ...]] | None = None
         self._tries_left = MAX_OVERFLOWS
+        self._held: list[RunEvent] | None = [] if applies(shop.review(), spec.id) else None
+        """What a review must see before readers do; None without a review."""
         self.info: ModelInfo | None = None
         """The model asked last."""
         self.partial: Assembly | None = None
@@ -109,7 +118,7 @@ class Asking:
         await self._compact_early()
         while True:
             try:
-                return await self._call(separate=separate)
+                return await self._reviewed(await self._call(separate=separate or bool(self._held)))
             except ModelContextOverflow:
                 self._tries_left -= 1
                 if self._tries_left < 0 or (self.partial is not None and self.partial.text):
@@ -125,21 +134,21 @@ class Asking:
             return (named,)
         purpose: Purpose = "tools" if self._spec.toolbox.specs() else "interactive"
         routed = self._shop.route(inbound, purpose, self._conversation.tokens)
-        primary = routed or self._spec.model or self._shop.models.default_ref()
-        return (primary, *(ref for ref in self._spec.fallbacks if ref != primary))
+        return line_up(routed, self._spec.model, self._shop.models.default_ref())
 
     # one call
 
     async def _call(self, *, separate: bool) -> Answer:
         clock, inbound = self._shop.clock, self._run.inbound
         attempts: list[Attempt] = []
-        self.partial = assembly = Assembly(separate=separate)
+        self._separate = separate
         plan = CallPlan(
             refs=self._refs,
             request=self._request,
             purse=self._purse,
             stream=inbound.stream,
             on_attempt=self._attempted,
+            agent_id=self._spec.id,
         )
         started, first = clock.monotonic_s(), 0.0
         stream = self._shop.caller.call(plan, attempts)
@@ -147,9 +156,12 @@ class Asking:
             async for batch in stream:
                 if not first:
                     first = clock.monotonic_s()
-                events = assembly.take(batch)
-                if events:
+                assert self.partial is not None, "on_attempt comes first"
+                events = self.partial.take(batch)
+                if events and self._held is None:
                     await self._publish(events)
+                elif events and self._held is not None:
+                    self._held.extend(event for event in events if type(event) is TextDelta)
         except (ModelError, BudgetExceeded) as error:
             await self._record_failures(attempts, error)
             raise
@@ -157,9 +169,10 @@ class Asking:
             await stream.aclose()
         if len(attempts) > 1:
             await self._record_failures(attempts, None)
-        message, finish = assembly.answer()
-        self.partial = None
+        assert self.partial is not None
         assert self.info is not None
+        message, finish = self.partial.answer()
+        self.partial = None
         return self._settled(message, finish, self.info, clock.monotonic_s() - started, max(0.0, first - started))
 
     def _settled(self, message: Message, finish: ModelFinish, info: ModelInfo, took_s: float, first_s: float) -> Answer:
@@ -183,8 +196,57 @@ class Asking:
             usd_micros=cost,
         )
 
+    async def _reviewed(self, answer: Answer) -> Answer:
+        """Let a second model look at a whole draft; a rejected one is neither sent nor stored."""
+        if self._held is None or answer.message.tool_calls:
+            return answer
+        shop, held = self._shop, self._held
+        self._held = []
+        draft = "".join(event.text for event in held if type(event) is TextDelta)
+        verdict = await review(shop.review(), draft, shop.caller, agent_id=self._spec.id, purse=self._purse)
+        await self._record_review(verdict)
+        if verdict.allowed:
+            await self._publish(held)
+            return answer
+        _log.warning("answer_held_back", extra={"fields": {"run": self._run.id, "reviewer": verdict.model}})
+        instead = TextDelta(f"[This answer was held back by a review: {verdict.reason}]")
+        await self._publish((instead,))
+        return msgspec.structs.replace(answer, message=assistant(instead.text))
+
+    async def _record_review(self, verdict: Verdict) -> None:
+        provider, _, model = verdict.model.partition("/")
+        await self._record_failures(verdict.attempts, None)
+        if verdict.usage != _NOTHING:
+            info = self._shop.models.resolve(verdict.model).info
+            row = self._ledger_row(f"{provider}/{model}", purpose="probe", usage=verdict.usage)
+            row = msgspec.structs.replace(row, usd_micros=cost_usd_micros(info, verdict.usage))
+            await self._shop.store.record_usage([row])
+
+    def _ledger_row(
+        self, ref: str, *, purpose: str = "interactive", usage: Usage = _NOTHING, took_ms: int = 0, code: str = ""
+    ) -> UsageRow:
+        run, principal = self._run, self._run.inbound.principal
+        provider, _, model = ref.partition("/")
+        return UsageRow(
+            at_ms=self._shop.clock.now_ms(),
+            run_id=run.id,
+            session_key=run.inbound.session_key,
+            agent_id=run.inbound.agent_id,
+            tenant=principal.tenant,
+            owner=principal.owner,
+            provider=provider,
+            model=model,
+            purpose=purpose,
+            usage=usage,
+            latency_ms=took_ms,
+            first_token_ms=0,
+            error_code=code,
+        )
+
     def _attempted(self, info: ModelInfo) -> None:
+        """Begin anew: what an earlier attempt thought or wished for belongs to it."""
         self.info = info
+        self.partial = Assembly(separate=self._separate)
 
     def _request(self, info: ModelInfo) -> ModelRequest:
         inbound, spec = self._run.inbound, self._spec
@@ -218,34 +280,16 @@ class Asking:
 
     async def _record_failures(self, attempts: Sequence[Attempt], error: OpenClawError | None) -> None:
         """Write every failed attempt into the ledger: what was tried is known even when it cost nothing."""
-        run, now = self._run, self._shop.clock.now_ms()
-        principal = run.inbound.principal
         failed = [attempt for attempt in attempts if attempt.error_code]
         for attempt in failed:
             provider, _, model = attempt.ref.partition("/")
             _calls.inc(provider, model, attempt.error_code)
-        rows = [
-            UsageRow(
-                at_ms=now,
-                run_id=run.id,
-                session_key=run.inbound.session_key,
-                agent_id=run.inbound.agent_id,
-                tenant=principal.tenant,
-                owner=principal.owner,
-                provider=attempt.ref.partition("/")[0],
-                model=attempt.ref.partition("/")[2],
-                purpose="interactive",
-                usage=Usage(),
-                latency_ms=attempt.took_ms,
-                first_token_ms=0,
-                error_code=attempt.error_code,
+        if failed:
+            await self._shop.store.record_usage(
+                [self._ledger_row(each.ref, took_ms=each.took_ms, code=each.error_code) for each in failed]
             )
-            for attempt in failed
-        ]
-        if rows:
-            await self._shop.store.record_usage(rows)
         if error is not None:
-            _log.warning("model_call_failed", extra={"fields": {"run": run.id, "code": error.code}})
+            _log.warning("model_call_failed", extra={"fields": {"run": self._run.id, "code": error.code}})
 
     # making it fit
 

@@ -61,9 +61,8 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     id: AgentId
     name: str
-    model: str
-    """`provider/model`, or empty for the registry's default."""
-    fallbacks: tuple[str, ...]
+    model: ModelChoice
+    """Primary and fallbacks; an empty primary is the registry's default."""
     workspace: Path
     system_prompt: str
     limits: Limits
@@ -122,8 +121,7 @@ def _spec(agent: AgentConfig, config: Config, tools: Tools, workspace: Path, sta
     return AgentSpec(
         id=AgentId(agent.id),
         name=agent.name or (config.identity.name if first else agent.id),
-        model=_primary(agent.model) or _primary(defaults.model),
-        fallbacks=_fallbacks(agent.model) or _fallbacks(defaults.model),
+        model=_choice(agent.model, defaults.model),
         workspace=_workspace(agent, defaults, workspace, state, first=first),
         system_prompt=agent.system_prompt or defaults.system_prompt,
         limits=_limits(agent.limits or defaults.limits, defaults),
@@ -136,12 +134,11 @@ def _spec(agent: AgentConfig, config: Config, tools: Tools, workspace: Path, sta
     )
 
 
-def _primary(choice: str | ModelChoice) -> str:
-    return choice if isinstance(choice, str) else choice.primary
-
-
-def _fallbacks(choice: str | ModelChoice) -> tuple[str, ...]:
-    return () if isinstance(choice, str) else choice.fallbacks
+def _choice(own: str | ModelChoice, defaults: str | ModelChoice) -> ModelChoice:
+    """Return the agent's models; what it leaves open is the defaults'."""
+    mine = ModelChoice(primary=own) if isinstance(own, str) else own
+    theirs = ModelChoice(primary=defaults) if isinstance(defaults, str) else defaults
+    return ModelChoice(primary=mine.primary or theirs.primary, fallbacks=mine.fallbacks or theirs.fallbacks)
 
 
 def _workspace(agent: AgentConfig, defaults: AgentDefaults, workspace: Path, state: Path, *, first: bool) -> Path:
@@ -187,7 +184,7 @@ _NO_TOOLS = _NoTools()
 def problem_of(spec: AgentSpec, models: Models) -> str:
     """Return why the agent cannot run now, or an empty text."""
     try:
-        models.resolve(spec.model or models.default_ref())
+        models.resolve(spec.model.primary or models.default_ref())
     except OpenClawError as error:
         return error.message
     return ""

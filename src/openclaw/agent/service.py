@@ -69,7 +69,7 @@ class Study:
             AgentInfo(
                 id=spec.id,
                 name=spec.name,
-                model=spec.model or self._models.default_ref(),
+                model=spec.model.primary or self._models.default_ref(),
                 workspace=str(spec.workspace),
                 default=spec.id == self._directory.default,
                 tools=tuple(tool.name for tool in spec.toolbox.specs()),
