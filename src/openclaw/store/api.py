@@ -160,6 +160,21 @@ class Reservation(msgspec.Struct, frozen=True):
     """What is spent or held of each cap with this reservation, in the order the caps were given."""
 
 
+UsageBy = Literal["agent", "channel", "principal", "model", "provider", "purpose", "day"]
+
+
+class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
+    """Model calls of one group. `key` has a value per dimension asked for, in that order; a day is an ISO date, UTC."""
+
+    key: tuple[str, ...]
+    calls: int
+    failed: int
+    usage: Usage
+    usd_micros: int
+    unpriced: int
+    """Calls that used tokens at no known price: `usd_micros` is without them."""
+
+
 class MemoryRow(msgspec.Struct, frozen=True, kw_only=True):
     """One remembered thing. Only its owner's agents may read it."""
 
@@ -267,6 +282,18 @@ class Store(Protocol):
 
     async def usage_since(self, since_ms: int, *, owner: OwnerId | None = None, limit: int = 10_000) -> list[UsageRow]:
         """Return the usage ledger from a time on, oldest first."""
+        ...
+
+    async def usage_totals(
+        self,
+        by: Sequence[UsageBy],
+        *,
+        since_ms: int = 0,
+        before_ms: int | None = None,
+        owner: OwnerId | None = None,
+        limit: int = 1000,
+    ) -> list[UsageTotal]:
+        """Return sums of the usage ledger per group: the dearest first, or by day when the first dimension is one."""
         ...
 
     async def reserve(self, spender: Spender, usd_micros: int, caps: Sequence[Cap], now_ms: int) -> Reservation:

@@ -14,7 +14,7 @@ from openclaw.base.errors import BudgetExceeded, InvalidRequest
 from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId, new_session_id
 from openclaw.base.message import Message
 from openclaw.base.run import Inbound, Reply
-from openclaw.store import budget, memory, pending, read, write
+from openclaw.store import budget, ledger, memory, pending, read, write
 from openclaw.store.api import (
     Accepted,
     Cap,
@@ -26,7 +26,9 @@ from openclaw.store.api import (
     SessionRow,
     Spender,
     StepRow,
+    UsageBy,
     UsageRow,
+    UsageTotal,
 )
 from openclaw.store.codec import encode_inbound, encode_inbound_steps, encode_reply, encode_step
 from openclaw.store.connect import READER_CACHE_KIB, WRITER_CACHE_KIB, connect, create_private
@@ -202,6 +204,22 @@ class SqliteStore:
         """See Store.usage_since."""
         return await self._reader.submit(
             lambda db: read.usage_since(db, self._tenant, since_ms, owner, max(limit, 0)), "usage_since"
+        )
+
+    async def usage_totals(
+        self,
+        by: Sequence[UsageBy],
+        *,
+        since_ms: int = 0,
+        before_ms: int | None = None,
+        owner: OwnerId | None = None,
+        limit: int = 1000,
+    ) -> list[UsageTotal]:
+        """See Store.usage_totals. Raises: InvalidRequest when no dimension is asked for."""
+        if not by:
+            raise InvalidRequest("usage_totals: name at least one dimension")
+        return await self._reader.submit(
+            lambda db: ledger.totals(db, self._tenant, by, since_ms, before_ms, owner, max(limit, 0)), "usage_totals"
         )
 
     async def reserve(self, spender: Spender, usd_micros: int, caps: Sequence[Cap], now_ms: int) -> Reservation:
