@@ -20,6 +20,9 @@ ARGUMENTS_LIMIT = 8 * 1024 * 1024
 """Longest arguments text, in characters: a file of 1 MiB fits, however it is escaped."""
 MAX_ERROR_TEXT = 2_000
 
+DENIED = "The policy does not allow this call: "
+"""How the text of a call begins before which the door stayed shut."""
+
 Gate = Callable[[Tool, Mapping[str, Any], ToolContext], None]
 """The policy's door: called before each act. Raises: PolicyDenied."""
 
@@ -60,7 +63,7 @@ class Box:
                 raise
             return _unexpected(name, error), True  # the tool's own: nobody cancelled us
         except PolicyDenied as error:
-            return f"The policy does not allow this call: {error.message}", True
+            return f"{DENIED}{error.message}", True
         except (ToolError, InvalidRequest) as error:
             return _told(error), True
         except (Exception, SystemExit) as error:  # noqa: BLE001  # strangers' code: its failure is one call's result

@@ -7,12 +7,10 @@ sessions are kept for `session.ephemeralHours`.
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from openclaw.agent.api import AgentService
-from openclaw.agent.context import valid_history
+from openclaw.agent.conversation import HISTORY_STEPS, Conversation
 from openclaw.base.clock import Clock
 from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.base.ids import OwnerId, RunId, SessionKey, new_id
@@ -32,8 +30,6 @@ from openclaw.listeners.responses_api.stream import stream
 from openclaw.listeners.router import Route
 from openclaw.store.api import RunRow
 
-HISTORY_STEPS: Final = 400
-"""As many steps of an earlier response as a run of ours reads back."""
 _decoder = msgspec.json.Decoder(ResponsesRequest)
 _CREATE = Operation(
     "Runs one turn of an agent. `previous_response_id` continues that response's conversation; a call of one of the "
@@ -162,7 +158,7 @@ class ResponsesApi:
         """Return the conversation up to a response, with the calls that only its caller knows of."""
         assert previous.reply is not None
         steps = await self._agent.history(previous.session_key, caller, HISTORY_STEPS)
-        said = valid_history([message for step in steps for message in step.messages])
+        said = Conversation.of(steps).messages()
         calls = previous.reply.client_calls
         if calls:
             spoke = bool(said) and said[-1].role == "assistant" and not said[-1].tool_calls

@@ -1,0 +1,106 @@
+"""Tools called by a person or a program instead of a model: the same toolbox, the same door before every call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from openclaw.agent.api import AgentService
+from openclaw.agent.directory import AgentSpec, Directory
+from openclaw.agent.session_key import parse_key
+from openclaw.base.errors import NotFound
+from openclaw.base.ids import AgentId, SessionKey, new_run_id
+from openclaw.base.model import ToolSpec
+from openclaw.base.principal import Principal
+from openclaw.tools.api import ToolContext
+from openclaw.tools.toolbox import DENIED
+
+
+class ToolAnswer(msgspec.Struct, frozen=True):
+    """What a call gave; `is_error` says that the tool refused or failed."""
+
+    name: str
+    text: str
+    is_error: bool = False
+
+
+class ToolPort(Protocol):
+    """What the doors need to call tools."""
+
+    def tools(self, session_key: str, agent_id: str) -> tuple[AgentId, tuple[ToolSpec, ...]]:
+        """Return the agent that a session's name means, and its tools. Raises: NotFound, InvalidRequest."""
+        ...
+
+    async def invoke(
+        self,
+        principal: Principal,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        session_key: str = "",
+        agent_id: str = "",
+        dry_run: bool = False,
+    ) -> ToolAnswer:
+        """Call a tool; a dry run only makes sure that there is one. Raises: NotFound (also for a shut door)."""
+        ...
+
+
+class ToolDesk:
+    """Implements ToolPort over the agents of this moment."""
+
+    def __init__(self, directory: Callable[[], Directory], agent: AgentService) -> None:
+        self._directory = directory
+        self._agent = agent
+
+    def tools(self, session_key: str, agent_id: str) -> tuple[AgentId, tuple[ToolSpec, ...]]:
+        """See ToolPort."""
+        spec, _ = self._place(session_key, agent_id)
+        return spec.id, spec.toolbox.specs()
+
+    async def invoke(
+        self,
+        principal: Principal,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        session_key: str = "",
+        agent_id: str = "",
+        dry_run: bool = False,
+    ) -> ToolAnswer:
+        """See ToolPort."""
+        spec, key = self._place(session_key, agent_id)
+        if not any(tool.name == name for tool in spec.toolbox.specs()):
+            raise _unavailable(name)
+        if dry_run:
+            return ToolAnswer(name, "")
+        context = await self._context(principal, spec, key)
+        text, is_error = await spec.toolbox.call(name, msgspec.json.encode(arguments).decode(), context)
+        if is_error and text.startswith(DENIED):
+            raise _unavailable(name)
+        return ToolAnswer(name, text, is_error)
+
+    def _place(self, session_key: str, agent_id: str) -> tuple[AgentSpec, SessionKey]:
+        named = self._agent.resolve_agent(agent_id)
+        owner, key = parse_key(session_key, named)
+        return self._directory().require(owner), key
+
+    async def _context(self, principal: Principal, spec: AgentSpec, key: SessionKey) -> ToolContext:
+        row = await self._agent.session(key, principal)
+        facts: dict[str, Any] = {"model": spec.model}
+        if row is not None:
+            facts |= {"sessionId": row.id, "inputTokens": row.input_tokens, "outputTokens": row.output_tokens}
+        run_id = new_run_id()
+        return ToolContext(
+            principal=principal,
+            agent_id=spec.id,
+            session_key=key,
+            run_id=run_id,
+            workspace=spec.workspace,
+            facts=facts,
+        )
+
+
+def _unavailable(name: str) -> NotFound:
+    return NotFound(f"Tool not available: {name[:128]}")
