@@ -10,6 +10,7 @@ import msgspec
 
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import ModelCost, ModelEntry, ProviderConfig
+from openclaw.models.bedrock.model_id import profile_ids
 
 OLLAMA_CONTEXT_TOKENS = 16_384
 """What Ollama is asked to load when nothing is configured: left alone it loads 4096 and cuts prompts silently."""
@@ -70,7 +71,8 @@ class Catalog:
         found = self._by_provider.get(provider, {}).get(model)
         if found is not None:
             return found
-        profile = self._by_id.get(model.rpartition("/")[2])
+        names = (model.rpartition("/")[2], *profile_ids(model))
+        profile = next((self._by_id[name] for name in names if name in self._by_id), None)
         if profile is None:
             return self._local(ModelInfo(id=model, provider=provider, name=model))
         # Another provider's price for it is not known, only what it can do.

@@ -9,6 +9,7 @@ import msgspec
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ProviderConfig
 from openclaw.models.anthropic.client import BASE_URL as ANTHROPIC_URL
+from openclaw.models.bedrock import settings as bedrock
 from openclaw.models.ollama.host import host_url
 from openclaw.models.openai.client import BASE_URL as OPENAI_URL
 from openclaw.net.error import NetError
@@ -19,6 +20,7 @@ Env = Callable[[str], str | None]
 BUILT_IN: dict[str, ProviderConfig] = {
     "anthropic": ProviderConfig(api="anthropic-messages"),
     "openai": ProviderConfig(api="openai-completions"),
+    "bedrock": ProviderConfig(api="bedrock-converse"),
     "ollama": ProviderConfig(api="ollama"),
     "embedded": ProviderConfig(api="embedded"),
     "fake": ProviderConfig(api="fake"),
@@ -62,6 +64,9 @@ def provider(
         return Provider(provider_id, config, configured is not None)
     if config.api == "ollama":
         return _ollama(provider_id, config, configured is not None, env, key)
+    if config.api == "bedrock-converse":
+        complete, problem = bedrock.complete(provider_id, config, env, key=key, configured=configured is not None)
+        return Provider(provider_id, complete, configured is not None, problem)
     prefix = _ENV.get(provider_id)
     own_key, key = key is None, key or config.api_key
     base_url = config.base_url

@@ -12,6 +12,7 @@ from openclaw.base.errors import ModelNotFound, ModelUnavailable
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import ModelsConfig, ProviderConfig
 from openclaw.models.anthropic.client import AnthropicClient
+from openclaw.models.bedrock.settings import client as bedrock_client
 from openclaw.models.catalog import Catalog
 from openclaw.models.client import LLMClient
 from openclaw.models.credentials import Credential
@@ -230,6 +231,10 @@ class ModelRegistry:
                 timeouts=config.timeouts,
                 num_ctx=config.num_ctx,
                 keep_alive=config.keep_alive,
+            )
+        if config.api == "bedrock-converse":
+            return bedrock_client(
+                found.id, config, self._env, http=self._http, clock=self._clock, catalog=self._catalog
             )
         make = _HTTP_CLIENTS.get(config.api, OpenAIClient)
         return make(

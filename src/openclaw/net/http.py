@@ -67,7 +67,7 @@ class HttpClient:
     ) -> None:
         self._check = check
         self._user_agent = user_agent
-        self._judge = judge
+        self.judge = judge
         self._resolve = resolve
         self._session: aiohttp.ClientSession | None = None
         self._pinned: aiohttp.ClientSession | None = None
@@ -217,7 +217,8 @@ class HttpClient:
 
             if len(self._urls) >= 256:
                 self._urls.clear()
-            parsed = self._urls[url] = yarl.URL(url)
+            # What is escaped already goes out as it is: a signature may cover the very bytes.
+            parsed = self._urls[url] = yarl.URL(url, encoded="%" in url and url.isascii())
         return parsed
 
     async def _open(self, pinned: bool) -> aiohttp.ClientSession:
@@ -226,7 +227,7 @@ class HttpClient:
             if self._closed:
                 raise NetError("connect", "", "the HTTP client is closed")
             if pinned:
-                self._pinned = self._pinned or pinned_session(library, self._user_agent, self._judge, self._resolve)
+                self._pinned = self._pinned or pinned_session(library, self._user_agent, self.judge, self._resolve)
                 return self._pinned
             self._session = self._session or _session(library, self._user_agent)
             return self._session

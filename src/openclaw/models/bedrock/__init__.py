@@ -1,0 +1,1 @@
+"""Amazon Bedrock: Converse over AWS' event stream, and InvokeModel for imported models."""
