@@ -1,0 +1,154 @@
+"""The one way out for tools: each hop passes the policy's door, and `net` reaches public addresses only.
+
+1. Every hop, a redirect's too, is checked as if it were the first; at most MAX_REDIRECTS are followed, by GET and HEAD.
+2. To another origin (scheme, host, port) go only the headers that say what is wanted, never who asks.
+3. An answer is read up to a limit, and unpacked up to the same limit.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+from urllib.parse import urljoin
+
+from openclaw.base.errors import ToolError
+from openclaw.base.principal import Principal
+from openclaw.net.egress import Place, is_address, place
+from openclaw.net.error import NetError
+from openclaw.net.http import HttpClient, Timeouts
+
+MAX_REDIRECTS = 5
+TIMEOUT_S = 20.0
+_TIMEOUTS = Timeouts(connect=10.0, first_byte=TIMEOUT_S, idle=TIMEOUT_S, total=TIMEOUT_S)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAY_TRAVEL = frozenset({"accept", "accept-language"})
+_OURS = re.compile(
+    "host|content-length|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|accept-encoding|proxy-.*"
+)
+"""Headers that the client itself sets, and those that speak to whatever stands between."""
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_VALUE = re.compile(r"[\t\x20-\x7e]{0,8000}")
+
+Door = Callable[[Principal, str, str, int], None]
+"""(principal, action, host, port): the policy's egress door. Raises: PolicyDenied."""
+
+
+class Answer(NamedTuple):
+    """What came back. `place` is where the last redirect led; `cut` says that the body was longer than the limit."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    cut: bool
+    place: Place
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case, without parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+class Egress:
+    """Sends requests for tools. `door` is asked before each hop."""
+
+    def __init__(self, http: HttpClient, door: Door) -> None:
+        self._http = http
+        self._door = door
+
+    async def request(
+        self,
+        principal: Principal,
+        action: str,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        limit_bytes: int,
+    ) -> Answer:
+        """Send a request, follow its redirects, read the answer. Raises: ToolError, PolicyDenied."""
+        sent = _checked(headers or {})
+        try:
+            here = place(url)
+            for _ in range(MAX_REDIRECTS + 1):
+                answer = await self._hop(principal, action, method, here, sent, body, limit_bytes)
+                location = answer.headers.get("Location", "")
+                if answer.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
+                    return answer
+                there = place(urljoin(here.url, location))
+                if there.origin != here.origin:
+                    sent = {name: value for name, value in sent.items() if name.lower() in _MAY_TRAVEL}
+                here = there
+        except NetError as error:
+            raise ToolError(_told(error)) from None
+        except ValueError:
+            raise ToolError("The server's redirect names no valid address.") from None
+        raise ToolError(f"The server redirects more than {MAX_REDIRECTS} times.")
+
+    async def _hop(
+        self,
+        principal: Principal,
+        action: str,
+        method: str,
+        here: Place,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limit_bytes: int,
+    ) -> Answer:
+        self._refuse_literal(here)
+        self._door(principal, action, here.host, here.port)
+        async with await self._http.send(
+            method, here.url, headers=headers, body=body, timeouts=_TIMEOUTS, purpose="tools"
+        ) as response:
+            pieces: list[bytes] = []
+            size = 0
+            while size <= limit_bytes and (piece := await response.read()):
+                pieces.append(piece)
+                size += len(piece)
+            raw, cut = b"".join(pieces), size > limit_bytes
+            packing = response.headers.get("Content-Encoding", "").strip().lower()
+            body, more = unpacked(raw[:limit_bytes], packing, limit_bytes)
+            return Answer(response.status, response.headers, body, cut or more, here)
+
+    def _refuse_literal(self, here: Place) -> None:
+        """Say at once that an address is out of reach: asking the operator to list it would be of no use."""
+        if (is_address(here.host) and (why := self._http.judge(here.host))) or (why := _own_name(here.host)):
+            raise NetError("refused-target", here.origin, f"{here.host} is {why}: tools reach public addresses only")
+
+
+def unpacked(body: bytes, packing: str, limit_bytes: int) -> tuple[bytes, bool]:
+    """Undo a content coding that a server used though none was asked for. Return (bytes, whether there were more)."""
+    if packing in ("", "identity") or not body:
+        return body, False
+    if packing not in ("gzip", "x-gzip", "deflate"):
+        raise ToolError(f"The server packed its answer as {packing[:40]!r}, which cannot be read here.")
+    for window in (47, -15) if packing == "deflate" else (47,):  # deflate comes with and without its header
+        try:
+            unpacker = zlib.decompressobj(window)
+            out = unpacker.decompress(body, limit_bytes + 1)
+        except zlib.error:
+            continue
+        return out[:limit_bytes], len(out) > limit_bytes
+    raise ToolError("The server's answer is packed and damaged.")
+
+
+def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+    if len(headers) > 50:
+        raise ToolError("There are more than 50 headers.")
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise ToolError(f"The header {name[:60]!r} has a name or a value that HTTP does not allow.")
+        if _OURS.fullmatch(name.lower()):
+            raise ToolError(f"The header {name!r} is set by the gateway. Leave it out.")
+    return dict(headers)
+
+
+def _own_name(host: str) -> str:
+    return "this machine's own name" if host == "localhost" or host.endswith(".localhost") else ""
+
+
+def _told(error: NetError) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:] + ("." if not text.endswith(".") else "")
