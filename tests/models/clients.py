@@ -13,14 +13,28 @@ from openclaw.config.schema import ModelTimeouts
 from openclaw.models.anthropic.client import AnthropicClient
 from openclaw.models.catalog import Catalog
 from openclaw.models.client import LLMClient
+from openclaw.models.ollama.client import OllamaClient
 from openclaw.models.openai.client import OpenAIClient
+from openclaw.models.openai.responses import ResponsesClient
 from openclaw.net.http import HttpClient
 from tests.stand_ins.anthropic import AnthropicStandIn
+from tests.stand_ins.ollama import OllamaStandIn
 from tests.stand_ins.openai import OpenAIStandIn
 from tests.stand_ins.server import StandIn
 
 KEY = "sk-test-0123456789abcdef"
-STAND_INS: dict[str, type[StandIn]] = {"openai": OpenAIStandIn, "anthropic": AnthropicStandIn}
+STAND_INS: dict[str, type[StandIn]] = {
+    "openai": OpenAIStandIn,
+    "anthropic": AnthropicStandIn,
+    "openai-responses": OpenAIStandIn,
+    "ollama": OllamaStandIn,
+}
+CLIENTS: dict[str, type[OpenAIClient | AnthropicClient | OllamaClient]] = {
+    "openai": OpenAIClient,
+    "anthropic": AnthropicClient,
+    "openai-responses": ResponsesClient,
+    "ollama": OllamaClient,
+}
 WEATHER = ToolSpec(
     "get_weather",
     "Tell the weather of a city.",
@@ -32,8 +46,15 @@ def client_of(
     wire: str, http: HttpClient, base_url: str, *, key: str = KEY, timeouts: ModelTimeouts | None = None
 ) -> LLMClient:
     """Return a client of one wire."""
-    make = OpenAIClient if wire == "openai" else AnthropicClient
-    return make(http=http, clock=SYSTEM_CLOCK, catalog=Catalog(), base_url=base_url, key=Secret(key), timeouts=timeouts)
+    return CLIENTS[wire](
+        http=http,
+        clock=SYSTEM_CLOCK,
+        catalog=Catalog(),
+        provider=wire,
+        base_url=base_url,
+        key=Secret(key),
+        timeouts=timeouts,
+    )
 
 
 def ask(text: str = "Hi", *, model: str = "m", tools: tuple[ToolSpec, ...] = ()) -> ModelRequest:

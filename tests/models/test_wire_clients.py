@@ -1,6 +1,8 @@
-"""Both wire clients against their stand-ins: the same questions, the same answers in our common form."""
+"""Every wire client against its stand-in: the same questions, the same answers in our common form."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
@@ -9,16 +11,33 @@ from openclaw.base.message import ImagePart, Message, TextPart, ThinkingPart, To
 from openclaw.base.model import ModelFinish, ModelRequest, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 from openclaw.config.schema import ModelTimeouts
 from openclaw.models.assemble import collect
+from openclaw.models.catalog import OLLAMA_CONTEXT_TOKENS
 from openclaw.net.http import HttpClient
 from tests.models.clients import KEY, STAND_INS, WEATHER, ask, client_of, events_of, joined
 from tests.stand_ins.server import Answer, Call, Transport
 
 pytestmark = pytest.mark.anyio
-WIRES = pytest.mark.parametrize("wire", ["openai", "anthropic"])
+WIRES = pytest.mark.parametrize("wire", list(STAND_INS))
 CALLS = (Call("get_weather", '{"city":"Tokyo"}', "call_a"), Call("get_weather", '{"city":"Zürich"}', "call_b"))
 EXPECTED_CALLS = (
     ToolCall("call_a", "get_weather", '{"city":"Tokyo"}'),
     ToolCall("call_b", "get_weather", '{"city":"Zürich"}'),
+)
+
+
+CONVERSATION = ModelRequest(
+    model="m",
+    system="S",
+    messages=(
+        user("What is the weather?"),
+        assistant("Let me look.", EXPECTED_CALLS),
+        Message(
+            "tool", (ToolOutcome("call_a", "get_weather", "sunny"), ToolOutcome("call_b", "get_weather", "", True))
+        ),
+        Message("user", (TextPart("And this?"), ImagePart("image/png", "aGk="), ImagePart(url="https://x.test/i.png"))),
+    ),
+    tools=(WEATHER,),
+    temperature=0.5,
 )
 
 
@@ -31,7 +50,7 @@ async def test_a_streamed_answer_comes_in_pieces_and_ends_with_finish_and_usage(
     finish = events[-1]
     assert isinstance(finish, ModelFinish)
     assert finish.reason == "stop"
-    assert finish.usage == Usage(12, 34, 4, 0)
+    assert finish.usage == Usage(12, 34, 0 if wire == "ollama" else 4, 0)
     assert "stand-in" in finish.model
 
 
@@ -64,7 +83,7 @@ async def test_call_pieces_keep_their_index_and_only_the_first_names_the_call(wi
     pieces = [event for event in events if isinstance(event, ToolCallDelta)]
     assert [(piece.index, piece.id) for piece in pieces if piece.id] == [(0, "call_a"), (1, "call_b")]
     assert [bool(piece.name) for piece in pieces] == [bool(piece.id) for piece in pieces]
-    assert len(pieces) > 2
+    assert len(pieces) == 2 if wire == "ollama" else len(pieces) > 2
 
 
 @WIRES
@@ -76,25 +95,35 @@ async def test_reasoning_comes_as_thinking_not_as_text(wire: str, http: HttpClie
         whole = await client.generate(ask())
     assert joined(events, ThinkingDelta) == "Six times seven."
     assert joined(events, TextDelta) == "42"
-    signature = "sig==" if wire == "anthropic" else ""
+    signature = {"anthropic": "sig==", "openai-responses": "openai-reasoning m rs_stand_in sig=="}.get(wire, "")
     assert whole.message.parts == (ThinkingPart("Six times seven.", signature), TextPart("42"))
 
 
 @WIRES
 @pytest.mark.parametrize(
-    ("openai", "anthropic", "expected"),
+    ("said", "expected"),
     [
-        ("length", "max_tokens", "length"),
-        ("content_filter", "refusal", "content_filter"),
-        ("stop", "stop_sequence", "stop"),
-        ("function_call", "tool_use", "tool_calls"),
-        ("a_new_reason", "a_new_reason", "stop"),
+        (
+            {
+                "openai": "length",
+                "anthropic": "max_tokens",
+                "openai-responses": "max_output_tokens",
+                "ollama": "length",
+            },
+            "length",
+        ),
+        ({"anthropic": "model_context_window_exceeded", "openai": "max_tokens"}, "length"),
+        ({"openai": "content_filter", "anthropic": "refusal", "openai-responses": "content_filter"}, "content_filter"),
+        ({"openai": "stop", "anthropic": "stop_sequence", "ollama": "unload"}, "stop"),
+        ({"openai": "function_call", "anthropic": "tool_use"}, "tool_calls"),
+        ({"openai": "a_new_reason", "anthropic": "a_new_reason", "ollama": "a_new_reason"}, "stop"),
+        ({"anthropic": "pause_turn"}, "stop"),
     ],
 )
-async def test_finish_reasons_are_mapped(
-    wire: str, openai: str, anthropic: str, expected: str, http: HttpClient
-) -> None:
-    reply = Answer(finish=openai if wire == "openai" else anthropic)
+async def test_finish_reasons_are_mapped(wire: str, said: dict[str, str], expected: str, http: HttpClient) -> None:
+    if wire not in said:
+        return
+    reply = Answer(finish=said[wire])
     async with STAND_INS[wire]([reply, reply]) as server:
         client = client_of(wire, http, server.base_url)
         assert (await client.generate(ask())).finish_reason == expected
@@ -174,34 +203,73 @@ async def test_anthropic_counts_tokens_and_estimates_when_it_cannot(http: HttpCl
 
 @WIRES
 async def test_a_whole_conversation_is_understood(wire: str, http: HttpClient) -> None:
-    conversation = (
-        user("What is the weather?"),
-        assistant("Let me look.", EXPECTED_CALLS),
-        Message(
-            "tool", (ToolOutcome("call_a", "get_weather", "sunny"), ToolOutcome("call_b", "get_weather", "", True))
-        ),
-        Message("user", (TextPart("And this?"), ImagePart("image/png", "aGk="), ImagePart(url="https://x.test/i.png"))),
-    )
-    request = ModelRequest(model="m", system="S", messages=conversation, tools=(WEATHER,), temperature=0.5)
     async with STAND_INS[wire]() as server:
-        await client_of(wire, http, server.base_url).generate(request)
+        await client_of(wire, http, server.base_url).generate(CONVERSATION)
         sent = server.requests[0].json
+    CHECKS[wire](sent)
+
+
+def openai_understood(sent: dict[str, Any]) -> None:
     assert sent["temperature"] == 0.5
-    if wire == "openai":
-        roles = [message["role"] for message in sent["messages"]]
-        assert roles == ["system", "user", "assistant", "tool", "tool", "user"]
-        assert sent["messages"][2]["tool_calls"][1]["function"]["arguments"] == '{"city":"Zürich"}'
-        assert sent["messages"][5]["content"][1]["image_url"]["url"] == "data:image/png;base64,aGk="
-        assert "max_tokens" not in sent
-    else:
-        assert [message["role"] for message in sent["messages"]] == ["user", "assistant", "user"]
-        kinds = [block["type"] for block in sent["messages"][2]["content"]]
-        assert kinds == ["tool_result", "tool_result", "text", "image", "image"]
-        assert sent["messages"][2]["content"][1]["is_error"] is True
-        assert sent["messages"][1]["content"][1]["input"] == {"city": "Tokyo"}
-        assert sent["system"][0]["cache_control"] == {"type": "ephemeral"}
-        assert sent["tools"][-1]["cache_control"] == {"type": "ephemeral"}
-        assert sent["max_tokens"] > 0
+    roles = [message["role"] for message in sent["messages"]]
+    assert roles == ["system", "user", "assistant", "tool", "tool", "user"]
+    assert sent["messages"][2]["tool_calls"][1]["function"]["arguments"] == '{"city":"Zürich"}'
+    assert sent["messages"][5]["content"][1]["image_url"]["url"] == "data:image/png;base64,aGk="
+    assert "max_tokens" not in sent
+
+
+def anthropic_understood(sent: dict[str, Any]) -> None:
+    assert sent["temperature"] == 0.5
+    assert [message["role"] for message in sent["messages"]] == ["user", "assistant", "user"]
+    kinds = [block["type"] for block in sent["messages"][2]["content"]]
+    assert kinds == ["tool_result", "tool_result", "text", "image", "image"]
+    assert sent["messages"][2]["content"][1]["is_error"] is True
+    assert sent["messages"][1]["content"][1]["input"] == {"city": "Tokyo"}
+    mark = {"type": "ephemeral"}
+    assert sent["system"][0]["cache_control"] == mark
+    assert sent["tools"][-1]["cache_control"] == mark
+    assert [block for block in sent["messages"][2]["content"] if "cache_control" in block] == [
+        {"type": "image", "source": {"type": "url", "url": "https://x.test/i.png"}, "cache_control": mark}
+    ]
+    assert sent["max_tokens"] > 0
+
+
+def responses_understood(sent: dict[str, Any]) -> None:
+    assert sent["temperature"] == 0.5
+    assert sent["store"] is False
+    assert sent["instructions"] == "S"
+    kinds = [item["type"] for item in sent["input"]]
+    assert kinds == ["message", "message", *["function_call"] * 2, *["function_call_output"] * 2, "message"]
+    assert sent["input"][3]["arguments"] == '{"city":"Zürich"}'
+    assert [item["call_id"] for item in sent["input"][2:6]] == ["call_a", "call_b", "call_a", "call_b"]
+    images = [part.get("image_url") for part in sent["input"][6]["content"]]
+    assert images == [None, "data:image/png;base64,aGk=", "https://x.test/i.png"]
+    assert sent["tools"][0] == {
+        "type": "function",
+        "name": WEATHER.name,
+        "description": WEATHER.description,
+        "parameters": WEATHER.parameters,
+        "strict": False,
+    }
+
+
+def ollama_understood(sent: dict[str, Any]) -> None:
+    assert sent["options"] == {"temperature": 0.5, "num_ctx": OLLAMA_CONTEXT_TOKENS}
+    roles = [message["role"] for message in sent["messages"]]
+    assert roles == ["system", "user", "assistant", "tool", "tool", "user"]
+    assert sent["messages"][2]["tool_calls"][1]["function"]["arguments"] == {"city": "Zürich"}
+    assert [message.get("tool_name") for message in sent["messages"][3:5]] == ["get_weather"] * 2
+    assert sent["messages"][5]["images"] == ["aGk="]
+    assert sent["messages"][5]["content"].endswith("[image: https://x.test/i.png]")
+    assert sent["stream"] is False
+
+
+CHECKS = {
+    "openai": openai_understood,
+    "anthropic": anthropic_understood,
+    "openai-responses": responses_understood,
+    "ollama": ollama_understood,
+}
 
 
 @WIRES
@@ -210,7 +278,7 @@ async def test_the_credential_goes_where_each_wire_wants_it(wire: str, http: Htt
         await client_of(wire, http, server.base_url).generate(ask())
         await client_of(wire, http, server.base_url, key="sk-ant-oat01-xyz").generate(ask())
         first, second = (request.headers for request in server.requests)
-    if wire == "openai":
+    if wire != "anthropic":
         assert first["authorization"] == f"Bearer {KEY}"
     else:
         assert first["x-api-key"] == KEY

@@ -22,7 +22,9 @@ from tests.models.clients import KEY, STAND_INS, ask, client_of, events_of
 from tests.stand_ins.server import Answer, Failure, Raw, Reply, Transport
 
 pytestmark = pytest.mark.anyio
-WIRES = pytest.mark.parametrize("wire", ["openai", "anthropic"])
+WIRES = pytest.mark.parametrize("wire", list(STAND_INS))
+CODED = pytest.mark.parametrize("wire", ["openai", "anthropic", "openai-responses"])
+"""Wires whose errors carry a code, and whose streams are server-sent events."""
 
 
 async def failure(wire: str, http: HttpClient, reply: Reply, *, stream: bool) -> ModelError:
@@ -38,7 +40,7 @@ async def failure(wire: str, http: HttpClient, reply: Reply, *, stream: bool) ->
     return error
 
 
-@WIRES
+@CODED
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
@@ -141,7 +143,7 @@ async def test_broken_answers_are_typed(
     assert type(await failure(wire, http, reply, stream=stream)) is kind
 
 
-@WIRES
+@CODED
 @pytest.mark.parametrize(
     ("pieces", "kind"),
     [
@@ -162,14 +164,14 @@ async def test_broken_streams_are_typed(
     assert type(await failure(wire, http, reply, stream=True)) is kind
 
 
-@WIRES
+@CODED
 async def test_half_an_event_at_the_end_is_a_broken_answer(wire: str, http: HttpClient) -> None:
     error = await failure(wire, http, Answer(cut_event=True, omit_finish=True), stream=True)
     assert type(error) is ModelProtocol
     assert "within an event" in error.message
 
 
-@WIRES
+@CODED
 @pytest.mark.parametrize(
     ("code", "kind"),
     [("overloaded_error", ModelOverloaded), ("rate_limit_error", ModelRateLimited), ("odd_error", ModelProtocol)],

@@ -9,6 +9,15 @@ import msgspec
 from tests.stand_ins.server import Answer, Failure, Raw, Request, StandIn, split_text
 
 MODEL = "claude-stand-in"
+ROW = {
+    "type": "model",
+    "id": MODEL,
+    "display_name": "Stand-in",
+    "created_at": "2026-01-01T00:00:00Z",
+    "lifecycle": "active",
+    "max_input_tokens": 300_000,
+    "max_tokens": 9_000,
+}
 
 
 class AnthropicStandIn(StandIn):
@@ -18,8 +27,9 @@ class AnthropicStandIn(StandIn):
         """Put a reply into the provider's wire form."""
         path = request.path.partition("?")[0]
         if request.method == "GET" and path == "/v1/models":
-            row = {"type": "model", "id": MODEL, "display_name": "Stand-in", "created_at": "2026-01-01T00:00:00Z"}
-            return Raw((_json({"data": [row], "has_more": False, "first_id": MODEL, "last_id": MODEL}),))
+            return Raw((_json({"data": [ROW], "has_more": False, "first_id": MODEL, "last_id": MODEL}),))
+        if request.method == "GET" and path == f"/v1/models/{MODEL}":
+            return Raw((_json(ROW),))
         if isinstance(reply, Failure) and reply.after is None:
             return Raw((_json(_error(reply)),), reply.status, headers=reply.headers)
         if path == "/v1/messages/count_tokens":

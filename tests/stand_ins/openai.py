@@ -1,4 +1,4 @@
-"""A stand-in for the Chat Completions API. The official client attests its honesty (tests/models/test_oracle.py)."""
+"""A stand-in for OpenAI's two APIs. The official client attests its honesty (tests/models/test_oracle.py)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tests.stand_ins import responses
 from tests.stand_ins.server import Answer, Failure, Raw, Request, StandIn, split_text
 
 MODEL = "stand-in-1"
@@ -23,6 +24,8 @@ class OpenAIStandIn(StandIn):
         if request.method == "GET" and path == "/v1/models":
             rows = [{"id": MODEL, "object": "model", "created": CREATED, "owned_by": "stand-in"}]
             return Raw((_json({"object": "list", "data": rows}),))
+        if (request.method, path) == ("POST", "/v1/responses"):
+            return _response(request, reply)
         if (request.method, path) != ("POST", "/v1/chat/completions"):
             return Raw((_json(_error(Failure(404, "unknown_url", f"Invalid URL ({request.method} {path})"))),), 404)
         if isinstance(reply, Failure):
@@ -39,6 +42,16 @@ class OpenAIStandIn(StandIn):
             if wanted and not reply.omit_usage:
                 chunks.append({**_chunk({}), "choices": [], "usage": _usage(reply)})
         return _stream(chunks, reply, done=not reply.omit_finish)
+
+
+def _response(request: Request, reply: Answer | Failure) -> Raw:
+    if isinstance(reply, Failure):
+        if reply.after is None:
+            return Raw((_json(_error(reply)),), reply.status, headers=reply.headers)
+        return responses.broken(reply, MODEL)
+    if request.json.get("stream"):
+        return responses.stream(reply, MODEL)
+    return Raw((_json(responses.whole(reply, MODEL)),), transport=reply.transport)
 
 
 def _stream(chunks: list[dict[str, Any]], reply: Answer, *, done: bool) -> Raw:

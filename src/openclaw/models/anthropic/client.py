@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from urllib.parse import quote
 
 import msgspec
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import ModelAuth, ModelError
+from openclaw.base.errors import ModelAuth, ModelBadRequest, ModelError
 from openclaw.base.message import Message, Part, TextPart, ThinkingPart, ToolCall
 from openclaw.base.model import ModelEvent, ModelInfo, ModelRequest, ModelResult
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ModelTimeouts
 from openclaw.models.anthropic.parser import MessagesParser
-from openclaw.models.anthropic.request import REDACTED, body, prompt
+from openclaw.models.anthropic.request import REDACTED, body, has_thinking, prompt, without_thinking
 from openclaw.models.anthropic.wire import Answer, Block, ListedModel, ModelList, TokenCount, UsageTally, finish_reason
 from openclaw.models.catalog import Catalog
 from openclaw.models.failure import described
@@ -26,6 +28,7 @@ API_VERSION = "2023-06-01"
 SETUP_TOKEN_PREFIX = "sk-ant-oat"  # noqa: S105  # a prefix, not a secret
 LEAST_ANSWER_TOKENS = 1_024
 _read_answer = msgspec.json.Decoder(Answer).decode
+_read_model = msgspec.json.Decoder(ListedModel).decode
 _read_models = msgspec.json.Decoder(ModelList).decode
 _read_count = msgspec.json.Decoder(TokenCount).decode
 
@@ -60,11 +63,38 @@ class AnthropicClient:
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """See LLMClient."""
-        parser = MessagesParser(request.model, self._wire.failures)
-        return self._wire.stream(request.model, "/messages", self._body(request, stream=True), parser)
+        return self._stream_forgivingly(request) if has_thinking(request) else self._stream(request)
 
     async def generate(self, request: ModelRequest) -> ModelResult:
         """See LLMClient."""
+        try:
+            return await self._generate(request)
+        except ModelBadRequest as error:
+            if not _is_about_thinking(error, request):
+                raise
+        return await self._generate(without_thinking(request))
+
+    def _stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        parser = MessagesParser(request.model, self._wire.failures)
+        return self._wire.stream(request.model, "/messages", self._body(request, stream=True), parser)
+
+    async def _stream_forgivingly(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        """Thinking is bound to its model and conversation: after a change of either it is refused for good.
+
+        The conversation must not end with that, so it goes on without its old thinking.
+        """
+        for asked in (request, without_thinking(request)):
+            try:
+                async with aclosing(self._stream(asked)) as source:
+                    async for events in source:
+                        yield events
+            except ModelBadRequest as error:
+                if not _is_about_thinking(error, asked):
+                    raise
+            else:
+                return
+
+    async def _generate(self, request: ModelRequest) -> ModelResult:
         model = request.model
         answer = await self._wire.post(model, "/messages", self._body(request, stream=False), _read_answer)
         if answer.error is not None:
@@ -85,8 +115,8 @@ class AnthropicClient:
         return [self._listed(model) for model in listed.data]
 
     async def get_metadata(self, model: str) -> ModelInfo:
-        """Return the profile from the catalogue."""
-        return self._catalog.info(self._wire.provider, model)
+        """Return what the provider tells of a model, the rest from the catalogue. Raises: ModelError."""
+        return self._listed(await self._wire.get(model, f"/models/{quote(model, safe='')}", _read_model))
 
     async def count_tokens(self, request: ModelRequest) -> int:
         """Ask the provider; estimate when it cannot tell. Raises: ModelAuth."""
@@ -120,6 +150,7 @@ class AnthropicClient:
         info = self._catalog.info(self._wire.provider, model.id)
         return msgspec.structs.replace(
             info,
+            id=model.id,
             name=model.display_name or info.name,
             context_tokens=model.max_input_tokens or info.context_tokens,
             max_output_tokens=model.max_tokens or info.max_output_tokens,
@@ -135,12 +166,16 @@ def _credential(key: Secret | None) -> dict[str, str]:
     return {"x-api-key": value}
 
 
+def _is_about_thinking(error: ModelBadRequest, request: ModelRequest) -> bool:
+    return error.details.get("status") == 400 and "thinking" in error.message and has_thinking(request)
+
+
 def _part(block: Block) -> Part | None:
     match block.type:
         case "text":
             return TextPart(block.text) if block.text else None
         case "tool_use":
-            return ToolCall(block.id, block.name, bytes(block.input).decode())
+            return ToolCall(block.id, block.name, block.arguments)
         case "thinking":
             return ThinkingPart(block.thinking, block.signature)
         case "redacted_thinking":

@@ -90,8 +90,8 @@ class MessagesParser:
             if not block.id or not block.name:
                 raise self._failures.protocol(self._model, "a tool call has no id or no name")
             call = self._calls[index] = len(self._calls)
-            given = bytes(block.input)
-            out.append(ToolCallDelta(call, block.id, block.name, "" if given in (b"{}", b"null") else given.decode()))
+            given = block.arguments
+            out.append(ToolCallDelta(call, block.id, block.name, "" if given in ("{}", "null") else given))
         elif block.type == "redacted_thinking":
             out.append(ThinkingDelta("", REDACTED + block.data))
         elif block.text:

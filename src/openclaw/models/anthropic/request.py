@@ -4,13 +4,16 @@ Rules
 1. Roles alternate: consecutive messages of one role are merged; tool outcomes are the user's.
 2. In a user message the tool results stand first: the API refuses text before them.
 3. Empty or blank text blocks are refused: they are left out, and so is a message that is left with nothing.
-4. Thinking goes back only with the signature the API gave it; other providers' thinking has none.
-5. The stable prefix (tools, system) carries the cache marks; system messages within the conversation come after it.
+4. Thinking goes back only with the signature the API gave it.
+5. The stable prefix (tools, system) carries cache marks; system messages within the conversation come after it. One
+   more is on the last block of a conversation that will go on, so that the next call reads all of this one from there.
+6. The conversation begins with the user: an answer without a question before it gets a placeholder.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +27,9 @@ Json = dict[str, Any]
 REDACTED = "redacted_thinking:"
 """Marks the signature of a ThinkingPart that the API gave us encrypted, to be sent back as such."""
 _CACHE: Json = {"type": "ephemeral"}
+_GOES_ON = ("interactive", "tools")
+"""Purposes of calls that others follow with the same beginning; writing to the cache costs more than it saves else."""
+_PLACEHOLDER = "(continued)"
 _FOREIGN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -55,7 +61,25 @@ def prompt(request: ModelRequest) -> Json:
     if system:
         out["system"] = system
     out["messages"] = messages(request.messages)
+    if request.purpose in _GOES_ON and out["messages"] and out["messages"][-1]["role"] == "user":
+        out["messages"][-1]["content"][-1]["cache_control"] = _CACHE
     return out
+
+
+def has_thinking(request: ModelRequest) -> bool:
+    """Say whether thinking goes back with a request."""
+    return any(
+        isinstance(part, ThinkingPart) and _thinking(part) for message in request.messages for part in message.parts
+    )
+
+
+def without_thinking(request: ModelRequest) -> ModelRequest:
+    """Return the request with no thinking in it."""
+    kept = tuple(
+        Message(message.role, tuple(part for part in message.parts if not isinstance(part, ThinkingPart)))
+        for message in request.messages
+    )
+    return msgspec.structs.replace(request, messages=kept)
 
 
 def messages(conversation: Iterable[Message]) -> list[Json]:
@@ -71,6 +95,8 @@ def messages(conversation: Iterable[Message]) -> list[Json]:
         if out and out[-1]["role"] == role:
             out[-1]["content"].extend(blocks)
         else:
+            if not out and role == "assistant":
+                out.append({"role": "user", "content": [{"type": "text", "text": _PLACEHOLDER}]})
             out.append({"role": role, "content": blocks})
     for message_out in out:
         if message_out["role"] == "user":
@@ -107,7 +133,8 @@ def _block(part: Part) -> Json | None:
 
 
 def _thinking(part: ThinkingPart) -> Json | None:
-    if not part.signature:
+    # This API's signatures are base64. One with spaces is what another wire packs its own things into.
+    if not part.signature or " " in part.signature:
         return None
     if part.signature.startswith(REDACTED):
         return {"type": "redacted_thinking", "data": part.signature.removeprefix(REDACTED)}
@@ -115,8 +142,12 @@ def _thinking(part: ThinkingPart) -> Json | None:
 
 
 def _id(call_id: str) -> str:
-    """Ids of other providers may hold characters that this API refuses; calls and outcomes change alike."""
-    return _FOREIGN_ID.sub("_", call_id) or "_"
+    """Ids of other providers may hold characters that this API refuses; calls and outcomes change alike.
+
+    The checksum keeps apart what would become the same.
+    """
+    clean = _FOREIGN_ID.sub("_", call_id)
+    return clean if clean == call_id and clean else f"{clean}_{zlib.crc32(call_id.encode('utf-8', 'replace')):08x}"
 
 
 def _input(arguments: str) -> Json:

@@ -30,6 +30,11 @@ class Block(msgspec.Struct, gc=False):
     name: str = ""
     input: msgspec.Raw = msgspec.Raw(b"{}")
 
+    @property
+    def arguments(self) -> str:
+        """The input as JSON text. What is skipped while decoding is not checked: it may not even be UTF-8."""
+        return bytes(self.input).decode("utf-8", "replace")
+
 
 class Delta(msgspec.Struct, gc=False):
     """What is new in a block, or (in message_delta) in the message."""

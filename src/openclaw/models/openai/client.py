@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from openclaw.base.clock import Clock
+from openclaw.base.errors import ModelNotFound
 from openclaw.base.ids import new_id
 from openclaw.base.message import Message, Part, TextPart, ThinkingPart, ToolCall
 from openclaw.base.model import ModelEvent, ModelInfo, ModelRequest, ModelResult, Usage
@@ -91,8 +92,14 @@ class OpenAIClient:
         return [self._catalog.info(self._wire.provider, model.id) for model in listed.data]
 
     async def get_metadata(self, model: str) -> ModelInfo:
-        """Return the profile from the catalogue: the wire tells none."""
-        return self._catalog.info(self._wire.provider, model)
+        """Return the profile from the catalogue, if the provider lists the model. Raises: ModelNotFound."""
+        for info in await self.list_models():
+            if info.id == model:
+                return info
+        raise ModelNotFound(
+            f"{self._wire.provider} lists no model {model!r}",
+            details={"provider": self._wire.provider, "model": model},
+        )
 
     async def count_tokens(self, request: ModelRequest) -> int:
         """Return an estimate from above: the wire has no way to ask."""
