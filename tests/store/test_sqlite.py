@@ -410,3 +410,41 @@ async def test_a_closed_store_leaves_neither_descriptors_nor_threads_nor_a_log(t
         if thread.name.startswith("openclaw-store"):
             thread.join(5)
             assert not thread.is_alive()
+
+
+async def test_a_summary_outside_a_run_is_a_step_and_a_row_of_the_ledger(store: SqliteStore) -> None:
+    session = (await store.accept(inbound("r1"), 1, start=True)).session
+    told = NewStep(
+        kind="summary",
+        messages=(user("short"),),
+        usage=Usage(30, 4),
+        model="m",
+        provider="fake",
+        purpose="summary",
+        covers_seq=1,
+    )
+    assert await store.append_summary(KEY, told, 5, session_id=session.id, run_id=R2) == 2
+    step = (await store.steps(session.id))[-1]
+    assert (step.kind, step.covers_seq, step.run_id) == ("summary", 1, "r2")
+    (row,) = await store.usage_since(0)
+    assert (row.purpose, row.usage, row.owner, row.run_id) == ("summary", Usage(30, 4), ALICE.owner, "r2")
+    after = await store.session(KEY)
+    assert after is not None
+    assert (after.input_tokens, after.output_tokens, after.updated_at_ms) == (30, 4, 5)
+
+
+async def test_a_summary_without_a_model_call_costs_nothing(store: SqliteStore) -> None:
+    session = (await store.accept(inbound("r1"), 1, start=True)).session
+    dropped = NewStep(kind="summary", messages=(user("dropped"),), covers_seq=1)
+    await store.append_summary(KEY, dropped, 5, session_id=session.id, run_id=R2)
+    assert await store.usage_since(0) == []
+
+
+async def test_a_summary_of_a_session_that_was_reset_meanwhile_is_refused(store: SqliteStore) -> None:
+    session = (await store.accept(inbound("r1"), 1, start=True)).session
+    await store.reset_session(KEY, 2)
+    step = NewStep(kind="summary", messages=(user("old"),), covers_seq=1)
+    with pytest.raises(Conflict):
+        await store.append_summary(KEY, step, 3, session_id=session.id, run_id=R2)
+    with pytest.raises(NotFound):
+        await store.append_summary(SessionKey("agent:default:none"), step, 3, session_id=session.id, run_id=R2)

@@ -225,8 +225,11 @@ class Store(Protocol):
         """Return what a crash interrupted, or None."""
         ...
 
-    async def finish_run(self, run_id: RunId, reply: Reply, step: NewStep | None, now_ms: int) -> None:
-        """Append the last step (if any), its usage, and the end of the run in one transaction."""
+    async def finish_run(self, run_id: RunId, reply: Reply, step: NewStep | None, now_ms: int) -> int:
+        """Append the last step (if any), its usage, and the end of the run in one transaction.
+
+        Return the last step's seq, 0 without one.
+        """
         ...
 
     async def record_usage(self, rows: Sequence[UsageRow]) -> None:
@@ -278,6 +281,16 @@ class Store(Protocol):
 
     async def append_notice(self, key: SessionKey, message: Message, now_ms: int) -> int:
         """Append a message from outside any run (chat.inject, a crash notice). Return its seq. Raises: NotFound."""
+        ...
+
+    async def append_summary(
+        self, key: SessionKey, step: NewStep, now_ms: int, *, session_id: SessionId, run_id: RunId
+    ) -> int:
+        """Append a summary made outside any run, and its model call (if it took one) to the usage ledger.
+
+        `run_id` names the reservation that paid for it. Return its seq. Raises: NotFound; Conflict when the session was
+        reset meanwhile: the summary is of another transcript.
+        """
         ...
 
     async def usage_since(self, since_ms: int, *, owner: OwnerId | None = None, limit: int = 10_000) -> list[UsageRow]:

@@ -112,7 +112,7 @@ class SqliteStore:
         """See Store.pending."""
         return await self._reader.submit(lambda db: pending.get(db, run_id), "pending")
 
-    async def finish_run(self, run_id: RunId, reply: Reply, step: NewStep | None, now_ms: int) -> None:
+    async def finish_run(self, run_id: RunId, reply: Reply, step: NewStep | None, now_ms: int) -> int:
         """See Store.finish_run. Raises: Conflict when the run has ended, NotFound when it is gone."""
         if reply.state not in _ENDED:
             raise InvalidRequest(f"finish_run: {reply.state!r} is not the state of a run that has ended")
@@ -121,7 +121,9 @@ class SqliteStore:
             check_complete(step.messages)
             last = (step, _encoded("finish_run", encode_step, run_id, step, now_ms))
         raw = _encoded("finish_run", encode_reply, reply)
-        await self._writer.submit(lambda db: write.finish_run(db, run_id, reply.state, raw, last, now_ms), "finish_run")
+        return await self._writer.submit(
+            lambda db: write.finish_run(db, run_id, reply.state, raw, last, now_ms), "finish_run"
+        )
 
     async def record_usage(self, rows: Sequence[UsageRow]) -> None:
         """See Store.record_usage."""
@@ -198,6 +200,17 @@ class SqliteStore:
         body = _encoded("append_notice", encode_step, "", NewStep(kind="notice", messages=(message,)), now_ms)
         return await self._writer.submit(
             lambda db: write.append_notice(db, self._tenant, key, body, now_ms), "append_notice"
+        )
+
+    async def append_summary(
+        self, key: SessionKey, step: NewStep, now_ms: int, *, session_id: SessionId, run_id: RunId
+    ) -> int:
+        """See Store.append_summary."""
+        check_complete(step.messages)
+        body = _encoded("append_summary", encode_step, run_id, step, now_ms)
+        return await self._writer.submit(
+            lambda db: write.append_summary(db, self._tenant, key, session_id, run_id, step, body, now_ms),
+            "append_summary",
         )
 
     async def usage_since(self, since_ms: int, *, owner: OwnerId | None = None, limit: int = 10_000) -> list[UsageRow]:

@@ -139,18 +139,18 @@ def commit_step(db: apsw.Connection, run_id: RunId, step: NewStep, body: bytes, 
 
 def finish_run(
     db: apsw.Connection, run_id: RunId, state: RunState, reply: bytes, step: tuple[NewStep, bytes] | None, now_ms: int
-) -> None:
-    """Append the last step, if any, and end the run."""
+) -> int:
+    """Append the last step, if any, and end the run. Return the step's seq, or 0."""
     run = db.execute(_END_RUN, (run_id, state, now_ms, reply)).get
     if run is None:
         raise _not_open(db, run_id)
     pending.drop(db, run_id)
     aborted = int(state == "aborted")
     if step is not None:
-        _write_step(db, run_id, run, *step, aborted, now_ms)
-    else:
-        tenant, _, key, session_id, _ = run
-        db.execute(_UPDATE_SESSION, (tenant, key, session_id, now_ms, 0, 0, aborted))
+        return _write_step(db, run_id, run, *step, aborted, now_ms)
+    tenant, _, key, session_id, _ = run
+    db.execute(_UPDATE_SESSION, (tenant, key, session_id, now_ms, 0, 0, aborted))
+    return 0
 
 
 def _write_step(
@@ -166,7 +166,7 @@ def _write_step(
     usage = step.usage
     seq = _append(db, session_id, run_id, body)
     db.execute(_UPDATE_SESSION, (tenant, key, session_id, now_ms, usage.input_tokens, usage.output_tokens, aborted))
-    if step.kind in ("model", "summary"):
+    if step.kind == "model" or (step.kind == "summary" and step.provider):
         row = UsageRow(
             at_ms=now_ms,
             run_id=run_id,
@@ -257,6 +257,26 @@ def append_notice(db: apsw.Connection, tenant: TenantId, key: SessionKey, body: 
         raise no_session(key)
     db.execute(_UPDATE_SESSION, (tenant, key, session.id, now_ms, 0, 0, None))
     return _append(db, session.id, "", body)
+
+
+def append_summary(
+    db: apsw.Connection,
+    tenant: TenantId,
+    key: SessionKey,
+    session_id: SessionId,
+    run_id: RunId,
+    step: NewStep,
+    body: bytes,
+    now_ms: int,
+) -> int:
+    """Append a summary that belongs to no run, and its model call to the ledger."""
+    session = read.session(db, tenant, key, None)
+    if session is None:
+        raise no_session(key)
+    if session.id != session_id:
+        raise Conflict(f"session {key} was reset: it is now {session.id}")
+    row = (session.tenant, session.owner, key, session_id, session.agent_id)
+    return _write_step(db, run_id, row, step, body, None, now_ms)
 
 
 def prune_ephemeral(db: apsw.Connection, before_ms: int, limit: int) -> int:
