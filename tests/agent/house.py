@@ -12,6 +12,7 @@ import msgspec
 
 from openclaw.agent.api import Run
 from openclaw.agent.asking import Workshop
+from openclaw.agent.conversation import Recent
 from openclaw.agent.directory import Directory, build_directory
 from openclaw.agent.prompt import PromptRoom
 from openclaw.agent.service import Study
@@ -163,6 +164,7 @@ async def house(
         clock=clock,
         route=lambda inbound, purpose, tokens: None,
         purse=lambda inbound: None,
+        recent=Recent(),
     )
     study = Study(directory=directory_of(config or config_of(), box, folder), shop=shop)
     try:

@@ -457,3 +457,14 @@ async def test_agents_are_listed_with_their_problem(tmp_path: Path) -> None:
         assert here.study.resolve_agent("default") == MAIN
         with pytest.raises(NotFound):
             here.study.resolve_agent("nobody")
+
+
+async def test_what_is_remembered_of_a_session_is_what_the_archive_holds(tmp_path: Path) -> None:
+    async with house(tmp_path, functions={"look": lambda _: "seen"}) as here:
+        for number in range(6):
+            text = "/tool look {}" if number % 2 else f"turn {number}"
+            if number == 4:
+                await here.store.append_notice(KEY, assistant("a note from outside"), 1)
+            await (await here.say(text)).result()
+            expected = (await here.transcript())[:-1]
+            assert list(here.client.requests[-1].messages) == expected

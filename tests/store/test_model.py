@@ -95,11 +95,10 @@ class _Model:
             session.tokens += tokens
         return len(run.transcript)
 
-    def finish(self, run_id: str, state: str, tokens: int | None) -> None:
+    def finish(self, run_id: str, state: str, tokens: int | None) -> int:
         run = self._open(run_id)
         run.state = state
-        if tokens is not None:
-            self._append(run, run_id, tokens)
+        return 0 if tokens is None else self._append(run, run_id, tokens)
 
     def reset(self, key: str, owner: str | None) -> None:
         session = self.sessions.get(key)

@@ -11,7 +11,7 @@ import msgspec
 from openclaw.agent.assembly import Assembly
 from openclaw.agent.compaction import summarise
 from openclaw.agent.context import fit
-from openclaw.agent.conversation import Conversation
+from openclaw.agent.conversation import Conversation, Recent
 from openclaw.agent.directory import AgentSpec, Models
 from openclaw.agent.live import LiveRun
 from openclaw.agent.prompt import PromptRoom
@@ -74,6 +74,7 @@ class Workshop(msgspec.Struct, frozen=True):
     clock: Clock
     route: Route
     purse: Callable[[Inbound], Purse | None]
+    recent: Recent
     review: Callable[[], ReviewConfig] = ReviewConfig
     """The review that is configured now."""
 
@@ -257,7 +258,11 @@ class Asking:
         return ModelRequest(
             model=info.id,
             system=system,
-            messages=fit(messages, fixed_tokens=fixed, budget_tokens=budget),
+            messages=(
+                tuple(messages)
+                if self._conversation.tokens() + fixed <= budget
+                else fit(messages, fixed_tokens=fixed, budget_tokens=budget)
+            ),
             tools=tools,
             max_tokens=inbound.max_tokens or spec.max_tokens or None,
             temperature=inbound.temperature,

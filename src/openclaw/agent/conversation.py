@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from openclaw.agent.context import valid_history
+from openclaw.base.bounded import BoundedMap
 from openclaw.base.ids import SessionId
 from openclaw.base.message import Message
 from openclaw.models.tokens import estimate_message
@@ -13,13 +15,27 @@ from openclaw.store.api import StepRow, Store
 HISTORY_STEPS = 400
 """Steps read back for a turn; older ones are in the last summary, or beyond any context."""
 UNKNOWN_SEQ = 0
+RECENT_SESSIONS = 128
+RECENT_TOKENS = 20_000
+"""Longer conversations are read back each time: what is kept in memory stays under about 10 MB in all."""
+
+
+class _Entry(NamedTuple):
+    seq: int
+    messages: tuple[Message, ...]
+    tokens: int
+
+
+def _entry(seq: int, messages: tuple[Message, ...]) -> _Entry:
+    return _Entry(seq, messages, sum(map(estimate_message, messages)))
 
 
 class Conversation:
-    """The steps of a session in order, each with its seq (UNKNOWN_SEQ while nobody needs it)."""
+    """The steps of a session in order, each with its seq (UNKNOWN_SEQ while nobody needs it) and its size."""
 
     def __init__(self, entries: Sequence[tuple[int, tuple[Message, ...]]] = ()) -> None:
-        self._entries = list(entries)
+        self._entries = [_entry(seq, messages) for seq, messages in entries]
+        self._tokens = sum(entry.tokens for entry in self._entries)
 
     @classmethod
     async def load(cls, store: Store, session_id: SessionId) -> Conversation:
@@ -38,23 +54,31 @@ class Conversation:
 
     def take(self, other: Conversation) -> None:
         """Become the same as another."""
-        self._entries = list(other._entries)
+        self._entries, self._tokens = list(other._entries), other._tokens
 
     def add(self, messages: tuple[Message, ...], seq: int = UNKNOWN_SEQ) -> None:
         """Append a step."""
-        self._entries.append((seq, messages))
+        entry = _entry(seq, messages)
+        self._entries.append(entry)
+        self._tokens += entry.tokens
 
     def note(self, message: Message) -> None:
         """Put a message before the last step: it is told, not stored."""
-        self._entries.insert(-1, (UNKNOWN_SEQ, (message,)))
+        entry = _entry(UNKNOWN_SEQ, (message,))
+        self._entries.insert(-1, entry)
+        self._tokens += entry.tokens
 
     def messages(self) -> list[Message]:
         """Return what the model may be shown, pairs whole."""
-        return valid_history([message for _, messages in self._entries for message in messages])
+        return valid_history([message for entry in self._entries for message in entry.messages])
 
     def tokens(self) -> int:
         """Return about how large it is."""
-        return sum(estimate_message(message) for _, messages in self._entries for message in messages)
+        return self._tokens
+
+    def is_stored(self) -> bool:
+        """Say whether every step's seq is known: then the archive holds exactly this."""
+        return all(entry.seq != UNKNOWN_SEQ for entry in self._entries)
 
     def split(self, keep_tokens: int) -> tuple[int, list[Message]] | None:
         """Return (last seq, messages) of what may be summarised, or None when there is nothing before the latest part.
@@ -64,22 +88,44 @@ class Conversation:
         kept = 0
         cut: int | None = None
         for index in range(len(self._entries) - 1, 0, -1):
-            _, messages = self._entries[index]
-            kept += sum(estimate_message(message) for message in messages)
-            if messages[0].role == "user":
+            entry = self._entries[index]
+            kept += entry.tokens
+            if entry.messages and entry.messages[0].role == "user":
                 cut = index
                 if kept >= keep_tokens:
                     break
         if cut is None:
             return None
         going = self._entries[:cut]
-        if going[-1][0] == UNKNOWN_SEQ:
+        if going[-1].seq == UNKNOWN_SEQ:
             return None
-        return going[-1][0], [message for _, messages in going for message in messages]
+        return going[-1].seq, [message for entry in going for message in entry.messages]
 
     def replace(self, covers_seq: int, summary: Message) -> int:
         """Put a summary in the place of every step up to a seq. Return how many messages went."""
-        gone = sum(len(messages) for seq, messages in self._entries if seq <= covers_seq and seq != UNKNOWN_SEQ)
-        rest = [(seq, messages) for seq, messages in self._entries if seq > covers_seq or seq == UNKNOWN_SEQ]
-        self._entries = [(covers_seq, (summary,)), *rest]
-        return gone
+        going = [entry for entry in self._entries if UNKNOWN_SEQ < entry.seq <= covers_seq]
+        rest = [entry for entry in self._entries if not UNKNOWN_SEQ < entry.seq <= covers_seq]
+        self._entries = [_entry(covers_seq, (summary,)), *rest]
+        self._tokens = sum(entry.tokens for entry in self._entries)
+        return sum(len(entry.messages) for entry in going)
+
+
+class Recent:
+    """Conversations of sessions that spoke lately, so that their next turn need not read them back.
+
+    One is used only when the new message's seq follows directly on the last step that it knows: whatever else was
+    written into the session meanwhile (a note, a reset) makes it stale.
+    """
+
+    def __init__(self) -> None:
+        self._kept: BoundedMap[SessionId, tuple[int, Conversation]] = BoundedMap("conversations", RECENT_SESSIONS)
+
+    def take(self, session_id: SessionId, last_seq: int) -> Conversation | None:
+        """Return the conversation up to a seq and forget it: the run that takes it gives it back."""
+        kept = self._kept.pop(session_id)
+        return kept[1] if kept is not None and kept[0] == last_seq > 0 else None
+
+    def put(self, session_id: SessionId, last_seq: int, conversation: Conversation) -> None:
+        """Keep a conversation that is exactly what the archive holds, if it is not too long."""
+        if last_seq and conversation.tokens() <= RECENT_TOKENS and conversation.is_stored():
+            self._kept.put(session_id, (last_seq, conversation))

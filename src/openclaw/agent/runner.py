@@ -158,8 +158,10 @@ class Runner:
             self._conversation.add((*inbound.history, inbound.message), run.accepted_seq)
         else:
             assert run.session is not None
-            loaded = await Conversation.load(store, run.session.id)
-            self._conversation.take(loaded)
+            recent = None if run.resumed else self._shop.recent.take(run.session.id, run.accepted_seq - 1)
+            if recent is not None:
+                recent.add((inbound.message,), run.accepted_seq)
+            self._conversation.take(recent or await Conversation.load(store, run.session.id))
         if run.dropped_note:
             self._conversation.note(Message("user", (TextPart(run.dropped_note),)))
         provider, _, model = self._asking.refs()[0].partition("/")
@@ -275,7 +277,11 @@ class Runner:
         if self._deadline is not None and not self._deadline.expired():
             self._deadline.reschedule(None)
         try:
-            await store.finish_run(run.id, reply, step, now)
+            seq = await store.finish_run(run.id, reply, step, now)
+            if effect.messages:
+                self._conversation.add(effect.messages, seq)
+            if not run.inbound.stateless:
+                self._shop.recent.put(run.session.id, seq, self._conversation)
             for member in run.joined:
                 await store.finish_run(member.id, reply_for(member, reply), None, now)
         except OpenClawError as error:

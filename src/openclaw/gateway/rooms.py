@@ -11,6 +11,7 @@ from typing import Any
 
 from openclaw import __version__
 from openclaw.agent.asking import Workshop
+from openclaw.agent.conversation import Recent
 from openclaw.agent.directory import Directory, build_directory
 from openclaw.agent.prompt import PromptRoom
 from openclaw.agent.service import Study
@@ -99,6 +100,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             clock=clock,
             route=lambda inbound, purpose, tokens: None,
             purse=lambda inbound: None,
+            recent=Recent(),
         )
         study = Study(directory=directory, shop=shop)
         hub = Hub(clock, __version__)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from openclaw.agent.asking import Workshop
+from openclaw.agent.conversation import Recent
 from openclaw.agent.directory import build_directory
 from openclaw.agent.prompt import PromptRoom
 from openclaw.agent.service import Study
@@ -101,6 +102,7 @@ class AgentHarness:
                 clock=SYSTEM_CLOCK,
                 route=lambda inbound, purpose, tokens: None,
                 purse=lambda inbound: None,
+                recent=Recent(),
             )
             self._study = Study(directory=directory, shop=shop)
             stack.push_async_callback(self._study.stop, 0)
