@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,33 @@ from .process import GatewayProcess, free_port, write_config
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-KILLS = 50
+KILLS = int(os.environ.get("OPENCLAW_TEST_KILLS", "100"))
 SESSIONS = ("agent:main:a", "agent:main:b", "agent:main:c")
-MODEL = "fake/fake-n40-d4"
-TOOL_MESSAGE = "please\n/tool session_status {}"
+MODEL = "fake/fake-d4"
+PADDING = "word " * 30
+TOOL_MESSAGE = "please\n/tool act {}\n/then\n/tool session_status {}"
+ACTION = '''
+from pathlib import Path
+from openclaw import Context, action
 
 
-async def test_fifty_kills_during_streamed_turns_lose_nothing(tmp_path: Path) -> None:
+@action(writes=True)
+def act(context: Context) -> str:
+    """Act once for each key, as a payment service does."""
+    place = Path("{folder}") / context.idempotency_key.replace(":", "~")
+    with (Path("{folder}") / "tries").open("a") as tries:
+        tries.write(context.idempotency_key + "\\n")
+    place.touch()
+    return "acted"
+'''
+
+
+async def test_kills_during_streamed_turns_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
     port = free_port()
-    write_config(tmp_path, port, MODEL)
+    effects = tmp_path / "effects"
+    effects.mkdir()
+    (tmp_path / "acting.py").write_text(ACTION.format(folder=effects))
+    write_config(tmp_path, port, MODEL, actions=[{"name": "act", "module": "acting", "class": "act", "path": "."}])
     random_moment = random.Random(20261120)
     accepted: list[str] = []
     for number in range(KILLS):
@@ -44,6 +63,14 @@ async def test_fifty_kills_during_streamed_turns_lose_nothing(tmp_path: Path) ->
     finally:
         assert await running.stop() == 0
     await check_archive(tmp_path, accepted)
+    check_effects(effects)
+
+
+def check_effects(effects: Path) -> None:
+    """No message made its effect twice: every try of a call came with the same key."""
+    done = [path.name.partition("~")[0] for path in effects.iterdir() if "~" in path.name]
+    assert len(done) == len(set(done))
+    assert len((effects / "tries").read_text().splitlines()) >= len(done) > 0
 
 
 async def speak_until_killed(running: GatewayProcess, accepted: list[str], after_s: float, number: int) -> None:
@@ -52,7 +79,7 @@ async def speak_until_killed(running: GatewayProcess, accepted: list[str], after
         async with client:
             for turn in range(100):
                 key = f"k{number}-{turn}-{new_id()[:8]}"
-                text = TOOL_MESSAGE if turn % 3 == 2 else f"message {key}"
+                text = TOOL_MESSAGE if turn % 3 == 2 else f"message {key} {PADDING}"
                 params = {"sessionKey": SESSIONS[turn % 3], "message": text, "idempotencyKey": key}
                 answer = await client.call("chat.send", params)
                 if answer["status"] == "started":

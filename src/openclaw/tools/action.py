@@ -120,6 +120,11 @@ class Context:
         return self._call.tool.facts
 
     @property
+    def idempotency_key(self) -> str:
+        """The same for every try of this call, also after a crash: give it along to what must not act twice."""
+        return self._call.tool.idempotency_key
+
+    @property
     def cancelled(self) -> bool:
         """True once nobody waits any more (stopped or timed out). A long sync action looks at it and returns."""
         return self._call.over
