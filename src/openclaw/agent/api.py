@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionKey
+from openclaw.base.message import Message
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply, RunEvent, RunState
 from openclaw.store.api import RunRow, SessionRow, StepRow
@@ -23,6 +24,21 @@ class AgentInfo(msgspec.Struct, frozen=True, kw_only=True):
     default: bool
     tools: tuple[str, ...] = ()
     problem: str = ""
+
+
+class CompactedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """What a compaction on request did. `messages` went, `kept` stay beside the summary; tokens are estimates."""
+
+    key: SessionKey
+    compacted: bool
+    messages: int = 0
+    kept: int = 0
+    tokens_before: int = 0
+    tokens_after: int = 0
+    summary: str = ""
+    """What stands in their place; empty when they were dropped."""
+    reason: str = ""
+    """Why nothing was done, or why they were dropped instead of summarised."""
 
 
 class Run(Protocol):
@@ -127,6 +143,17 @@ class AgentService(Protocol):
         self, key: SessionKey, principal: Principal, *, label: str | None = None, model: str | None = None
     ) -> SessionRow:
         """Raises: NotFound, ModelUnavailable for an unknown model."""
+        ...
+
+    async def compact_session(self, key: SessionKey, principal: Principal) -> CompactedSession:
+        """Summarise everything but the last exchange; when no model can, drop it. Nothing runs meanwhile.
+
+        Raises: NotFound; LaneBusy while a run is going; RunAborted when it is stopped; Unavailable.
+        """
+        ...
+
+    async def inject(self, key: SessionKey, principal: Principal, message: Message) -> int:
+        """Append a message from outside any run. Return its seq. Raises: NotFound."""
         ...
 
     def running(self) -> int:

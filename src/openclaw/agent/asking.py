@@ -242,6 +242,7 @@ class Asking:
             latency_ms=took_ms,
             first_token_ms=0,
             error_code=code,
+            channel=run.inbound.source,
         )
 
     def _attempted(self, info: ModelInfo) -> None:
@@ -339,6 +340,7 @@ class Asking:
             provider=summary.provider,
             purpose="summary",
             usd_micros=cost_usd_micros(info, summary.usage),
+            channel=inbound.source,
             covers_seq=covers_seq,
         )
         await self._shop.store.commit_step(self._run.id, step, self._shop.clock.now_ms())

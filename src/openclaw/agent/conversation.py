@@ -101,6 +101,12 @@ class Conversation:
             return None
         return going[-1].seq, [message for entry in going for message in entry.messages]
 
+    def whole(self) -> tuple[int, list[Message]] | None:
+        """Return (last seq, messages) of everything, or None when not all of it is stored."""
+        if not self._entries or not self.is_stored():
+            return None
+        return self._entries[-1].seq, [message for entry in self._entries for message in entry.messages]
+
     def replace(self, covers_seq: int, summary: Message) -> int:
         """Put a summary in the place of every step up to a seq. Return how many messages went."""
         going = [entry for entry in self._entries if UNKNOWN_SEQ < entry.seq <= covers_seq]

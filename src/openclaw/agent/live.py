@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from openclaw.agent.api import RunObserver
 from openclaw.base.ids import RunId
@@ -22,7 +23,7 @@ class LiveRun:
         self.started_at_ms = 0
         self.state: RunState = "queued"
         self.session: SessionRow | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[Any] | None = None
         self.stop_reason: str | None = None
         self.begun = False
         """Whether its task has taken its first step: a task cancelled before that would never clean up."""

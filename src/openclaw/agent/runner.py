@@ -246,6 +246,7 @@ class Runner:
             latency_ms=answer.latency_ms if answer else 0,
             first_token_ms=answer.first_token_ms if answer else 0,
             usd_micros=answer.usd_micros if answer else None,
+            channel=self._run.inbound.source,
         )
 
     async def _finish(self, effect: Finish) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable
 from typing import Any
 
-from openclaw.agent.api import AgentInfo, Run, RunObserver
+from openclaw.agent.api import AgentInfo, CompactedSession, Run, RunObserver
 from openclaw.agent.asking import Workshop
+from openclaw.agent.condensing import condense, stand_in
 from openclaw.agent.directory import Directory, problem_of
 from openclaw.agent.lane import Lanes
 from openclaw.agent.live import LiveRun, RepeatedRun, ended_run
@@ -22,13 +24,14 @@ from openclaw.base.errors import (
     InternalError,
     InvalidRequest,
     LaneBusy,
+    NotFound,
     OpenClawError,
     RunAborted,
     RunInterrupted,
     Unavailable,
 )
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
-from openclaw.base.message import TextPart, assistant
+from openclaw.base.message import Message, TextPart, assistant
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.tasks import TaskSet
@@ -401,6 +404,48 @@ class Study:
         row = await self._store.patch_session(key, label=label, model=model, owner=_owner(principal))
         self._changed(key, "patch")
         return row
+
+    async def inject(self, key: SessionKey, principal: Principal, message: Message) -> int:
+        """Append a message from outside any run. Return its seq. Raises: NotFound."""
+        if await self.session(key, principal) is None:
+            raise NotFound(f"no session {key!r}")
+        seq = await self._store.append_notice(key, message, self._clock.now_ms())
+        self._changed(key, "inject")
+        return seq
+
+    async def compact_session(self, key: SessionKey, principal: Principal) -> CompactedSession:
+        """Summarise everything but the last exchange; when no model can, drop it. Nothing runs meanwhile."""
+        session = await self.session(key, principal)
+        if session is None:
+            raise NotFound(f"no session {key!r}")
+        if self._draining:
+            raise Unavailable("the gateway is shutting down", retry_after_s=5)
+        holder = stand_in(session, principal.scopes, self._clock.now_ms())
+        self._lanes.admit(holder, "reject", 0, "reject-new")
+        holder.begun = True
+        holder.task = task = self._tasks.spawn(self._condense(holder.inbound), "compact")
+        task.add_done_callback(lambda _: self._let_go(holder))  # even when it is cancelled before its first step
+        await asyncio.wait((task,))
+        if task.cancelled():
+            reason = holder.stop_reason
+            raise RunAborted(f"stopped ({reason})") if reason else Unavailable("the gateway is shutting down")
+        outcome = task.result()
+        if isinstance(outcome, OpenClawError):
+            raise outcome
+        return outcome
+
+    async def _condense(self, inbound: Inbound) -> CompactedSession | OpenClawError:
+        try:
+            compacted = await condense(self._shop, self._directory.require(inbound.agent_id), inbound)
+        except OpenClawError as error:
+            return error
+        if compacted.compacted:
+            self._changed(compacted.key, "compact")
+        return compacted
+
+    def _let_go(self, holder: LiveRun) -> None:
+        with contextlib.suppress(RuntimeError):  # closing: what waits behind it goes on at the next start
+            self._lanes.leave(holder, had_slot=False)
 
     async def _quiet(self, key: SessionKey, principal: Principal, reason: str) -> None:
         members = self._lanes.members(key)

@@ -82,6 +82,8 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
         configure_logs(old.config.logging, rooms, verbose=verbose, quiet=quiet)
         raise
     rooms.loaded, rooms.tools = loaded, tools
+    rooms.failover.credentials.load()
+    rooms.failover.reset()
 
 
 def configure_logs(config: LoggingConfig, rooms: Rooms, *, verbose: bool, quiet: bool) -> None:

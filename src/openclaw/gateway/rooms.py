@@ -10,18 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from openclaw import __version__
-from openclaw.agent.asking import Workshop
-from openclaw.agent.conversation import Recent
 from openclaw.agent.directory import Directory, build_directory
-from openclaw.agent.prompt import PromptRoom
 from openclaw.agent.service import Study
 from openclaw.base.clock import Clock
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config
+from openclaw.gateway.calls import open_workshop
 from openclaw.models.embedded.factory import embedded_factory
+from openclaw.models.failover import Failover
 from openclaw.models.registry import ModelRegistry
-from openclaw.models.single import SingleCaller
 from openclaw.net.http import HttpClient
 from openclaw.policy.gatekeeper import Ask, Gatekeeper
 from openclaw.policy.tool_door import KIND as TOOL
@@ -53,6 +51,7 @@ class Rooms:
     models: ModelRegistry
     tools: ToolRegistry
     study: Study
+    failover: Failover
     hub: Hub
     counter: Counter
     gate: Gatekeeper
@@ -92,20 +91,25 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
         gate = Gatekeeper({TOOL: tool_verdict})
         tools = tool_registry(loaded, gate)
         directory = agent_directory(loaded.config, tools, paths)
-        shop = Workshop(
-            store=store,
-            models=models,
-            caller=SingleCaller(models),
-            prompts=PromptRoom(),
-            clock=clock,
-            route=lambda inbound, purpose, tokens: None,
-            purse=lambda inbound: None,
-            recent=Recent(),
-        )
+        shop, failover = open_workshop(lambda: rooms.config.models, store, models, paths, clock)
         study = Study(directory=directory, shop=shop)
         hub = Hub(clock, __version__)
         rooms = Rooms(
-            loaded, paths, clock, health, store, http, spawner, models, tools, study, hub, _NO_COUNTER, gate, stack
+            loaded,
+            paths,
+            clock,
+            health,
+            store,
+            http,
+            spawner,
+            models,
+            tools,
+            study,
+            failover,
+            hub,
+            _NO_COUNTER,
+            gate,
+            stack,
         )
         rooms.counter = build_counter(_rpc_deps(rooms))
         stack.push_async_callback(rooms.counter.close)

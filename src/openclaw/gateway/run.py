@@ -166,6 +166,7 @@ class _Gateway:
             await app.close()
 
     async def _open_for_business(self, rooms: Rooms, server: GatewayServer) -> None:
+        await rooms.store.reconcile(self._clock.now_ms())
         resumed, reported = await rooms.study.resume()
         rooms.health.phase = "ready"
         self._tasks.spawn(rooms.health.watch_loop(), "loop-lag")

@@ -1,0 +1,82 @@
+"""How the house calls models: failover over credentials and providers, routes and tiers, money."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from openclaw.agent.asking import Workshop
+from openclaw.agent.conversation import Recent
+from openclaw.agent.prompt import PromptRoom
+from openclaw.base.clock import Clock
+from openclaw.base.model import Purpose
+from openclaw.base.run import Inbound
+from openclaw.config.paths import StatePaths
+from openclaw.config.schema import ModelsConfig
+from openclaw.models.caps import Budget
+from openclaw.models.credentials import Credentials
+from openclaw.models.failover import Failover
+from openclaw.models.purse import StorePurse
+from openclaw.models.registry import ModelRegistry
+from openclaw.models.routing import Facts, choose
+from openclaw.store.api import Spender, Store
+from openclaw.telemetry.redact import REDACTOR
+
+_log = logging.getLogger("openclaw.models")
+
+
+def open_workshop(
+    config: Callable[[], ModelsConfig], store: Store, models: ModelRegistry, paths: StatePaths, clock: Clock
+) -> tuple[Workshop, Failover]:
+    """Return what runs need to call models; routes, tiers, budgets and review follow the configuration."""
+    credentials = Credentials(paths.state_dir, clock=clock, on_secret=REDACTOR.add)
+    for issue in credentials.load():
+        _log.warning("credentials_issue", extra={"fields": {"path": issue.path, "problem": issue.message}})
+    failover = Failover(models, credentials, clock)
+
+    def route(inbound: Inbound, purpose: Purpose, tokens: Callable[[], int]) -> str | None:
+        now = config()
+        if not now.routes:
+            return getattr(now.tiers, purpose, "") or None
+        facts = Facts(
+            purpose=purpose,
+            agent=inbound.agent_id,
+            channel=inbound.source,
+            group=":group:" in inbound.session_key,
+            text=inbound.message.text,
+            tokens=tokens(),
+        )
+        return choose(now.routes, now.tiers, facts)
+
+    def purse(inbound: Inbound) -> StorePurse | None:
+        if not config().budgets:
+            return None
+        return StorePurse(store, clock, lambda: config().budgets, spender_of(inbound), _notice)
+
+    shop = Workshop(
+        store=store,
+        models=models,
+        caller=failover,
+        prompts=PromptRoom(),
+        clock=clock,
+        route=route,
+        purse=purse,
+        recent=Recent(),
+        review=lambda: config().review,
+    )
+    return shop, failover
+
+
+def spender_of(inbound: Inbound) -> Spender:
+    """Return whom a message's calls are paid for."""
+    return Spender(
+        run_id=inbound.run_id,
+        tenant=inbound.principal.tenant,
+        owner=inbound.principal.owner,
+        agent_id=inbound.agent_id,
+        channel=inbound.source,
+    )
+
+
+def _notice(spender: Spender, budget: Budget, text: str) -> None:
+    _log.warning("budget_notice", extra={"fields": {"run": spender.run_id, "scope": budget.cap.scope, "text": text}})
