@@ -64,12 +64,15 @@ def web_tools(egress: Egress) -> tuple[Tool, ...]:
         """Send one HTTP request to an API and return status, headers and body. GET and HEAD follow redirects."""
         if body and method in ("GET", "HEAD"):
             raise ToolError(f"{method} takes no body.")
+        sent = dict(headers)
+        if method in ("POST", "PATCH") and context.idempotency_key and "idempotency-key" not in map(str.lower, sent):
+            sent["Idempotency-Key"] = context.idempotency_key  # a resumed run sends it again
         answer = await egress.request(
             context.principal,
             "tool http_request",
             method,
             url,
-            headers=headers,
+            headers=sent,
             body=body.encode("utf-8", "replace") if body else None,
             limit_bytes=BODY_LIMIT_BYTES,
         )

@@ -96,6 +96,12 @@ class Workspace:
         with self._folder(parts[:-1]) as folder:
             return read_whole(folder, parts[-1], "/".join(parts), limit)
 
+    def read_head(self, path: str, limit: int) -> bytes:
+        """Return at most the first `limit` bytes of a file of any size."""
+        parts = file_components(path)
+        with self._folder(parts[:-1]) as folder, os.fdopen(open_file(folder, parts[-1], path), "rb") as file:
+            return file.read(limit)
+
     def read_text(self, path: str) -> str:
         """Return a whole UTF-8 text file of at most 1 MiB."""
         return _text(self.read_bytes(path), path)

@@ -1,0 +1,20 @@
+"""The built-in tools that need other rooms: those whose room is given, and no others."""
+
+from __future__ import annotations
+
+from openclaw.tools.api import Tool
+from openclaw.tools.egress import Egress
+from openclaw.tools.memory import Memory, memory_tools
+from openclaw.tools.sessions import SessionPort, session_tools
+from openclaw.tools.web import web_tools
+
+
+def room_tools(
+    *, memory: Memory | None = None, egress: Egress | None = None, sessions: SessionPort | None = None
+) -> tuple[Tool, ...]:
+    """Return the tools over these rooms, for the registry's `more`."""
+    return (
+        *(memory_tools(memory) if memory else ()),
+        *(web_tools(egress) if egress else ()),
+        *(session_tools(sessions) if sessions else ()),
+    )

@@ -1,0 +1,153 @@
+"""The session tools: an agent sees its caller's other conversations, and may write into one of them.
+
+1. The port shows the principal's own sessions only; the tools add no way around it.
+2. A transcript of another session is data here: whoever spoke there does not speak to this agent.
+3. A message to the session itself is refused: the answer would wait for the run that waits for it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple, Protocol
+
+from msgspec import Meta
+
+from openclaw.base.errors import CallerError, ToolError
+from openclaw.base.ids import AgentId, SessionKey
+from openclaw.base.message import Message, ToolCall, ToolOutcome
+from openclaw.base.principal import Principal
+from openclaw.store.api import SessionRow, StepRow
+from openclaw.tools.action import Context, action, build_tool
+from openclaw.tools.api import Tool
+from openclaw.tools.untrusted import fenced, visible
+
+TEXT_CHARS = 2_000
+"""Longest piece of one message that a history shows."""
+MAX_WAIT_S = 300
+
+
+class Sent(NamedTuple):
+    """What became of a message. `text` is the answer, or what went wrong; "" while the run goes on."""
+
+    run_id: str
+    state: str
+    """`ok`, `error`, `aborted`, or `running` when the wait ended first."""
+    text: str = ""
+
+
+class SessionPort(Protocol):
+    """What the study lets tools do with sessions; the principal is the run's own."""
+
+    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+        """Turn a name or key into a session key. Raises: InvalidRequest."""
+        ...
+
+    async def sessions(
+        self,
+        principal: Principal,
+        *,
+        agent_id: AgentId | None = None,
+        active_since_ms: int = 0,
+        include_ephemeral: bool = False,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[SessionRow], int]:
+        """Return the principal's sessions, latest first, and how many there are."""
+        ...
+
+    async def session(self, key: SessionKey, principal: Principal) -> SessionRow | None:
+        """Return one of the principal's sessions, or None."""
+        ...
+
+    async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
+        """Return its last steps, oldest first."""
+        ...
+
+    async def send(self, key: SessionKey, text: str, principal: Principal, *, wait_s: float, run_key: str) -> Sent:
+        """Give a message to a session as the principal and wait for the answer, at most `wait_s` seconds.
+
+        `run_key` is the same for every try of one call: the run it makes is made once. Raises: NotFound, LaneBusy.
+        """
+        ...
+
+
+def session_tools(port: SessionPort) -> tuple[Tool, ...]:
+    """Return the session tools over a study."""
+
+    @action
+    async def sessions_list(
+        context: Context,
+        limit: Annotated[int, Meta(description="Most sessions to list.", ge=1, le=100)] = 20,
+    ) -> dict[str, Any]:
+        """List this user's conversations, the latest first; `current` marks the one you are in."""
+        rows, count = await port.sessions(context.principal, limit=limit)
+        return {"count": count, "sessions": [_listed(row, context.session_key) for row in rows]}
+
+    @action
+    async def sessions_history(
+        session: Annotated[str, Meta(description="The session's key, as sessions_list shows it.", max_length=500)],
+        context: Context,
+        limit: Annotated[int, Meta(description="How many of the last steps to show.", ge=1, le=200)] = 20,
+        tools: Annotated[bool, Meta(description="Also show tool calls and their results.")] = False,
+    ) -> str:
+        """Read the end of another conversation of this user."""
+        key = await _known(port, session, context)
+        steps = await port.history(key, context.principal, limit)
+        said = [line for step in steps for message in step.messages for line in _said(message, tools)]
+        return fenced(f"the session {key}", "\n".join(said)) if said else "The session is empty."
+
+    @action(writes=True, timeout_s=MAX_WAIT_S + 10)
+    async def sessions_send(
+        session: Annotated[str, Meta(description="The session's key, as sessions_list shows it.", max_length=500)],
+        text: Annotated[str, Meta(description="The message.", min_length=1, max_length=50_000)],
+        context: Context,
+        wait_seconds: Annotated[
+            int, Meta(description="How long to wait for the answer; 0 = do not wait.", ge=0, le=MAX_WAIT_S)
+        ] = 60,
+    ) -> str:
+        """Send a message to another conversation of this user and return the answer that its agent gives."""
+        key = await _known(port, session, context)
+        if key == context.session_key:
+            raise ToolError("This is the session you are in. Answer here instead of sending to it.")
+        try:
+            sent = await port.send(key, text, context.principal, wait_s=wait_seconds, run_key=context.idempotency_key)
+        except CallerError as error:
+            raise ToolError(f"The session did not take the message: {error.message}") from None
+        if sent.state == "running":
+            return f"Sent; run {sent.run_id} goes on. sessions_history shows its answer later."
+        if sent.state != "ok":
+            raise ToolError(f"The run {sent.run_id} ended as {sent.state}: {sent.text[:TEXT_CHARS]}")
+        return fenced(f"the session {key}", sent.text or "(no text)")
+
+    return tuple(map(build_tool, (sessions_list, sessions_history, sessions_send)))
+
+
+async def _known(port: SessionPort, raw: str, context: Context) -> SessionKey:
+    key = port.resolve_key(raw, context.agent_id)
+    if await port.session(key, context.principal) is None:
+        raise ToolError(f"There is no session {raw[:100]!r}. sessions_list shows which there are.")
+    return key
+
+
+def _listed(row: SessionRow, own: SessionKey) -> dict[str, Any]:
+    return {
+        "key": row.key,
+        "agentId": row.agent_id,
+        "label": visible(row.label),
+        "updatedAt": datetime.fromtimestamp(row.updated_at_ms / 1000, UTC).isoformat(timespec="seconds"),
+        "model": row.model,
+        "totalTokens": row.input_tokens + row.output_tokens,
+        "abortedLastRun": row.aborted_last_run,
+        "current": row.key == own,
+    }
+
+
+def _said(message: Message, tools: bool) -> list[str]:
+    lines = [f"{message.role}: {message.text[:TEXT_CHARS]}"] if message.text else []
+    if tools:
+        for part in message.parts:
+            if isinstance(part, ToolCall):
+                lines.append(f"{message.role} calls {part.name}({part.arguments[:200]})")
+            elif isinstance(part, ToolOutcome):
+                lines.append(f"{part.name} {'failed' if part.is_error else 'gave'}: {part.text[:500]}")
+    return lines
