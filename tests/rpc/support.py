@@ -19,7 +19,7 @@ from openclaw.config.schema import AuthConfig, Config, GatewayConfig
 from openclaw.protocol.frames import Request
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
-from openclaw.rpc.deps import RpcDeps
+from openclaw.rpc.deps import Ledger, RpcDeps
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.peer import ClientInfo
 from openclaw.telemetry.health import HealthBoard
@@ -89,20 +89,28 @@ class FakePeer:
 class Bench:
     """A counter with everything around it."""
 
-    def __init__(self, logs_dir: Path = Path("/nowhere"), answer: str | None = None) -> None:
+    def __init__(
+        self,
+        logs_dir: Path = Path("/nowhere"),
+        answer: str | None = None,
+        *,
+        ledger: Ledger | None = None,
+        config: Config = CONFIG,
+    ) -> None:
         self.clock = ManualClock()
         self.agent = FakeAgentService(self.clock, answer)
         self.hub = Hub(self.clock, "9.9")
         self.deps = RpcDeps(
             agent=self.agent,
             hub=self.hub,
-            config=FakeLoaded,
+            config=lambda: FakeLoaded(config),
             models=FakeModels(),
             health=HealthBoard(self.clock),
             logs_dir=logs_dir,
             clock=self.clock,
             version="9.9",
             state_dir=Path("/state"),
+            ledger=ledger,
         )
         self.counter: Counter = build_counter(self.deps)
 

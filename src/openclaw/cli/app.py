@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "config": "config:config",
     "models": "model:models",
     "sessions": "session:sessions",
+    "usage": "usage:usage",
     "actions": "action:actions",
     "logs": "log:logs",
     "doctor": "doctor:doctor",

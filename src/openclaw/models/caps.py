@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
 from openclaw.base.clock import Clock
 from openclaw.base.money import USD_MICROS
+from openclaw.base.run import Inbound
 from openclaw.config.schema import BudgetConfig
-from openclaw.store.api import Cap, Spender, Store
+from openclaw.store.api import Cap, Spender
 from openclaw.store.budget import subject_of
 
 Window: TypeAlias = Literal["day", "month"]
@@ -49,6 +50,20 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     def left_usd_micros(self) -> int:
         """What the next call may cost at most."""
         return max(0, self.limit_usd_micros - self.spent_usd_micros - self.held_usd_micros)
+
+
+def spender_of(inbound: Inbound) -> Spender:
+    """Return whom a message's calls are for. A channel is known by its session key, any other door by its name."""
+    channel: str = inbound.source
+    if channel == "channel":
+        channel = inbound.session_key.split(":", 3)[2]
+    return Spender(
+        run_id=inbound.run_id,
+        tenant=inbound.principal.tenant,
+        owner=inbound.principal.owner,
+        agent_id=inbound.agent_id,
+        channel=channel,
+    )
 
 
 def budgets_for(budgets: Sequence[BudgetConfig], spender: Spender, now_ms: int) -> tuple[Budget, ...]:
@@ -84,12 +99,27 @@ def window(kind: Window, now_ms: int) -> tuple[int, int]:
     return int(first.timestamp()) * 1000, int(after.timestamp()) * 1000
 
 
-async def allowances(store: Store, budgets: Sequence[BudgetConfig], spender: Spender, clock: Clock) -> list[Allowance]:
+def utc(at_ms: int) -> str:
+    """Return a time as `2026-11-20 00:00 UTC`."""
+    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+class Ledger(Protocol):
+    """The part of the store that knows what is spent."""
+
+    async def spent(self, cap: Cap) -> tuple[int, int]:
+        """See Store.spent."""
+        ...
+
+
+async def allowances(
+    ledger: Ledger, budgets: Sequence[BudgetConfig], spender: Spender, clock: Clock
+) -> list[Allowance]:
     """Return what is left of each budget that applies to a spender."""
     found = []
     for budget in budgets_for(budgets, spender, clock.now_ms()):
         cap = budget.cap
-        spent, held = await store.spent(cap)
+        spent, held = await ledger.spent(cap)
         found.append(
             Allowance(
                 scope=cap.scope,

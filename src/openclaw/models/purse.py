@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from openclaw.base.clock import Clock
@@ -17,7 +16,7 @@ from openclaw.base.model import ModelInfo, ModelRequest, Usage
 from openclaw.base.money import dollars
 from openclaw.config.schema import BudgetConfig
 from openclaw.models.call import Hold
-from openclaw.models.caps import Budget, budgets_for
+from openclaw.models.caps import Budget, budgets_for, utc
 from openclaw.models.pricing import cost_usd_micros, worst_case_usd_micros
 from openclaw.store.api import Reservation, Spender, Store
 from openclaw.telemetry.metrics import METRICS
@@ -146,8 +145,3 @@ def notice_text(budget: Budget, used_usd_micros: int) -> str:
         f"Budget notice: {percent} % of the {budget.window}'s {dollars(cap.limit_usd_micros)} for {whose} is spent or"
         f" set aside ({dollars(used_usd_micros)}). Calls stop at the cap; it starts anew at {utc(budget.ends_ms)}."
     )
-
-
-def utc(at_ms: int) -> str:
-    """Return a time as `2026-11-20 00:00 UTC`."""
-    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d %H:%M} UTC"

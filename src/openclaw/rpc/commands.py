@@ -12,6 +12,7 @@ from typing import Final
 from openclaw.base.errors import Forbidden, NotFound, OpenClawError
 from openclaw.base.ids import SessionKey
 from openclaw.base.principal import Principal, Scope
+from openclaw.rpc.allowance import allowance, allowance_lines
 from openclaw.rpc.method import holds
 from openclaw.rpc.room import Room
 
@@ -79,6 +80,11 @@ async def _status(room: Room, key: SessionKey, principal: Principal, argument: s
     )
 
 
+async def _allowance(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
+    found = await allowance(room, principal, room.agent_of(key))
+    return "\n".join(allowance_lines(found)) if found else "No budget applies to your calls."
+
+
 async def _help(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
     lines = [f"/{name}  {command.help}" for name, command in COMMANDS.items()]
     return "\n".join(["/stop  stop what runs", *lines])
@@ -89,6 +95,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "new": Command("operator.admin", "the same as /reset", _reset),
     "model": Command("operator.write", "show or change this session's model: /model provider/model", _model),
     "status": Command("operator.read", "session, model, tokens, runs", _status),
+    "allowance": Command("operator.read", "what is left of each budget that applies to you", _allowance),
     "help": Command("operator.read", "this list", _help),
 }
 """All but /stop, which chat.send answers itself in the shape of chat.abort."""

@@ -9,9 +9,11 @@ from typing import Any, Protocol
 
 from openclaw.agent.api import AgentService
 from openclaw.base.clock import Clock
+from openclaw.base.ids import OwnerId
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import Config
 from openclaw.rpc.hub import Hub
+from openclaw.store.api import Cap, UsageBy, UsageTotal
 from openclaw.telemetry.health import HealthBoard
 
 
@@ -64,6 +66,22 @@ class ModelCatalogue(Protocol):
     def problems(self) -> Mapping[str, str]: ...
 
 
+class Ledger(Protocol):
+    """What calls used and cost (store.api.Store)."""
+
+    async def usage_totals(
+        self,
+        by: Sequence[UsageBy],
+        *,
+        since_ms: int = 0,
+        before_ms: int | None = None,
+        owner: OwnerId | None = None,
+        limit: int = 1000,
+    ) -> list[UsageTotal]: ...
+
+    async def spent(self, cap: Cap) -> tuple[int, int]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class RpcDeps:
     """`config` returns the configuration of this moment; `state_dir` is only shown, never read."""
@@ -77,3 +95,4 @@ class RpcDeps:
     clock: Clock
     version: str
     state_dir: Path | None = None
+    ledger: Ledger | None = None

@@ -78,6 +78,12 @@ def _old_sessions_list(result: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "sessions": [drop(row) for row in result["sessions"]]}
 
 
+def _old_usage_cost(result: dict[str, Any]) -> dict[str, Any]:
+    """Days without a call are left out, and the number of days counts the one that has just begun twice."""
+    daily = [day for day in result["daily"] if day["totalTokens"] or day["totalCost"] or day["missingCostEntries"]]
+    return {**result, "days": result["days"] + 1, "daily": daily}
+
+
 OLD_RESULTS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "status": _without(
         "runtimeVersion", "hostDesktop", "degradedSecretOwners", "degradedPlugins", "tasks", "taskAudit"
@@ -89,6 +95,7 @@ OLD_RESULTS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "agent.identity.get": _without("nameSource"),
     "models.list": _old_models_list,
     "sessions.list": _old_sessions_list,
+    "usage.cost": _old_usage_cost,
     "config.get": _without("runtimeConfig", "sourceConfig", "configRevisionHash", "appliedConfigHash"),
 }
 """From protocol 4's result to protocol 3's."""

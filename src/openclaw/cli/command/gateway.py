@@ -109,6 +109,26 @@ def call(reach: Reach, method: str, params: str, as_json: bool) -> None:
     output.emit_json(reach.call(method, json_object(params, "--params")))
 
 
+@gateway.command(name="usage-cost")
+@click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How far back, in UTC days.")
+@output.json_option
+@gateway_options
+def usage_cost(reach: Reach, days: int, as_json: bool) -> None:
+    """Show what the days with model calls used and cost; `openclaw usage` groups by more than days."""
+    found = reach.call("usage.cost", {"days": days})
+    if as_json:
+        output.emit_json(found)
+        return
+    used = [day for day in found["daily"] if day["totalTokens"] or day["missingCostEntries"]]
+    output.table(
+        ["day", "tokens", "USD"],
+        [
+            (day.get("date", "all"), f"{day['totalTokens']:,}", f"{day['totalCost']:.6f}")
+            for day in [*used, found["totals"]]
+        ],
+    )
+
+
 @gateway.group()
 def token() -> None:
     """Show or check the gateway's shared token."""
