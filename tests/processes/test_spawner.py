@@ -191,3 +191,17 @@ async def test_a_dead_warden_is_replaced_and_told_of_every_child() -> None:
     await third.terminate()
     await spawner.close()
     assert psutil.Process().children() == []
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_start_that_is_cancelled_leaves_no_child(spawner: Spawner, turns: int) -> None:
+    before = {child.pid for child in psutil.Process().children()}
+    async with asyncio.TaskGroup() as group:
+        starting = group.create_task(spawner.spawn(SLEEPER, stdin=True, stdout=True, own_lifeline=True))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+    assert spawner.children() <= (0 if starting.cancelled() else 1)
+    if not starting.cancelled():
+        await starting.result().kill()
+    assert {child.pid for child in psutil.Process().children()} <= before

@@ -69,13 +69,15 @@ class Spawner:
         end by themselves when their stdin closes: they need no warden.
 
         Raises: OSError when the program cannot be started; Unavailable when too many run or we are closing.
+        Cancels: a child that was on its way is ended and reaped first.
         """
         self._check_open()
         if len(self._children) + self._starting >= self._limit:
             raise Unavailable(f"{self._limit} child processes are running, no more are started", retry_after_s=1.0)
         self._starting += 1
-        try:
-            process = await asyncio.create_subprocess_exec(
+        cancelled = False
+        starting = asyncio.gather(
+            asyncio.create_subprocess_exec(
                 *argv,
                 stdin=asyncio.subprocess.PIPE if stdin or own_lifeline else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE if stdout else asyncio.subprocess.DEVNULL,
@@ -85,6 +87,12 @@ class Spawner:
                 start_new_session=True,
                 limit=MAX_LINE_BYTES,
             )
+        )
+        try:
+            (process,) = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            (process,) = await starting  # it cannot be called back: let it come, and end it below
+            cancelled = True
         finally:
             self._starting -= 1
         child = Child(name or Path(argv[0]).name, process)
@@ -96,6 +104,9 @@ class Spawner:
         if not own_lifeline:
             self._lifeline.hold(child.pid)
         self._tasks.spawn(child.follow(self._forget), child.name)
+        if cancelled:
+            await child.kill()
+            raise asyncio.CancelledError
         return child
 
     async def run(
