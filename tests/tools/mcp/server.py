@@ -116,8 +116,9 @@ def over_http(port: int) -> None:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
+    listener.listen()
     note("port.new", str(listener.getsockname()[1]))
-    os.replace(FOLDER / "port.new", FOLDER / "port")
+    (FOLDER / "port.new").replace(FOLDER / "port")
     uvicorn.Server(uvicorn.Config(server.streamable_http_app(), log_level="warning")).run(sockets=[listener])
 
 

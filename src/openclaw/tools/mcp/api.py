@@ -111,3 +111,10 @@ class Session(Protocol):
 
 Connect = Callable[[str, McpServerConfig, Surroundings, Signal], AbstractAsyncContextManager[Session]]
 """Connects to a server by its name and configuration; whatever it starts has ended when the context is left."""
+
+
+def leaf(error: BaseException) -> BaseException:
+    """Return what is at the bottom of an exception group: its first member's first member …"""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -27,7 +27,7 @@ from openclaw.config.schema import McpServerConfig
 from openclaw.net.error import NetError
 from openclaw.net.target import target
 from openclaw.tools.api import Safety
-from openclaw.tools.mcp.api import Answer, RemoteTool, Signal, Surroundings
+from openclaw.tools.mcp.api import Answer, RemoteTool, Signal, Surroundings, leaf
 from openclaw.tools.mcp.name import clean
 from openclaw.tools.mcp.pipe import piped
 from openclaw.tools.mcp.web import BODY_LIMIT_BYTES, OurTransport
@@ -68,9 +68,12 @@ async def connect(
         )
         try:
             await stack.enter_async_context(client)
-        except MCPError as error:
+        except Exception as error:
+            cause = leaf(error)
+            if not isinstance(cause, MCPError):
+                raise
             status = f" (HTTP {web.last_status})" if web.last_status >= 400 else ""
-            raise ToolError(signal.why or f"it refused the connection: {error.message}{status}") from None
+            raise ToolError(signal.why or f"it refused the connection: {cause.message}{status}") from None
         listening = TaskSet(f"mcp-{name}")
         stack.push_async_callback(listening.close)
         tools = client.server_capabilities.tools

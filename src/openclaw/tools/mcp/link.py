@@ -19,7 +19,7 @@ from openclaw.base.errors import ConfigError, OpenClawError, ToolError
 from openclaw.config.schema import McpServerConfig
 from openclaw.net.error import NetError
 from openclaw.tools.api import ToolContext
-from openclaw.tools.mcp.api import Connect, ServerStatus, Session, Signal, State, Surroundings
+from openclaw.tools.mcp.api import Connect, ServerStatus, Session, Signal, State, Surroundings, leaf
 from openclaw.tools.mcp.name import clean
 from openclaw.tools.mcp.tool import McpTool, take
 from openclaw.tools.result import result_text
@@ -157,15 +157,16 @@ class Link:
         _log.info("mcp_ready", extra={"fields": {"server": self.name, "tools": len(self._tools)}})
 
     def _down(self, state: State, why: str) -> None:
-        self._state, self._problem = state, clean(why.strip(), MAX_TEXT)
+        why = clean(why.strip(), MAX_TEXT)
+        level = logging.DEBUG if why == self._problem else logging.WARNING  # once is enough
+        self._state, self._problem = state, why
         self.tried.set()
-        _log.warning("mcp_down", extra={"fields": {"server": self.name, "why": self._problem}})
+        _log.log(level, "mcp_down", extra={"fields": {"server": self.name, "why": why}})
 
 
 def reason(error: BaseException) -> str:
     """Return what went wrong in one line; of a group, the first that says something."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = leaf(error)
     if isinstance(error, OpenClawError):
         return error.message
     if isinstance(error, TimeoutError):

@@ -119,23 +119,28 @@ async def _part(child: Child) -> None:
 async def _read(
     name: str, child: Child, to_session: MemoryObjectSendStream[SessionMessage | Exception], signal: Signal
 ) -> None:
-    lines = Lines()
     try:
         async with to_session:
-            while data := await child.stdout.read(_BLOCK):
-                for line in lines.feed(data):
-                    message = _message(line)
-                    if message is None:
-                        _log.debug("mcp_line_ignored", extra={"fields": {"server": name, "bytes": len(line)}})
-                    else:
-                        await to_session.send(message)
+            await _forward(name, child, to_session)
     except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-        return
+        pass
     except ValueError as error:
-        _log.warning("mcp_line_refused", extra={"fields": {"server": name, "why": str(error)}})
-    finally:
-        await _end_noticed(child)
-        signal.gone(_ending(child))
+        signal.gone(str(error))
+    while await child.stdout.read(_BLOCK):
+        pass  # nobody listens any more, but a full pipe would never say that it has closed
+    await _end_noticed(child)
+    signal.gone(_ending(child))
+
+
+async def _forward(name: str, child: Child, to_session: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+    lines = Lines()
+    while data := await child.stdout.read(_BLOCK):
+        for line in lines.feed(data):
+            message = _message(line)
+            if message is None:
+                _log.debug("mcp_line_ignored", extra={"fields": {"server": name, "bytes": len(line)}})
+            else:
+                await to_session.send(message)
 
 
 async def _end_noticed(child: Child) -> None:
