@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-from openclaw.agent.api import AgentInfo, Run, RunObserver
+from openclaw.agent.api import AgentInfo, CompactedSession, Run, RunObserver
 from openclaw.base.clock import SYSTEM_CLOCK, Clock
 from openclaw.base.errors import InvalidRequest, ModelNotFound, NotFound, OpenClawError
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
-from openclaw.base.model import TextDelta, Usage
+from openclaw.base.message import Message, ToolCall, assistant
+from openclaw.base.model import FinishReason, TextDelta, Usage
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, RunState, ToolFinished, ToolStarted
 from openclaw.base.secret import Secret
@@ -22,9 +23,11 @@ from openclaw.config.schema import AuthConfig, GatewayConfig, RateLimitConfig
 from openclaw.identity.authenticate import Authenticator
 from openclaw.listeners.app import App, build_app
 from openclaw.listeners.deps import ListenerDeps
+from openclaw.listeners.openai_api.embeddings import Embedder
 from openclaw.listeners.server import GatewayServer
 from openclaw.protocol.frames import Request, encode_result, result_with
 from openclaw.rpc.peer import Peer
+from openclaw.rpc.tool_desk import ToolPort
 from openclaw.store.api import RunRow, SessionRow, StepRow
 from openclaw.telemetry.health import HealthBoard
 
@@ -82,6 +85,7 @@ class FakeRun:
         agent = self._agent
         state: RunState = "aborted" if self.aborted else "ok" if agent.error is None else "error"
         self.ended.set()
+        calls = agent.calls if self._inbound.client_tools and state == "ok" else ()
         return Reply(
             run_id=self.id,
             session_key=self._inbound.session_key,
@@ -89,7 +93,9 @@ class FakeRun:
             agent_id=self._inbound.agent_id,
             state=state,
             text="".join(agent.words) if state == "ok" else "",
-            usage=Usage(10, 20),
+            finish_reason="tool_calls" if calls else agent.finish_reason,
+            client_calls=calls,
+            usage=Usage(10, 20, 4),
             model="fake",
             provider="fake",
             error=agent.error.as_dict() if agent.error is not None else None,
@@ -107,7 +113,11 @@ class FakeAgent:
         self.late_error = False
         self.refusal: OpenClawError | None = None
         self.inbounds: list[Inbound] = []
+        self.calls: tuple[ToolCall, ...] = ()
+        """What the caller is asked to run whenever it offers tools."""
+        self.finish_reason: FinishReason = "stop"
         self.runs: dict[RunId, FakeRun] = {}
+        self.deleted: list[SessionKey] = []
         self.aborts: list[tuple[SessionKey, RunId | None, str]] = []
 
     def agents(self) -> list[AgentInfo]:
@@ -142,7 +152,19 @@ class FakeAgent:
         return self.runs.get(run_id)
 
     async def past_run(self, run_id: RunId, owner: OwnerId | None = None) -> RunRow | None:
-        return None
+        run = self.runs.get(run_id)
+        if run is None or run.inbound.session_key in self.deleted:
+            return None
+        return RunRow(
+            id=run_id,
+            session_key=run.inbound.session_key,
+            session_id=SessionId("s1"),
+            inbound=run.inbound,
+            state="running",
+            attempts=1,
+            accepted_at_ms=5000,
+            reply=await run.result() if run.gate.is_set() else None,
+        )
 
     async def abort(
         self, key: SessionKey, principal: Principal, run_id: RunId | None = None, reason: str = "rpc"
@@ -171,17 +193,29 @@ class FakeAgent:
         return [], 0
 
     async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
+        for run in self.runs.values():
+            if run.inbound.session_key == key:
+                text = "".join(self.words)
+                said = (*run.inbound.history, run.inbound.message, *((assistant(text),) if text else ()))
+                return [StepRow(session_id=SessionId("s1"), seq=1, run_id=run.id, kind="model", messages=said, at_ms=0)]
         return []
 
     async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
         raise NotFound("none")
 
     async def delete_session(self, key: SessionKey, principal: Principal) -> bool:
-        return False
+        self.deleted.append(key)
+        return True
 
     async def patch_session(
         self, key: SessionKey, principal: Principal, *, label: str | None = None, model: str | None = None
     ) -> SessionRow:
+        raise NotFound("none")
+
+    async def compact_session(self, key: SessionKey, principal: Principal) -> CompactedSession:
+        raise NotFound("none")
+
+    async def inject(self, key: SessionKey, principal: Principal, message: Message) -> int:
         raise NotFound("none")
 
     def running(self) -> int:
@@ -277,7 +311,13 @@ def authenticator(clock: Clock, mode: str = "token", **limits: int) -> Authentic
 
 @asynccontextmanager
 async def world(
-    config: GatewayConfig | None = None, *, clock: Clock = SYSTEM_CLOCK, mode: str = "token", attempts: int = 100_000
+    config: GatewayConfig | None = None,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    mode: str = "token",
+    attempts: int = 100_000,
+    embedder: Embedder | None = None,
+    tools: ToolPort | None = None,
 ) -> AsyncIterator[World]:
     """Run a server with fakes behind it."""
     settings = config or GatewayConfig()
@@ -295,6 +335,8 @@ async def world(
             config=lambda: settings,
             resolve_model=_resolve_model,
             metrics=lambda: "# HELP x\n",
+            embedder=embedder,
+            tools=tools,
         )
     )
     server = GatewayServer(app, ("127.0.0.1",), 0)

@@ -23,11 +23,17 @@ TOKEN_ROUTES = [
     ("GET", "/v1/models/openclaw"),
     ("GET", "/v1/models/openclaw%2Fmain"),
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/responses"),
+    ("GET", "/v1/responses/resp_1"),
+    ("DELETE", "/v1/responses/resp_1"),
+    ("POST", "/v1/responses/resp_1/cancel"),
+    ("POST", "/v1/embeddings"),
+    ("POST", "/tools/invoke"),
     ("GET", "/v1/agents"),
     ("POST", "/v1/agent/main"),
     ("GET", "/api/auth/check"),
 ]
-UNKNOWN = ["/v1/nope", "/api/nope", "/tools/invoke", "/hooks/wake", "/V1/models", "/%761/models", "/v1", "/setup/x"]
+UNKNOWN = ["/v1/nope", "/api/nope", "/tools/nope", "/hooks/wake", "/V1/models", "/%761/models", "/v1", "/setup/x"]
 BAD_TOKENS = [None, "", "wrong", TOKEN + "x", TOKEN[:-1], "tökén", "\U0001f511", "x" * 20_000, "a b c", TOKEN.upper()]
 
 
@@ -55,6 +61,7 @@ async def test_the_table_above_has_every_route_that_needs_a_token() -> None:
             shape = (
                 path.replace("{model}", "openclaw")
                 .replace("{name}", "main")
+                .replace("{id}", "resp_1")
                 .replace("openclaw/{agent}", "openclaw%2Fmain")
             )
             assert (method, shape) in tried or method == "HEAD", (method, path)

@@ -71,7 +71,11 @@ class EndpointsConfig(Section, frozen=True):
     """The groups of HTTP routes, each of which can be switched off."""
 
     chat_completions: EndpointConfig = EndpointConfig()
+    responses: EndpointConfig = EndpointConfig()
+    embeddings: EndpointConfig = EndpointConfig()
     agents: EndpointConfig = EndpointConfig()
+    tools: EndpointConfig = EndpointConfig()
+    docs: EndpointConfig = EndpointConfig()
 
 
 class HttpConfig(Section, frozen=True):

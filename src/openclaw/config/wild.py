@@ -34,8 +34,8 @@ _GROUPS: dict[str, str] = {
         communityInvite dangerouslyAllowHostHeaderOriginFallback dangerouslyDisableDeviceAuth embedSandbox enabled
         environment experimental github root sessionObserver""",
     "gateway.http": "securityHeaders",
-    "gateway.http.endpoints": "responses",
     "gateway.http.endpoints.chatCompletions": "images",
+    "gateway.http.endpoints.responses": "files images maxUrlParts",
     "gateway.remote": """edgeAuth password remotePort sshHostKeyPolicy sshIdentity sshTarget tlsFingerprint
         transport""",
     "logging": "audit consoleLevel file redactPatterns redactSensitive",

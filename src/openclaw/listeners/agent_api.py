@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -19,8 +19,9 @@ from openclaw.base.message import user
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound
 from openclaw.base.tasks import TaskSet
-from openclaw.listeners.agent_frames import event_frame, failed, failure, result, start_frame
+from openclaw.listeners.agent_frames import AgentAnswer, event_frame, failed, failure, result, start_frame
 from openclaw.listeners.http import Request
+from openclaw.listeners.operation import RUN_ERRORS, Operation
 from openclaw.listeners.router import Route
 
 MAX_BODY_BYTES: Final = 20_000_000
@@ -40,6 +41,33 @@ class Prompt(msgspec.Struct, frozen=True):
     model: str | None = None
 
 
+class AgentRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An agent. `problem` says why it cannot run, if so."""
+
+    id: str
+    name: str
+    model: str
+    default: bool
+    tools: list[str]
+    problem: str = ""
+
+
+class AgentList(msgspec.Struct, frozen=True):
+    """Every agent, twice: `data` is what OpenAI's clients look for."""
+
+    agents: list[AgentRow]
+    data: list[AgentRow]
+    object: Literal["list"] = "list"
+
+
+_AGENTS = Operation("Lists the agents.", AgentList)
+_RUN = Operation(
+    "Runs one turn of an agent. The stream has the frames `start`, `delta`, `tool`, and `final` or `error`.",
+    AgentAnswer,
+    request=Prompt,
+    streams=True,
+    errors=RUN_ERRORS,
+)
 _decoder = msgspec.json.Decoder(Prompt)
 
 
@@ -81,25 +109,19 @@ class AgentApi:
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
+        most = MAX_BODY_BYTES
         return (
-            Route(("GET",), "/v1/agents", "api", self.agents, scope="operator.read"),
-            Route(("POST",), "/v1/agent/{name}", "api", self.run, scope="operator.write", max_body=MAX_BODY_BYTES),
+            Route(("GET",), "/v1/agents", "api", self.agents, scope="operator.read", doc=_AGENTS),
+            Route(("POST",), "/v1/agent/{name}", "api", self.run, scope="operator.write", max_body=most, doc=_RUN),
         )
 
     async def agents(self, request: Request) -> None:
         """List the agents."""
         rows = [
-            {
-                "id": agent.id,
-                "name": agent.name,
-                "model": agent.model,
-                "default": agent.default,
-                "tools": list(agent.tools),
-                **({"problem": agent.problem} if agent.problem else {}),
-            }
+            AgentRow(agent.id, agent.name, agent.model, agent.default, list(agent.tools), agent.problem)
             for agent in self._agent.agents()
         ]
-        await request.json(200, {"object": "list", "agents": rows, "data": rows})
+        await request.json(200, AgentList(rows, rows))
 
     async def run(self, request: Request) -> None:
         """Run one turn."""

@@ -4,10 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from openclaw.base.errors import InternalError, OpenClawError
-from openclaw.base.model import TextDelta
-from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, ToolFinished, ToolStarted
+from openclaw.base.model import FinishReason, TextDelta
+from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, ToolFinished, ToolRecord, ToolStarted
 from openclaw.protocol.wire_errors import from_dict
+
+
+class AnswerUsage(msgspec.Struct, frozen=True):
+    """Tokens of an answer. The input includes the cached ones."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    cached_tokens: int
+
+
+class AgentAnswer(msgspec.Struct, frozen=True):
+    """A whole answer. `session_id` continues the conversation; `actions` are the tools that were used."""
+
+    id: str
+    agent: str
+    session_id: str
+    output: str
+    model: str
+    provider: str
+    usage: AnswerUsage
+    actions: list[ToolRecord]
+    finish_reason: FinishReason
 
 
 def start_frame(inbound: Inbound, session_id: str) -> dict[str, Any]:
@@ -38,7 +63,11 @@ def event_frame(event: RunEvent, session_id: str) -> dict[str, Any] | None:
         }
     if isinstance(event, RunEnded):
         reply = event.reply
-        return error_frame(failure(reply)) if failed(reply) else {"type": "final", **result(reply, session_id)}
+        return (
+            error_frame(failure(reply))
+            if failed(reply)
+            else {"type": "final", **msgspec.structs.asdict(result(reply, session_id))}
+        )
     return None
 
 
@@ -57,31 +86,17 @@ def error_frame(error: OpenClawError) -> dict[str, Any]:
     return {"type": "error", "error": error.as_dict()}
 
 
-def result(reply: Reply, session_id: str) -> dict[str, Any]:
+def result(reply: Reply, session_id: str) -> AgentAnswer:
     """Return a whole answer."""
     usage = reply.usage
-    return {
-        "id": reply.run_id,
-        "agent": reply.agent_id,
-        "session_id": session_id,
-        "output": reply.text,
-        "model": reply.model,
-        "provider": reply.provider,
-        "usage": {
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "total_tokens": usage.total_tokens,
-            "cached_tokens": usage.cache_read_tokens,
-        },
-        "actions": [
-            {
-                "id": action.id,
-                "name": action.name,
-                "arguments": action.arguments,
-                "result": action.result,
-                "is_error": action.is_error,
-            }
-            for action in reply.actions
-        ],
-        "finish_reason": reply.finish_reason,
-    }
+    return AgentAnswer(
+        reply.run_id,
+        reply.agent_id,
+        session_id,
+        reply.text,
+        reply.model,
+        reply.provider,
+        AnswerUsage(usage.input_tokens, usage.output_tokens, usage.total_tokens, usage.cache_read_tokens),
+        list(reply.actions),
+        reply.finish_reason,
+    )

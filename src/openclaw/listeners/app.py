@@ -22,13 +22,17 @@ from openclaw.identity.scopes import require
 from openclaw.listeners.agent_api import AgentApi
 from openclaw.listeners.agent_socket import AgentSocket
 from openclaw.listeners.deps import ListenerDeps
+from openclaw.listeners.docs_pages import DocsPages
 from openclaw.listeners.http import ClientGone, Receive, Request, Send
 from openclaw.listeners.http_protocol import Refusal
 from openclaw.listeners.intake import Intake
+from openclaw.listeners.openai_api.embeddings import EmbeddingsApi
 from openclaw.listeners.openai_api.routes import OpenAiApi
 from openclaw.listeners.origin import OriginRules
 from openclaw.listeners.probes import Probes
+from openclaw.listeners.responses_api.routes import ResponsesApi
 from openclaw.listeners.router import Match, Route, Router, canonical_segments
+from openclaw.listeners.tools_api import ToolsApi
 from openclaw.listeners.ws_connection import GatewayConnection, GatewayDoor
 from openclaw.listeners.ws_socket import Session
 from openclaw.protocol.wire_errors import to_http
@@ -232,10 +236,19 @@ def build_app(deps: ListenerDeps) -> App:
     def tasks() -> TaskSet:
         return tasks_of[0].tasks
 
+    intake = Intake(deps.agent, deps.resolve_model, tasks)
     if endpoints.chat_completions.enabled:
-        routes += OpenAiApi(deps.agent, deps.clock, Intake(deps.agent, deps.resolve_model, tasks)).routes()
+        routes += OpenAiApi(deps.agent, deps.clock, intake).routes()
+    if endpoints.responses.enabled:
+        routes += ResponsesApi(deps.agent, deps.clock, intake).routes()
+    if endpoints.embeddings.enabled:
+        routes += EmbeddingsApi(deps.embedder).routes()
+    if endpoints.tools.enabled:
+        routes += ToolsApi(deps.tools).routes()
     if endpoints.agents.enabled:
         routes += AgentApi(deps.agent, deps.resolve_model, tasks).routes()
+    if endpoints.docs.enabled:
+        routes += DocsPages(routes, deps.version).routes()
     app = App(deps, Router(routes))
     tasks_of.append(app)
     return app

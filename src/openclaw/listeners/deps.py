@@ -10,14 +10,17 @@ from openclaw.agent.api import AgentService
 from openclaw.base.clock import Clock
 from openclaw.config.schema import GatewayConfig
 from openclaw.identity.authenticate import Authenticator
+from openclaw.listeners.openai_api.embeddings import Embedder
 from openclaw.listeners.ws_connection import Counter, Hub
+from openclaw.rpc.tool_desk import ToolPort
 from openclaw.telemetry.health import HealthBoard
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerDeps:
     """Shape: `resolve_model` raises an OpenClawError for a `provider/model` that nothing serves; `metrics` returns
-    Prometheus text; `loopback_bind` says that only loopback addresses are listened on.
+    Prometheus text; `loopback_bind` says that only loopback addresses are listened on; without `embedder` or `tools`
+    their routes answer 404.
     """
 
     agent: AgentService
@@ -31,3 +34,5 @@ class ListenerDeps:
     resolve_model: Callable[[str], Any]
     metrics: Callable[[], str]
     loopback_bind: bool = True
+    embedder: Embedder | None = None
+    tools: ToolPort | None = None

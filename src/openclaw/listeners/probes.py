@@ -3,13 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from openclaw.base.errors import OpenClawError
 from openclaw.identity.authenticate import Authenticator
 from openclaw.listeners.http import Request
+from openclaw.listeners.operation import TEXT_MEDIA, Operation
 from openclaw.listeners.router import Route
 from openclaw.telemetry.health import HealthBoard
 
+
+class Live(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The process answers. With a good credential it also says what it is."""
+
+    ok: bool
+    status: Literal["live", "ok"]
+    version: str = ""
+    uptime_ms: int | UnsetType = UNSET
+    phase: str = ""
+    failing: list[str] | UnsetType = UNSET
+
+
+class Balanced(msgspec.Struct, frozen=True):
+    """For load balancers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Started(msgspec.Struct, frozen=True):
+    """Whether the start is over."""
+
+    started: bool
+
+
+class EventLoop(msgspec.Struct, frozen=True, rename="camel"):
+    """How late the event loop is, in milliseconds."""
+
+    degraded: bool
+    delay_ms: float
+    delay_max_ms: float
+
+
+class Ready(msgspec.Struct, frozen=True, rename="camel"):
+    """Whether work may be sent here; `checks` has "ok" or the problem, by name."""
+
+    ready: bool
+    failing: list[str]
+    checks: dict[str, str]
+    phase: str
+    uptime_ms: int
+    event_loop: EventLoop
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """The credential is good."""
+
+    ok: bool
+    role: str
+    method: str
+
+
+_LIVE = Operation("Says that the process answers; with a good credential, also what it is.", Live)
+_BALANCER = Operation("Says that the process answers, for load balancers.", Balanced)
+_STARTED = Operation("Says whether the start is over.", Started, statuses=(200, 503))
+_READY = Operation("Says whether work may be sent here, check by check.", Ready, statuses=(200, 503))
+_METRICS = Operation("Gives everything counted, in the Prometheus text format.", media=TEXT_MEDIA)
+_CHECKED = Operation("Says that the credential is good, for a proxy's `auth_request`.", Checked)
 _GET = ("GET", "HEAD")
 _RETRY = ((b"retry-after", b"1"),)
 
@@ -28,14 +90,14 @@ class Probes:
     def routes(self) -> tuple[Route, ...]:
         """Return the probe routes."""
         return (
-            Route(_GET, "/health", "probes", self.live, access="public"),
-            Route(_GET, "/healthz", "probes", self.live, access="public"),
-            Route(_GET, "/v1/health", "probes", self.balancer, access="public"),
-            Route(_GET, "/startupz", "probes", self.started, access="local"),
-            Route(_GET, "/ready", "probes", self.ready, access="local"),
-            Route(_GET, "/readyz", "probes", self.ready, access="local"),
-            Route(_GET, "/metrics", "probes", self.metrics, access="local", scope="operator.read"),
-            Route(_GET, "/api/auth/check", "control", self.auth_check),
+            Route(_GET, "/health", "probes", self.live, access="public", doc=_LIVE),
+            Route(_GET, "/healthz", "probes", self.live, access="public", doc=_LIVE),
+            Route(_GET, "/v1/health", "probes", self.balancer, access="public", doc=_BALANCER),
+            Route(_GET, "/startupz", "probes", self.started, access="local", doc=_STARTED),
+            Route(_GET, "/ready", "probes", self.ready, access="local", doc=_READY),
+            Route(_GET, "/readyz", "probes", self.ready, access="local", doc=_READY),
+            Route(_GET, "/metrics", "probes", self.metrics, access="local", scope="operator.read", doc=_METRICS),
+            Route(_GET, "/api/auth/check", "control", self.auth_check, doc=_CHECKED),
         )
 
     async def live(self, request: Request) -> None:
@@ -47,44 +109,28 @@ class Probes:
                 pass  # a probe with a wrong token still asks only whether we live
             else:
                 health = self._health
-                body = {
-                    "ok": True,
-                    "status": "ok",
-                    "version": self._version,
-                    "uptimeMs": health.uptime_ms(),
-                    "phase": health.phase,
-                    "failing": health.failing(),
-                }
+                body = Live(True, "ok", self._version, health.uptime_ms(), health.phase, health.failing())
                 await request.json(200, body)
                 return
-        await request.json(200, {"ok": True, "status": "live"})
+        await request.json(200, Live(True, "live"))
 
     async def balancer(self, request: Request) -> None:
         """For load balancers: no detail."""
-        await request.json(200, {"status": "ok"})
+        await request.json(200, Balanced())
 
     async def started(self, request: Request) -> None:
         """Whether the start is over."""
         done = self._health.phase != "starting"
-        await request.json(200 if done else 503, {"started": done}, () if done else _RETRY)
+        await request.json(200 if done else 503, Started(done), () if done else _RETRY)
 
     async def ready(self, request: Request) -> None:
         """Whether work may be sent here, check by check."""
         health = self._health
         checks = health.results()
         failing = sorted(name for name, problem in checks.items() if problem is not None)
-        body = {
-            "ready": not failing,
-            "failing": failing,
-            "checks": {name: problem or "ok" for name, problem in checks.items()},
-            "phase": health.phase,
-            "uptimeMs": health.uptime_ms(),
-            "eventLoop": {
-                "degraded": "eventLoop" in failing,
-                "delayMs": round(health.loop_lag_ms(), 1),
-                "delayMaxMs": round(health.worst_loop_lag_ms(), 1),
-            },
-        }
+        lag = EventLoop("eventLoop" in failing, round(health.loop_lag_ms(), 1), round(health.worst_loop_lag_ms(), 1))
+        told = {name: problem or "ok" for name, problem in checks.items()}
+        body = Ready(not failing, failing, told, health.phase, health.uptime_ms(), lag)
         await request.json(503 if failing else 200, body, _RETRY if failing else ())
 
     async def metrics(self, request: Request) -> None:
@@ -93,4 +139,4 @@ class Probes:
 
     async def auth_check(self, request: Request) -> None:
         """For a proxy's `auth_request`: reached only with a good credential."""
-        await request.json(200, {"ok": True, "role": request.caller.role, "method": request.caller.method})
+        await request.json(200, Checked(True, request.caller.role, request.caller.method))
