@@ -99,7 +99,7 @@ class Credentials:
         except OSError as error:
             issues.append(_issue("unreadable", path, error.strerror or "cannot be read", severity="error"))
             return {}
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             # The decoder's own words may quote the file, and the file holds secrets.
             issues.append(_issue("parse-error", path, "is not JSON", severity="error"))
             return {}
@@ -132,13 +132,14 @@ class Credentials:
         provider, kind = raw.get("provider"), raw.get("type", "api_key")
         if not isinstance(provider, str) or not provider.strip():
             return "it names no provider"
-        if kind not in _KEY_OF:
+        field = _KEY_OF.get(kind) if isinstance(kind, str) else None
+        if field is None:
             return "only the types api_key and token are supported"
-        secret = raw.get(_KEY_OF[kind])
+        secret = raw.get(field)
         if not isinstance(secret, str) or not secret.strip():
-            return f"it has no `{_KEY_OF[kind]}`"
+            return f"it has no `{field}`"
         if not secret.strip().isprintable():
-            return f"its `{_KEY_OF[kind]}` holds control characters"
+            return f"its `{field}` holds control characters"
         expires = raw.get("expires")
         if isinstance(expires, int | float) and 0 < expires <= self._clock.now_ms():
             return "it has expired"
