@@ -45,6 +45,8 @@ SHUT = NetworkPolicyConfig()
         ("*.", "example.com", 443, False),
         ("", "", 443, False),
         ("8.8.8.8", "8.8.8.8", 443, True),
+        ("Bücher.example", "xn--bcher-kva.example", 443, True),
+        ("*.bücher.example", "www.xn--bcher-kva.example", 443, True),
     ],
 )
 def test_an_entry_opens_exactly_what_it_names(entry: str, host: str, port: int, opens: bool) -> None:

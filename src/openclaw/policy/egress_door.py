@@ -85,7 +85,13 @@ def _split(entry: str) -> tuple[str, int | None]:
 
 
 def _plain(host: str) -> str:
-    return host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
+    plain = host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
+    if plain.isascii():
+        return plain
+    try:  # requests name hosts in ASCII, operators as they read them
+        return plain.encode("idna").decode()
+    except UnicodeError:
+        return plain
 
 
 def _shown(host: str) -> str:
