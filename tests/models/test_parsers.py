@@ -1,4 +1,4 @@
-"""Both stream parsers fed by hand: odd servers, and garbage of every kind."""
+"""The stream parsers fed by hand: odd servers, and garbage of every kind."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import ModelError, ModelProtocol
-from openclaw.base.message import ThinkingPart, ToolCall
+from openclaw.base.message import Message, ThinkingPart, ToolCall, user
 from openclaw.base.model import ModelEvent, ModelFinish, ModelResult, ToolCallDelta
 from openclaw.models.anthropic.parser import MessagesParser
 from openclaw.models.anthropic.request import body, messages
 from openclaw.models.assemble import Assembler
 from openclaw.models.failure import Failures, error_in, retry_after_s
+from openclaw.models.ollama.parser import OllamaParser
 from openclaw.models.openai.parser import ChatParser
+from openclaw.models.openai.responses_parser import ResponseParser
 from openclaw.models.wire import Parser
 from tests.models.clients import ask
 
@@ -92,11 +94,18 @@ def test_encrypted_thinking_goes_back_as_it_came() -> None:
     block = {"type": "redacted_thinking", "data": "ENC"}
     events = [
         {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "a"}},
         {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
         {"type": "message_stop"},
     ]
     result = parse(MessagesParser("m", FAILURES), [msgspec.json.encode(event) for event in events])
-    assert messages([result.message]) == [{"role": "assistant", "content": [block]}]
+    sent = messages([user("q"), result.message])
+    assert sent[1] == {"role": "assistant", "content": [block, {"type": "text", "text": "a"}]}
+
+
+def test_thinking_alone_is_no_answer_to_send_back() -> None:
+    aborted = Message("assistant", (ThinkingPart("hm", "sig"),))
+    assert [one["role"] for one in messages([user("q"), aborted, user("r")])] == ["user"]
 
 
 def test_two_signed_thoughts_stay_two_blocks() -> None:
@@ -119,6 +128,13 @@ FIELDS = [
     *("choices", "delta", "content", "tool_calls", "function", "name", "arguments", "index", "id", "finish_reason"),
     *("usage", "error", "type", "message", "content_block", "text", "thinking", "partial_json", "stop_reason"),
     *("model", "input", "input_tokens", "code"),
+    *("item", "response", "output_index", "call_id", "summary", "encrypted_content", "status", "output"),
+    *("done", "done_reason", "eval_count", "prompt_eval_count"),
+]
+KINDS = [
+    *("content_block_start", "content_block_delta", "tool_use", "message_start", "error"),
+    *("response.output_item.added", "response.output_item.done", "response.completed", "response.incomplete"),
+    *("response.function_call_arguments.delta", "response.output_text.delta", "function_call", "reasoning"),
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 2**70) | st.floats() | st.text(max_size=8),
@@ -126,8 +142,7 @@ JSON = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(FIELDS),
-            inner
-            | st.sampled_from(["content_block_start", "content_block_delta", "tool_use", "message_start", "error"]),
+            inner | st.sampled_from(KINDS),
             max_size=6,
         )
     ),
@@ -135,7 +150,7 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("make", [ChatParser, MessagesParser])
+@pytest.mark.parametrize("make", [ChatParser, MessagesParser, ResponseParser, OllamaParser])
 @given(payloads=st.lists(st.binary(max_size=40) | JSON.map(msgspec.json.encode), max_size=6))
 def test_garbage_raises_nothing_but_model_errors(
     make: Callable[[str, Failures], Parser], payloads: list[bytes]

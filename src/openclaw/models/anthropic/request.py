@@ -3,11 +3,11 @@
 Rules
 1. Roles alternate: consecutive messages of one role are merged; tool outcomes are the user's.
 2. In a user message the tool results stand first: the API refuses text before them.
-3. Empty or blank text blocks are refused: they are left out, and so is a message that is left with nothing.
+3. Blank text blocks are refused: they are left out, and so is an answer left with nothing but thinking. A question
+   left with nothing gets a placeholder: the conversation begins and ends with the user.
 4. Thinking goes back only with the signature the API gave it.
 5. The stable prefix (tools, system) carries cache marks; system messages within the conversation come after it. One
    more is on the last block of a conversation that will go on, so that the next call reads all of this one from there.
-6. The conversation begins with the user: an answer without a question before it gets a placeholder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ REDACTED = "redacted_thinking:"
 _CACHE: Json = {"type": "ephemeral"}
 _GOES_ON = ("interactive", "tools")
 """Purposes of calls that others follow with the same beginning; writing to the cache costs more than it saves else."""
-_PLACEHOLDER = "(continued)"
+_THOUGHTS = ("thinking", "redacted_thinking")
+_NOTHING: Json = {"type": "text", "text": "(empty)"}
 _FOREIGN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -90,13 +91,15 @@ def messages(conversation: Iterable[Message]) -> list[Json]:
             continue
         role = "assistant" if message.role == "assistant" else "user"
         blocks = [block for part in message.parts if (block := _block(part)) is not None]
-        if not blocks:
+        if not blocks and message.role == "user":
+            blocks.append(dict(_NOTHING))
+        if all(block["type"] in _THOUGHTS for block in blocks):
             continue
         if out and out[-1]["role"] == role:
             out[-1]["content"].extend(blocks)
         else:
             if not out and role == "assistant":
-                out.append({"role": "user", "content": [{"type": "text", "text": _PLACEHOLDER}]})
+                out.append({"role": "user", "content": [dict(_NOTHING)]})
             out.append({"role": role, "content": blocks})
     for message_out in out:
         if message_out["role"] == "user":
@@ -115,21 +118,29 @@ def _block(part: Part) -> Json | None:
         case ToolCall():
             return {"type": "tool_use", "id": _id(part.id), "name": part.name, "input": _input(part.arguments)}
         case ToolOutcome():
-            out: Json = {"type": "tool_result", "tool_use_id": _id(part.call_id)}
-            if part.text.strip():
-                out["content"] = part.text
-            if part.is_error:
-                out["is_error"] = True
-            return out
+            return _result(part)
         case ThinkingPart():
             return _thinking(part)
         case ImagePart():
-            if part.url:
-                return {"type": "image", "source": {"type": "url", "url": part.url}}
-            return {
-                "type": "image",
-                "source": {"type": "base64", "media_type": part.media_type, "data": part.data},
-            }
+            return _image(part)
+
+
+def _result(part: ToolOutcome) -> Json:
+    out: Json = {"type": "tool_result", "tool_use_id": _id(part.call_id)}
+    if part.images:
+        text = [{"type": "text", "text": part.text}] if part.text.strip() else []
+        out["content"] = [*text, *map(_image, part.images)]
+    elif part.text.strip():
+        out["content"] = part.text
+    if part.is_error:
+        out["is_error"] = True
+    return out
+
+
+def _image(part: ImagePart) -> Json:
+    if part.url:
+        return {"type": "image", "source": {"type": "url", "url": part.url}}
+    return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
 
 
 def _thinking(part: ThinkingPart) -> Json | None:

@@ -45,11 +45,14 @@ def messages(request: ModelRequest) -> list[Json]:
         if message.role == "assistant":
             out.append(_assistant(message))
         elif message.role == "tool":
+            results = [part for part in message.parts if isinstance(part, ToolOutcome)]
             out.extend(
                 {"role": "tool", "content": part.text, "tool_name": part.name, "tool_call_id": part.call_id}
-                for part in message.parts
-                if isinstance(part, ToolOutcome)
+                for part in results
             )
+            # Models' templates show the images of users only.
+            if shown := tuple(image for part in results for image in part.images):
+                out.append(_said(Message("user", shown)))
         else:
             out.append(_said(message))
     return out

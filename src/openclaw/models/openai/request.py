@@ -35,11 +35,11 @@ def messages(request: ModelRequest) -> list[Json]:
         if message.role == "assistant":
             out.append(_assistant(message))
         elif message.role == "tool":
-            out.extend(
-                {"role": "tool", "tool_call_id": part.call_id, "content": part.text}
-                for part in message.parts
-                if isinstance(part, ToolOutcome)
-            )
+            results = [part for part in message.parts if isinstance(part, ToolOutcome)]
+            out.extend({"role": "tool", "tool_call_id": part.call_id, "content": part.text} for part in results)
+            # A tool's message holds text only: its images follow as if the user had sent them.
+            if shown := [image_part(image) for part in results for image in part.images]:
+                out.append({"role": "user", "content": shown})
         else:
             out.append({"role": message.role, "content": _content(message)})
     return out
@@ -74,6 +74,15 @@ def _content(message: Message) -> str | list[Json]:
         if isinstance(part, TextPart):
             out.append({"type": "text", "text": part.text})
         elif isinstance(part, ImagePart):
-            url = part.url or f"data:{part.media_type};base64,{part.data}"
-            out.append({"type": "image_url", "image_url": {"url": url}})
+            out.append(image_part(part))
     return out
+
+
+def image_part(part: ImagePart) -> Json:
+    """Return an image as a piece of content."""
+    return {"type": "image_url", "image_url": {"url": image_url(part)}}
+
+
+def image_url(part: ImagePart) -> str:
+    """Return an image's address, its data in it if it has no other."""
+    return part.url or f"data:{part.media_type};base64,{part.data}"

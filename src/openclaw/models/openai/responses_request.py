@@ -12,6 +12,7 @@ from typing import Any
 
 from openclaw.base.message import ImagePart, Message, TextPart, ThinkingPart, ToolOutcome
 from openclaw.base.model import ModelRequest, ToolSpec
+from openclaw.models.openai.request import image_url
 from openclaw.models.openai.responses_wire import reasoning_item
 
 Json = dict[str, Any]
@@ -44,7 +45,7 @@ def items(request: ModelRequest) -> list[Json]:
             out.extend(_assistant(message, request.model))
         elif message.role == "tool":
             out.extend(
-                {"type": "function_call_output", "call_id": part.call_id, "output": part.text}
+                {"type": "function_call_output", "call_id": part.call_id, "output": _output(part)}
                 for part in message.parts
                 if isinstance(part, ToolOutcome)
             )
@@ -74,9 +75,18 @@ def _content(message: Message) -> list[Json]:
         if isinstance(part, TextPart):
             out.append({"type": "input_text", "text": part.text})
         elif isinstance(part, ImagePart):
-            url = part.url or f"data:{part.media_type};base64,{part.data}"
-            out.append({"type": "input_image", "image_url": url, "detail": "auto"})
+            out.append(_image(part))
     return out
+
+
+def _output(part: ToolOutcome) -> str | list[Json]:
+    if not part.images:
+        return part.text
+    return [{"type": "input_text", "text": part.text}, *map(_image, part.images)]
+
+
+def _image(part: ImagePart) -> Json:
+    return {"type": "input_image", "image_url": image_url(part), "detail": "auto"}
 
 
 def _tool(spec: ToolSpec) -> Json:
