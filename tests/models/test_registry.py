@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +18,9 @@ from openclaw.models.anthropic.client import AnthropicClient
 from openclaw.models.catalog import builtin
 from openclaw.models.client import LLMClient
 from openclaw.models.fake.client import FakeClient
+from openclaw.models.ollama.client import OllamaClient
 from openclaw.models.openai.client import OpenAIClient
+from openclaw.models.openai.responses import ResponsesClient
 from openclaw.models.registry import ModelRegistry
 from openclaw.net.http import HttpClient
 from tests.models.clients import ask
@@ -41,6 +44,7 @@ def registry(
     env: dict[str, str] | None = None,
     http: HttpClient | None = None,
     made: list[Closable] | None = None,
+    catalog_path: Path | None = None,
     **providers: ProviderConfig,
 ) -> ModelRegistry:
     """Return a registry over a plain environment."""
@@ -57,6 +61,7 @@ def registry(
         http=http or HttpClient(),
         embedded=embedded,
         clock=SYSTEM_CLOCK,
+        catalog_path=catalog_path,
     )
 
 
@@ -140,6 +145,28 @@ def test_problems_name_the_cause_and_the_setting(config: ProviderConfig, word: s
     assert [model.available for model in found.models() if model.provider == "lab"] == [False]
     with pytest.raises(ModelUnavailable):
         found.resolve("lab/m")
+
+
+def test_ollama_is_there_when_the_environment_or_the_configuration_says_where() -> None:
+    found = registry({"OLLAMA_HOST": "0.0.0.0:1234"})
+    assert isinstance(inner(found.resolve("ollama/llama3:8b").client), OllamaClient)
+    assert found.resolve("ollama/llama3:8b").info.input_usd_micros == 0
+    assert found.problems() == {}
+    with pytest.raises(ModelUnavailable, match="OLLAMA_HOST"):
+        registry().resolve("ollama/llama3")
+    configured = registry(ollama=ProviderConfig(api="ollama"))
+    assert configured.resolve("ollama/llama3").info.ref == "ollama/llama3"
+    assert "OLLAMA_HOST" in registry({"OPENCLAW_LLM_PROVIDER": "ollama"}).problems()["ollama"]
+    elsewhere = registry(box=ProviderConfig(api="ollama", base_url="http://me:pw@x.test"))
+    assert "credentials" in elsewhere.problems()["box"]
+
+
+def test_the_responses_api_is_another_wire_of_the_same_provider() -> None:
+    found = registry({"OPENAI_API_KEY": "k"}, openai=ProviderConfig(api="openai-responses"))
+    assert isinstance(inner(found.resolve("openai/gpt-6-sol").client), ResponsesClient)
+    assert found.resolve("openai/gpt-6-sol").info.output_usd_micros == 10_000_000
+    own = registry(lab=ProviderConfig(api="openai-responses", base_url="http://127.0.0.1:9/v1"))
+    assert isinstance(inner(own.resolve("lab/x").client), ResponsesClient)
 
 
 def test_a_chosen_provider_that_cannot_work_is_a_problem() -> None:
