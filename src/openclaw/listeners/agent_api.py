@@ -21,6 +21,7 @@ from openclaw.base.run import Inbound
 from openclaw.base.tasks import TaskSet
 from openclaw.listeners.agent_frames import AgentAnswer, event_frame, failed, failure, result, start_frame
 from openclaw.listeners.http import Request
+from openclaw.listeners.openai_api.request import Temperature, TokenLimit
 from openclaw.listeners.operation import RUN_ERRORS, Operation
 from openclaw.listeners.router import Route
 
@@ -36,8 +37,8 @@ class Prompt(msgspec.Struct, frozen=True):
     session_id: str | None = None
     stream: bool | None = None
     metadata: dict[str, Any] | None = None
-    max_tokens: int | None = None
-    temperature: float | None = None
+    max_tokens: TokenLimit | None = None
+    temperature: Temperature | None = None
     model: str | None = None
 
 

@@ -29,6 +29,8 @@ _REASONS: Final = {
     503: "The gateway or the model cannot serve this now; see Retry-After.",
     504: "The model did not answer in time.",
 }
+_EXAMPLES: Final = {"model": "openclaw", "agent": "default", "name": "default", "id": "resp_0"}
+"""Values of path parameters that a reader, or a program that tries everything, may begin with."""
 _EVENTS_DOC: Final = {"type": "string", "description": "Server-sent events; the last is `data: [DONE]`."}
 
 
@@ -42,6 +44,7 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     for route, doc in described:
         for method in route.methods:
             paths.setdefault(route.path, {})[method.lower()] = _operation(route, doc, method, shapes)
+    _link(paths)
     return {
         "openapi": OPENAPI,
         "info": {
@@ -60,6 +63,25 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     }
 
 
+def _link(paths: dict[str, dict[str, Any]]) -> None:
+    """Say which operations take the id that a POST answers with."""
+    for path, methods in paths.items():
+        takers = [
+            operation
+            for other, others in paths.items()
+            if other.startswith(f"{path}/{{id}}")
+            for operation in others.values()
+        ]
+        if "post" in methods and takers:
+            methods["post"]["responses"]["200"]["links"] = {
+                taker["operationId"]: {
+                    "operationId": taker["operationId"],
+                    "parameters": {"id": "$response.body#/id"},
+                }
+                for taker in takers
+            }
+
+
 def operation_id(route: Route, method: str) -> str:
     """Return a name that is one operation's own."""
     words = [word for word in re.split(r"[^A-Za-z0-9]+", route.path) if word]
@@ -70,7 +92,13 @@ def _operation(route: Route, doc: Operation, method: str, shapes: dict[Any, dict
     out: dict[str, Any] = {"operationId": operation_id(route, method), "tags": [route.group], "summary": doc.summary}
     out["security"] = {"public": [], "local": [{}, *_NEEDS_TOKEN], "token": _NEEDS_TOKEN}[route.access]
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1},
+            "example": _EXAMPLES[name],
+        }
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
     parameters += [

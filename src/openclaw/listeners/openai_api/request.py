@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.listeners.openai_api.client_tool import ChatTool, ToolChoice
 
+AgentModel = Annotated[str, Meta(examples=["openclaw", "openclaw/default"])]
+"""An agent named as a model."""
+Role = Annotated[
+    str, Meta(extra_json_schema={"enum": ["system", "developer", "user", "assistant", "tool"], "examples": ["user"]})
+]
+Temperature = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": 2})]
+TokenLimit = Annotated[int, Meta(extra_json_schema={"minimum": 1})]
+"""What these may be is checked by hand, for messages that say it in the caller's words."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._@-]{1,128}\Z")
 
 
@@ -45,7 +55,7 @@ class ToolCallIn(msgspec.Struct, frozen=True):
 class ChatMessage(msgspec.Struct, frozen=True):
     """One message of the request."""
 
-    role: str
+    role: Role
     content: str | list[ContentPart] | None = None
     tool_calls: list[ToolCallIn] | None = None
     tool_call_id: str | None = None
@@ -61,13 +71,13 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """The body. Fields of the API that an agent has no use for are ignored, as OpenClaw does."""
 
     messages: list[ChatMessage] = []
-    model: str | None = None
+    model: AgentModel | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    temperature: float | None = None
+    max_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
+    temperature: Temperature | None = None
     tools: list[ChatTool] | None = None
     tool_choice: ToolChoice | None = None
 

@@ -10,9 +10,13 @@ import msgspec
 from openclaw.base.errors import InvalidRequest
 from openclaw.listeners.openai_api.client_tool import ResponseTool, ToolChoice
 from openclaw.listeners.openai_api.request import (
+    AgentModel,
     ChatMessage,
     ContentPart,
     FunctionIn,
+    Role,
+    Temperature,
+    TokenLimit,
     ToolCallIn,
     checked_heat,
     checked_limit,
@@ -25,7 +29,7 @@ class Item(msgspec.Struct, frozen=True):
     """One item of the input: a message, a function call of an earlier answer, or what that call gave."""
 
     type: str = "message"
-    role: str | None = None
+    role: Role | None = None
     content: str | list[ContentPart] | None = None
     id: str | None = None
     call_id: str | None = None
@@ -37,14 +41,14 @@ class Item(msgspec.Struct, frozen=True):
 class ResponsesRequest(msgspec.Struct, frozen=True):
     """The body. Fields of the API that an agent has no use for are ignored; `store: false` is one of them."""
 
-    model: str
+    model: AgentModel
     input: str | list[Item]
     instructions: str | None = None
     stream: bool | None = None
     background: bool | None = None
     previous_response_id: str | None = None
-    max_output_tokens: int | None = None
-    temperature: float | None = None
+    max_output_tokens: TokenLimit | None = None
+    temperature: Temperature | None = None
     metadata: dict[str, str] | None = None
     user: str | None = None
     tools: list[ResponseTool] | None = None
