@@ -233,6 +233,31 @@ def test_documented_variables_beat_the_file_and_are_named_as_the_source() -> Non
     assert found.line_of("gateway.port") == 0
 
 
+@pytest.mark.parametrize(
+    ("model", "left"),
+    [
+        ("'openai/gpt-x'", ""),
+        ("{primary: 'openai/gpt-x', fallbacks: ['a/b']}", ModelChoice(fallbacks=("a/b",))),
+        ("''", ""),
+    ],
+)
+def test_a_provider_in_the_environment_puts_the_default_model_aside_but_no_agents_own(
+    model: str, left: str | ModelChoice
+) -> None:
+    text = f"{{agents: {{defaults: {{model: {model}}}, list: [{{id: 'main', model: 'acme/own'}}]}}}}"
+    found = loaded(text, OPENCLAW_LLM_PROVIDER="anthropic")
+    assert found.issues == ()
+    assert found.config.agents.defaults.model == left
+    assert found.config.agents.list[0].model == "acme/own"
+    if model != "''":
+        assert found.sources["agents.defaults.model"] == "OPENCLAW_LLM_PROVIDER (process)"
+
+
+def test_without_a_provider_in_the_environment_the_default_model_stays() -> None:
+    found = loaded("{agents: {defaults: {model: 'openai/gpt-x'}}}", OPENCLAW_LLM_PROVIDER=" ")
+    assert found.config.agents.defaults.model == "openai/gpt-x"
+
+
 def test_the_platforms_port_is_used_when_there_is_no_other() -> None:
     assert loaded("{gateway: {port: 1}}", PORT="8080").config.gateway.port == 8080
 

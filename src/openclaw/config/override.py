@@ -9,7 +9,7 @@ import msgspec
 from openclaw.config.env import Environment
 from openclaw.config.issue import Issue
 from openclaw.config.normalise import SPELLINGS, normalise_value
-from openclaw.config.schema import Config, Section
+from openclaw.config.schema import Config, ModelChoice, Section
 from openclaw.config.shape import Shape, expected, fields
 from openclaw.config.validate import to_secret
 
@@ -22,6 +22,8 @@ OVERRIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("logging.level", ("OPENCLAW_LOG_LEVEL",)),
 )
 """Key path and its variables, first one wins."""
+PROVIDER = "OPENCLAW_LLM_PROVIDER"
+PROVIDER_PATH = "agents.defaults.model"
 
 
 def override(config: Config, env: Environment, sources: dict[str, str]) -> tuple[Config, list[Issue]]:
@@ -45,7 +47,22 @@ def override(config: Config, env: Environment, sources: dict[str, str]) -> tuple
             continue
         config = replace_at(config, keys, value)
         sources[path] = f"{name} ({env.source(name)})"
-    return config, issues
+    return _provider_of_environment(config, env, sources), issues
+
+
+def _provider_of_environment(config: Config, env: Environment, sources: dict[str, str]) -> Config:
+    """Put the default model of the agents aside where the environment names a provider; the fallbacks stay.
+
+    The registry knows that provider's model: it answers for whoever names none.
+    """
+    chosen = config.agents.defaults.model
+    if not chosen or not (env.get(PROVIDER) or "").strip():
+        return config
+    sources[PROVIDER_PATH] = f"{PROVIDER} ({env.source(PROVIDER)})"
+    fallbacks = () if isinstance(chosen, str) else chosen.fallbacks
+    others = ModelChoice(fallbacks=fallbacks) if fallbacks else ""
+    changed: Config = replace_at(config, tuple(PROVIDER_PATH.split(".")), others)
+    return changed
 
 
 def _shape_at(keys: tuple[str, ...]) -> Shape:
