@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from openclaw.base.errors import (
+    BudgetExceeded,
     Forbidden,
     InvalidRequest,
     LaneBusy,
@@ -63,6 +64,18 @@ def test_a_providers_fault_is_never_500() -> None:
     assert to_http(ModelTimeout("late"))[0] == 504
     status, _, headers = to_http(ModelRateLimited("slow down", retry_after_s=1.2))
     assert (status, dict(headers)[b"retry-after"]) == (429, b"2")
+
+
+def test_a_budget_that_is_used_up_is_a_quota_to_clients_of_openai() -> None:
+    error = BudgetExceeded("the cap of $5.00 would be passed", retry_after_s=60, details={"scope": "total"})
+    status, body, headers = to_http(error)
+    assert (status, body["error"]["type"], dict(headers)[b"retry-after"]) == (429, "insufficient_quota", b"60")
+    wire = to_wire(error, 4)
+    assert (wire["code"], wire["details"]["code"], wire["details"]["scope"]) == (
+        "UNAVAILABLE",
+        "BUDGET_EXCEEDED",
+        "total",
+    )
 
 
 def test_unauthorized_says_nothing_more() -> None:

@@ -31,6 +31,7 @@ HELP = """\
   /stop          stop the answer (or press Ctrl-C while it streams)
   /reset         forget this conversation and start afresh
   /model [NAME]  show the models, or use one for this conversation (`provider/model`)
+  /allowance     what is left of the budgets that apply to you
   /help          this list
   /quit          leave (or Ctrl-D)"""
 
@@ -145,6 +146,8 @@ class Conversation:
             self._write("  A new conversation; nothing of the old one is sent to the model.\n")
         elif name == "/model":
             await self._model(rest)
+        elif name == "/allowance":
+            await self._say(name)  # the gateway answers it, as it does for every chat client
         else:
             self._write(f"  There is no command {name}.\n{HELP}\n")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import apsw
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import BudgetExceeded, InvalidRequest
+from openclaw.base.errors import BudgetExceeded, InvalidRequest, Unavailable
 from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId, new_session_id
 from openclaw.base.message import Message
 from openclaw.base.run import Inbound, Reply
@@ -250,7 +251,9 @@ class SqliteStore:
         try:
             outcome = await self._writer.submit(job, "reserve")
         except asyncio.CancelledError:
-            self._writer.submit(lambda db: made and budget.settle(db, made[0], 0, now_ms), "release")
+            with suppress(Unavailable):  # a store that closes leaves the hold to the next start
+                undoing = self._writer.submit(lambda db: made and budget.settle(db, made[0], 0, now_ms), "release")
+                undoing.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
         if isinstance(outcome, BudgetExceeded):
             raise outcome
