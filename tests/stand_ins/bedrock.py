@@ -142,7 +142,7 @@ def event(kind: str, payload: Mapping[str, Any]) -> bytes:
 
 
 def _header(name: str, value: object) -> bytes:
-    head = struct.pack("B", len(name)) + name.encode()
+    head = struct.pack("B", len(name.encode())) + name.encode()
     match value:
         case bool():
             return head + (b"\x00" if value else b"\x01")

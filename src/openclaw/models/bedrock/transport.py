@@ -28,6 +28,7 @@ EVENT_STREAM = "application/vnd.amazon.eventstream"
 ERROR_BODY_LIMIT_BYTES = 256 * 1024
 _DRAIN_S = 0.2
 _JSON = "application/json"
+_ERROR_MARK = b'"__type"'
 _encode = msgspec.json.Encoder().encode
 _UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
@@ -176,7 +177,10 @@ class Transport:
         if response.status != 200:
             raise self._refused(model, response.status, response.headers, response.body)
         try:
-            return read(response.body)
+            # An error's body may come as a 200, from a proxy say; it reads as an answer that holds nothing.
+            if _ERROR_MARK not in response.body[:200]:
+                return read(response.body)
+            raise ValueError
         except _UNREADABLE:
             raise self._odd(model, response.headers, response.body, "the JSON of this API") from None
 
