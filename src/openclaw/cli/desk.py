@@ -59,6 +59,7 @@ class Desk:
         """Offer the configured models and their wire clients; local models run in a child that ends with the block."""
         from openclaw.base.clock import SYSTEM_CLOCK
         from openclaw.models.embedded.factory import embedded_factory
+        from openclaw.models.refresh import FILE_NAME
         from openclaw.models.registry import ModelRegistry
         from openclaw.net.http import HttpClient
         from openclaw.processes.spawner import Spawner
@@ -70,6 +71,7 @@ class Desk:
             http=http,
             embedded=embedded_factory(self.paths.cache_dir, http, spawner, SYSTEM_CLOCK),
             clock=SYSTEM_CLOCK,
+            catalog_path=self.paths.state_dir / FILE_NAME,
         )
         try:
             yield registry

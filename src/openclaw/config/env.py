@@ -29,6 +29,7 @@ DOCUMENTED_VARIABLES: Mapping[str, str] = {
     "OPENCLAW_LLM_PROVIDER": "Provider (or `provider/model`) of agents without a model; beats `agents.defaults.model`.",
     "ANTHROPIC_API_KEY": "Key for Anthropic's API.",
     "OPENAI_API_KEY": "Key for OpenAI's API.",
+    "OLLAMA_HOST": "Where Ollama runs, e.g. `127.0.0.1:11434`; with it the provider `ollama` needs no configuration.",
 }
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"

@@ -240,10 +240,10 @@ class ModelCost(Section, frozen=True):
     input: Annotated[float, leaf("Price of input.", "live", "USD per million tokens", ge=0)] = 0.0
     output: Annotated[float, leaf("Price of output.", "live", "USD per million tokens", ge=0)] = 0.0
     cache_read: Annotated[
-        float, leaf("Price of input read from the cache.", "live", "USD per million tokens", ge=0)
+        float, leaf("Price of input read from the cache; 0 = as input.", "live", "USD per million tokens", ge=0)
     ] = 0.0
     cache_write: Annotated[
-        float, leaf("Price of input written to the cache.", "live", "USD per million tokens", ge=0)
+        float, leaf("Price of input written to the cache; 0 = as input.", "live", "USD per million tokens", ge=0)
     ] = 0.0
 
 
@@ -291,7 +291,7 @@ class ProviderConfig(Section, frozen=True):
     region: Annotated[str, leaf("AWS region, for bedrock; a model's ARN names its own.", "live")] = ""
     aws_profile: Annotated[str, leaf("Named AWS profile, for bedrock.", "live")] = ""
     num_ctx: Annotated[
-        int, leaf("Context that Ollama is asked to load; 0 = the model's own.", "live", "tokens", ge=0)
+        int, leaf("Context that Ollama is asked to load, at most the model's; 0 = 16384.", "live", "tokens", ge=0)
     ] = 0
     keep_alive: Annotated[str, leaf("How long Ollama keeps the model loaded, e.g. 5m.", "live")] = ""
 
@@ -349,7 +349,7 @@ class ReviewConfig(Section, frozen=True):
 class CatalogRefreshConfig(Section, frozen=True):
     """Where `openclaw models refresh` takes a newer catalog from."""
 
-    url: Annotated[str, leaf("URL or file of a catalog.", "live")] = ""
+    url: Annotated[str, leaf("https address or file of a catalog.", "live")] = ""
 
 
 class ModelsConfig(Section, frozen=True):

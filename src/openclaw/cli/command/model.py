@@ -1,4 +1,4 @@
-"""`openclaw models`: which models there are, fetch a local one, choose, try."""
+"""`openclaw models`: which models there are and what they cost, fetch a local one, choose, try."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from openclaw.cli.local_model import fetch, is_missing
 
 if TYPE_CHECKING:
     from openclaw.base.model import ModelInfo
+    from openclaw.models.refresh import Refreshed
 
 PROBE_TOKENS = 64
 
@@ -39,18 +40,28 @@ def list_(as_json: bool) -> None:
         output.emit_json([{"ref": model.ref, "default": model.ref == default, **_facts(model)} for model in found])
         return
     output.table(
-        ["model", "context", "tools", "images", "state"],
+        ["model", "context", "tools", "images", "$ per M tokens", "state"],
         [
             (
                 f"{model.ref}{' (default)' if model.ref == default else ''}",
                 f"{model.context_tokens:,}",
                 "yes" if model.tools else "no",
                 "yes" if model.images else "no",
+                _price(model),
                 _state(model),
             )
             for model in found
         ],
     )
+
+
+def _price(model: ModelInfo) -> str:
+    """Input and output; what long prompts and the cache cost besides stands in --json."""
+    if model.input_usd_micros is None or model.output_usd_micros is None:
+        return "unknown"
+    if not (model.input_usd_micros or model.output_usd_micros):
+        return "free"
+    return f"{model.input_usd_micros / 1e6:g} in, {model.output_usd_micros / 1e6:g} out"
 
 
 def _state(model: ModelInfo) -> str:
@@ -175,3 +186,45 @@ def pull(name: str, source: Path | None) -> None:
       openclaw models pull my-model --from ~/Downloads/my-model.gguf
     """
     fetch(Desk(), name, source=source)
+
+
+@models.command()
+@click.option("--from", "source", default="", metavar="FILE|URL", help="Instead of models.catalogRefresh.url.")
+@output.json_option
+def refresh(source: str, as_json: bool) -> None:
+    """Take a newer catalog of models and prices. One that is not newer, or not sane, changes nothing.
+
+    A running gateway uses it from its next start or reload on.
+
+    \b
+    Examples:
+      openclaw models refresh --from https://example.com/model-catalog.json
+      openclaw models refresh --from ./model-catalog.json
+    """
+    import msgspec
+
+    from openclaw.base.errors import ConfigError
+
+    desk = Desk()
+    chosen = source or desk.loaded.config.models.catalog_refresh.url
+    if not chosen:
+        raise ConfigError("no catalog to take is named", hint="Give --from FILE|URL, or set models.catalogRefresh.url.")
+    found = run(_refresh(desk, chosen))
+    if as_json:
+        output.emit_json(msgspec.to_builtins(found))
+    elif found.kept:
+        click.echo(
+            f"Kept the catalog of {found.date} with {found.models} models; the one before was of {found.previous}."
+        )
+    else:
+        click.echo(f"Nothing changed: that catalog is of {found.date}, the one in use of {found.previous}.")
+
+
+async def _refresh(desk: Desk, source: str) -> Refreshed:
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.models.refresh import FILE_NAME
+    from openclaw.models.refresh import refresh as take
+    from openclaw.net.http import HttpClient
+
+    async with HttpClient() as http:
+        return await take(source, desk.paths.state_dir / FILE_NAME, http=http, clock=SYSTEM_CLOCK)
