@@ -25,7 +25,7 @@ from openclaw.base.errors import (
 )
 from openclaw.base.model import ModelEvent, ModelFinish, ToolCallDelta
 from openclaw.models.assemble import Assembler
-from openclaw.models.bedrock.eventstream import Message
+from openclaw.models.bedrock.eventstream import EventStreamReader, Message, MessageBroken
 from openclaw.models.bedrock.failure import AwsFailures
 from openclaw.models.bedrock.parser import ConverseParser, InvokeParser
 from openclaw.models.failure import Failures
@@ -301,3 +301,30 @@ def test_any_error_body_becomes_a_model_error(raw: bytes, status: int, kind: str
     error, _ = FAILURES.answer("m", status, {"x-amzn-errortype": kind}, raw)
     assert isinstance(error, ModelError)
     assert isinstance(FAILURES.event("m", kind, raw), ModelError)
+
+
+@given(st.integers(0, len(RECORDED)), st.sampled_from(["cut", "flip", "exception", "garbage"]), st.integers(1, 300))
+def test_whatever_breaks_and_whenever_what_was_said_before_stays_as_it_was(
+    moment: int, fault: str, piece_bytes: int
+) -> None:
+    exception = message({":message-type": "exception", ":exception-type": "throttlingException"}, b"{}")
+    rest = {
+        "cut": b"",
+        "flip": bytes([RECORDED[moment % len(RECORDED)] ^ 1]),
+        "exception": exception,
+        "garbage": b"\0" * 99,
+    }
+    data = RECORDED[: moment % len(RECORDED)] + rest[fault]
+    reader, parser, assembler = EventStreamReader(), ConverseParser("m", FAILURES), Assembler()
+    broken = False
+    try:
+        for start in range(0, len(data), piece_bytes):
+            assembler.feed(parser.feed(reader.feed(data[start : start + piece_bytes])))
+        broken = reader.unfinished
+        parser.finish()
+    except (ModelError, MessageBroken):
+        broken = True
+    # Without its last event, the usage, an answer is still whole.
+    assert broken or fault == "cut"
+    assert Answer().text.startswith(assembler.text)
+    assert assembler.finish is None

@@ -192,3 +192,22 @@ async def test_without_any_region_the_message_says_where_to_set_one(nowhere: dic
     with pytest.raises(ModelUnavailable, match="region") as caught:
         await signed(http, "http://127.0.0.1:1", {**nowhere, **KEYS}, region="").generate(ask())
     assert "AWS_REGION" in caught.value.hint
+
+
+async def test_a_renewal_that_fails_is_an_auth_error_and_the_chain_is_walked_again(
+    nowhere: dict[str, str], tmp_path: Path
+) -> None:
+    clock = ManualClock()
+    script = tmp_path / "make.sh"
+    write(nowhere["AWS_CONFIG_FILE"], f"[default]\ncredential_process = sh {script}\n")
+    soon = datetime.fromtimestamp(SYSTEM_CLOCK.now_ms() / 1000 + 120, UTC).isoformat()
+    keys = '{"Version":1,"AccessKeyId":"AKIASOON","SecretAccessKey":"s","SessionToken":"t","Expiration":"%s"}'
+    write(script, f"echo '{keys % soon}'\n")
+    found = AwsSigner("bedrock", nowhere.get, clock)
+    assert used(await found.headers("m", ASKED)) == "AKIASOON"
+    write(script, "echo out of order >&2; exit 1\n")
+    with pytest.raises(ModelAuth, match="out of order"):
+        await found.headers("m", ASKED)
+    clock.advance(10)
+    write(nowhere["AWS_SHARED_CREDENTIALS_FILE"], f"[default]\n{INI}")
+    assert used(await found.headers("m", ASKED)) == ACCESS_KEY

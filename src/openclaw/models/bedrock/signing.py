@@ -156,8 +156,9 @@ class AwsSigner:
         return self._frozen
 
     async def _try(self) -> None:
+        found, self._found = self._found, None
         try:
-            self._found, self._frozen = await asyncio.to_thread(self._ask)
+            self._found, self._frozen = await asyncio.to_thread(self._renew if found else self._walk, found)
             self._missing = None
         except ModelError as error:
             self._missing = (self._clock.monotonic_s() + MISSING_FOR_S, error)
@@ -166,10 +167,16 @@ class AwsSigner:
         details = {**error.details, "provider": self._provider, "model": model}
         return type(error)(error.message, hint=error.hint, details=details)
 
-    def _ask(self) -> tuple[_Found, Any]:
-        """Load botocore and walk its chain. Runs in a thread: it reads files and may ask servers."""
+    def _renew(self, found: Any) -> tuple[_Found, Any]:
+        """Let botocore renew what it found before. Runs in a thread, as `_walk` does."""
+        try:
+            return found, found.credentials.get_frozen_credentials()
+        except _failures() as error:
+            raise self._failed(error, []) from None
+
+    def _walk(self, _: object) -> tuple[_Found, Any]:
+        """Load botocore and walk its chain: this reads files and may ask servers."""
         session_module = _load("botocore.session")
-        errors = _load("botocore.exceptions")
         tried: list[str] = []
         try:
             session = session_module.Session(profile=self._profile or None)
@@ -185,7 +192,7 @@ class AwsSigner:
                 raise self._no_credential(tried)
             frozen = credentials.get_frozen_credentials()
             return _Found(credentials, session.get_config_variable("region") or ""), frozen
-        except (errors.BotoCoreError, errors.ClientError) as error:
+        except _failures() as error:
             raise self._failed(error, tried) from None
 
     def _chain(self, session: Any) -> Any:
@@ -242,6 +249,12 @@ def _load(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError:
         raise ModelUnavailable("AWS credentials need botocore, which is not installed", hint=INSTALL_HINT) from None
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What botocore raises: its own two trees, and plain errors for files and answers that it cannot read."""
+    errors = _load("botocore.exceptions")
+    return errors.BotoCoreError, errors.ClientError, RuntimeError, ValueError, OSError
 
 
 def _is_stale(found: _Found | None) -> bool:
