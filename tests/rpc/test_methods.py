@@ -32,6 +32,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "sessions.delete": {"key": "agent:main:known"},
     "sessions.patch": {"key": "agent:main:known", "label": "L"},
     "sessions.describe": {"key": "agent:main:known"},
+    "tools.effective": {"sessionKey": "main"},
+    "tools.invoke": {"name": "session_status"},
 }
 EVERY = [pytest.param(spec, protocol, id=f"{spec.name}-p{protocol}") for spec in METHODS for protocol in (3, 4)]
 

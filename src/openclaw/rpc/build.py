@@ -5,7 +5,7 @@ from __future__ import annotations
 from openclaw.rpc.counter import Counter
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.method import MethodSpec
-from openclaw.rpc.methods import agent, chat, config, health, logs, models, sessions, system, usage
+from openclaw.rpc.methods import agent, chat, config, health, logs, models, sessions, system, tools, usage
 
 METHODS: tuple[MethodSpec, ...] = (
     *health.METHODS,
@@ -14,6 +14,7 @@ METHODS: tuple[MethodSpec, ...] = (
     *models.METHODS,
     *sessions.METHODS,
     *system.METHODS,
+    *tools.METHODS,
     *usage.METHODS,
     *agent.METHODS,
     *chat.METHODS,

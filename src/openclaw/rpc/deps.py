@@ -13,6 +13,7 @@ from openclaw.base.ids import OwnerId
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import Config
 from openclaw.rpc.hub import Hub
+from openclaw.rpc.tool_desk import ToolPort
 from openclaw.store.api import Cap, UsageBy, UsageTotal
 from openclaw.telemetry.health import HealthBoard
 
@@ -96,3 +97,4 @@ class RpcDeps:
     version: str
     state_dir: Path | None = None
     ledger: Ledger | None = None
+    tools: ToolPort | None = None
