@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
 
-from openclaw.agent.api import AgentInfo, Run, RunObserver
+from openclaw.agent.api import AgentInfo, CompactedSession, Run, RunObserver
 from openclaw.base.clock import Clock, ManualClock
-from openclaw.base.errors import InvalidRequest, ModelUnavailable, NotFound
+from openclaw.base.errors import InvalidRequest, LaneBusy, ModelUnavailable, NotFound
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
-from openclaw.base.message import assistant
+from openclaw.base.message import Message, assistant
 from openclaw.base.model import TextDelta, Usage
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, RunStarted, RunState
@@ -108,6 +108,8 @@ class FakeAgentService:
         self.table: dict[SessionKey, SessionRow] = {}
         self.transcripts: dict[SessionId, list[StepRow]] = {}
         self.observers: list[RunObserver] = []
+        self.compaction: Callable[[SessionKey], Awaitable[CompactedSession]] | None = None
+        """What compact_session does; None: there is nothing to compact."""
         self._count = 0
 
     def agents(self) -> list[AgentInfo]:
@@ -250,6 +252,23 @@ class FakeAgentService:
         )
         self.table[key] = row
         return row
+
+    async def compact_session(self, key: SessionKey, principal: Principal) -> CompactedSession:
+        row = self.table.get(key)
+        if row is None:
+            raise NotFound(f"no session {key}")
+        if any(run.session.key == key and run.reply is None for run in self.runs.values()):
+            raise LaneBusy(f"session {key} is busy: a run is going")
+        if self.compaction is not None:
+            return await self.compaction(key)
+        return CompactedSession(key=key, compacted=False, reason="nothing to summarise before the last exchange")
+
+    async def inject(self, key: SessionKey, principal: Principal, message: Message) -> int:
+        row = self.table.get(key)
+        if row is None:
+            raise NotFound(f"no session {key}")
+        self.add_step(row, RunId(""), "notice", message.text)
+        return len(self.transcripts[row.id])
 
     def running(self) -> int:
         return sum(run.state == "running" for run in self.runs.values())

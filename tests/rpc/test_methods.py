@@ -34,6 +34,11 @@ GOOD: dict[str, dict[str, Any]] = {
     "sessions.describe": {"key": "agent:main:known"},
     "tools.effective": {"sessionKey": "main"},
     "tools.invoke": {"name": "session_status"},
+    "sessions.get": {"key": "agent:main:known"},
+    "sessions.preview": {"keys": ["agent:main:known"]},
+    "sessions.resolve": {"key": "agent:main:known"},
+    "sessions.compact": {"key": "agent:main:known"},
+    "chat.inject": {"sessionKey": "agent:main:known", "message": "a note"},
 }
 EVERY = [pytest.param(spec, protocol, id=f"{spec.name}-p{protocol}") for spec in METHODS for protocol in (3, 4)]
 

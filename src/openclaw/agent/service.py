@@ -421,6 +421,8 @@ class Study:
         if self._draining:
             raise Unavailable("the gateway is shutting down", retry_after_s=5)
         holder = stand_in(session, principal.scopes, self._clock.now_ms())
+        if self._lanes.lane(key) is not None:
+            raise LaneBusy(f"session {key} is busy: a run is going", retry_after_s=5)
         self._lanes.admit(holder, "reject", 0, "reject-new")
         holder.begun = True
         holder.task = task = self._tasks.spawn(self._condense(holder.inbound), "compact")

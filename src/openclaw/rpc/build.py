@@ -5,7 +5,20 @@ from __future__ import annotations
 from openclaw.rpc.counter import Counter
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.method import MethodSpec
-from openclaw.rpc.methods import agent, chat, config, health, logs, models, sessions, system, tools, usage
+from openclaw.rpc.methods import (
+    agent,
+    chat,
+    config,
+    desk,
+    health,
+    logs,
+    models,
+    sessions,
+    system,
+    tools,
+    transcript,
+    usage,
+)
 
 METHODS: tuple[MethodSpec, ...] = (
     *health.METHODS,
@@ -13,11 +26,13 @@ METHODS: tuple[MethodSpec, ...] = (
     *config.METHODS,
     *models.METHODS,
     *sessions.METHODS,
+    *transcript.METHODS,
     *system.METHODS,
     *tools.METHODS,
     *usage.METHODS,
     *agent.METHODS,
     *chat.METHODS,
+    *desk.METHODS,
 )
 """Every method, once. docs/rpc.md is generated from this table."""
 

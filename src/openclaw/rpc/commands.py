@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from openclaw.base.errors import Forbidden, NotFound, OpenClawError
 from openclaw.base.ids import SessionKey
+from openclaw.base.money import dollars
 from openclaw.base.principal import Principal, Scope
 from openclaw.rpc.allowance import allowance, allowance_lines
+from openclaw.rpc.compaction import compact, told
 from openclaw.rpc.method import holds
 from openclaw.rpc.room import Room
+
+DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,11 @@ class Command:
     scope: Scope
     help: str
     run: Callable[[Room, SessionKey, Principal, str], Awaitable[str]]
+    category: Literal["session", "options", "status"] = "status"
+    argument: str = ""
+    """Name of what may follow it, as clients show it."""
+    slow: bool = False
+    """It may ask a model: its sender is answered before it is done."""
 
 
 def parse(text: str) -> tuple[str, str] | None:
@@ -37,18 +46,23 @@ def parse(text: str) -> tuple[str, str] | None:
 
 async def answer(room: Room, key: SessionKey, principal: Principal, name: str, argument: str) -> str:
     """Run a command and return what to tell; its failures are told, not raised. Raises: Forbidden."""
+    check(principal, name)
+    try:
+        return await COMMANDS[name].run(room, key, principal, argument)
+    except NotFound:
+        return "This session has not begun yet: send a message first."
+    except OpenClawError as error:
+        return f"{error.message.rstrip('.')}. {error.hint}".strip()
+
+
+def check(principal: Principal, name: str) -> None:
+    """Refuse a command to who lacks its scope. Raises: Forbidden."""
     command = COMMANDS[name]
     if not holds(principal, command.scope):
         raise Forbidden(
             f"missing scope: {command.scope}",
             details={"code": "MISSING_SCOPE", "missingScope": command.scope, "requiredScopes": [command.scope]},
         )
-    try:
-        return await command.run(room, key, principal, argument)
-    except NotFound:
-        return "This session has not begun yet: send a message first."
-    except OpenClawError as error:
-        return f"{error.message} {error.hint}".strip()
 
 
 async def _reset(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
@@ -85,17 +99,45 @@ async def _allowance(room: Room, key: SessionKey, principal: Principal, argument
     return "\n".join(allowance_lines(found)) if found else "No budget applies to your calls."
 
 
-async def _help(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
-    lines = [f"/{name}  {command.help}" for name, command in COMMANDS.items()]
-    return "\n".join(["/stop  stop what runs", *lines])
+async def _compact(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
+    return told(await compact(room, key, principal))
 
+
+async def _usage(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
+    row = await room.deps.agent.session(key, principal)
+    lines = [f"This session: {row.input_tokens if row else 0} tokens in, {row.output_tokens if row else 0} out"]
+    if room.deps.ledger is not None:
+        since_ms = room.deps.clock.now_ms() // DAY_MS * DAY_MS
+        days = await room.deps.ledger.usage_totals(["day"], since_ms=since_ms, owner=principal.owner)
+        calls, used = sum(day.calls for day in days), sum(day.usage.total_tokens for day in days)
+        cost, unpriced = sum(day.usd_micros for day in days), sum(day.unpriced for day in days)
+        lines.append(f"Your calls today (UTC): {calls}, {used} tokens, {dollars(cost)}")
+        if unpriced:
+            lines[-1] += f" and {unpriced} calls of unknown price"
+    return "\n".join(lines)
+
+
+async def _help(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
+    return "\n".join(f"/{name}  {command.help}" for name, command in (("stop", STOP), *COMMANDS.items()))
+
+
+async def _never(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
+    raise NotImplementedError
+
+
+STOP: Final = Command("operator.write", "stop what runs", _never, "session")
+"""As listed; chat.send answers it itself, in the shape of chat.abort."""
 
 COMMANDS: Final[Mapping[str, Command]] = {
-    "reset": Command("operator.admin", "start the conversation afresh", _reset),
-    "new": Command("operator.admin", "the same as /reset", _reset),
-    "model": Command("operator.write", "show or change this session's model: /model provider/model", _model),
+    "reset": Command("operator.admin", "start the conversation afresh", _reset, "session"),
+    "new": Command("operator.admin", "the same as /reset", _reset, "session"),
+    "compact": Command("operator.write", "summarise everything but the last exchange", _compact, "session", slow=True),
+    "model": Command(
+        "operator.write", "show or change this session's model: /model provider/model", _model, "options", "model"
+    ),
     "status": Command("operator.read", "session, model, tokens, runs", _status),
     "allowance": Command("operator.read", "what is left of each budget that applies to you", _allowance),
+    "usage": Command("operator.read", "tokens of this session, and your calls of today", _usage),
     "help": Command("operator.read", "this list", _help),
 }
-"""All but /stop, which chat.send answers itself in the shape of chat.abort."""
+"""All but /stop."""

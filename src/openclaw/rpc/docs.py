@@ -25,10 +25,14 @@ protocols 3 and 4 are served alike.
 _EVENTS = {
     "connect.challenge": "`{nonce, ts}`: the first frame of every connection.",
     "agent": "`{runId, sessionKey, seq, stream, data, ts}`: a run in detail. Streams: `lifecycle`, `assistant` "
-    "(`{text, delta}`), `thinking`, `tool`; protocol 4 adds `run_status` and `usage`.",
+    "(`{text, delta}`), `thinking`, `tool`, `compaction` (`{messages, summary}`: older messages that the model is "
+    "no longer shown, and what it is shown instead; empty when they were dropped); protocol 4 adds "
+    "`run_status` and `usage`.",
     "chat": "`{runId, sessionKey, seq, state, message?}`: a run as chat clients show it. States: `delta`, `final`, "
     "`aborted`, `error`; protocol 4 adds `status` and `deltaText`. Protocol 3 gets deltas at most every 150 ms.",
     "session.message": "`{sessionKey, agentId, messageId, message}`, after `sessions.subscribe`.",
+    "session.operation": '`{operationId, operation: "compact", phase, sessionKey, agentId, ts, completed?, reason?}`: '
+    "the start and the end of a compaction that somebody asked for.",
     "sessions.changed": "`{sessionKey, agentId, reason, ts}`.",
     "presence": "`{presence[]}`: somebody came or went.",
     "tick": "`{ts}`, every 30 s; two missing ones mean that the connection is dead.",

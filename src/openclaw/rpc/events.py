@@ -19,7 +19,7 @@ from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.ids import SessionKey, new_id
 from openclaw.base.model import TextDelta, ThinkingDelta
-from openclaw.base.run import Reply, RunEnded, RunEvent, RunStarted, ToolFinished, ToolStarted
+from openclaw.base.run import Compacted, Reply, RunEnded, RunEvent, RunStarted, ToolFinished, ToolStarted
 from openclaw.base.tasks import TaskSet
 from openclaw.protocol.versions import OLDEST
 from openclaw.rpc.hub import Hub
@@ -114,6 +114,18 @@ class EventBridge:
         payload = {"runId": run_id, "sessionKey": key, "seq": 1, "state": "final", "message": message}
         self._hub.broadcast("chat", payload, owner=owner)
 
+    def injected(self, message_id: str, key: SessionKey, owner: Any, message: dict[str, Any]) -> None:
+        """Tell a message that came from outside any run."""
+        payload = {"runId": f"inject-{message_id}", "sessionKey": key, "agentId": _agent_of(key), "seq": 0}
+        self._hub.broadcast("chat", {**payload, "state": "final", "message": message}, owner=owner)
+        row = {"sessionKey": key, "agentId": _agent_of(key), "messageId": message_id, "message": message}
+        self._hub.broadcast("session.message", row, owner=owner, subscribers_only=True)
+
+    def operation(self, operation_id: str, key: SessionKey, owner: Any, phase: dict[str, Any]) -> None:
+        """Tell the start or the end of a compaction that somebody asked for."""
+        head = {"operationId": operation_id, "operation": "compact", "sessionKey": key, "agentId": _agent_of(key)}
+        self._hub.broadcast("session.operation", {**head, **phase, "ts": self._clock.now_ms()}, owner=owner)
+
     def _start(self, run: Run, event: RunStarted) -> _Told:
         told = _Told(run)
         told.started_at_ms = event.started_at_ms
@@ -143,6 +155,10 @@ class EventBridge:
                 "isError": event.is_error,
             }
             self._agent(told, "tool", {**data, "result": {"content": [{"type": "text", "text": event.result}]}})
+        elif isinstance(event, Compacted):
+            self._flush(told)
+            done = {"phase": "end", "completed": True, "willRetry": False}
+            self._agent(told, "compaction", {**done, "messages": event.messages, "summary": event.summary})
 
     def _flush_or_wait(self, told: _Told) -> None:
         wait_s = told.last_flush_s + FLUSH_S - self._clock.monotonic_s()

@@ -11,6 +11,9 @@ from openclaw.base.message import ImagePart, Message, Part, TextPart, ThinkingPa
 from openclaw.base.model import Usage
 from openclaw.store.api import SessionRow, StepRow
 
+MAX_HISTORY_CHARS: Final = 6_000_000
+"""Characters in one history answer: a quarter of the largest frame; older messages are left out beyond it."""
+
 _STOP_REASONS: Final = {
     "stop": "stop",
     "length": "length",
@@ -51,6 +54,38 @@ def message_rows(steps: Iterable[StepRow]) -> Iterator[dict[str, Any]]:
             yield from _rows(message, step)
 
 
+def preview_items(steps: Iterable[StepRow], max_chars: int) -> list[dict[str, str]]:
+    """Return role and text of each message that has a text, cut to `max_chars`."""
+    items = []
+    for row in message_rows(steps):
+        text = "".join(part.get("text", "") for part in row["content"] if part["type"] == "text")
+        if text:
+            role = "tool" if row["role"] == "toolResult" else row["role"]
+            items.append({"role": role, "text": text if len(text) <= max_chars else text[: max_chars - 3] + "..."})
+    return items
+
+
+def fitting(rows: list[dict[str, Any]], max_chars: int = MAX_HISTORY_CHARS) -> list[dict[str, Any]]:
+    """Cut long texts and leave out the oldest messages until the answer fits in a frame."""
+    kept: list[dict[str, Any]] = []
+    room_left = MAX_HISTORY_CHARS
+    for row in reversed(rows):
+        for part in row["content"]:
+            for name in ("text", "thinking"):
+                if len(part.get(name, "")) > max_chars:
+                    part[name] = part[name][:max_chars] + "…"
+        room_left -= sum(_size(part) for part in row["content"])
+        if room_left < 0 and kept:
+            break
+        kept.append(row)
+    kept.reverse()
+    return kept
+
+
+def _size(part: dict[str, Any]) -> int:
+    return sum(len(str(value)) for value in part.values())
+
+
 def _rows(message: Message, step: StepRow) -> Iterator[dict[str, Any]]:
     if message.role == "tool":
         for part in message.parts:
@@ -69,6 +104,9 @@ def _rows(message: Message, step: StepRow) -> Iterator[dict[str, Any]]:
         "content": [_content(part) for part in message.parts],
         "timestamp": step.at_ms,
     }
+    if step.kind == "summary":
+        row["role"] = "system"
+        row["__openclaw"] = {"kind": "compaction", "id": f"{step.session_id}-{step.seq}"}
     if message.role == "assistant" and step.kind == "model":
         row["provider"] = step.provider
         row["model"] = step.model

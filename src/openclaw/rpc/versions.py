@@ -20,6 +20,7 @@ EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
         "agent",
         "chat",
         "session.message",
+        "session.operation",
         "sessions.changed",
         "presence",
         "tick",
@@ -95,6 +96,8 @@ OLD_RESULTS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "agent.identity.get": _without("nameSource"),
     "models.list": _old_models_list,
     "sessions.list": _old_sessions_list,
+    "sessions.resolve": _without("agentId", "displayName", "candidates"),
+    "sessions.compact": _without("reason", "result"),
     "usage.cost": _old_usage_cost,
     "config.get": _without("runtimeConfig", "sourceConfig", "configRevisionHash", "appliedConfigHash"),
 }
@@ -113,7 +116,7 @@ def result_for(method: str, result: Any, protocol: int) -> Any:
     return result if adapt is None else adapt(result)
 
 
-_OLD_STREAMS: Final = frozenset(("lifecycle", "assistant", "tool", "thinking", "error"))
+_OLD_STREAMS: Final = frozenset(("lifecycle", "assistant", "tool", "thinking", "compaction", "error"))
 
 
 def _old_agent_event(payload: dict[str, Any]) -> Any:

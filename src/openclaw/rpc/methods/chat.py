@@ -16,12 +16,10 @@ from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.methods.agent import RUNS, RunKey
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.rpc.rows import message_rows
+from openclaw.rpc.rows import MAX_HISTORY_CHARS, fitting, message_rows
 
 DEFAULT_MESSAGES: Final = 200
 MAX_MESSAGES: Final = 1000
-MAX_HISTORY_CHARS: Final = 6_000_000
-"""Characters in one history answer: a quarter of the largest frame; older messages are left out beyond it."""
 
 Key = Annotated[str, Meta(min_length=1, max_length=512)]
 
@@ -125,14 +123,22 @@ async def _command(room: Room, peer: Peer, key: SessionKey, run_id: str, name: s
         answer = {"ok": True, "aborted": bool(stopped), "runIds": list(stopped)}
         room.command_answers.put(memory, answer)
         return answer
+    commands.check(peer.principal, name)
     room.command_answers.put(memory, {"runId": run_id, "status": "in_flight"})
-    try:
-        text = await commands.answer(room, key, peer.principal, name, argument)
-    except BaseException:
-        room.command_answers.pop(memory)
-        raise
-    room.command_answers.put(memory, {"runId": run_id, "status": "ok"})
-    room.bridge.command_answer(run_id, key, text, peer.principal)
+
+    async def run() -> None:
+        try:
+            text = await commands.answer(room, key, peer.principal, name, argument)
+        except BaseException:
+            room.command_answers.pop(memory)
+            raise
+        room.command_answers.put(memory, {"runId": run_id, "status": "ok"})
+        room.bridge.command_answer(run_id, key, text, peer.principal)
+
+    if commands.COMMANDS[name].slow:
+        room.tasks.spawn(run(), "command")
+    else:
+        await run()
     return {"runId": run_id, "status": "started"}
 
 
@@ -159,31 +165,12 @@ async def chat_history(room: Room, peer: Peer, params: ChatHistoryParams) -> dic
     return {
         "sessionKey": params.session_key,
         "sessionId": session.id,
-        "messages": _fitting(rows, cut),
+        "messages": fitting(rows, cut),
         "thinkingLevel": "off",
     }
 
 
-def _fitting(rows: list[dict[str, Any]], max_chars: int) -> list[dict[str, Any]]:
-    """Cut long texts and leave out the oldest messages until the answer fits in a frame."""
-    kept: list[dict[str, Any]] = []
-    room_left = MAX_HISTORY_CHARS
-    for row in reversed(rows):
-        for part in row["content"]:
-            for name in ("text", "thinking"):
-                if len(part.get(name, "")) > max_chars:
-                    part[name] = part[name][:max_chars] + "…"
-        room_left -= sum(_size(part) for part in row["content"])
-        if room_left < 0 and kept:
-            break
-        kept.append(row)
-    kept.reverse()
-    return kept
-
-
-def _size(part: dict[str, Any]) -> int:
-    return sum(len(str(value)) for value in part.values())
-
+_COMMANDS: Final = " ".join(f"/{name}" for name in ("stop", *commands.COMMANDS))
 
 METHODS = (
     MethodSpec(
@@ -193,7 +180,8 @@ METHODS = (
         chat_history,
         "Returns the last messages of a session, oldest first.",
         "`{sessionKey, sessionId, messages: [{role, content[], timestamp, provider?, model?, usage?, stopReason?}], "
-        "thinkingLevel}`; an unknown session has no `sessionId` and no messages.",
+        'thinkingLevel}`. A `system` message with `__openclaw.kind: "compaction"` stands where a summary took the '
+        "place of older ones. An unknown session has no `sessionId` and no messages.",
     ),
     MethodSpec(
         "chat.abort",
@@ -209,7 +197,7 @@ METHODS = (
         "operator.write",
         chat_send,
         "Sends a message; the answer comes as `chat` and `agent` events. A repeated `idempotencyKey` never runs twice. "
-        "`/stop /reset /new /model /status /help` are commands.",
+        f"`{_COMMANDS}` are commands.",
         '`{runId, status: "started"}`; a repeat: `in_flight` while it runs, then `ok`, `error`, or after an abort '
         '`{runId, status: "timeout", summary: "aborted", stopReason, endedAt}` (protocol 3: `ok`).',
         rate=Rate(RUNS.burst, RUNS.per_s),

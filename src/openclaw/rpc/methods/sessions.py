@@ -12,7 +12,7 @@ from openclaw.protocol.validate import Params
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.rpc.rows import message_rows, session_row, split_ref
+from openclaw.rpc.rows import preview_items, session_row, split_ref
 from openclaw.store.api import SessionRow
 
 DEFAULT_LIMIT: Final = 100
@@ -73,16 +73,41 @@ class SessionsDeleteParams(Params, frozen=True):
     expected_session_id: str = ""
 
 
+Level = Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType | None
+
+
 class SessionsPatchParams(Params, frozen=True):
-    """What is given is changed; null takes a label or a model away."""
+    """What is given is changed; null takes a label or a model away. The other fields are accepted at their defaults."""
 
     key: Key
     agent_id: str = ""
+    expected_session_id: str = ""
     label: Label | UnsetType | None = UNSET
     model: Annotated[str, Meta(min_length=1)] | UnsetType | None = UNSET
-    thinking_level: str | UnsetType | None = UNSET
-    verbose_level: str | UnsetType | None = UNSET
-    reasoning_level: str | UnsetType | None = UNSET
+    thinking_level: Level = UNSET
+    verbose_level: Level = UNSET
+    trace_level: Level = UNSET
+    reasoning_level: Level = UNSET
+    elevated_level: Level = UNSET
+    fast_mode: bool | Literal["auto"] | UnsetType | None = UNSET
+    response_usage: Literal["off", "tokens", "full", "on"] | UnsetType | None = UNSET
+    exec_host: Level = UNSET
+    exec_security: Level = UNSET
+    exec_ask: Level = UNSET
+    exec_node: Level = UNSET
+    send_policy: Literal["allow", "deny"] | UnsetType | None = UNSET
+    group_activation: Literal["mention", "always"] | UnsetType | None = UNSET
+    spawned_by: Level = UNSET
+    spawn_depth: Annotated[int, Meta(ge=0)] | UnsetType | None = UNSET
+    archived: bool = False
+    pinned: bool = False
+    unread: bool = False
+
+
+DEFAULTS: Final = (UNSET, None, False, 0, "off", "allow")
+"""Values of a field of sessions.patch that say what is so anyway."""
+
+CHANGEABLE: Final = ("key", "agent_id", "expected_session_id", "label", "model")
 
 
 class SubscribeParams(Params, frozen=True):
@@ -147,11 +172,8 @@ def _matches(row: SessionRow, params: SessionsListParams) -> bool:
 
 async def _preview(room: Room, peer: Peer, key: str) -> str:
     steps = await room.deps.agent.history(SessionKey(key), peer.principal, limit=1)
-    for row in reversed(list(message_rows(steps))):
-        text = "".join(part.get("text", "") for part in row["content"] if part["type"] == "text")
-        if text:
-            return text[:PREVIEW_CHARS]
-    return ""
+    items = [item for item in preview_items(steps, PREVIEW_CHARS) if item["role"] in ("user", "assistant")]
+    return items[-1]["text"] if items else ""
 
 
 async def sessions_describe(room: Room, peer: Peer, params: SessionKeyParams) -> dict[str, Any]:
@@ -173,9 +195,7 @@ async def sessions_delete(room: Room, peer: Peer, params: SessionsDeleteParams) 
     if key.count(":") == 2 and key.endswith(":main"):
         raise InvalidRequest(f"Cannot delete the main session ({key}).", hint="Reset it instead.")
     if params.expected_session_id:
-        row = await room.deps.agent.session(key, peer.principal)
-        if row is not None and row.id != params.expected_session_id:
-            raise InvalidRequest(f"session changed: {key} is now {row.id}", hint="List the sessions and try again.")
+        await _expect(room, peer, key, params.expected_session_id)
     deleted = await room.deps.agent.delete_session(key, peer.principal)
     return {"ok": True, "key": key, "deleted": deleted, "archived": []}
 
@@ -183,15 +203,24 @@ async def sessions_delete(room: Room, peer: Peer, params: SessionsDeleteParams) 
 async def sessions_patch(room: Room, peer: Peer, params: SessionsPatchParams) -> dict[str, Any]:
     """Change label or model."""
     key = room.session_key(params.key, params.agent_id)
-    for name in ("thinking_level", "verbose_level", "reasoning_level"):
+    for name, wire in zip(params.__struct_fields__, params.__struct_encode_fields__, strict=True):
         value = getattr(params, name)
-        if value not in (UNSET, None, "off"):
-            wire = name.replace("_l", "L")
-            raise InvalidRequest(f'{wire} "{value}" is not supported (use off)')
+        if name not in CHANGEABLE and value not in DEFAULTS:
+            raise InvalidRequest(f'{wire} "{value}" is not supported (use {"off" if "evel" in wire else "null"})')
+    if params.expected_session_id:
+        await _expect(room, peer, key, params.expected_session_id)
     row = await room.deps.agent.patch_session(
         key, peer.principal, label=_change(params.label), model=_change(params.model)
     )
-    return {"ok": True, "path": room.state_path(), "key": key, "entry": _entry(row)}
+    provider, model = split_ref(row.model or room.default_model()[0])
+    resolved = {"modelProvider": provider, "model": model}
+    return {"ok": True, "path": room.state_path(), "key": key, "entry": _entry(row), "resolved": resolved}
+
+
+async def _expect(room: Room, peer: Peer, key: SessionKey, session_id: str) -> None:
+    row = await room.deps.agent.session(key, peer.principal)
+    if row is not None and row.id != session_id:
+        raise InvalidRequest(f"session changed: {key} is now {row.id}", hint="List the sessions and try again.")
 
 
 def _change(value: str | UnsetType | None) -> str | None:
@@ -254,8 +283,9 @@ METHODS = (
         SessionsPatchParams,
         "operator.write",
         sessions_patch,
-        "Changes a session's label or model; null takes it away.",
-        "`{ok, path, key, entry}`",
+        "Changes a session's label or model; null takes it away. What else clients may send is refused unless it says "
+        "what is so anyway (`off`, null, false).",
+        "`{ok, path, key, entry, resolved: {modelProvider, model}}`",
         rate=CHANGES,
     ),
     MethodSpec(
