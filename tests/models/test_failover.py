@@ -189,6 +189,20 @@ async def test_one_probe_goes_back_to_the_primary_while_the_others_stay_with_the
     assert models.asked[8:] == [A, A]
 
 
+async def test_of_many_calls_waiting_for_a_probe_none_joins_it(clock: ManualClock) -> None:
+    models = ScriptedModels(clock, {A: [ModelTimeout("first"), Hang()]})
+    caller = failover(models)
+    await answer(caller, plan(A, B))
+    clock.advance(30)
+    work = [asyncio.ensure_future(answer(caller, plan(A, B))) for _ in range(50)]
+    await settle(50)
+    assert (models.asked[2:].count(A), models.asked[2:].count(B)) == (1, 49)
+    assert sum(task.done() for task in work) == 49
+    for task in work:
+        task.cancel()
+    await asyncio.gather(*work, return_exceptions=True)
+
+
 async def test_a_probe_is_not_retried_while_somebody_else_could_answer(clock: ManualClock) -> None:
     models = ScriptedModels(clock, {A: [ModelTimeout("first"), ModelOverloaded("529")]})
     caller = failover(models)

@@ -58,12 +58,16 @@ class Desk:
     async def registry(self) -> AsyncIterator[ModelRegistry]:
         """Offer the configured models and their wire clients; local models run in a child that ends with the block."""
         from openclaw.base.clock import SYSTEM_CLOCK
+        from openclaw.models.credentials import Credentials
         from openclaw.models.embedded.factory import embedded_factory
         from openclaw.models.refresh import FILE_NAME
         from openclaw.models.registry import ModelRegistry
         from openclaw.net.http import HttpClient
         from openclaw.processes.spawner import Spawner
+        from openclaw.telemetry.redact import REDACTOR
 
+        credentials = Credentials(self.paths.state_dir, clock=SYSTEM_CLOCK, on_secret=REDACTOR.add)
+        credentials.load()
         http, spawner = HttpClient(), Spawner(self.env)
         registry = ModelRegistry(
             self.loaded.config.models,
@@ -72,6 +76,7 @@ class Desk:
             embedded=embedded_factory(self.paths.cache_dir, http, spawner, SYSTEM_CLOCK),
             clock=SYSTEM_CLOCK,
             catalog_path=self.paths.state_dir / FILE_NAME,
+            credentials=credentials.first,
         )
         try:
             yield registry
