@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import apsw
 
 from openclaw.base.errors import ConfigError
-from openclaw.store import budget, memory, pending
+from openclaw.store import budget, memory, pending, vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, budget.TABLES),
     Migration(3, memory.TABLES),
     Migration(4, pending.TABLES),
+    Migration(5, vector.TABLES),
 )
 
 

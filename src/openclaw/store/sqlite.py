@@ -15,7 +15,7 @@ from openclaw.base.errors import BudgetExceeded, InvalidRequest, Unavailable
 from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId, new_session_id
 from openclaw.base.message import Message
 from openclaw.base.run import Inbound, Reply
-from openclaw.store import budget, ledger, memory, pending, read, write
+from openclaw.store import budget, ledger, memory, pending, read, vector, write
 from openclaw.store.api import (
     Accepted,
     Cap,
@@ -292,6 +292,26 @@ class SqliteStore:
     async def forget(self, memory_id: str, *, owner: OwnerId, agent_id: AgentId, tenant: TenantId) -> bool:
         """See Store.forget."""
         return await self._writer.submit(lambda db: memory.forget(db, tenant, owner, agent_id, memory_id), "forget")
+
+    async def put_vector(
+        self, memory_id: str, model: str, data: bytes, *, owner: OwnerId, agent_id: AgentId, tenant: TenantId
+    ) -> bool:
+        """Set a memory's vector in a model's space. Say whether the memory was there."""
+        return await self._writer.submit(
+            lambda db: vector.put(db, tenant, owner, agent_id, memory_id, model, data), "put_vector"
+        )
+
+    async def vectors(
+        self, model: str, *, owner: OwnerId, agent_id: AgentId, tenant: TenantId
+    ) -> list[tuple[str, bytes]]:
+        """Return (memory id, vector) of the newest memories that have one of this model."""
+        return await self._reader.submit(lambda db: vector.vectors(db, tenant, owner, agent_id, model), "vectors")
+
+    async def memories(
+        self, ids: Sequence[str], *, owner: OwnerId, agent_id: AgentId, tenant: TenantId
+    ) -> list[MemoryRow]:
+        """Return those memories, in the order of the ids; what is not there, or another's, is left out."""
+        return await self._reader.submit(lambda db: vector.by_id(db, tenant, owner, agent_id, list(ids)), "memories")
 
     async def prune_ephemeral(self, before_ms: int, limit: int = 1000) -> int:
         """See Store.prune_ephemeral. A session with an open run stays. Covers every tenant."""
