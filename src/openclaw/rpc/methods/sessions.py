@@ -21,6 +21,9 @@ MAX_PREVIEWS: Final = 50
 """Sessions whose last message is looked up for one list; each costs a query."""
 
 PREVIEW_CHARS: Final = 200
+PREVIEW_STEPS: Final = 3
+"""Steps looked at for it: the last one may be a summary or hold no text."""
+
 Key = Annotated[str, Meta(min_length=1, max_length=512)]
 Label = Annotated[str, Meta(min_length=1, max_length=512)]
 CHANGES: Final = Rate(100, 20)
@@ -171,7 +174,7 @@ def _matches(row: SessionRow, params: SessionsListParams) -> bool:
 
 
 async def _preview(room: Room, peer: Peer, key: str) -> str:
-    steps = await room.deps.agent.history(SessionKey(key), peer.principal, limit=1)
+    steps = await room.deps.agent.history(SessionKey(key), peer.principal, limit=PREVIEW_STEPS)
     items = [item for item in preview_items(steps, PREVIEW_CHARS) if item["role"] in ("user", "assistant")]
     return items[-1]["text"] if items else ""
 
