@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from openclaw.base.clock import SYSTEM_CLOCK
+from openclaw.config.schema import SubagentsConfig
 from openclaw.tools.api import Tool
 from openclaw.tools.egress import Egress
 from openclaw.tools.memory import Memory
 from openclaw.tools.registry import builtin_tools
 from openclaw.tools.rooms import room_tools
+from openclaw.tools.subagent import subagent_tools
 from tests.docs.generate import DOCS
 
 _NOTHING: Any = object()
@@ -21,6 +23,7 @@ TOOLS = (
     *room_tools(
         memory=Memory(_NOTHING, lambda _: 1, SYSTEM_CLOCK), egress=Egress(_NOTHING, lambda *_: None), sessions=_NOTHING
     ),
+    *subagent_tools(_NOTHING, SubagentsConfig()),
 )
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", (DOCS / "tools.md").read_text(), re.M | re.S))
 

@@ -25,6 +25,7 @@ def test_everything_in_a_request_counts() -> None:
     assert estimate_message(Message("user", (ImagePart("image/png", "x"),))) >= IMAGE_TOKENS
     assert estimate_message(assistant("", [ToolCall("1", "f", "x" * 350)])) > 100
     assert estimate_message(outcomes([ToolOutcome("1", "f", "x" * 350)])) > 100
+    assert estimate_message(outcomes([ToolOutcome("1", "f", "", images=(ImagePart("image/png", "eA=="),))])) > 1_000
 
 
 @given(st.text(), st.text())

@@ -21,7 +21,7 @@ from openclaw.tools.registry import ToolRegistry
 
 pytestmark = pytest.mark.anyio
 
-BUILTIN = ["edit_file", "list_files", "read_file", "search_files", "session_status", "write_file"]
+BUILTIN = ["edit_file", "list_files", "read_file", "read_image", "search_files", "session_status", "write_file"]
 GREET = """
     from openclaw import Action
 

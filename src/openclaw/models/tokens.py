@@ -32,8 +32,8 @@ def estimate_message(message: Message) -> int:
                 total += estimate_text(text)
             case ToolCall(name=name, arguments=arguments):
                 total += MESSAGE_TOKENS + estimate_text(name) + estimate_text(arguments)
-            case ToolOutcome(text=text):
-                total += MESSAGE_TOKENS + estimate_text(text)
+            case ToolOutcome(text=text, images=images):
+                total += MESSAGE_TOKENS + estimate_text(text) + IMAGE_TOKENS * len(images)
             case ImagePart():
                 total += IMAGE_TOKENS
     return total

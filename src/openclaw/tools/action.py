@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +19,9 @@ from typing import Any, ClassVar, TypeVar, overload
 
 import msgspec
 
-from openclaw.base.errors import ConfigError
+from openclaw.base.errors import ConfigError, ToolError
 from openclaw.base.ids import AgentId, RunId, SessionKey
+from openclaw.base.message import ImagePart
 from openclaw.base.model import ToolSpec
 from openclaw.base.principal import Principal
 from openclaw.tools.api import Safety, ToolContext
@@ -33,6 +35,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_TIMEOUT_S = 60.0
 PROGRESS_LIMIT = 2_000
 """Longest progress text, in characters."""
+
+IMAGE_LIMIT_BYTES = 5 * 1024 * 1024
+"""Largest image that the providers take."""
 
 _MARK = "__openclaw_action__"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
@@ -125,6 +130,11 @@ class Context:
         return self._call.tool.idempotency_key
 
     @property
+    def depth(self) -> int:
+        """How many agents stand above the one that calls; 0 when a person or a program started its run."""
+        return self._call.tool.depth
+
+    @property
     def cancelled(self) -> bool:
         """True once nobody waits any more (stopped or timed out). A long sync action looks at it and returns."""
         return self._call.over
@@ -134,6 +144,20 @@ class Context:
         call = self._call
         if call.tool.progress and not call.over and not call.loop.is_closed():
             call.loop.call_soon_threadsafe(call.tool.progress, text[:PROGRESS_LIMIT])
+
+    def show(self, image: bytes, media_type: str) -> None:
+        """Give the model an image along with the result: PNG, JPEG, GIF or WebP, at most 5 MiB.
+
+        Raises: ToolError when the model takes text only, or the image is too large.
+        """
+        call = self._call
+        if call.tool.show is None:
+            raise ToolError("The model in use takes text only: it cannot be shown an image.")
+        if len(image) > IMAGE_LIMIT_BYTES:
+            raise ToolError(f"The image has {len(image)} bytes; the limit is {IMAGE_LIMIT_BYTES}.")
+        if not call.over and not call.loop.is_closed():
+            part = ImagePart(media_type, b64encode(image).decode())
+            call.loop.call_soon_threadsafe(call.tool.show, part)
 
 
 class Declaration(msgspec.Struct, frozen=True):

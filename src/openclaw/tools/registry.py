@@ -18,6 +18,7 @@ from openclaw.config.schema import ActionConfig
 from openclaw.tools.action import action_names, build_tool
 from openclaw.tools.api import Tool, ToolBox, ToolContext, ToolSource
 from openclaw.tools.files import edit_file, list_files, read_file, search_files, write_file
+from openclaw.tools.image import read_image
 from openclaw.tools.module import load_module
 from openclaw.tools.package import installed_actions
 from openclaw.tools.session_status import session_status
@@ -34,7 +35,9 @@ MAX_BOXES = 256
 @lru_cache(maxsize=1)
 def builtin_tools() -> tuple[Tool, ...]:
     """The tools that every gateway has."""
-    return tuple(map(build_tool, (read_file, list_files, search_files, write_file, edit_file, session_status)))
+    return tuple(
+        map(build_tool, (read_file, read_image, list_files, search_files, write_file, edit_file, session_status))
+    )
 
 
 class _Selection(NamedTuple):

@@ -73,6 +73,10 @@ class House:
         await room.tried()
         return room
 
+    async def call(self, room: McpRoom, name: str, /, **arguments: Any) -> str:
+        """Call a tool and return what its server said."""
+        return inside(await tool(room, name).call(arguments, self.context))
+
     async def close(self) -> None:
         """Close everything."""
         for room in self.rooms:
@@ -98,6 +102,13 @@ class Variables:
 def tool(room: McpRoom, name: str) -> McpTool:
     """Return a tool by its server's name for it."""
     return next(each for each in room.tools() if each.remote.name == name)
+
+
+def inside(text: str) -> str:
+    """Return what stands between the two marks."""
+    _, mark, *said, end = text.split("\n")
+    assert mark.replace("<", "</") == end
+    return "\n".join(said)
 
 
 def only(room: McpRoom) -> ServerStatus:

@@ -21,6 +21,7 @@ from openclaw.tools.mcp.api import Answer, Connect, RemoteTool, Signal, Surround
 from openclaw.tools.mcp.link import LONGEST_PAUSE_S, STEADY_S, Link
 from openclaw.tools.mcp.pipe import Lines
 from tests.processes.waiting import until
+from tests.tools.mcp.conftest import inside
 
 pytestmark = pytest.mark.anyio
 
@@ -174,7 +175,7 @@ async def test_a_link_that_never_can_work_is_off_and_not_tried_again(bench: Benc
 async def test_answers_are_cleaned_and_errors_are_the_models_to_read(bench: Bench, tmp_path: Path) -> None:
     (tool, *_) = bench.link.tools()
     bench.server.answer = Answer("a\x1b[31m\u202eb")
-    assert await tool.call({}, make_context(tmp_path)) == "a[31mb"
+    assert inside(await tool.call({}, make_context(tmp_path))) == "a[31mb"
     bench.server.answer = Answer("", is_error=True)
     with pytest.raises(ToolError, match="did not say why"):
         await tool.call({}, make_context(tmp_path))

@@ -23,6 +23,7 @@ from openclaw.tools.mcp.api import Connect, ServerStatus, Session, Signal, State
 from openclaw.tools.mcp.name import clean
 from openclaw.tools.mcp.tool import McpTool, take
 from openclaw.tools.result import result_text
+from openclaw.tools.untrusted import fenced, visible
 
 _log = logging.getLogger("openclaw.tools")
 
@@ -111,15 +112,16 @@ class Link:
             if not deadline.expired():
                 raise
             raise ToolError(f"The MCP server {self.name} did not answer within {self._timeout_s:g} s.") from None
-        text = result_text(clean(answer.text, len(answer.text)))
+        text = result_text(answer.text)
         if answer.is_error:
-            raise ToolError(text or "The tool failed and did not say why.")
+            raise ToolError(visible(text) or "The tool failed and did not say why.")
+        text = fenced(f"the MCP server {self.name}", text) if text else "done (no result)"
         if context.show is not None:
             for image in answer.images:
                 context.show(image)
         elif answer.images:
-            text = f"{text}\n[images left out: {len(answer.images)}]".lstrip()
-        return text or "done (no result)"
+            text = f"{text}\n[images left out: {len(answer.images)}]"
+        return text
 
     async def _live(self) -> str:
         """Live one connection from its start to its end; return how it ended, where that is known."""
