@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "sessions": "session:sessions",
     "usage": "usage:usage",
     "actions": "action:actions",
+    "mcp": "mcp:mcp",
     "logs": "log:logs",
     "doctor": "doctor:doctor",
     "version": "version:version",
