@@ -29,6 +29,9 @@ DOCUMENTED_VARIABLES: Mapping[str, str] = {
     "OPENCLAW_LLM_PROVIDER": "Provider (or `provider/model`) of agents without a model; beats `agents.defaults.model`.",
     "ANTHROPIC_API_KEY": "Key for Anthropic's API.",
     "OPENAI_API_KEY": "Key for OpenAI's API.",
+    "AWS_REGION": "Region of the provider `bedrock`; AWS_DEFAULT_REGION does as well.",
+    "AWS_BEARER_TOKEN_BEDROCK": "Key for Amazon Bedrock; without it AWS' usual credential chain is asked.",
+    "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "Address to call Amazon Bedrock at, instead of the region's own.",
     "OLLAMA_HOST": "Where Ollama runs, e.g. `127.0.0.1:11434`; with it the provider `ollama` needs no configuration.",
 }
 

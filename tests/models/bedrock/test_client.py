@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from openclaw.base.errors import ModelTimeout
-from openclaw.base.message import Message, TextPart, ThinkingPart, ToolCall, assistant
+from openclaw.base.message import Message, TextPart, ThinkingPart, ToolCall
 from openclaw.base.model import ModelFinish, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 from openclaw.config.schema import ModelTimeouts
 from openclaw.models.assemble import collect
@@ -97,9 +97,11 @@ async def test_reasoning_keeps_its_signature_and_goes_back_with_it(http: HttpCli
 
 async def test_encrypted_reasoning_goes_back_as_it_came(http: HttpClient) -> None:
     delta = {"contentBlockIndex": 0, "delta": {"reasoningContent": {"redactedContent": "RU5D"}}}
-    pieces = (event("contentBlockDelta", delta), event("messageStop", {"stopReason": "end_turn"}))
+    said = {"contentBlockIndex": 1, "delta": {"text": "42"}}
+    stop = event("messageStop", {"stopReason": "end_turn"})
+    pieces = (event("contentBlockDelta", delta), event("contentBlockDelta", said), stop)
     whole = {
-        "output": {"message": {"content": [{"reasoningContent": {"redactedContent": "RU5D"}}]}},
+        "output": {"message": {"content": [{"reasoningContent": {"redactedContent": "RU5D"}}, {"text": "42"}]}},
         "stopReason": "end_turn",
     }
     replies = [Raw(pieces, content_type=EVENT_STREAM, stream=True), Raw((msgspec.json.encode(whole),))]
@@ -107,7 +109,7 @@ async def test_encrypted_reasoning_goes_back_as_it_came(http: HttpClient) -> Non
         client = bearer(http, server.base_url)
         streamed = await collect(client.stream(ask()))
         assert (await client.generate(ask())).message == streamed.message
-        again = msgspec.structs.replace(ask(), messages=(*ask().messages, streamed.message, assistant("x")))
+        again = msgspec.structs.replace(ask(), messages=(*ask().messages, streamed.message, *ask("more").messages))
         await client.generate(again)
         sent = server.requests[2].json["messages"][1]["content"][0]
     assert sent == {"reasoningContent": {"redactedContent": "RU5D"}}
@@ -219,6 +221,7 @@ async def test_cache_marks_stand_where_the_model_takes_them(http: HttpClient) ->
         sent = [request.json for request in server.requests]
     assert [mark in body["system"] for body in sent] == [True, True, False, False]
     assert [mark in body["toolConfig"]["tools"] for body in sent] == [True, False, False, False]
+    assert [mark in body["messages"][-1]["content"] for body in sent] == [True, False, False, False]
 
 
 async def test_models_and_profiles_are_listed_over_all_pages(http: HttpClient) -> None:

@@ -159,7 +159,7 @@ async def test_our_request_is_byte_for_byte_what_boto3_makes_of_it(nowhere: dict
     request = ModelRequest(
         model=MODEL, system="S", messages=conversation, tools=(WEATHER,), temperature=0.5, max_tokens=99
     )
-    arguments = body(request, cache_marks=frozenset({"system", "tools"}), fixed_temperature=False)
+    arguments = body(request, cache_marks=frozenset({"system", "tools", "messages"}), fixed_temperature=False)
     for block in (block for message in arguments["messages"] for block in message["content"]):
         if "image" in block:
             block["image"]["source"]["bytes"] = b64decode(block["image"]["source"]["bytes"])

@@ -83,6 +83,17 @@ def test_without_tools_calls_and_results_are_told_as_text() -> None:
     assert said[2]["content"] == [{"text": "[f answered: y]"}]
 
 
+def test_an_assistants_message_of_reasoning_only_is_left_out_and_a_blank_question_is_not() -> None:
+    thought = Message("assistant", (ThinkingPart("Hm.", "sig"),))
+    assert messages([user(" "), thought], tools=False) == [{"role": "user", "content": [{"text": "(nothing)"}]}]
+
+
+def test_a_call_that_nobody_follows_up_writes_no_conversation_to_the_cache() -> None:
+    request = ModelRequest(model="m", messages=(user("hi"),), purpose="summary")
+    found = body(request, cache_marks=frozenset({"messages"}), fixed_temperature=False)
+    assert found["messages"][-1]["content"] == [{"text": "hi"}]
+
+
 def test_images_go_as_bytes_and_addresses_as_text() -> None:
     parts = (ImagePart("image/jpeg", "aGk="), ImagePart(url="https://x.test/i.png"), ImagePart("image/tiff", "aGk="))
     (found,) = messages([Message("user", parts)], tools=False)

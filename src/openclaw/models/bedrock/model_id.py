@@ -54,12 +54,12 @@ def profile_ids(text: str) -> tuple[str, ...]:
 
 _CACHING: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     (re.compile(r"anthropic\.claude-(?:v|instant|3-(?:haiku|sonnet|opus|5-sonnet))"), frozenset()),
-    (re.compile(r"anthropic\.claude-"), frozenset({"system", "tools"})),
+    (re.compile(r"anthropic\.claude-"), frozenset({"system", "tools", "messages"})),
     (re.compile(r"amazon\.nova-(?:2-)?(?:micro|lite|pro|premier)"), frozenset({"system"})),
 )
 """Where models take cache marks; one that takes none refuses the call. 2026-11, "Prompt caching" in the user guide."""
 
 
 def cache_marks(base: str) -> frozenset[str]:
-    """Return the parts of a request that may carry a cache mark, among `system` and `tools`."""
+    """Return the parts of a request that may carry a cache mark, among `system`, `tools` and `messages`."""
     return next((marks for pattern, marks in _CACHING if pattern.match(base)), frozenset())

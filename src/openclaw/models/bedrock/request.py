@@ -3,11 +3,12 @@
 Rules
 1. A conversation begins with the user; roles alternate: messages of one role are merged, outcomes are the user's.
 2. In a user message the tool results stand first, as many as the assistant's calls before it.
-3. Blank text is refused: it is left out, and so is a message that is left with nothing.
+3. Blank text is refused: it is left out, and so is an assistant's message that is left with nothing but reasoning.
 4. Calls and results are refused in a call that offers no tools: there they are told as text.
 5. Reasoning goes back only with the signature that came with it.
 6. Images go as bytes: Bedrock fetches nothing from the web, so an address is told as text.
-7. Cache marks stand behind the stable prefix, where the model's profile says that it takes them.
+7. Cache marks stand where the model's profile says that it takes them: behind the stable prefix, and behind the last
+   message of a call that others follow with the same beginning.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from openclaw.models.bedrock.wire import REDACTED
 Json = dict[str, Any]
 
 ID_LIMIT_CHARS = 64
+_GOES_ON = frozenset({"interactive", "tools"})
+_NOTHING = "(nothing)"
 _CACHE: Json = {"cachePoint": {"type": "default"}}
 _FOREIGN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
@@ -47,6 +50,9 @@ def body(request: ModelRequest, *, cache_marks: frozenset[str], fixed_temperatur
 def prompt(request: ModelRequest, *, cache_marks: frozenset[str] = frozenset()) -> Json:
     """Return messages, system and tools: what CountTokens takes too."""
     out: Json = {"messages": messages(request.messages, tools=bool(request.tools))}
+    last = out["messages"][-1]
+    if "messages" in cache_marks and request.purpose in _GOES_ON and last["role"] == "user":
+        last["content"].append(_CACHE)
     system: list[Json] = []
     if request.system.strip():
         system.append({"text": request.system})
@@ -77,14 +83,16 @@ def messages(conversation: Iterable[Message], *, tools: bool) -> list[Json]:
             continue
         role = "assistant" if message.role == "assistant" else "user"
         blocks = [block for part in message.parts if (block := _block(part, tools)) is not None]
-        if not blocks:
+        if not blocks and message.role == "user":
+            blocks.append({"text": _NOTHING})
+        if all("reasoningContent" in block for block in blocks):
             continue
         if out and out[-1]["role"] == role:
             out[-1]["content"].extend(blocks)
         else:
             out.append({"role": role, "content": blocks})
     if not out or out[0]["role"] == "assistant":
-        out.insert(0, {"role": "user", "content": [{"text": "(The conversation goes on.)"}]})
+        out.insert(0, {"role": "user", "content": [{"text": _NOTHING}]})
     for message_out in out:
         if message_out["role"] == "user":
             message_out["content"].sort(key=_results_first)
