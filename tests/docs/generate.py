@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from openclaw.base.errors import catalogue
 from openclaw.cli.app import cli
 from openclaw.config.describe import settings_markdown
+from openclaw.config.schema import GatewayConfig
 from openclaw.gateway import front  # noqa: F401  # declares every metric by importing the rooms
 from openclaw.gateway.rooms import GAUGES
+from openclaw.listeners.app import route_table
+from openclaw.listeners.deps import ListenerDeps
+from openclaw.listeners.docs_text import markdown
+from openclaw.listeners.openapi import document
+from openclaw.listeners.router import Route
 from openclaw.rpc import docs as rpc
 from openclaw.telemetry.metrics import METRICS
 
@@ -139,12 +146,36 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def routes() -> tuple[Route, ...]:
+    """Return every route of a gateway that leaves nothing out; no handler of them can be called."""
+    nobody: Any = None
+    deps = ListenerDeps(
+        agent=nobody,
+        counter=nobody,
+        hub=nobody,
+        authenticator=nobody,
+        health=nobody,
+        clock=nobody,
+        version="",
+        config=GatewayConfig,
+        resolve_model=nobody,
+        metrics=nobody,
+    )
+    return route_table(deps, nobody)
+
+
+def http_page() -> str:
+    """Return docs/http.md: every route with what it takes and gives."""
+    return NOTE + markdown(document(routes(), ""))
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "cli.md": cli_page,
     "settings.md": settings_markdown,
     "rpc.md": rpc.render,
     "metrics.md": metrics_page,
+    "http.md": http_page,
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from openclaw.base.errors import catalogue
 from openclaw.config.describe import leaves
 from openclaw.config.env import DOCUMENTED_VARIABLES
-from tests.docs.generate import DOCS, PAGES, ROOT, commands, flags, metrics
+from tests.docs.generate import DOCS, PAGES, ROOT, commands, flags, metrics, routes
 
 COMMANDS = {path: command for path, command, _ in commands()}
 MAKE_TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -46,6 +46,12 @@ def test_every_setting_and_variable_is_in_the_manual() -> None:
     missing = [leaf.path for leaf in leaves() if f"`{leaf.path}`" not in page]
     missing += [name for name in DOCUMENTED_VARIABLES if f"`{name}`" not in page]
     assert missing == []
+
+
+def test_every_route_is_in_the_manual() -> None:
+    page = (DOCS / "http.md").read_text()
+    headings = set(re.findall(r"^## ([A-Z]+ /\S*)$", page, re.MULTILINE))
+    assert headings == {f"{method} {route.path}" for route in routes() for method in route.methods if method != "HEAD"}
 
 
 def test_every_metric_of_the_running_program_is_in_the_manual() -> None:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -227,16 +227,11 @@ def _merge_repeated(pairs: list[tuple[bytes, bytes]], headers: dict[bytes, bytes
             headers[name] += b", " + value
 
 
-def build_app(deps: ListenerDeps) -> App:
-    """Return the app with every route that the configuration enables."""
+def route_table(deps: ListenerDeps, tasks: Callable[[], TaskSet]) -> tuple[Route, ...]:
+    """Return every route that the configuration enables."""
     endpoints = deps.config().http.endpoints
-    routes = list(Probes(deps.health, deps.authenticator, deps.metrics, deps.version).routes())
-    tasks_of: list[App] = []
-
-    def tasks() -> TaskSet:
-        return tasks_of[0].tasks
-
     intake = Intake(deps.agent, deps.resolve_model, tasks)
+    routes = list(Probes(deps.health, deps.authenticator, deps.metrics, deps.version).routes())
     if endpoints.chat_completions.enabled:
         routes += OpenAiApi(deps.agent, deps.clock, intake).routes()
     if endpoints.responses.enabled:
@@ -249,6 +244,12 @@ def build_app(deps: ListenerDeps) -> App:
         routes += AgentApi(deps.agent, deps.resolve_model, tasks).routes()
     if endpoints.docs.enabled:
         routes += DocsPages(routes, deps.version).routes()
-    app = App(deps, Router(routes))
+    return tuple(routes)
+
+
+def build_app(deps: ListenerDeps) -> App:
+    """Return the app with every route that the configuration enables."""
+    tasks_of: list[App] = []
+    app = App(deps, Router(route_table(deps, lambda: tasks_of[0].tasks)))
     tasks_of.append(app)
     return app
