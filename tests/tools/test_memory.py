@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.base.clock import ManualClock
+from openclaw.base.errors import ModelUnavailable
 from openclaw.base.ids import AgentId, OwnerId, TenantId
 from openclaw.base.principal import Principal
 from openclaw.store.api import MemoryRow
 from openclaw.store.sqlite import SqliteStore
 from openclaw.testing import make_context
-from openclaw.tools.memory import Memory, fused, memory_tools
+from openclaw.tools.memory import Meaning, Memory, fused, memory_tools
 from openclaw.tools.notes import RECALLED_BYTES, NoteBook, Passage, search_notes
 from openclaw.tools.toolbox import Box
 
@@ -29,14 +30,32 @@ BOB = Principal(owner=OwnerId("bob"))
 FAR = Principal(owner=OwnerId("alice"), tenant=TenantId("far"))
 
 
+class Topics:
+    """An embedder that knows two topics: pets and machines."""
+
+    model = "topics"
+
+    def __init__(self) -> None:
+        self.fails = False
+
+    async def embed(self, texts: Sequence[str]) -> list[bytes]:
+        if self.fails:
+            raise ModelUnavailable("no model")
+        return [bytes([any(w in text for w in ("cat", "pet")), "server" in text]) for text in texts]
+
+    async def similar(self, vector: bytes, others: Sequence[bytes]) -> list[float]:
+        return [float(sum(a * b for a, b in zip(vector, other, strict=True))) for other in others]
+
+
 class Desk:
     """The memory tools over a real store."""
 
-    def __init__(self, store: SqliteStore, workspace: Path) -> None:
+    def __init__(self, store: SqliteStore, workspace: Path, embedder: Topics | None = None) -> None:
         self.keep = 10
         self.clock = ManualClock()
         self.workspace = workspace
-        self._box = Box(memory_tools(Memory(store, lambda _: self.keep, self.clock)), lambda *_: None)
+        meaning = Meaning(embedder, store) if embedder else None
+        self._box = Box(memory_tools(Memory(store, lambda _: self.keep, self.clock, meaning)), lambda *_: None)
 
     async def __call__(
         self, tool: str, who: Principal = ALICE, agent: str = "main", key: str = "", **arguments: object
@@ -56,6 +75,18 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     store = await SqliteStore.open(tmp_path / "state" / "db", clock=ManualClock())
     yield Desk(store, tmp_path / "w")
+    await store.close()
+
+
+@pytest.fixture
+async def topics() -> Topics:
+    return Topics()
+
+
+@pytest.fixture
+async def knowing(tmp_path: Path, topics: Topics) -> AsyncIterator[Desk]:
+    store = await SqliteStore.open(tmp_path / "state" / "db", clock=ManualClock())
+    yield Desk(store, tmp_path / "w", topics)
     await store.close()
 
 
@@ -123,6 +154,33 @@ async def test_what_both_rankings_hold_comes_first_and_stands_once() -> None:
 
     lines = fused([row("one"), row("both")], [Passage("MEMORY.md", "two"), Passage("MEMORY.md", "both")])
     assert [line.rpartition("] ")[2] for line in lines] == ["both", "one", "two"]
+
+
+async def test_an_embedder_finds_by_meaning_what_no_word_finds(knowing: Desk) -> None:
+    await knowing("memory_write", text="Anna has a cat")
+    await knowing("memory_write", text="The server is in Graz")
+    assert "Anna has a cat" in (found := await knowing.found("which pet?"))
+    assert "Graz" not in found
+    assert await knowing.found("which pet?", BOB) == NOTHING
+    assert await knowing.found("which pet?", FAR) == NOTHING
+    assert await knowing.found("which pet?", ALICE, "other") == NOTHING
+
+
+async def test_a_forgotten_memory_has_no_vector_any_more(knowing: Desk) -> None:
+    text, _ = await knowing("memory_write", text="Anna has a cat")
+    await knowing("memory_forget", memory_id=text.removeprefix("Remembered as ").rstrip("."))
+    assert await knowing.found("which pet?") == NOTHING
+    knowing.keep = 1
+    await knowing("memory_write", text="Ben has a cat")
+    await knowing("memory_write", text="The server hums")
+    assert await knowing.found("which pet?") == NOTHING
+
+
+async def test_an_embedder_that_fails_takes_nothing_away(knowing: Desk, topics: Topics) -> None:
+    await knowing("memory_write", text="Anna has a cat")
+    topics.fails = True
+    assert not (await knowing("memory_write", text="Ben has a cat"))[1]
+    assert "Ben has a cat" in await knowing.found("ben")
 
 
 def test_no_link_leads_a_search_or_the_prompt_out_of_the_workspace(tmp_path: Path) -> None:
