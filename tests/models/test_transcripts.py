@@ -9,6 +9,7 @@ from hypothesis import example, given
 
 from openclaw.base.model import ModelRequest
 from openclaw.models.anthropic.request import body as messages_body
+from openclaw.models.bedrock.request import body as bedrock_body
 from openclaw.models.ollama.request import body as ollama_body
 from openclaw.models.openai.request import body as chat_body
 from openclaw.models.openai.responses_request import body as responses_body
@@ -48,6 +49,29 @@ def test_anthropic_gets_alternating_roles_and_each_result_right_after_its_call(r
     blocks = [block for message in sent["messages"] for block in message["content"]]
     marked = [block for block in (*sent.get("tools", ()), *sent.get("system", ()), *blocks) if "cache_control" in block]
     assert len(marked) <= 4
+
+
+@given(requests())
+@example(SIMPLE)
+def test_bedrock_gets_alternating_roles_and_each_result_right_after_its_call(request: ModelRequest) -> None:
+    sent = bedrock_body(request, cache_marks=frozenset({"system", "tools", "messages"}), fixed_temperature=False)
+    msgspec.json.encode(sent)
+    roles = [message["role"] for message in sent["messages"]]
+    assert roles == [("user", "assistant")[index % 2] for index in range(len(roles))]
+    assert roles[-1] == "user"
+    paired = 0
+    for message, following in zip(sent["messages"], [*sent["messages"][1:], {"content": []}], strict=True):
+        assert message["content"]
+        called = [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
+        given_back = [block["toolResult"]["toolUseId"] for block in following["content"] if "toolResult" in block]
+        if called:
+            assert sorted(called) == sorted(given_back)
+            paired += len(called)
+        for block in message["content"]:
+            text = block.get("reasoningContent", {}).get("reasoningText", {})
+            assert " " not in text.get("signature", "")
+    # Bedrock takes no calls without a declaration of tools: they are told as text then.
+    assert paired == (calls_of(request) if request.tools else 0)
 
 
 @given(requests())

@@ -116,7 +116,7 @@ def _block(part: Part, tools: bool) -> Json | None:
                 return {"text": f"[{part.name} {'failed' if part.is_error else 'answered'}: {part.text}]"}
             result: Json = {
                 "toolUseId": _id(part.call_id),
-                "content": [{"text": part.text if part.text.strip() else "(no output)"}],
+                "content": [{"text": part.text if part.text.strip() else "(no output)"}, *map(_image, part.images)],
             }
             if part.is_error:
                 result["status"] = "error"
@@ -135,7 +135,8 @@ def _image(part: ImagePart) -> Json:
 
 
 def _reasoning(part: ThinkingPart) -> Json | None:
-    if not part.signature:
+    # A signature with spaces is what another wire packs its own things into.
+    if not part.signature or " " in part.signature:
         return None
     if part.signature.startswith(REDACTED):
         return {"reasoningContent": {"redactedContent": part.signature.removeprefix(REDACTED)}}
