@@ -137,7 +137,9 @@ def test_the_one_that_failed_longest_ago_comes_first(tmp_path: Path) -> None:
     assert names(found) == ["anthropic:a", "anthropic:b", "anthropic:c"]
     found.failed(found.of("anthropic")[0])
     assert names(found) == ["anthropic:b", "anthropic:c", "anthropic:a"]
-    assert found.first("anthropic") == found.of("anthropic")[0]
+    first = found.first("anthropic")
+    assert first is not None
+    assert first.name == "anthropic:a"
 
 
 def test_a_second_reading_takes_the_place_of_the_first(tmp_path: Path) -> None:

@@ -55,6 +55,13 @@ async def test_an_agents_credential_makes_a_provider_usable_that_has_no_key(http
     registry(http).resolve(REF, TWO)
 
 
+async def test_a_provider_that_takes_no_key_has_one_client_whatever_is_offered(http: HttpClient) -> None:
+    found = registry(http)
+    assert (
+        found.resolve("fake/echo", Credential("odd", "fake", Secret("x"))).client is found.resolve("fake/echo").client
+    )
+
+
 async def test_a_provider_knows_its_own_key(http: HttpClient) -> None:
     assert registry(http, env={"ANTHROPIC_API_KEY": "sk-env-123456"}).has_own_key("anthropic")
     own = ProviderConfig(base_url="https://models.example.com/v1", api_key=Secret("sk-own-123456"))
@@ -62,8 +69,21 @@ async def test_a_provider_knows_its_own_key(http: HttpClient) -> None:
     assert not registry(http, acme=own).has_own_key("nobody")
 
 
-async def test_a_reload_makes_the_clients_of_credentials_anew(http: HttpClient) -> None:
-    found = registry(http, ONE)
-    before = found.resolve(REF, ONE).client
+async def test_a_credential_read_anew_gets_a_client_anew(http: HttpClient) -> None:
+    shared = [ONE]
+    found = ModelRegistry(
+        ModelsConfig(),
+        env=lambda name: None,
+        http=http,
+        embedded=lambda name, config: FakeClient(),
+        clock=SYSTEM_CLOCK,
+        credentials=lambda provider: shared[0] if provider == "anthropic" else None,
+    )
+    by_name, by_default = found.resolve(REF, ONE).client, found.resolve(REF).client
     await found.reload(ModelsConfig())
-    assert found.resolve(REF, ONE).client is not before
+    assert found.resolve(REF, ONE).client is by_name
+    assert found.resolve(REF).client is by_default
+    shared[0] = again = Credential(ONE.name, ONE.provider, Secret("sk-new-123456"))
+    assert found.resolve(REF, again).client is not by_name
+    assert found.resolve(REF).client is not by_default
+    await found.close()

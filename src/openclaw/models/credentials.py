@@ -79,8 +79,8 @@ class Credentials:
         return found
 
     def first(self, provider: str) -> Credential | None:
-        """Return the shared credential to use where no agent is known, or None."""
-        found = self.of(provider)
+        """Return the shared credential to use where nobody rotates them, or None: the same until they are read anew."""
+        found = self._shared.get(provider)
         return found[0] if found else None
 
     def failed(self, credential: Credential) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -44,6 +45,14 @@ class Resolved(msgspec.Struct, frozen=True):
     info: ModelInfo
 
 
+class _Served(NamedTuple):
+    """A provider's client, and the credential it was made with where the key is not the provider's own."""
+
+    provider: Provider
+    credential: Credential | None
+    client: LeasedClient
+
+
 class ModelRegistry:
     """The workshop's counter: from `provider/model` to a client. Clients are made at their first use.
 
@@ -70,7 +79,7 @@ class ModelRegistry:
         self._config = config
         self._catalog = self._read_catalog(config)
         self._credentials = credentials
-        self._clients: dict[tuple[str, str], tuple[Provider, LeasedClient]] = {}
+        self._clients: dict[tuple[str, str], _Served] = {}
         self._retired: list[LeasedClient] = []
 
     def resolve(self, ref: str, credential: Credential | None = None) -> Resolved:
@@ -81,7 +90,7 @@ class ModelRegistry:
         Raises: ModelUnavailable (unknown or unusable provider), ModelNotFound.
         """
         provider_id, _, model = self.full_ref(ref).partition("/")
-        found = self._provider(provider_id, credential)
+        found, used = self._with_key(provider_id, credential)
         if found is None:
             raise ModelUnavailable(
                 f"there is no model provider {provider_id!r}",
@@ -97,7 +106,7 @@ class ModelRegistry:
             raise ModelNotFound(
                 f"{provider_id} offers no model {model!r}", details={"provider": provider_id, "model": model}
             )
-        client = self._client(found, credential.name if credential else "")
+        client = self._client(found, credential.name if credential and used else "", used)
         return Resolved(client, self._catalog.info(provider_id, model))
 
     def has_own_key(self, provider_id: str) -> bool:
@@ -142,17 +151,17 @@ class ModelRegistry:
         """Take a new configuration. Clients of changed providers serve what they have begun, then close."""
         self._config = config
         self._catalog = self._read_catalog(config)
-        for (provider_id, name), (used, client) in list(self._clients.items()):
-            # Credentials are read anew with the configuration: a client made with one is made anew too.
-            if name or self._provider(provider_id) != used:
+        for (provider_id, name), served in list(self._clients.items()):
+            if self._with_key(provider_id, served.credential if name else None)[0] != served.provider:
                 del self._clients[provider_id, name]
-                self._retired = [old for old in self._retired if old.calls]
-                self._retired.append(client)
-                await client.retire()
+                self._retired.append(served.client)
+        for client in self._retired:
+            await client.retire()
+        self._retired = [client for client in self._retired if client.calls]
 
     async def close(self) -> None:
         """Close every client, whatever goes on."""
-        clients = [client for _, client in self._clients.values()] + self._retired
+        clients = [served.client for served in self._clients.values()] + self._retired
         self._clients.clear()
         self._retired.clear()
         for client in clients:
@@ -194,24 +203,29 @@ class ModelRegistry:
             if (found := self._provider(provider_id)) is not None:
                 yield found
 
-    def _provider(self, provider_id: str, credential: Credential | None = None) -> Provider | None:
-        found = provider(
-            provider_id,
-            self._config.providers.get(provider_id),
-            self._env,
-            key=credential.key if credential else None,
-        )
-        if credential is None and found is not None and found.takes_key and found.config.api_key is None:
-            first = self._credentials(provider_id)
-            return self._provider(provider_id, first) if first else found
-        return found
+    def _provider(self, provider_id: str) -> Provider | None:
+        return self._with_key(provider_id, None)[0]
 
-    def _client(self, found: Provider, credential: str) -> LeasedClient:
-        known = self._clients.get((found.id, credential))
+    def _with_key(self, provider_id: str, credential: Credential | None) -> tuple[Provider | None, Credential | None]:
+        """Return a provider, and the credential that it is used with where the key is not its own."""
+        key = credential.key if credential else None
+        found = provider(provider_id, self._config.providers.get(provider_id), self._env, key=key)
+        if found is None or not found.takes_key:
+            return found, None
+        if credential is None and found.config.api_key is None:
+            first = self._credentials(provider_id)
+            return self._with_key(provider_id, first) if first else (found, None)
+        return found, credential
+
+    def _client(self, found: Provider, name: str, credential: Credential | None) -> LeasedClient:
+        known = self._clients.get((found.id, name))
         if known is not None:
-            return known[1]
+            if known.credential is credential:
+                return known.client
+            # Its credential was read anew. An idle client with a key holds nothing open: connections are HttpClient's.
+            self._retired = [old for old in (*self._retired, known.client) if old.calls]
         client = LeasedClient(self._make(found))
-        self._clients[found.id, credential] = (found, client)
+        self._clients[found.id, name] = _Served(found, credential, client)
         return client
 
     def _make(self, found: Provider) -> LLMClient:
