@@ -117,7 +117,7 @@ async def test_an_owners_memories_are_nobody_elses(desk: Desk) -> None:
 async def test_a_repeated_call_remembers_once(desk: Desk) -> None:
     first = await desk("memory_write", key="run:1", text="Once only.")
     assert await desk("memory_write", key="run:1", text="Once only.") == first
-    await desk("memory_write", key="run:2", text="Another.")
+    await desk("memory_write", key="run:1", text="Another.")  # some models number their calls from 1 in each answer
     assert (await desk.found("once only another")).count("[memory ") == 2
 
 

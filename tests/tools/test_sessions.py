@@ -12,10 +12,10 @@ import pytest
 from openclaw.base.errors import InvalidRequest, LaneBusy
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId
 from openclaw.base.message import Message, ToolCall, ToolOutcome, assistant, outcomes, user
-from openclaw.base.principal import Principal
+from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.store.api import SessionRow, StepRow
 from openclaw.testing import make_context
-from openclaw.tools.sessions import Sent, session_tools
+from openclaw.tools.sessions import Sent, as_owner, session_tools
 from openclaw.tools.toolbox import Box
 
 pytestmark = pytest.mark.anyio
@@ -128,11 +128,28 @@ async def test_a_message_is_sent_as_the_owner_and_its_answer_is_data() -> None:
     text, is_error = await call(study, "sessions_send", session="work", text="how are you?", wait_seconds=5)
     assert not is_error
     assert "\nthe answer\n" in text
-    assert study.sent == [("agent:test:work", "how are you?", "alice", 5, "k1")]
+    assert study.sent == [("agent:test:work", "how are you?", "alice", 5, study.sent[0][4])]
     text, is_error = await call(study, "sessions_send", session="work", text="x")
     assert (is_error, "run r2 goes on" in text) == (False, True)
     text, is_error = await call(study, "sessions_send", session="work", text="x")
     assert (is_error, "no model" in text) == (True, True)
+
+
+async def test_a_repeated_call_has_the_same_run_and_another_message_has_another() -> None:
+    study = Study()
+    study.answers = [Sent("r", "ok")] * 3
+    for text in ("one", "one", "two"):
+        await call(study, "sessions_send", session="work", text=text)
+    keys = [sent[4] for sent in study.sent]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_an_administrators_agent_sees_what_its_owner_sees() -> None:
+    narrow = as_owner(LOCAL_OPERATOR)
+    assert narrow.owner == LOCAL_OPERATOR.owner
+    assert not narrow.may("operator.admin")
+    assert narrow.may("operator.write")
+    assert as_owner(ALICE) is ALICE
 
 
 async def test_a_session_does_not_write_to_itself_and_a_busy_lane_is_told() -> None:

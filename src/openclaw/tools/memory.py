@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -19,10 +18,11 @@ from msgspec import Meta
 
 from openclaw.base.clock import Clock
 from openclaw.base.errors import ModelError, ToolError
-from openclaw.base.ids import AgentId, OwnerId, TenantId, new_id
+from openclaw.base.ids import AgentId, OwnerId, TenantId
 from openclaw.store.api import MemoryRow
 from openclaw.tools.action import Context, action, build_tool
 from openclaw.tools.api import Tool
+from openclaw.tools.call_key import call_key
 from openclaw.tools.notes import Passage, search_notes
 from openclaw.tools.thread import in_thread
 from openclaw.tools.untrusted import fenced
@@ -145,7 +145,7 @@ def memory_tools(memory: Memory) -> tuple[Tool, ...]:
         if not text.strip():
             raise ToolError("The text is empty.")
         row = MemoryRow(
-            id=_fresh_id(context.idempotency_key),
+            id=call_key(context.idempotency_key, text)[:ID_CHARS],
             agent_id=context.agent_id,
             tenant=context.principal.tenant,
             owner=context.principal.owner,
@@ -219,10 +219,6 @@ async def _embed(meaning: Meaning | None, row: MemoryRow) -> None:
     await meaning.port.put_vector(
         row.id, meaning.embedder.model, data, owner=row.owner, agent_id=row.agent_id, tenant=row.tenant
     )
-
-
-def _fresh_id(key: str) -> str:
-    return hashlib.sha256((key or new_id()).encode()).hexdigest()[:ID_CHARS]
 
 
 def _day(at_ms: int) -> str:

@@ -1,6 +1,7 @@
 """The session tools: an agent sees its caller's other conversations, and may write into one of them.
 
-1. The port shows the principal's own sessions only; the tools add no way around it.
+1. The port shows the principal's own sessions only. An administrator's agent acts as the owner too: what it reads may
+   have been written by a stranger, and no text gets an administrator's view of everybody's sessions.
 2. A transcript of another session is data here: whoever spoke there does not speak to this agent.
 3. A message to the session itself is refused: the answer would wait for the run that waits for it.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, Protocol
 
+import msgspec
 from msgspec import Meta
 
 from openclaw.base.errors import CallerError, ToolError
@@ -19,6 +21,7 @@ from openclaw.base.principal import Principal
 from openclaw.store.api import SessionRow, StepRow
 from openclaw.tools.action import Context, action, build_tool
 from openclaw.tools.api import Tool
+from openclaw.tools.call_key import call_key
 from openclaw.tools.untrusted import fenced, visible
 
 TEXT_CHARS = 2_000
@@ -80,7 +83,7 @@ def session_tools(port: SessionPort) -> tuple[Tool, ...]:
         limit: Annotated[int, Meta(description="Most sessions to list.", ge=1, le=100)] = 20,
     ) -> dict[str, Any]:
         """List this user's conversations, the latest first; `current` marks the one you are in."""
-        rows, count = await port.sessions(context.principal, limit=limit)
+        rows, count = await port.sessions(as_owner(context.principal), limit=limit)
         return {"count": count, "sessions": [_listed(row, context.session_key) for row in rows]}
 
     @action
@@ -92,7 +95,7 @@ def session_tools(port: SessionPort) -> tuple[Tool, ...]:
     ) -> str:
         """Read the end of another conversation of this user."""
         key = await _known(port, session, context)
-        steps = await port.history(key, context.principal, limit)
+        steps = await port.history(key, as_owner(context.principal), limit)
         said = [line for step in steps for message in step.messages for line in _said(message, tools)]
         return fenced(f"the session {key}", "\n".join(said)) if said else "The session is empty."
 
@@ -110,7 +113,8 @@ def session_tools(port: SessionPort) -> tuple[Tool, ...]:
         if key == context.session_key:
             raise ToolError("This is the session you are in. Answer here instead of sending to it.")
         try:
-            sent = await port.send(key, text, context.principal, wait_s=wait_seconds, run_key=context.idempotency_key)
+            run_key = call_key(context.idempotency_key, key, text)
+            sent = await port.send(key, text, as_owner(context.principal), wait_s=wait_seconds, run_key=run_key)
         except CallerError as error:
             raise ToolError(f"The session did not take the message: {error.message}") from None
         if sent.state == "running":
@@ -122,9 +126,17 @@ def session_tools(port: SessionPort) -> tuple[Tool, ...]:
     return tuple(map(build_tool, (sessions_list, sessions_history, sessions_send)))
 
 
+def as_owner(principal: Principal) -> Principal:
+    """Return the principal without the scope that shows everybody's sessions."""
+    if "operator.admin" not in principal.scopes:
+        return principal
+    scopes = (principal.scopes - {"operator.admin"}) | {"operator.read", "operator.write"}
+    return msgspec.structs.replace(principal, scopes=scopes)
+
+
 async def _known(port: SessionPort, raw: str, context: Context) -> SessionKey:
     key = port.resolve_key(raw, context.agent_id)
-    if await port.session(key, context.principal) is None:
+    if await port.session(key, as_owner(context.principal)) is None:
         raise ToolError(f"There is no session {raw[:100]!r}. sessions_list shows which there are.")
     return key
 

@@ -11,6 +11,7 @@ from msgspec import Meta
 from openclaw.base.errors import ToolError
 from openclaw.tools.action import Context, action, build_tool
 from openclaw.tools.api import Tool
+from openclaw.tools.call_key import call_key
 from openclaw.tools.egress import TIMEOUT_S, Answer, Egress
 from openclaw.tools.readable import readable
 from openclaw.tools.thread import in_thread
@@ -66,7 +67,8 @@ def web_tools(egress: Egress) -> tuple[Tool, ...]:
             raise ToolError(f"{method} takes no body.")
         sent = dict(headers)
         if method in ("POST", "PATCH") and context.idempotency_key and "idempotency-key" not in map(str.lower, sent):
-            sent["Idempotency-Key"] = context.idempotency_key  # a resumed run sends it again
+            # A resumed run sends it again; it tells a stranger nothing of the run.
+            sent["Idempotency-Key"] = call_key(context.idempotency_key, method, url, body)
         answer = await egress.request(
             context.principal,
             "tool http_request",
