@@ -16,6 +16,8 @@ import openai
 import pytest
 
 from tests.gateway.process import TOKEN, GatewayProcess, gateway
+from tests.stand_ins.openai import OpenAIStandIn
+from tests.stand_ins.server import Raw, Reply, Request
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -174,3 +176,36 @@ async def test_curl_asks_and_streams(running: GatewayProcess) -> None:
     assert told.endswith("data: [DONE]\n\n")
     refused = await program(*head, f"{running.http_url}/v1/chat/completions", "--json", "{}", "-w", "%{http_code}")
     assert refused.endswith("400")
+
+
+def _vectors(request: Request) -> Reply:
+    rows = [{"index": i, "embedding": [float(len(text)), 0.5]} for i, text in enumerate(request.json["input"])]
+    return Raw((json.dumps({"data": rows, "usage": {"prompt_tokens": len(rows)}}).encode(),))
+
+
+async def test_embeddings_come_from_a_provider_that_has_them(tmp_path: Path) -> None:
+    async with OpenAIStandIn(_vectors) as upstream:
+        local = {"baseUrl": upstream.base_url, "models": [{"id": "nomic-embed-text"}]}
+        async with (
+            gateway(tmp_path / "state", models={"providers": {"local": local}}) as running,
+            openai.AsyncOpenAI(api_key=TOKEN, base_url=f"{running.http_url}/v1", max_retries=0) as sdk,
+        ):
+            answer = await sdk.embeddings.create(model="openclaw", input=["a", "bcd"])
+            assert [row.embedding for row in answer.data] == [[1.0, 0.5], [3.0, 0.5]]
+            assert (answer.model, answer.usage.total_tokens) == ("local/nomic-embed-text", 2)
+            with pytest.raises(openai.NotFoundError, match="no provider offers an embedding model"):
+                await sdk.embeddings.create(model="nope", input="a")
+
+
+async def test_without_a_provider_of_embeddings_the_answer_says_what_to_configure(sdk: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="under models"):
+        await sdk.embeddings.create(model="openclaw", input="a")
+
+
+async def test_curl_calls_a_tool(running: GatewayProcess) -> None:
+    head = ("curl", "-sS", "-H", f"Authorization: Bearer {TOKEN}", f"{running.http_url}/tools/invoke", "--json")
+    found = json.loads(await program(*head, '{"tool":"session_status","args":{},"sessionKey":"main"}'))
+    assert found["ok"]
+    assert found["result"]["details"]["session"] == "agent:main:main"
+    refused = json.loads(await program(*head, '{"tool":"nope"}'))
+    assert refused == {"ok": False, "error": {"type": "not_found", "message": "Tool not available: nope"}}
