@@ -403,7 +403,7 @@ async def test_what_a_crash_left_is_resumed_and_answered(tmp_path: Path) -> None
 
 
 async def test_a_stateless_call_that_a_crash_cut_is_reported_not_run_again(tmp_path: Path) -> None:
-    await crashed_store(tmp_path, ephemeral=True)
+    await crashed_store(tmp_path, ephemeral=True, stateless=True)
     async with house(tmp_path) as here:
         assert await here.study.resume() == (0, 1)
         row = await here.study.past_run(RunId("lost"))

@@ -28,6 +28,7 @@ from openclaw.models.routing import line_up
 from openclaw.models.tokens import estimate_text
 from openclaw.store.api import NewStep, Store, UsageRow
 from openclaw.telemetry.metrics import METRICS
+from openclaw.tools.api import SIDE_TOOLS
 
 _log = logging.getLogger("openclaw.agent")
 _calls = METRICS.counter("openclaw_model_calls", "Model calls by outcome.", ("provider", "model", "outcome"))
@@ -97,9 +98,11 @@ class Asking:
         self._publish = publish
         self._shrink = 1.0
         self._separate = False
+        self._dropped = 0
         self._purse = shop.purse(run.inbound)
         self._refs: tuple[str, ...] = ()
-        self._stable: tuple[bool, str, tuple[ToolSpec, ...]] | None = None
+        self._stable: tuple[str, str, tuple[ToolSpec, ...]] | None = None
+        """The prompt's stable part for a model."""
         self._tries_left = MAX_OVERFLOWS
         self._held: list[RunEvent] | None = [] if applies(shop.review(), spec.id) else None
         """What a review must see before readers do; None without a review."""
@@ -157,6 +160,7 @@ class Asking:
             async for batch in stream:
                 if not first:
                     first = clock.monotonic_s()
+                    await self._tell_dropped()
                 assert self.partial is not None, "on_attempt comes first"
                 events = self.partial.take(batch)
                 if events and self._held is None:
@@ -175,6 +179,13 @@ class Asking:
         message, finish = self.partial.answer()
         self.partial = None
         return self._settled(message, finish, self.info, clock.monotonic_s() - started, max(0.0, first - started))
+
+    async def _tell_dropped(self) -> None:
+        """A conversation that was cut is visible, also when nothing could be kept of what went."""
+        if self._dropped:
+            _compactions.inc("dropped")
+            await self._publish((Compacted(self._dropped, ""),))
+            self._dropped = 0
 
     def _settled(self, message: Message, finish: ModelFinish, info: ModelInfo, took_s: float, first_s: float) -> Answer:
         provider, model, usage = info.provider, info.id, finish.usage
@@ -253,17 +264,17 @@ class Asking:
     def _request(self, info: ModelInfo) -> ModelRequest:
         inbound, spec = self._run.inbound, self._spec
         system, tools, fixed, budget = self._frame(info)
-        messages = self._conversation.messages()
+        messages: Sequence[Message] = self._conversation.messages()
         if not info.images and any(isinstance(part, ImagePart) for message in messages for part in message.parts):
             messages = [_without_images(message) for message in messages]
+        if self._conversation.tokens() + fixed > budget:
+            whole = len(messages)
+            messages = fit(messages, fixed_tokens=fixed, budget_tokens=budget)
+            self._dropped = whole - len(messages)
         return ModelRequest(
             model=info.id,
             system=system,
-            messages=(
-                tuple(messages)
-                if self._conversation.tokens() + fixed <= budget
-                else fit(messages, fixed_tokens=fixed, budget_tokens=budget)
-            ),
+            messages=tuple(messages),
             tools=tools,
             max_tokens=inbound.max_tokens or spec.max_tokens or None,
             temperature=inbound.temperature,
@@ -274,10 +285,12 @@ class Asking:
     def _frame(self, info: ModelInfo) -> tuple[str, tuple[ToolSpec, ...], int, int]:
         """Return system, tools, what both cost, and the budget of the whole prompt in tokens."""
         spec, inbound, prompts = self._spec, self._run.inbound, self._shop.prompts
-        if self._stable is None or self._stable[0] != info.tools:
-            tools = (*spec.toolbox.specs(), *inbound.client_tools) if info.tools else ()
-            system = prompts.system(spec.system_prompt, spec.workspace, tools=bool(tools), caller=inbound.system)
-            self._stable = (info.tools, system, tools)
+        if self._stable is None or self._stable[0] != info.ref:
+            tools = _offered(info, spec.toolbox.specs(), inbound.client_tools)
+            system = prompts.system(
+                spec.system_prompt, spec.workspace, tools=bool(tools), memory=spec.memory, caller=inbound.system
+            )
+            self._stable = (info.ref, system, tools)
         _, system, tools = self._stable
         context = min(info.context_tokens, spec.context_tokens or info.context_tokens)
         answer = inbound.max_tokens or spec.max_tokens or info.max_output_tokens
@@ -328,7 +341,6 @@ class Asking:
             summary = await summarise(messages, self._shop.caller, refs, self._purse, attempts)
         except (ModelError, BudgetExceeded) as error:
             await self._record_failures(attempts, error)
-            _compactions.inc("dropped")
             _log.warning("compaction_failed", extra={"fields": {"run": self._run.id, "code": error.code}})
             return
         info = self._shop.models.resolve(f"{summary.provider}/{summary.model}").info
@@ -347,6 +359,15 @@ class Asking:
         gone = self._conversation.replace(covers_seq, summary.message)
         _compactions.inc("summarised")
         await self._publish((Compacted(gone, summary.message.text),))
+
+
+def _offered(info: ModelInfo, own: tuple[ToolSpec, ...], theirs: tuple[ToolSpec, ...]) -> tuple[ToolSpec, ...]:
+    """Return the tools that a model is shown: none, a few, or all; the tuple of a toolbox stays the same object."""
+    if not info.tools:
+        return ()
+    if info.few_tools:
+        own = tuple(tool for tool in own if tool.name not in SIDE_TOOLS)
+    return (*own, *theirs) if theirs else own
 
 
 def _without_images(message: Message) -> Message:

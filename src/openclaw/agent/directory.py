@@ -68,6 +68,8 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     queue: QueueConfig
     compaction: CompactionConfig
+    memory: bool
+    """Whether MEMORY.md stands in its prompt."""
     toolbox: ToolBox
     max_concurrent: int
     context_tokens: int
@@ -81,6 +83,11 @@ class Directory:
         self._specs = {spec.id: spec for spec in specs}
         self.default = default
         self.total_cap = total_cap
+
+    @classmethod
+    def empty(cls) -> Directory:
+        """Return the directory of a house that is still being furnished: its tools need the study, and it the tools."""
+        return cls((), MAIN_AGENT, 1)
 
     def specs(self) -> list[AgentSpec]:
         """Return the agents, the default first."""
@@ -127,6 +134,7 @@ def _spec(agent: AgentConfig, config: Config, tools: Tools, workspace: Path, sta
         limits=_limits(agent.limits or defaults.limits, defaults),
         queue=agent.queue or defaults.queue,
         compaction=defaults.compaction,
+        memory=defaults.memory.enabled,
         toolbox=_toolbox(agent, config, tools),
         max_concurrent=agent.max_concurrent,
         context_tokens=defaults.context_tokens,

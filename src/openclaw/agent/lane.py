@@ -87,15 +87,18 @@ class Lanes:
             lane.waiting.append(run)
         return decision, victim
 
-    def may_start(self, agent_id: AgentId) -> bool:
-        """Say whether a slot is free for this agent."""
+    def may_start(self, run: LiveRun) -> bool:
+        """Say whether a slot is free for this run; one that another run waits for needs none, or both would wait."""
+        if run.inbound.depth:
+            return True
+        agent_id = run.inbound.agent_id
         cap = self._cap_of(agent_id)
         return self.running_count < self.total_cap and (cap == 0 or self._going.get(agent_id, 0) < cap)
 
     def begin(self, run: LiveRun) -> None:
         """Give the lane's reserved head a slot and start it, or queue it for one."""
         agent_id = run.inbound.agent_id
-        if not self.may_start(agent_id):
+        if not self.may_start(run):
             self._ready.append(run)
             return
         self.running_count += 1
@@ -152,7 +155,7 @@ class Lanes:
     def _pump(self) -> None:
         for _ in range(len(self._ready)):
             run = self._ready.popleft()
-            if self.may_start(run.inbound.agent_id):
+            if self.may_start(run):
                 self.begin(run)
             else:
                 self._ready.append(run)

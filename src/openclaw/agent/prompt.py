@@ -1,6 +1,6 @@
 """The prompt's stable prefix: the same bytes in every call of an agent, so that the provider's cache can hold them.
 
-Order: the agent's instructions, AGENTS.md, tool rules. Nothing in it depends on time, session or turn.
+Order: the agent's instructions, AGENTS.md, MEMORY.md, tool rules. Nothing in it depends on time, session or turn.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.model import ToolSpec
 from openclaw.models.tokens import estimate_tool
+from openclaw.tools.notes import NoteBook
 
 INSTRUCTIONS_FILE = "AGENTS.md"
 MAX_INSTRUCTIONS_BYTES = 32_768
@@ -29,14 +30,17 @@ class PromptRoom:
 
     def __init__(self) -> None:
         self._files: BoundedMap[Path, tuple[tuple[int, int], str]] = BoundedMap("agents_md", 256)
+        self._notes = NoteBook()
         self._costs: BoundedMap[int, tuple[tuple[ToolSpec, ...], int]] = BoundedMap("tool_costs", 256)
 
-    def system(self, instructions: str, workspace: Path, *, tools: bool, caller: str = "") -> str:
+    def system(self, instructions: str, workspace: Path, *, tools: bool, memory: bool = False, caller: str = "") -> str:
         """Return the prefix for an agent; `caller` is the API caller's own system text and goes last."""
         parts = [instructions or DEFAULT_INSTRUCTIONS]
         notes = self._instructions_file(workspace / INSTRUCTIONS_FILE)
         if notes:
             parts.append(f"{INSTRUCTIONS_FILE}:\n{notes}")
+        if memory and (recalled := self._notes.recalled(workspace)):
+            parts.append(recalled)
         if tools:
             parts.append(TOOL_RULES)
         if caller:

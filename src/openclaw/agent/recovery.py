@@ -16,6 +16,6 @@ def recovery(row: RunRow) -> Literal["resume", "report"]:
     The caller of a stateless HTTP request is gone with its connection: nobody could read the answer, so no money is
     spent on it. Everything else has a session in which the answer is found.
     """
-    if row.inbound.ephemeral:
+    if row.inbound.stateless:
         return "report"
     return "resume" if row.attempts <= RESUME_BUDGET else "report"

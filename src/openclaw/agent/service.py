@@ -93,6 +93,10 @@ class Study:
         """Turn what clients send into a session key. Raises: InvalidRequest."""
         return parse_key(raw, agent_id or self._directory.default)[1]
 
+    def directory(self) -> Directory:
+        """The agents of this moment."""
+        return self._directory
+
     def reload(self, directory: Directory) -> None:
         """Use other agents from the next run on; runs that are going keep theirs."""
         self._directory = directory
@@ -124,7 +128,7 @@ class Study:
             self._tasks.spawn(self._end_unstarted(victim, LaneBusy("dropped: newer messages arrived")), "drop")
         if decision.action == "interrupt":
             self._interrupt(run)
-        if decision.action == "start" and self._lanes.may_start(inbound.agent_id):
+        if decision.action == "start" and self._lanes.may_start(run):
             self._lanes.begin(run)
         else:
             self._tasks.spawn(self._accept_waiting(run), "accept")

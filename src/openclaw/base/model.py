@@ -126,6 +126,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     long_input_percent: int = 100
     long_output_percent: int = 100
     available: bool = True
+    few_tools: bool = False
+    """True for small models that lose their way among many tools: they get the file tools and the actions only."""
 
     @property
     def ref(self) -> str:

@@ -13,7 +13,7 @@ from openclaw.base.model import Purpose
 from openclaw.base.run import Inbound
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import ModelsConfig
-from openclaw.models.caps import Budget
+from openclaw.models.caps import Budget, spender_of
 from openclaw.models.credentials import Credentials
 from openclaw.models.failover import Failover
 from openclaw.models.purse import StorePurse
@@ -65,17 +65,6 @@ def open_workshop(
         review=lambda: config().review,
     )
     return shop, failover
-
-
-def spender_of(inbound: Inbound) -> Spender:
-    """Return whom a message's calls are paid for."""
-    return Spender(
-        run_id=inbound.run_id,
-        tenant=inbound.principal.tenant,
-        owner=inbound.principal.owner,
-        agent_id=inbound.agent_id,
-        channel=inbound.source,
-    )
 
 
 def _notice(spender: Spender, budget: Budget, text: str) -> None:

@@ -9,6 +9,7 @@ from openclaw.gateway.rooms import Rooms
 from openclaw.identity.authenticate import Authenticator
 from openclaw.listeners.app import App, build_app
 from openclaw.listeners.deps import ListenerDeps
+from openclaw.models.embeddings import Embeddings
 from openclaw.telemetry.metrics import METRICS
 
 
@@ -27,6 +28,10 @@ def build_front(rooms: Rooms) -> App:
             config=lambda: rooms.config.gateway,
             resolve_model=rooms.models.resolve,
             metrics=METRICS.render,
+            tools=rooms.tool_desk,
+            embedder=Embeddings(
+                lambda: rooms.config.models, env=rooms.loaded.env.get, http=rooms.http, clock=rooms.clock
+            ),
             loopback_bind=binds_loopback_only(rooms.config.gateway),
         )
     )

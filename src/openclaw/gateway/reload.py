@@ -21,7 +21,7 @@ from openclaw.config.load import Loaded
 from openclaw.config.plan import Change, plan
 from openclaw.config.schema import Config, LoggingConfig
 from openclaw.config.secret_values import secrets_of
-from openclaw.gateway.rooms import Rooms, agent_directory, tool_registry
+from openclaw.gateway.rooms import Rooms, agent_directory
 from openclaw.telemetry import log as logs
 from openclaw.telemetry.redact import REDACTOR
 
@@ -69,11 +69,13 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     old = rooms.loaded
     remember_secrets(loaded.config)
     touched = {change.path.split(".", 1)[0].split("[", 1)[0] for change in changes}
-    tools = tool_registry(loaded, rooms.gate)  # always anew: an action's module may have been edited
+    tools = rooms.tooling.registry(loaded)  # always anew: an action's module may have been edited
     directory = agent_directory(loaded.config, tools, rooms.paths)
     try:
         if "models" in touched:
             await rooms.models.reload(loaded.config.models)
+        if "mcp" in touched:
+            await rooms.mcp.reload(loaded.config.mcp.servers)
         if "logging" in touched:
             configure_logs(loaded.config.logging, rooms, verbose=verbose, quiet=quiet)
         rooms.study.reload(directory)

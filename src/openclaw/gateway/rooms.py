@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,14 @@ from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config
 from openclaw.gateway.calls import open_workshop
+from openclaw.gateway.tooling import Tooling
 from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.failover import Failover
 from openclaw.models.registry import ModelRegistry
 from openclaw.net.http import HttpClient
-from openclaw.policy.gatekeeper import Ask, Gatekeeper
+from openclaw.policy.egress_door import KIND as EGRESS
+from openclaw.policy.egress_door import egress_rule
+from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
 from openclaw.processes.spawner import Spawner
@@ -29,11 +32,12 @@ from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.hub import Hub
+from openclaw.rpc.tool_desk import ToolDesk
 from openclaw.store.lock import StateLock
 from openclaw.store.sqlite import SqliteStore
 from openclaw.telemetry.health import HealthBoard
 from openclaw.telemetry.metrics import METRICS
-from openclaw.tools.api import Tool, ToolContext
+from openclaw.tools.mcp.room import McpRoom
 from openclaw.tools.registry import ToolRegistry
 
 
@@ -52,6 +56,8 @@ class Rooms:
     tools: ToolRegistry
     study: Study
     failover: Failover
+    mcp: McpRoom
+    tooling: Tooling
     hub: Hub
     counter: Counter
     gate: Gatekeeper
@@ -61,6 +67,11 @@ class Rooms:
     def config(self) -> Config:
         """The configuration in use."""
         return self.loaded.config
+
+    @property
+    def tool_desk(self) -> ToolDesk:
+        """Tools for people and programs, over the agents of the moment."""
+        return ToolDesk(self.study.directory, self.study)
 
     async def close(self) -> None:
         """Close every room, the last opened first."""
@@ -88,11 +99,14 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             clock=clock,
         )
         stack.push_async_callback(models.close)
-        gate = Gatekeeper({TOOL: tool_verdict})
-        tools = tool_registry(loaded, gate)
-        directory = agent_directory(loaded.config, tools, paths)
+        gate = Gatekeeper({TOOL: tool_verdict, EGRESS: egress_rule(lambda: rooms.config.network_policy)})
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, paths, clock)
-        study = Study(directory=directory, shop=shop)
+        study = Study(directory=Directory.empty(), shop=shop)
+        mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
+        stack.push_async_callback(mcp.close)
+        desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config)
+        tools = desk.registry(loaded)
+        study.reload(agent_directory(loaded.config, tools, paths))
         hub = Hub(clock, __version__)
         rooms = Rooms(
             loaded,
@@ -106,6 +120,8 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             tools,
             study,
             failover,
+            mcp,
+            desk,
             hub,
             _NO_COUNTER,
             gate,
@@ -120,23 +136,6 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
 
 _NO_COUNTER: Any = None
 """Stands in until the counter is built: it needs the rooms, and the rooms hold it."""
-
-
-def tool_registry(loaded: Loaded, gate: Gatekeeper) -> ToolRegistry:
-    """Return the tools of a configuration, each call of them behind the tool door."""
-
-    def ask(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
-        gate.require(
-            Ask(
-                kind=TOOL,
-                principal=context.principal,
-                action=f"tool {tool.spec.name}",
-                target=context.session_key,
-                facts={"safety": tool.safety},
-            )
-        )
-
-    return ToolRegistry(loaded.config.actions, loaded.path.parent, ask)
 
 
 def agent_directory(config: Config, tools: ToolRegistry, paths: StatePaths) -> Directory:
@@ -159,6 +158,8 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         clock=rooms.clock,
         version=__version__,
         state_dir=rooms.paths.state_dir,
+        ledger=rooms.store,
+        tools=rooms.tool_desk,
     )
 
 

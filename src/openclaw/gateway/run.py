@@ -169,6 +169,7 @@ class _Gateway:
         await rooms.store.reconcile(self._clock.now_ms())
         resumed, reported = await rooms.study.resume()
         rooms.health.phase = "ready"
+        await rooms.mcp.start()
         self._tasks.spawn(rooms.health.watch_loop(), "loop-lag")
         self._supervised("watch-config", self._watch_config)
         self._supervised("watch-reload", self._watch_reload)

@@ -37,6 +37,15 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     """The same for every try of one call, also after a crash: a tool that acts outside can give it along."""
 
 
+SIDE_TOOLS = frozenset(
+    {
+        *("memory_search", "memory_write", "memory_forget", "web_fetch", "http_request", "run_agent", "read_image"),
+        *("sessions_list", "sessions_history", "sessions_send"),
+    }
+)
+"""Built-in tools that a model with `few_tools` is not shown."""
+
+
 class Tool(Protocol):
     """A callable with a schema. Its result text goes to the model; a ToolError goes there as an error."""
 

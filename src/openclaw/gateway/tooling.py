@@ -1,0 +1,72 @@
+"""The tools of a configuration, each with the rooms that it needs, every call of them behind its door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from openclaw.agent.errands import Errands
+from openclaw.agent.service import Study
+from openclaw.base.clock import Clock
+from openclaw.base.ids import AgentId
+from openclaw.base.principal import Principal
+from openclaw.config.load import Loaded
+from openclaw.config.schema import Config
+from openclaw.net.http import HttpClient
+from openclaw.policy.egress_door import require_egress
+from openclaw.policy.gatekeeper import Ask, Gatekeeper
+from openclaw.policy.tool_door import KIND as TOOL
+from openclaw.store.sqlite import SqliteStore
+from openclaw.tools.api import Tool, ToolContext
+from openclaw.tools.egress import Egress
+from openclaw.tools.mcp.room import McpRoom
+from openclaw.tools.memory import Memory
+from openclaw.tools.registry import ToolRegistry
+from openclaw.tools.rooms import room_tools
+from openclaw.tools.subagent import subagent_tools
+
+
+@dataclass(frozen=True)
+class Tooling:
+    """Makes tool registries; `config` returns the configuration of the moment."""
+
+    gate: Gatekeeper
+    study: Study
+    store: SqliteStore
+    http: HttpClient
+    clock: Clock
+    mcp: McpRoom
+    config: Callable[[], Config]
+
+    def registry(self, loaded: Loaded) -> ToolRegistry:
+        """Return the tools of a configuration. A tool whose door is always shut is not offered."""
+        return ToolRegistry(
+            loaded.config.actions, loaded.path.parent, self._ask, more=self._more(loaded.config), extra=self.mcp
+        )
+
+    def _more(self, config: Config) -> Iterator[Tool]:
+        errands = Errands(self.study)
+        defaults = config.agents.defaults
+        policy = config.network_policy
+        memory = Memory(self.store, self._keep, self.clock) if defaults.memory.enabled else None
+        egress = Egress(self.http, self._egress) if policy.allow_egress or policy.egress_allowlist else None
+        yield from room_tools(memory=memory, egress=egress, sessions=errands)
+        yield from subagent_tools(errands, defaults.subagents)
+
+    def _keep(self, agent_id: AgentId) -> int:
+        return self.config().agents.defaults.memory.size
+
+    def _egress(self, principal: Principal, action: str, host: str, port: int) -> None:
+        require_egress(self.gate, principal, action, host, port)
+
+    def _ask(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
+        self.gate.require(
+            Ask(
+                kind=TOOL,
+                principal=context.principal,
+                action=f"tool {tool.spec.name}",
+                target=context.session_key,
+                facts={"safety": tool.safety},
+            )
+        )
