@@ -11,6 +11,7 @@ HEAVY = {
     "aiohttp",
     "apsw",
     "asyncio",
+    "botocore",
     "click",
     "httptools",
     "logging",
@@ -23,7 +24,7 @@ HEAVY = {
     "websockets",
     "xllamacpp",
 }
-SERVER = {"aiohttp", "apsw", "httptools", "ssl", "uvicorn", "uvloop", "websockets", "xllamacpp"}
+SERVER = {"aiohttp", "apsw", "botocore", "httptools", "ssl", "uvicorn", "uvloop", "websockets", "xllamacpp"}
 
 
 def modules_after(code: str, *arguments: str) -> set[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from openclaw.base.errors import ModelTimeout
+from openclaw.base.errors import ModelAuth, ModelBadRequest, ModelTimeout
 from openclaw.base.message import Message, TextPart, ThinkingPart, ToolCall
-from openclaw.base.model import ModelFinish, TextDelta, ThinkingDelta, ToolCallDelta, Usage
+from openclaw.base.model import ModelFinish, ModelResult, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 from openclaw.config.schema import ModelTimeouts
 from openclaw.models.assemble import collect
 from openclaw.net.http import HttpClient
@@ -15,7 +15,7 @@ from tests.models.bedrock.clients import ARN, IMPORTED, KEYS, bearer, signed
 from tests.models.clients import WEATHER, ask, events_of, joined
 from tests.models.test_wire_clients import CALLS, EXPECTED_CALLS
 from tests.stand_ins.bedrock import EVENT_STREAM, BedrockStandIn, event
-from tests.stand_ins.server import Answer, Call, Raw, Transport
+from tests.stand_ins.server import Answer, Call, Failure, Raw, Transport
 
 pytestmark = pytest.mark.anyio
 NOVA = "us.amazon.nova-lite-v1:0"
@@ -93,6 +93,28 @@ async def test_reasoning_keeps_its_signature_and_goes_back_with_it(http: HttpCli
     assert joined(events, ThinkingDelta) == "Six times seven."
     assert whole.message.parts == (ThinkingPart("Six times seven.", "sig=="), TextPart("42"))
     assert sent[0]["reasoningContent"]["reasoningText"] == {"text": "Six times seven.", "signature": "sig=="}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_model_that_refuses_old_reasoning_is_asked_once_more_without_it(stream: bool, http: HttpClient) -> None:
+    thoughtful = Message("assistant", (ThinkingPart("Hm.", "sig=="), TextPart("42")))
+    request = msgspec.structs.replace(ask(), messages=(*ask().messages, thoughtful, *ask("more").messages))
+    refusal = Failure(400, "ValidationException", "Invalid `signature` in `thinking` block")
+    other = Failure(400, "ValidationException", "no")
+    async with BedrockStandIn([refusal, Answer(), refusal, refusal, other]) as server:
+        client = bearer(http, server.base_url)
+
+        async def call() -> ModelResult:
+            return await (collect(client.stream(request)) if stream else client.generate(request))
+
+        assert (await call()).finish_reason == "stop"
+        first, second = (asked.json["messages"][1]["content"] for asked in server.requests)
+        for requests in (4, 5):
+            with pytest.raises(ModelBadRequest):
+                await call()
+            assert len(server.requests) == requests
+    assert ["reasoningContent" in block for block in first] == [True, False]
+    assert second == [{"text": "42"}]
 
 
 async def test_encrypted_reasoning_goes_back_as_it_came(http: HttpClient) -> None:
@@ -249,6 +271,13 @@ async def test_tokens_are_counted_for_the_base_model_and_estimated_where_they_ca
         assert 0 < await client.count_tokens(ask(model=f"{ARN}:application-inference-profile/a1b2")) < 77
         assert len(server.requests) == 1
     assert 0 < await client.count_tokens(ask(model=NOVA)) < 77
+
+
+async def test_a_credential_that_may_not_count_gets_an_estimate_and_a_wrong_one_an_error(http: HttpClient) -> None:
+    async with BedrockStandIn([Failure(403, "AccessDeniedException", "not authorized")]) as server:
+        assert await bearer(http, server.base_url).count_tokens(ask(model=NOVA)) < 77
+        with pytest.raises(ModelAuth):
+            await bearer(http, server.base_url, key="wrong").count_tokens(ask(model=NOVA))
 
 
 async def test_metadata_of_a_profile_is_that_of_its_base_model(http: HttpClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import ModelAuth, ModelError, ModelUnavailable
+from openclaw.base.errors import ModelAuth, ModelBadRequest, ModelError, ModelUnavailable
 from openclaw.base.message import Message, Part, TextPart, ThinkingPart, ToolCall
 from openclaw.base.model import ModelEvent, ModelInfo, ModelRequest, ModelResult, Usage
 from openclaw.base.secret import Secret
@@ -18,7 +19,7 @@ from openclaw.models.bedrock import invoke
 from openclaw.models.bedrock.listing import listed
 from openclaw.models.bedrock.model_id import ModelId, cache_marks, model_id, profile_ids
 from openclaw.models.bedrock.parser import ConverseParser, InvokeParser, stopped
-from openclaw.models.bedrock.request import body, prompt
+from openclaw.models.bedrock.request import body, has_reasoning, prompt, without_reasoning
 from openclaw.models.bedrock.signing import Auth
 from openclaw.models.bedrock.transport import AWS, Endpoints, Transport
 from openclaw.models.bedrock.wire import REDACTED, Answer, Block, TokenCount, finish_reason
@@ -26,6 +27,7 @@ from openclaw.models.catalog import Catalog
 from openclaw.models.tokens import estimate_tokens
 from openclaw.net.http import HttpClient
 
+_REASONING = re.compile(r"thinking|reasoning", re.IGNORECASE)
 _read_answer = msgspec.json.Decoder(Answer).decode
 _read_count = msgspec.json.Decoder(TokenCount).decode
 _read_object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -65,35 +67,31 @@ class BedrockClient:
         )
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
-        """See LLMClient."""
-        asked, transport = model_id(request.model), self._transport
-        region = await self._region_of(asked)
-        if asked.api == "invoke":
-            path = f"/model/{asked.path}/invoke-with-response-stream"
-            chat = InvokeParser(asked.id, transport.failures)
-            source = transport.stream(asked.id, region, path, self._invoke_body(request, stream=True), chat)
-        else:
-            path = f"/model/{asked.path}/converse-stream"
-            parser = ConverseParser(asked.id, transport.failures)
-            source = transport.stream(asked.id, region, path, self._body(request, asked), parser)
-        async with aclosing(source):
-            async for events in source:
-                yield events
+        """See LLMClient.
+
+        Reasoning is bound to its model and conversation: after a change of either it is refused for good. The
+        conversation must not end with that, so it goes on without its old reasoning.
+        """
+        tries = (request, without_reasoning(request)) if has_reasoning(request) else (request,)
+        for attempt in tries:
+            try:
+                async with aclosing(self._stream(attempt)) as source:
+                    async for events in source:
+                        yield events
+            except ModelBadRequest as error:
+                if not _is_about_reasoning(error, attempt):
+                    raise
+            else:
+                return
 
     async def generate(self, request: ModelRequest) -> ModelResult:
         """See LLMClient."""
-        asked, transport = model_id(request.model), self._transport
-        region = await self._region_of(asked)
-        if asked.api == "invoke":
-            invoked = self._invoke_body(request, stream=False)
-            found, headers = await transport.post(
-                asked.id, region, f"/model/{asked.path}/invoke", invoked, _read_object
-            )
-            return invoke.result(asked.id, transport.failures, found, headers)
-        answer, headers = await transport.post(
-            asked.id, region, f"/model/{asked.path}/converse", self._body(request, asked), _read_answer
-        )
-        return self._result(asked.id, answer)
+        try:
+            return await self._generate(request)
+        except ModelBadRequest as error:
+            if not _is_about_reasoning(error, request):
+                raise
+        return await self._generate(without_reasoning(request))
 
     async def list_models(self) -> list[ModelInfo]:
         """Ask the control plane; a credential that may not list gets what the catalog knows."""
@@ -119,14 +117,46 @@ class BedrockClient:
             path = f"/model/{asked._replace(id=asked.base).path}/count-tokens"
             counted = {"input": {"converse": prompt(request)}}
             count, _ = await self._transport.post(asked.id, region, path, counted, _read_count)
-        except (ModelAuth, ModelUnavailable):
+        except ModelUnavailable:
             raise
-        except ModelError:
+        except ModelError as error:
+            # A credential may be allowed to call models and not to count for them.
+            if isinstance(error, ModelAuth) and error.details.get("awsError") != "AccessDeniedException":
+                raise
             return estimate_tokens(request)
         return count.input_tokens
 
     async def close(self) -> None:
         """Nothing to let go of: connections belong to the shared HTTP client."""
+
+    async def _stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        asked, transport = model_id(request.model), self._transport
+        region = await self._region_of(asked)
+        if asked.api == "invoke":
+            path = f"/model/{asked.path}/invoke-with-response-stream"
+            chat = InvokeParser(asked.id, transport.failures)
+            source = transport.stream(asked.id, region, path, self._invoke_body(request, stream=True), chat)
+        else:
+            path = f"/model/{asked.path}/converse-stream"
+            parser = ConverseParser(asked.id, transport.failures)
+            source = transport.stream(asked.id, region, path, self._body(request, asked), parser)
+        async with aclosing(source):
+            async for events in source:
+                yield events
+
+    async def _generate(self, request: ModelRequest) -> ModelResult:
+        asked, transport = model_id(request.model), self._transport
+        region = await self._region_of(asked)
+        if asked.api == "invoke":
+            invoked = self._invoke_body(request, stream=False)
+            found, headers = await transport.post(
+                asked.id, region, f"/model/{asked.path}/invoke", invoked, _read_object
+            )
+            return invoke.result(asked.id, transport.failures, found, headers)
+        answer, headers = await transport.post(
+            asked.id, region, f"/model/{asked.path}/converse", self._body(request, asked), _read_answer
+        )
+        return self._result(asked.id, answer)
 
     async def _region_of(self, asked: ModelId) -> str:
         region = asked.region or self._region or await self._auth.region(asked.id)
@@ -159,6 +189,11 @@ class BedrockClient:
             raise failures.protocol(model, "a tool call has no id or no name")
         usage = answer.usage.usage() if answer.usage else Usage()
         return ModelResult(Message("assistant", parts), usage, finish_reason(answer.stop_reason), model)
+
+
+def _is_about_reasoning(error: ModelBadRequest, request: ModelRequest) -> bool:
+    refused = error.details.get("status") == 400 and _REASONING.search(error.message) is not None
+    return refused and has_reasoning(request)
 
 
 def _part(block: Block) -> Part | None:

@@ -75,6 +75,22 @@ def prompt(request: ModelRequest, *, cache_marks: frozenset[str] = frozenset()) 
     return out
 
 
+def has_reasoning(request: ModelRequest) -> bool:
+    """Say whether reasoning goes back with a request."""
+    return any(
+        isinstance(part, ThinkingPart) and _reasoning(part) for message in request.messages for part in message.parts
+    )
+
+
+def without_reasoning(request: ModelRequest) -> ModelRequest:
+    """Return the request with no reasoning in it."""
+    kept = tuple(
+        Message(message.role, tuple(part for part in message.parts if not isinstance(part, ThinkingPart)))
+        for message in request.messages
+    )
+    return msgspec.structs.replace(request, messages=kept)
+
+
 def messages(conversation: Iterable[Message], *, tools: bool) -> list[Json]:
     """Return the conversation with alternating roles, the user's first."""
     out: list[Json] = []

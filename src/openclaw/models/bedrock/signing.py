@@ -217,7 +217,11 @@ class AwsSigner:
         text = " ".join(str(error).split())[:300]
         kind = type(error).__name__
         if kind in ("ProfileNotFound", "PartialCredentialsError", "ConfigNotFound", "ConfigParseError"):
-            return ModelUnavailable(f"{self._provider}: AWS credentials: {text}", details={"tried": tried})
+            return ModelUnavailable(
+                f"{self._provider}: AWS credentials: {text}",
+                hint=f"Check AWS_PROFILE, models.providers.{self._provider}.awsProfile, and the files in ~/.aws.",
+                details={"tried": tried},
+            )
         return ModelAuth(
             f"{self._provider}: AWS credentials ({kind}): {text}",
             hint="If this is SSO, run `aws sso login`; else check the profile or role.",
@@ -244,7 +248,7 @@ def _load(name: str) -> Any:
     logger = logging.getLogger("botocore")
     if logger.level == logging.NOTSET:
         # At debug level it logs what it signs, session token included.
-        logger.setLevel(logging.INFO)
+        logger.setLevel(logging.WARNING)
     try:
         return importlib.import_module(name)
     except ImportError:
