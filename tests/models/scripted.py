@@ -61,9 +61,12 @@ class ScriptedModels:
         self.calls: list[Call] = []
         self.closed = 0
         self.own_keys: set[str] = set()
+        self.missing: dict[str, ModelError] = {}
         self.scripts = {name: deque(script) for name, script in (scripts or {}).items()}
 
     def resolve(self, ref: str, credential: Credential | None = None) -> Resolved:
+        if error := self.missing.get(ref):
+            raise error
         provider, _, model = ref.partition("/")
         name = credential.name if credential else ""
         return Resolved(ScriptedClient(self, ref, name), ModelInfo(id=model, provider=provider))
@@ -160,6 +163,20 @@ class CountingHold:
 
     async def release(self) -> None:
         self.ends.append(None)
+
+
+class StuckPurse(CountingPurse):
+    """Its holds are never given back."""
+
+    async def reserve(self, info: ModelInfo, request: ModelRequest) -> Hold:
+        return StuckHold(info.ref)
+
+
+class StuckHold(CountingHold):
+    """Waits for ever."""
+
+    async def release(self) -> None:
+        await asyncio.Event().wait()
 
 
 def profiles(folder: Path, names: Sequence[str]) -> None:

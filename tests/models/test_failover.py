@@ -27,7 +27,15 @@ from openclaw.base.errors import (
     ModelUnavailable,
     ModelUnreachable,
 )
-from openclaw.base.model import ModelEvent, ModelInfo, ModelRequest, TextDelta, ThinkingDelta, ToolCallDelta
+from openclaw.base.model import (
+    ModelEvent,
+    ModelFinish,
+    ModelInfo,
+    ModelRequest,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+)
 from openclaw.models.call import Attempt, CallPlan
 from openclaw.models.chain import MAX_ATTEMPTS, RETRIES, TABLE, Kind
 from openclaw.telemetry.metrics import METRICS
@@ -39,6 +47,7 @@ from tests.models.scripted import (
     Hang,
     Outcome,
     ScriptedModels,
+    StuckPurse,
     answer,
     failover,
     in_time,
@@ -237,11 +246,61 @@ async def test_a_failure_names_those_who_rest_too(clock: ManualClock) -> None:
 async def test_who_waited_while_others_gave_up_goes_on_as_they_did(clock: ManualClock) -> None:
     models = ScriptedModels(clock, {A: [ModelOverloaded("529"), ModelTimeout("first")]})
     caller = failover(models)
-    waiting = asyncio.ensure_future(answer(caller, plan(A, B)))
+    attempts: list[Attempt] = []
+    waiting = asyncio.ensure_future(answer(caller, plan(A, B), attempts))
     await settle()
     await answer(caller, plan(A, B))
     await in_time(clock, waiting)
     assert models.asked == [A, A, B, B]
+    assert [(attempt.ref, attempt.waited_s) for attempt in attempts] == [(A, 0.0), (B, 0.375)]
+
+
+async def test_who_waited_until_the_cooldown_was_over_is_the_probe(clock: ManualClock) -> None:
+    models = ScriptedModels(clock, {A: [ModelRateLimited("429", retry_after_s=40), ModelTimeout("first"), Hang()]})
+    caller = failover(models)
+    waiting = asyncio.ensure_future(answer(caller, plan(A)))
+    await settle()
+    await answer(caller, plan(A, B))
+    clock.advance(40)
+    await settle()
+    await answer(caller, plan(A, B))
+    assert models.asked == [A, A, B, A, B]
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_a_probe_cancelled_while_its_money_goes_back_leaves_the_probe_to_the_next(clock: ManualClock) -> None:
+    models = ScriptedModels(clock, {A: [ModelTimeout("first"), ModelTimeout("first")]})
+    caller = failover(models)
+    await answer(caller, plan(A, B))
+    clock.advance(30)
+    probe = asyncio.ensure_future(answer(caller, plan(A, B, purse=StuckPurse())))
+    await settle()
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+    await answer(caller, plan(A, B))
+    assert models.asked == [A, B, A, A]
+
+
+async def test_a_model_that_cannot_be_resolved_is_passed_over_without_a_cooldown(clock: ManualClock) -> None:
+    models = ScriptedModels(clock)
+    models.missing[A] = ModelUnavailable("no key")
+    caller = failover(models)
+    attempts: list[Attempt] = []
+    await answer(caller, plan(A, B), attempts)
+    assert [(attempt.ref, attempt.error_code) for attempt in attempts] == [(A, "MODEL_UNAVAILABLE"), (B, "")]
+    del models.missing[A]
+    await answer(caller, plan(A, B))
+    assert models.asked == [B, A]
+
+
+async def test_a_stream_that_breaks_after_text_closes_no_road(clock: ManualClock) -> None:
+    models = ScriptedModels(clock, {A: [Broken([TextDelta("Once")], ModelTimeout("idle"))]})
+    caller = failover(models)
+    with pytest.raises(ModelTimeout):
+        await answer(caller, plan(A, B))
+    await answer(caller, plan(A, B))
+    assert models.asked == [A, A]
 
 
 async def test_a_reset_forgets_the_cooldowns(clock: ManualClock) -> None:
@@ -393,6 +452,27 @@ async def test_a_reader_that_leaves_after_the_end_pays_the_real_usage(clock: Man
         await anext(source)
     assert purse.holds[0].ends == [USAGE]
     assert [attempt.error_code for attempt in attempts] == [""]
+
+
+async def test_everything_that_was_seen_is_paid_for(clock: ManualClock) -> None:
+    purse = CountingPurse()
+    pieces: list[ModelEvent] = [TextDelta("x" * 35)] * 10
+    models = ScriptedModels(clock, {A: [Broken(pieces, ModelUnreachable("reset"))]})
+    with pytest.raises(ModelUnreachable):
+        await answer(failover(models), plan(A, purse=purse))
+    (paid,) = purse.holds[0].ends
+    assert paid is not None
+    assert paid.output_tokens == 101
+
+
+async def test_a_provider_that_tells_no_usage_is_paid_by_estimate(clock: ManualClock) -> None:
+    purse = CountingPurse()
+    models = ScriptedModels(clock, {A: [Endless([TextDelta("fine"), ModelFinish("stop")])]})
+    await answer(failover(models), plan(A, purse=purse))
+    (paid,) = purse.holds[0].ends
+    assert paid is not None
+    assert paid.input_tokens > 0
+    assert paid.output_tokens > 0
 
 
 async def test_a_budget_ends_the_call_and_the_story_is_told(clock: ManualClock) -> None:
