@@ -11,7 +11,7 @@ import pytest
 
 from openclaw.base.clock import SYSTEM_CLOCK, ManualClock
 from openclaw.base.errors import ModelAuth, ModelUnavailable
-from openclaw.models.bedrock.signing import AwsSigner, Outgoing
+from openclaw.models.bedrock.signing import AwsSigner, Outgoing, _load
 from openclaw.net.http import HttpClient
 from tests.models.bedrock.clients import KEYS, signed, signer
 from tests.models.clients import ask
@@ -211,3 +211,9 @@ async def test_a_renewal_that_fails_is_an_auth_error_and_the_chain_is_walked_aga
     clock.advance(10)
     write(nowhere["AWS_SHARED_CREDENTIALS_FILE"], f"[default]\n{INI}")
     assert used(await found.headers("m", ASKED)) == ACCESS_KEY
+
+
+def test_without_the_library_the_message_says_how_to_install_it() -> None:
+    with pytest.raises(ModelUnavailable) as caught:
+        _load("botocore.not_there")
+    assert "openclaw-gateway[aws]" in caught.value.hint
