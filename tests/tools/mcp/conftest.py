@@ -56,11 +56,11 @@ class House:
         """Set what the older server offers from now on."""
         (self.folder / "tools.json").write_bytes(msgspec.json.encode(tools))
 
-    async def listening(self, port: int = 0) -> tuple[Child, str]:
+    async def listening(self, port: int = 0, how: str = "http") -> tuple[Child, str]:
         """Start the test server on loopback; return its process and its address."""
         said = self.folder / "port"
         said.unlink(missing_ok=True)
-        argv = (sys.executable, str(HERE / "server.py"), "http", str(port), str(self.folder))
+        argv = (sys.executable, str(HERE / "server.py"), how, str(port), str(self.folder))
         child = await self.spawner.spawn(argv)
         await until(said.exists, 20)
         return child, f"http://127.0.0.1:{said.read_text()}/mcp"

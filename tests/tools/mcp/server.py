@@ -1,4 +1,4 @@
-"""A real MCP server for the tests: `server.py stdio <folder>` or `server.py http <port> <folder>`.
+"""A real MCP server for the tests: `server.py stdio <folder>`, `server.py http|older <port> <folder>`.
 
 What its tools do to the world outside is seen in files of the folder.
 """
@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -109,7 +110,32 @@ async def grow(ctx: Context) -> str:
     return "grown"
 
 
-def over_http(port: int) -> None:
+class Older:
+    """The same server as one that does not know the newest protocol: it keeps sessions, as most still do."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Refuse the question by which newer clients find newer servers."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        told = await receive()
+        if b"server/discover" not in told["body"]:
+            rest = [told]
+            await self.app(scope, lambda: _next(rest, receive), send)
+            return
+        body = b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32601, "message": "unknown"}}'
+        await send({"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _next(rest: list[Any], receive: Any) -> Any:
+    return rest.pop() if rest else await receive()
+
+
+def over_http(port: int, older: bool) -> None:
     """Listen on loopback and tell the port in a file."""
     import uvicorn
 
@@ -119,7 +145,9 @@ def over_http(port: int) -> None:
     listener.listen()
     note("port.new", str(listener.getsockname()[1]))
     (FOLDER / "port.new").replace(FOLDER / "port")
-    uvicorn.Server(uvicorn.Config(server.streamable_http_app(), log_level="warning")).run(sockets=[listener])
+    app: Any = server.streamable_http_app()
+    app = Older(app) if older else app
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 
 if __name__ == "__main__":
@@ -128,4 +156,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "stdio":
         server.run("stdio")
     else:
-        over_http(int(sys.argv[2]))
+        over_http(int(sys.argv[2]), sys.argv[1] == "older")

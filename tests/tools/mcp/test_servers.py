@@ -25,14 +25,14 @@ from tests.tools.mcp.conftest import House, inside, only, tool
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["stdio", "http"])
+@pytest.fixture(params=["stdio", "http", "older"])
 async def room(request: pytest.FixtureRequest, house: House) -> McpRoom:
-    """Return a room with the test server, reached in either way; a call may take three seconds."""
+    """Return a room with the test server, reached in each way; a call may take two seconds."""
     if request.param == "stdio":
-        config = house.stdio(request_timeout_ms=3_000)
+        config = house.stdio(request_timeout_ms=2_000)
     else:
-        _, url = await house.listening()
-        config = McpServerConfig(url=url, request_timeout_ms=3_000)
+        _, url = await house.listening(how=request.param)
+        config = McpServerConfig(url=url, request_timeout_ms=2_000)
     return await house.room(test=config)
 
 
@@ -76,7 +76,7 @@ async def test_long_results_are_cut(house: House, room: McpRoom) -> None:
 
 
 async def test_a_call_that_takes_too_long_ends_and_the_server_is_told(house: House, room: McpRoom) -> None:
-    with pytest.raises(ToolError, match="did not answer within 3 s"):
+    with pytest.raises(ToolError, match="did not answer within 2 s"):
         await tool(room, "slow").call({}, house.context)
     assert house.said == ["begun"]
     await until((house.folder / "cancelled").exists)
@@ -118,14 +118,15 @@ async def test_a_server_that_crashes_fails_the_call_and_comes_back(house: House)
     assert await house.call(room, "add", a=1, b=1) == "2"
 
 
-async def test_a_server_on_the_network_that_goes_away_is_found_again(house: House) -> None:
-    child, url = await house.listening()
+@pytest.mark.parametrize("how", ["http", "older"])
+async def test_a_server_on_the_network_that_goes_away_is_found_again(house: House, how: str) -> None:
+    child, url = await house.listening(how=how)
     room = await house.room(test=McpServerConfig(url=url))
     await child.kill()
     with pytest.raises(ToolError):
         await tool(room, "add").call({"a": 1, "b": 1}, house.context)
     await until(lambda: only(room).state == "down")
-    again: tuple[Child, str] = await house.listening(int(url.split(":")[2].split("/")[0]))
+    again: tuple[Child, str] = await house.listening(int(url.split(":")[2].split("/")[0]), how)
     assert again[1] == url
     await until(lambda: only(room).state == "ready", 20)
     assert await house.call(room, "add", a=1, b=1) == "2"
@@ -196,6 +197,42 @@ async def test_a_reload_touches_only_what_changed(house: House) -> None:
     assert {each.name: each.state for each in room.servers()} == {"kept": "ready", "new": "ready"}
     assert alive(pid)
     await until(lambda: house.spawner.children() == 2)
+
+
+@pytest.mark.parametrize("how", ["http", "older"])
+async def test_a_server_that_was_restarted_unnoticed_is_found_again_by_a_failed_call(house: House, how: str) -> None:
+    child, url = await house.listening(how=how)
+    room = await house.room(test=McpServerConfig(url=url))
+    await child.kill()
+    await house.listening(int(url.split(":")[2].split("/")[0]), how)
+
+    results: list[str] = []
+
+    async def ask() -> None:
+        while results[-1:] != ["2"]:
+            try:
+                results.append(await house.call(room, "add", a=1, b=1))
+            except ToolError as error:
+                results.append(error.message)
+                await SYSTEM_CLOCK.sleep(0.05)
+
+    await asyncio.wait_for(ask(), 20)
+
+
+async def test_a_call_that_waits_while_its_server_is_taken_away_fails(house: House) -> None:
+    room = await house.room(test=house.stdio())
+    async with asyncio.TaskGroup() as group:
+        call = group.create_task(box_call(room, house))
+        await until((house.folder / "begun").exists)
+        await room.reload({})
+    assert call.result() == ("The connection to the MCP server ended during the call.", True)
+    assert room.tools() == ()
+
+
+async def box_call(room: McpRoom, house: House) -> tuple[str, bool]:
+    """Call the slow tool through a toolbox."""
+    box = ToolRegistry((), house.folder, open_gate, extra=room).toolbox()
+    return await box.call("mcp__test__slow", "", house.context)
 
 
 async def test_headers_and_the_check_of_every_target_reach_the_request(house: House) -> None:

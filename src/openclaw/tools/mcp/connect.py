@@ -39,7 +39,6 @@ MAX_IMAGE_CHARS = 7 * 1024 * 1024
 """Base64 of 5 MiB, the most that providers take."""
 IMAGE_TYPES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
 LISTEN_PAUSE_S = 5.0
-_SESSION_ENDED = "Session terminated"
 
 # What these say is said by us where it matters, and they would write session ids and whole messages to the log.
 for _name in ("mcp", "client", "httpx2"):
@@ -59,7 +58,7 @@ async def connect(
             signal.changed()
 
     async with AsyncExitStack() as stack:
-        web = OurTransport(around.http)
+        web = OurTransport(around.http, signal)
         client = Client(
             piped(name, config, around, signal) if config.command else await _over_http(stack, config, web),
             client_info=types.Implementation(name="openclaw", version=around.version),
@@ -163,7 +162,7 @@ class LibrarySession:
         try:
             yield
         except MCPError as error:
-            if error.code == types.CONNECTION_CLOSED or error.message == _SESSION_ENDED:
+            if error.code == types.CONNECTION_CLOSED:
                 self._signal.gone()
                 raise ToolError("The connection to the MCP server ended during the call.") from None
             raise ToolError(clean(error.message, MAX_ERROR)) from None

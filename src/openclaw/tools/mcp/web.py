@@ -9,6 +9,7 @@ import httpx2
 from openclaw.net.error import NetError
 from openclaw.net.http import HttpClient, Timeouts
 from openclaw.net.response import StreamResponse
+from openclaw.tools.mcp.api import Signal
 
 BODY_LIMIT_BYTES = 16 * 1024 * 1024
 """Longest answer that is not a stream, and longest event of one that is."""
@@ -16,15 +17,20 @@ DAY_S = 86_400.0
 TIMEOUTS = Timeouts(connect=10.0, first_byte=DAY_S, idle=DAY_S, total=DAY_S)
 """A stream of notifications is silent for hours, a call as long as its tool works: calls have their own deadline."""
 
+_NOT_FOUND, _SESSION = 404, "mcp-session-id"
 _OURS = frozenset((b"host", b"user-agent", b"accept-encoding", b"connection", b"content-length", b"transfer-encoding"))
 """Headers that the HTTP client sets itself."""
 
 
 class OurTransport(httpx2.AsyncBaseTransport):
-    """Sends the library's requests through HttpClient. `last_status` tells what the server answered at last."""
+    """Sends the library's requests through HttpClient. `last_status` tells what the server answered at last.
 
-    def __init__(self, http: HttpClient) -> None:
+    A server that was restarted does not know our session any more and says so by 404: the link starts anew then.
+    """
+
+    def __init__(self, http: HttpClient, signal: Signal) -> None:
         self._http = http
+        self._signal = signal
         self.last_status = 0
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -45,6 +51,8 @@ class OurTransport(httpx2.AsyncBaseTransport):
         except NetError as error:
             raise httpx2.ConnectError(str(error), request=request) from None
         self.last_status = response.status
+        if response.status == _NOT_FOUND and _SESSION in request.headers:
+            self._signal.gone("the server has lost our session")
         return httpx2.Response(
             response.status,
             headers=list(response.headers.items()),
