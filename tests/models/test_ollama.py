@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.base.clock import SYSTEM_CLOCK
-from openclaw.base.errors import ModelBadRequest, ModelNotFound, ModelOverloaded, ModelProtocol, ModelUnreachable
+from openclaw.base.errors import (
+    ModelAuth,
+    ModelBadRequest,
+    ModelNotFound,
+    ModelOverloaded,
+    ModelProtocol,
+    ModelRateLimited,
+    ModelUnreachable,
+)
 from openclaw.base.message import Message, ThinkingPart, ToolCall, ToolOutcome, outcomes, user
 from openclaw.base.model import ModelRequest
 from openclaw.config.schema import ModelEntry, ModelTimeouts, ProviderConfig
@@ -70,6 +78,8 @@ async def test_calls_are_gathered_from_all_chunks_and_get_ids_of_their_own(http:
         (Failure(400, "", '"m" does not support tools'), ModelBadRequest, "models.providers.ollama.models"),
         (Failure(500, "", "llama runner process has terminated"), ModelOverloaded, ""),
         (Failure(503, "", "server busy, maximum pending requests exceeded"), ModelOverloaded, ""),
+        (Failure(429, "", "too many requests"), ModelRateLimited, ""),
+        (Failure(401, "", "unauthorized"), ModelAuth, ""),
     ],
 )
 async def test_errors_say_what_to_do(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import ModelError, ModelProtocol
-from openclaw.base.message import Message, ThinkingPart, ToolCall, user
-from openclaw.base.model import ModelEvent, ModelFinish, ModelResult, ToolCallDelta
+from openclaw.base.message import Message, TextPart, ThinkingPart, ToolCall, user
+from openclaw.base.model import ModelEvent, ModelFinish, ModelResult, TextDelta, ThinkingDelta, ToolCallDelta
 from openclaw.models.anthropic.parser import MessagesParser
 from openclaw.models.anthropic.request import body, messages
 from openclaw.models.assemble import Assembler
@@ -116,6 +116,21 @@ def test_two_signed_thoughts_stay_two_blocks() -> None:
     events += [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}]
     result = parse(MessagesParser("m", FAILURES), [msgspec.json.encode(event) for event in events])
     assert result.message.parts == (ThinkingPart("one", "s0"), ThinkingPart("two", "s1"))
+
+
+def test_parts_stand_in_the_order_in_which_they_began() -> None:
+    assembler = Assembler()
+    assembler.feed([ThinkingDelta("a"), ThinkingDelta("", "s"), ToolCallDelta(0, "1", "f"), ThinkingDelta("b", "t")])
+    assembler.feed([ToolCallDelta(1, "2", "f"), ToolCallDelta(0, arguments="{}"), TextDelta("x"), TextDelta("y")])
+    assert assembler.message.parts == (
+        ThinkingPart("a", "s"),
+        ToolCall("1", "f"),
+        ThinkingPart("b", "t"),
+        ToolCall("2", "f"),
+        TextPart("xy"),
+    )
+    sent = messages([user("q"), assembler.message])[1]["content"]
+    assert [block["type"] for block in sent] == ["thinking", "tool_use", "thinking", "tool_use", "text"]
 
 
 def test_models_that_refuse_a_temperature_are_not_given_one() -> None:

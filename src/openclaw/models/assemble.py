@@ -17,16 +17,32 @@ from openclaw.base.model import (
 )
 
 
-class Assembler:
-    """Collects events. `message` may be read at any time: what has arrived so far survives an abort."""
+class _Thought:
+    """A stretch of thinking; its signature closes it and signs exactly its text."""
 
-    __slots__ = ("_calls", "_text", "_thinking", "_thoughts", "finish", "size")
+    __slots__ = ("pieces", "signature")
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.signature = ""
+
+
+class Assembler:
+    """Collects events. `message` may be read at any time: what has arrived so far survives an abort.
+
+    Parts stand in the order in which they began: a provider that signs its thinking wants it back between the very
+    texts and calls that it stood between.
+    """
+
+    __slots__ = ("_calls", "_parts", "_said", "_text", "_thought", "finish", "size")
 
     def __init__(self) -> None:
         self._text: list[str] = []
-        self._thinking: list[str] = []
-        self._thoughts: list[ThinkingPart] = []
         self._calls: dict[int, tuple[str, str, list[str]]] = {}
+        self._parts: list[list[str] | _Thought | int] = []
+        """Texts as their pieces, thoughts, and indexes of calls."""
+        self._said: list[str] | None = None
+        self._thought: _Thought | None = None
         self.finish: ModelFinish | None = None
         self.size = 0
         """Characters of everything taken in."""
@@ -35,12 +51,18 @@ class Assembler:
         """Take the next events in order."""
         for event in events:
             if type(event) is TextDelta:
+                if self._said is None:
+                    self._thought, self._said = None, []
+                    self._parts.append(self._said)
+                self._said.append(event.text)
                 self._text.append(event.text)
                 self.size += len(event.text)
             elif type(event) is ToolCallDelta:
                 call = self._calls.get(event.index)
                 if call is None:
                     call = self._calls[event.index] = (event.id, event.name, [])
+                    self._thought = self._said = None
+                    self._parts.append(event.index)
                 call[2].append(event.arguments)
                 self.size += len(event.arguments)
             elif type(event) is ThinkingDelta:
@@ -55,17 +77,20 @@ class Assembler:
 
     @property
     def message(self) -> Message:
-        """Thinking, text and tool calls so far; a call without arguments has `{}`, ids are never empty or repeated."""
-        parts: list[Part] = list(self._thoughts)
-        if self._thinking:
-            parts.append(ThinkingPart("".join(self._thinking)))
-        if text := self.text:
-            parts.append(TextPart(text))
+        """Everything so far; a call without arguments has `{}`, ids are never empty or repeated."""
+        parts: list[Part] = []
         seen: set[str] = set()
-        for index, (call_id, name, pieces) in sorted(self._calls.items()):
-            unique = _unique(call_id, index, seen)
-            seen.add(unique)
-            parts.append(ToolCall(unique, name, "".join(pieces).strip() or "{}"))
+        for part in self._parts:
+            if isinstance(part, _Thought):
+                parts.append(ThinkingPart("".join(part.pieces), part.signature))
+            elif isinstance(part, list):
+                if text := "".join(part):
+                    parts.append(TextPart(text))
+            else:
+                call_id, name, pieces = self._calls[part]
+                unique = _unique(call_id, part, seen)
+                seen.add(unique)
+                parts.append(ToolCall(unique, name, "".join(pieces).strip() or "{}"))
         return Message("assistant", tuple(parts))
 
     def result(self) -> ModelResult:
@@ -76,11 +101,13 @@ class Assembler:
 
     def _think(self, event: ThinkingDelta) -> None:
         self.size += len(event.text)
-        self._thinking.append(event.text)
+        if self._thought is None:
+            self._said, self._thought = None, _Thought()
+            self._parts.append(self._thought)
+        self._thought.pieces.append(event.text)
         if event.signature:
-            # A signature closes its block and signs exactly that block's text: blocks are never merged.
-            self._thoughts.append(ThinkingPart("".join(self._thinking), event.signature))
-            self._thinking = []
+            self._thought.signature = event.signature
+            self._thought = None
 
 
 async def collect(stream: AsyncGenerator[Sequence[ModelEvent], None]) -> ModelResult:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openclaw.base.message import ImagePart, Message, TextPart, ThinkingPart, ToolOutcome
+from openclaw.base.message import ImagePart, Message, TextPart, ThinkingPart, ToolCall, ToolOutcome
 from openclaw.base.model import ModelRequest, ToolSpec
 from openclaw.models.openai.request import image_url
 from openclaw.models.openai.responses_wire import reasoning_item
@@ -55,18 +55,18 @@ def items(request: ModelRequest) -> list[Json]:
 
 
 def _assistant(message: Message, model: str) -> list[Json]:
-    said: list[Json] = []
-    if text := message.text:
-        content = [{"type": "output_text", "text": text, "annotations": []}]
-        said.append({"type": "message", "role": "assistant", "content": content})
-    said.extend(
-        {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
-        for call in message.tool_calls
-    )
-    if not said:
-        return []
-    thoughts = [reasoning_item(part, model) for part in message.parts if isinstance(part, ThinkingPart)]
-    return [thought for thought in thoughts if thought is not None] + said
+    out: list[Json] = []
+    for part in message.parts:
+        if isinstance(part, TextPart) and part.text:
+            content = [{"type": "output_text", "text": part.text, "annotations": []}]
+            out.append({"type": "message", "role": "assistant", "content": content})
+        elif isinstance(part, ToolCall):
+            out.append({"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.arguments})
+        elif isinstance(part, ThinkingPart) and (thought := reasoning_item(part, model)):
+            out.append(thought)
+    while out and out[-1]["type"] == "reasoning":
+        out.pop()
+    return out
 
 
 def _content(message: Message) -> list[Json]:
