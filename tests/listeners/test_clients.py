@@ -15,7 +15,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.gateway.process import TOKEN, GatewayProcess, gateway
+from tests.gateway.process import TOKEN, GatewayProcess, free_port, gateway, write_config
 from tests.stand_ins.openai import OpenAIStandIn
 from tests.stand_ins.server import Raw, Reply, Request
 
@@ -28,6 +28,7 @@ WEATHER: dict[str, Any] = {
 }
 ASK_TWICE = '/tool get_weather {"city":"Paris"}\n/tool get_weather {"city":"Rome"}'
 """What makes the fake model call two of the caller's tools at once."""
+OPEN = ("queued", "in_progress")
 
 
 @pytest.fixture(scope="module")
@@ -209,3 +210,22 @@ async def test_curl_calls_a_tool(running: GatewayProcess) -> None:
     assert found["result"]["details"]["session"] == "agent:main:main"
     refused = json.loads(await program(*head, '{"tool":"nope"}'))
     assert refused == {"ok": False, "error": {"type": "not_found", "message": "Tool not available: nope"}}
+
+
+async def test_a_response_in_the_background_survives_a_kill(tmp_path: Path) -> None:
+    port = free_port()
+    folder = tmp_path / "state"
+    write_config(folder, port, "fake/fake-n40-d50")
+    first = await (await GatewayProcess.start(folder, port)).ready()
+    sdk = openai.AsyncOpenAI(api_key=TOKEN, base_url=f"{first.http_url}/v1", max_retries=0)
+    made = await sdk.responses.create(model="openclaw", input="x", background=True)
+    await first.kill()
+    second = await (await GatewayProcess.start(folder, port)).ready()
+    try:
+        async with asyncio.timeout(20):
+            while (found := await sdk.responses.retrieve(made.id)).status in OPEN:  # noqa: ASYNC110  # it is asked for
+                await asyncio.sleep(0.05)
+        assert (found.status, found.output_text) == ("completed", "x" * 8 * 40)
+    finally:
+        await sdk.close()
+        await second.stop()

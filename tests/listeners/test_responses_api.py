@@ -62,6 +62,7 @@ async def test_the_official_client_gets_a_response() -> None:
             True,
             user("What is the capital of Japan?"),
         )
+        assert inbound.stateless
         assert inbound.session_key == f"agent:main:openai-resp:{inbound.run_id}"
 
 
@@ -130,6 +131,7 @@ async def test_a_background_response_is_asked_for_and_cancelled() -> None:
         here.agent.hold = True
         made = await sdk.responses.create(model="openclaw", input="one", background=True)
         assert made.status == "queued"
+        assert not here.agent.inbounds[0].stateless  # a restart goes on with it: its caller can still ask for it
         assert (await sdk.responses.retrieve(made.id)).status == "in_progress"
         with pytest.raises(openai.BadRequestError, match="in progress"):
             await sdk.responses.create(model="openclaw", input="two", previous_response_id=made.id)

@@ -138,6 +138,7 @@ class ResponsesApi:
             history=said.history,
             system="\n\n".join(filter(None, (body.instructions, said.system, offer.note))),
             ephemeral=key is None,
+            stateless=key is None and not body.background,
             stream=bool(body.stream) or key is not None,
             model=self._intake.model(request),
             max_tokens=body.limit,
