@@ -88,7 +88,7 @@ class ToolDesk:
 
     async def _context(self, principal: Principal, spec: AgentSpec, key: SessionKey) -> ToolContext:
         row = await self._agent.session(key, principal)
-        facts: dict[str, Any] = {"model": spec.model}
+        facts: dict[str, Any] = {"model": spec.model.primary}
         if row is not None:
             facts |= {"sessionId": row.id, "inputTokens": row.input_tokens, "outputTokens": row.output_tokens}
         run_id = new_run_id()
