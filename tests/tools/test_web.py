@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import sys
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -46,8 +48,8 @@ class Web:
         self.http = HttpClient(
             resolve=self._resolve, judge=lambda address: "" if address == "127.0.0.1" else refusal(address)
         )
-        config = NetworkPolicyConfig(egress_allowlist=tuple(f"{name}:{self.port}" for name in self.allowed))
-        gate = Gatekeeper({KIND: egress_rule(lambda: config)})
+        self.config = NetworkPolicyConfig(egress_allowlist=tuple(f"{name}:{self.port}" for name in self.allowed))
+        gate = Gatekeeper({KIND: egress_rule(lambda: self.config)})
 
         def door(principal: Principal, action: str, host: str, port: int) -> None:
             self.asked.append((host, port))
@@ -182,6 +184,45 @@ async def test_each_hop_of_a_redirect_passes_the_door_again() -> None:
             web.server._script.append(moved(target))
             await web.refused(web.at("a.test"))
             assert len(web.server.requests) == 1, target
+
+
+INNER = [
+    "inner.test",
+    "mixed.test",
+    "127.0.0.2",
+    "127.2",
+    "0x7f.0.0.2",
+    "0x7f000002",
+    "2130706434",
+    "0177.2",
+    "[::ffff:127.0.0.2]",
+]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has 127.0.0.2 from the start")
+async def test_no_first_request_and_no_redirect_reaches_a_server_on_this_machine() -> None:
+    connections: list[int] = []
+
+    async def met(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(1)
+        writer.close()
+
+    async with await asyncio.start_server(met, "127.0.0.2", 0) as canary, Web([], "a.test") as web:
+        port = canary.sockets[0].getsockname()[1]
+        web.config = NetworkPolicyConfig(
+            allow_egress=True, egress_allowlist=(f"a.test:{web.port}", *(f"{host}:{port}" for host in INNER))
+        )
+        web.names |= {"inner.test": ["127.0.0.2"], "mixed.test": ["127.0.0.1", "127.0.0.2"]}
+        for host in INNER:
+            url = f"http://{host}:{port}/"
+            assert "public addresses only" in await web.refused(url), host
+            await web.refused(url, "http_request", method="POST", body="x")
+            web.server._script.append(moved(url))
+            assert "public addresses only" in await web.refused(web.at("a.test")), host
+        assert len(web.server.requests) == len(INNER)
+        web.names["a.test"] = ["127.0.0.2"]  # the name is bound anew between two requests
+        assert "loopback" in await web.refused(web.at("a.test"))
+    assert connections == []
 
 
 async def test_redirects_end_after_five() -> None:

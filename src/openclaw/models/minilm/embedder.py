@@ -1,4 +1,4 @@
-"""Texts into vectors of 384 numbers by onnxruntime, in a thread of its own; loaded at the first use, about 200 MB."""
+"""Texts into vectors of 384 numbers by onnxruntime, in a thread of its own; loaded at the first use, about 270 MB."""
 
 from __future__ import annotations
 
