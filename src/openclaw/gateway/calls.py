@@ -26,12 +26,9 @@ _log = logging.getLogger("openclaw.models")
 
 
 def open_workshop(
-    config: Callable[[], ModelsConfig], store: Store, models: ModelRegistry, paths: StatePaths, clock: Clock
+    config: Callable[[], ModelsConfig], store: Store, models: ModelRegistry, credentials: Credentials, clock: Clock
 ) -> tuple[Workshop, Failover]:
     """Return what runs need to call models; routes, tiers, budgets and review follow the configuration."""
-    credentials = Credentials(paths.state_dir, clock=clock, on_secret=REDACTOR.add)
-    for issue in credentials.load():
-        _log.warning("credentials_issue", extra={"fields": {"path": issue.path, "problem": issue.message}})
     failover = Failover(models, credentials, clock)
 
     def route(inbound: Inbound, purpose: Purpose, tokens: Callable[[], int]) -> str | None:
@@ -65,6 +62,20 @@ def open_workshop(
         review=lambda: config().review,
     )
     return shop, failover
+
+
+def open_credentials(paths: StatePaths, clock: Clock) -> Credentials:
+    """Return the credentials of auth-profiles.json; what is wrong with the files is in the log."""
+    credentials = Credentials(paths.state_dir, clock=clock, on_secret=REDACTOR.add)
+    read_credentials(credentials)
+    return credentials
+
+
+def read_credentials(credentials: Credentials) -> None:
+    """Read the files again, and log what is wrong with them."""
+    for issue in credentials.load():
+        fields = {"path": issue.path, "problem": issue.message, "hint": issue.hint}
+        _log.warning("credentials_issue", extra={"fields": fields})
 
 
 def _notice(spender: Spender, budget: Budget, text: str) -> None:

@@ -21,6 +21,7 @@ from openclaw.config.load import Loaded
 from openclaw.config.plan import Change, plan
 from openclaw.config.schema import Config, LoggingConfig
 from openclaw.config.secret_values import secrets_of
+from openclaw.gateway.calls import read_credentials
 from openclaw.gateway.rooms import Rooms, agent_directory
 from openclaw.telemetry import log as logs
 from openclaw.telemetry.redact import REDACTOR
@@ -84,7 +85,7 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
         configure_logs(old.config.logging, rooms, verbose=verbose, quiet=quiet)
         raise
     rooms.loaded, rooms.tools = loaded, tools
-    rooms.failover.credentials.load()
+    read_credentials(rooms.failover.credentials)
     rooms.failover.reset()
 
 

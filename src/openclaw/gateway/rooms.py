@@ -16,7 +16,7 @@ from openclaw.base.clock import Clock
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config
-from openclaw.gateway.calls import open_workshop
+from openclaw.gateway.calls import open_credentials, open_workshop
 from openclaw.gateway.tooling import Tooling
 from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.failover import Failover
@@ -91,16 +91,18 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
         stack.push_async_callback(http.close)
         spawner = Spawner(loaded.env)
         stack.push_async_callback(spawner.close)
+        credentials = open_credentials(paths, clock)
         models = ModelRegistry(
             loaded.config.models,
             env=loaded.env.get,
             http=http,
             embedded=embedded_factory(paths.cache_dir, http, spawner, clock),
             clock=clock,
+            credentials=credentials.first,
         )
         stack.push_async_callback(models.close)
         gate = Gatekeeper({TOOL: tool_verdict, EGRESS: egress_rule(lambda: rooms.config.network_policy)})
-        shop, failover = open_workshop(lambda: rooms.config.models, store, models, paths, clock)
+        shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock)
         study = Study(directory=Directory.empty(), shop=shop)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
