@@ -14,7 +14,7 @@ from openclaw.base.model import ModelInfo, ModelRequest, Usage
 from openclaw.config.schema import ModelCost, ModelEntry, ProviderConfig
 from openclaw.models.catalog import Catalog, builtin
 from openclaw.models.pricing import cost_usd_micros, worst_case_usd_micros
-from openclaw.models.tokens import estimate_tokens
+from openclaw.models.tokens import most_tokens
 
 SONNET = Catalog().info("anthropic", "claude-sonnet-5-5")
 HAIKU = Catalog().info("anthropic", "claude-haiku-5-5")
@@ -59,12 +59,12 @@ INFOS = st.builds(
 
 
 @given(INFOS, st.text(max_size=500), st.integers(0, 10**6), st.data())
-def test_no_usage_within_the_estimate_costs_more_than_the_worst_case(
+def test_no_usage_that_a_prompt_can_have_costs_more_than_the_worst_case(
     info: ModelInfo, text: str, max_output: int, data: st.DataObject
 ) -> None:
     request = ModelRequest(model="m", messages=(user(text),))
     worst = worst_case_usd_micros(info, request, max_output)
-    total = data.draw(st.integers(0, estimate_tokens(request)))
+    total = data.draw(st.integers(0, most_tokens(request)))
     read = data.draw(st.integers(0, total))
     write = data.draw(st.integers(0, total - read))
     cost = cost_usd_micros(info, Usage(total, data.draw(st.integers(0, max_output)), read, write))

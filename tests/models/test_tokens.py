@@ -7,8 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.base.message import ImagePart, Message, ToolCall, ToolOutcome, assistant, outcomes, user
-from openclaw.models.tokens import IMAGE_TOKENS, estimate_message, estimate_text, estimate_tokens
+from openclaw.base.model import ModelRequest
+from openclaw.models.tokens import (
+    IMAGE_TOKENS,
+    MOST_IMAGE_TOKENS,
+    PROVIDER_TOKENS,
+    PROVIDER_TOOL_TOKENS,
+    estimate_message,
+    estimate_text,
+    estimate_tokens,
+    most_tokens,
+)
 from tests.models.clients import WEATHER, ask
+from tests.models.transcripts import requests
 
 
 def test_english_counts_less_than_half_its_letters_and_japanese_about_its_characters() -> None:
@@ -26,6 +37,21 @@ def test_everything_in_a_request_counts() -> None:
     assert estimate_message(assistant("", [ToolCall("1", "f", "x" * 350)])) > 100
     assert estimate_message(outcomes([ToolOutcome("1", "f", "x" * 350)])) > 100
     assert estimate_message(outcomes([ToolOutcome("1", "f", "", images=(ImagePart("image/png", "eA=="),))])) > 1_000
+
+
+@given(requests())
+def test_the_estimate_is_never_over_the_most(request: ModelRequest) -> None:
+    assert estimate_tokens(request) <= most_tokens(request)
+
+
+def test_the_most_is_a_token_for_each_byte() -> None:
+    dense = ask("0123456789" * 100)
+    assert 1_000 < most_tokens(dense) < 1_100 + PROVIDER_TOKENS
+    assert most_tokens(ask(tools=(WEATHER,))) > most_tokens(ask()) + PROVIDER_TOOL_TOKENS
+    assert estimate_tokens(dense) < most_tokens(dense)
+    assert most_tokens(ask("日本")) - most_tokens(ask("")) == 6
+    picture = ModelRequest(model="m", messages=(Message("user", (ImagePart("image/png", "x" * 10_000),)),))
+    assert MOST_IMAGE_TOKENS <= most_tokens(picture) < MOST_IMAGE_TOKENS + 100 + PROVIDER_TOKENS
 
 
 @given(st.text(), st.text())

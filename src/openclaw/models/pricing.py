@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openclaw.base.model import ModelInfo, ModelRequest, Usage
-from openclaw.models.tokens import estimate_tokens
+from openclaw.models.tokens import most_tokens
 
 _PER = 1_000_000 * 100
 """Prices are for a million tokens, and the surcharge of a long prompt is in percent."""
@@ -26,11 +26,11 @@ def cost_usd_micros(info: ModelInfo, usage: Usage) -> int | None:
 def worst_case_usd_micros(info: ModelInfo, request: ModelRequest, max_output: int) -> int | None:
     """Return the most that a call can cost, None when the price is unknown.
 
-    Shape: the prompt at its estimate from above and at the dearest of the input prices; an answer of `max_output`.
+    Shape: a token for each byte of the prompt, at the dearest of the input prices; an answer of `max_output`.
     """
     if info.input_usd_micros is None or info.output_usd_micros is None:
         return None
-    tokens = estimate_tokens(request)
+    tokens = most_tokens(request)
     dearest = max(info.input_usd_micros, info.cache_read_usd_micros or 0, info.cache_write_usd_micros or 0)
     return _priced(info, tokens, tokens * dearest, max_output * info.output_usd_micros)
 
