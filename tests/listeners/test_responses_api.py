@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.base.errors import InvalidRequest, ModelOverloaded, ModelRateLimited, OpenClawError
-from openclaw.base.ids import RunId
-from openclaw.base.message import ImagePart, TextPart, assistant, user
-from openclaw.base.run import RunStarted
+from openclaw.base.ids import AgentId, RunId, SessionId, SessionKey
+from openclaw.base.message import ImagePart, TextPart, ToolCall, assistant, user
+from openclaw.base.model import TextDelta
+from openclaw.base.run import Reply, RunStarted
 from openclaw.listeners.responses_api.answer import begun
 from openclaw.listeners.responses_api.request import Item, ResponsesRequest, messages
 from openclaw.listeners.responses_api.stream import Narrator
@@ -270,3 +271,34 @@ def test_any_items_are_messages_or_refused(items: list[Item]) -> None:
 def test_events_that_clients_are_not_told_add_nothing() -> None:
     narrator = Narrator(begun(RunId("r"), 0, ResponsesRequest("openclaw", "x")), "r")
     assert narrator.say([RunStarted("m", "p", 0)]) == (b"", None)
+
+
+@given(
+    st.lists(st.lists(st.text(min_size=1, max_size=5), max_size=3), max_size=4),
+    st.lists(st.sampled_from(["f", "g"]), max_size=2),
+    st.sampled_from(["ok", "error", "aborted"]),
+)
+def test_any_run_is_told_as_items_that_open_and_close(words: list[list[str]], calls: list[str], state: Any) -> None:
+    narrator = Narrator(begun(RunId("r"), 0, ResponsesRequest("openclaw", "x")), "r")
+    text = "".join(word for batch in words for word in batch)
+    reply = Reply(
+        run_id=RunId("r"),
+        session_key=SessionKey("k"),
+        session_id=SessionId("s"),
+        agent_id=AgentId("main"),
+        state=state,
+        text=text,
+        client_calls=tuple(ToolCall(f"c{index}", name) for index, name in enumerate(calls)),
+    )
+    raw = narrator.begin() + b"".join(narrator.say([TextDelta(word) for word in batch])[0] for batch in words)
+    blocks = (raw + narrator.end(reply)).decode().split("\n\n")
+    assert blocks[-2:] == ["data: [DONE]", ""]
+    events = [json.loads(block.split("\n")[1].removeprefix("data: ")) for block in blocks[:-2]]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    opened = [event["output_index"] for event in events if event["type"] == "response.output_item.added"]
+    done = [event for event in events if event["type"] == "response.output_item.done"]
+    last = events[-1]["response"]
+    assert opened == [event["output_index"] for event in done] == list(range(len(last["output"])))
+    assert [event["item"] for event in done] == last["output"]
+    assert "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta") == text
+    assert events[-1]["type"] == ("response.completed" if state == "ok" else "response.failed")
