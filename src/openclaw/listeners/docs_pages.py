@@ -29,8 +29,8 @@ article>h3{margin:0;font-size:1rem;font-weight:600}
 border-radius:4px;padding:.15rem .4rem;margin-right:.6rem;background:#4b5563}
 .get{background:#1d6f42}.post{background:#1a56a8}.delete{background:#a52a2a}
 table{border-collapse:collapse;width:100%;margin:.25rem 0}
-td,th{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;border-top:1px solid #8883}
-th{font-weight:600;font-size:.8rem;color:#6b7280;border-top:0}td:first-child{white-space:nowrap;width:1%}
+td{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;border-top:1px solid #8883}
+td:first-child{white-space:nowrap;width:1%}
 nav ul{columns:2;padding:0;margin:.5rem 0;list-style:none}nav li{break-inside:avoid;padding:.1rem 0}
 @media(max-width:40rem){nav ul{columns:1}}@media(prefers-color-scheme:dark){a{color:#7ab7ff}}
 """
@@ -104,7 +104,7 @@ def render(described: Mapping[str, Any]) -> str:
     for title, operations in ordered:
         out.append(f"<h2>{title}</h2>")
         out += [_operation(method, path, operation) for method, path, operation in operations]
-    out.append("<h2>Shapes</h2>")
+    out.append("<h2>Shapes</h2><p class=meta>A star marks what must be there.</p>")
     out += [_schema(name, schema) for name, schema in described["components"]["schemas"].items()]
     return "".join(out)
 
@@ -151,10 +151,7 @@ def _schema(name: str, schema: Mapping[str, Any]) -> str:
         for each in properties(schema)
     )
     text = _prose(schema.get("description", ""))
-    return (
-        f"<article id='shape-{escape(name)}'><h3>{escape(name)}</h3><p>{text}</p>"
-        f"<table><tr><th>field (* = required)<th>type{rows}</table></article>"
-    )
+    return f"<article id='shape-{escape(name)}'><h3>{escape(name)}</h3><p>{text}</p><table>{rows}</table></article>"
 
 
 def _linked(text: str) -> str:
