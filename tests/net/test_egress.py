@@ -228,7 +228,7 @@ NOT_LONG = Timeouts(connect=2, first_byte=2, idle=2, total=2)
 
 async def refused(http: HttpClient, url: str) -> str:
     with pytest.raises(NetError) as caught:
-        await http.send("GET", url, headers={}, timeouts=NOT_LONG)
+        await http.stream("GET", url, headers={}, timeouts=NOT_LONG, purpose="tools")
     assert caught.value.kind in ("refused-target", "protocol", "refused-url", "dns"), caught.value
     return str(caught.value)
 
@@ -262,7 +262,9 @@ async def test_a_name_that_is_rebound_is_looked_up_once_per_request_and_judged_e
         async with HttpClient(
             resolve=names.resolve, judge=lambda address: "" if address in public else refusal(address) or "odd"
         ) as http:
-            async with await http.send("GET", f"http://rebind.test:{port}/", headers={}, timeouts=NOT_LONG) as answer:
+            async with await http.stream(
+                "GET", f"http://rebind.test:{port}/", headers={}, timeouts=NOT_LONG, purpose="tools"
+            ) as answer:
                 assert await answer.read_all(100) == b"first"
             assert names.asked == ["rebind.test"]
             await refused(http, f"http://rebind.test:{port}/")
@@ -301,6 +303,8 @@ async def test_a_request_of_a_tool_is_never_sent_twice() -> None:
         port = server.sockets[0].getsockname()[1]
         async with HttpClient(judge=lambda _: "") as http:
             with pytest.raises(NetError) as caught:
-                await http.send("POST", f"http://127.0.0.1:{port}/", headers={}, body=b"pay", timeouts=NOT_LONG)
+                await http.stream(
+                    "POST", f"http://127.0.0.1:{port}/", headers={}, body=b"pay", timeouts=NOT_LONG, purpose="tools"
+                )
     assert caught.value.kind == "reset"
     assert seen == 1

@@ -134,19 +134,6 @@ class HttpClient:
         async with await self._send("GET", url, headers or {}, None, timeouts, purpose) as response:
             return Response(response.status, response.headers, await response.read_all(limit_bytes))
 
-    async def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        purpose: Purpose = "tools",
-    ) -> StreamResponse:
-        """Send any request and return once the head of the answer is there. The caller closes it. Raises: NetError."""
-        return await self._send(method, url, headers, body, timeouts, purpose)
-
     async def close(self) -> None:
         """Close all connections; later requests fail."""
         self._closed = True

@@ -99,7 +99,7 @@ class Egress:
     ) -> Answer:
         self._refuse_literal(here)
         self._door(principal, action, here.host, here.port)
-        async with await self._http.send(
+        async with await self._http.stream(
             method, here.url, headers=headers, body=body, timeouts=_TIMEOUTS, purpose="tools"
         ) as response:
             pieces: list[bytes] = []
