@@ -73,11 +73,12 @@ class Errands:
         """See SubagentPort. A repeated run key finds the first try's run."""
         name = sha256(errand.run_key.encode()).hexdigest()[:24]
         key = session_key(errand.agent_id, f"sub:{name}")
-        run = await self._submit(key, errand.agent_id, errand.task, errand.principal, errand.run_key, errand.depth)
+        who, run_key = errand.principal, errand.run_key
         try:
+            run = await self._submit(key, errand.agent_id, errand.task, who, run_key, errand.depth)
             return _told(await run.result())
         except asyncio.CancelledError:
-            await self._study.abort(key, errand.principal, run.id, reason="the agent that asked was stopped")
+            await self._study.abort(key, who, RunId(run_key), reason="the agent that asked was stopped")
             raise
 
     async def _submit(
