@@ -117,3 +117,16 @@ async def test_a_call_of_the_callers_own_tool_ends_the_run_and_stays_out_of_the_
         assert {tool.name for tool in client.requests[0].tools} == {"ours", "their_tool"}
         assert await here.transcript(KEY) == [user("go"), assistant("Let me see.")]
         assert here.box.calls == []
+
+
+async def test_the_caller_is_given_its_own_calls_only_and_its_tools_win_over_ours(tmp_path: Path) -> None:
+    theirs = tuple(ToolSpec(name, "theirs", {"type": "object", "properties": {}}) for name in ("mine", "shared"))
+    client = FakeClient([calls("ours", "mine")])
+    async with house(tmp_path, client, functions={"ours": str, "shared": str}) as here:
+        reply = await (await here.say("go", client_tools=theirs)).result()
+        assert [call.name for call in reply.client_calls] == ["mine"]
+        assert [(tool.name, tool.description) for tool in client.requests[0].tools] == [
+            ("ours", "ours"),
+            ("mine", "theirs"),
+            ("shared", "theirs"),
+        ]

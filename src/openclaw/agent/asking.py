@@ -367,7 +367,10 @@ def _offered(info: ModelInfo, own: tuple[ToolSpec, ...], theirs: tuple[ToolSpec,
         return ()
     if info.few_tools:
         own = tuple(tool for tool in own if tool.name not in SIDE_TOOLS)
-    return (*own, *theirs) if theirs else own
+    if not theirs:
+        return own
+    names = {tool.name for tool in theirs}
+    return (*(tool for tool in own if tool.name not in names), *theirs)
 
 
 def _without_images(message: Message) -> Message:

@@ -227,8 +227,8 @@ class Runner:
         answer = await self._asking.ask(separate=bool(self._said))
         self._answer = answer
         self._usage = self._usage.plus(answer.finish.usage)
-        calls = answer.message.tool_calls
-        self._client_calls = calls if any(call.name in self._turn.client_tools for call in calls) else ()
+        theirs = self._turn.client_tools
+        self._client_calls = tuple(call for call in answer.message.tool_calls if call.name in theirs)
         return Answered(answer.message, answer.finish.reason)
 
     # the end
