@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
+from contextlib import closing
 from typing import Any
 
 import boto3
@@ -53,11 +54,9 @@ class Boto:
         def run() -> dict[str, Any]:
             method = getattr(self.runtime if hasattr(self.runtime, name) else self.control, name)
             answer = dict(method(**arguments))
-            for part in ("stream", "body"):
-                if part in answer:
-                    answer[part] = (
-                        list(answer[part]) if hasattr(answer[part], "_event_generator") else answer[part].read()
-                    )
+            for part in {"stream", "body"} & set(answer):
+                with closing(answer[part]) as source:
+                    answer[part] = source.read() if hasattr(source, "read") else list(source)
             return answer
 
         return await asyncio.to_thread(run)

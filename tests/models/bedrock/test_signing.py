@@ -34,7 +34,7 @@ def used(headers: Any) -> str:
     return str(headers["Authorization"]).partition("Credential=")[2].partition("/")[0]
 
 
-def metadata(key: str) -> bytes:
+def metadata(key: str) -> Raw:
     """Return a credential as ECS and IMDS give it."""
     found = {
         "Code": "Success",
@@ -45,7 +45,12 @@ def metadata(key: str) -> bytes:
         "LastUpdated": "2026-01-01T00:00:00Z",
         "Type": "AWS-HMAC",
     }
-    return msgspec.json.encode(found)
+    return closing(msgspec.json.encode(found))
+
+
+def closing(body: bytes) -> Raw:
+    """Return an answer after which the client closes its connection: botocore leaves it open else."""
+    return Raw((body,), headers={"Connection": "close"})
 
 
 def test_importing_the_models_room_loads_nothing_of_aws() -> None:
@@ -141,7 +146,7 @@ async def test_an_sso_profile_that_is_signed_out_says_so(nowhere: dict[str, str]
 
 
 async def test_a_containers_role_is_found(nowhere: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    async with StandIn([Raw((metadata("AKIACONTAINER"),))]) as server:
+    async with StandIn([metadata("AKIACONTAINER")]) as server:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.base_url + "/role")
         headers = await signer(nowhere).headers("m", ASKED)
     assert used(headers) == "AKIACONTAINER"
@@ -154,10 +159,10 @@ async def test_an_instances_role_is_found_by_imds_version_2(
 
     def answer(request: Request) -> Raw:
         if request.method == "PUT":
-            return Raw((b"imds-token",), content_type="text/plain")
+            return closing(b"imds-token")
         assert request.headers["x-aws-ec2-metadata-token"] == "imds-token"
         role = request.path.endswith("/role")
-        return Raw((metadata("AKIAINSTANCE"),)) if role else Raw((b"role",), content_type="text/plain")
+        return metadata("AKIAINSTANCE") if role else closing(b"role")
 
     async with StandIn(answer) as server:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.base_url)
