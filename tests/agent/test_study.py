@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from openclaw.agent.api import Run
+from openclaw.agent.asking import _without_images
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import InvalidRequest, LaneBusy, ModelNotFound, ModelTimeout, NotFound, Unavailable
 from openclaw.base.ids import AgentId, RunId, SessionKey
-from openclaw.base.message import Message, ToolCall, ToolOutcome, assistant, user
+from openclaw.base.message import ImagePart, Message, ToolCall, ToolOutcome, assistant, user
 from openclaw.base.model import ModelEvent, ModelFinish, TextDelta, ToolCallDelta
 from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.base.run import Inbound, RunEnded, RunEvent, RunStarted, ToolFinished, ToolStarted
@@ -468,3 +469,21 @@ async def test_what_is_remembered_of_a_session_is_what_the_archive_holds(tmp_pat
             await (await here.say(text)).result()
             expected = (await here.transcript())[:-1]
             assert list(here.client.requests[-1].messages) == expected
+
+
+async def test_a_model_without_eyes_is_told_that_an_image_was_there(tmp_path: Path) -> None:
+    picture = ImagePart("image/png", "aGk=")
+    async with house(tmp_path, profile={"images": False}) as here:
+        message = Message("user", (picture, *user("what is it?").parts))
+        await (await here.study.submit(msgspec.structs.replace(inbound("x"), message=message))).result()
+        shown = here.client.requests[-1].messages[0]
+        assert [type(part) for part in shown.parts] == [type(part) for part in user("a").parts * 2]
+        assert "left out" in shown.text
+
+
+def test_what_a_tool_showed_is_told_in_words_too() -> None:
+    outcome = ToolOutcome("c", "look", "a cat", images=(ImagePart("image/png", "aGk="),))
+    (told,) = _without_images(Message("tool", (outcome,))).parts
+    assert isinstance(told, ToolOutcome)
+    assert told.images == ()
+    assert told.text.startswith("a cat")

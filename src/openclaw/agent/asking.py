@@ -17,7 +17,7 @@ from openclaw.agent.live import LiveRun
 from openclaw.agent.prompt import PromptRoom
 from openclaw.base.clock import Clock
 from openclaw.base.errors import BudgetExceeded, ModelContextOverflow, ModelError, OpenClawError
-from openclaw.base.message import ImagePart, Message, TextPart, assistant
+from openclaw.base.message import ImagePart, Message, Part, TextPart, ToolOutcome, assistant
 from openclaw.base.model import ModelFinish, ModelInfo, ModelRequest, Purpose, TextDelta, ToolSpec, Usage
 from openclaw.base.run import Compacted, Inbound, RunEvent
 from openclaw.config.schema import ReviewConfig
@@ -39,6 +39,7 @@ _cost = METRICS.counter("openclaw_model_cost_usd_micros", "Cost of model calls."
 _compactions = METRICS.counter("openclaw_compactions", "Conversations made smaller, by how.", ("how",))
 
 _NOTHING = Usage()
+NO_EYES = "[image left out: this model takes text only]"
 ANSWER_SHARE = 4
 """At most a quarter of the context is set aside for the answer."""
 COMPACT_AT = 0.85
@@ -265,7 +266,7 @@ class Asking:
         inbound, spec = self._run.inbound, self._spec
         system, tools, fixed, budget = self._frame(info)
         messages: Sequence[Message] = self._conversation.messages()
-        if not info.images and any(isinstance(part, ImagePart) for message in messages for part in message.parts):
+        if not info.images and any(map(_shows, messages)):
             messages = [_without_images(message) for message in messages]
         if self._conversation.tokens() + fixed > budget:
             whole = len(messages)
@@ -373,8 +374,20 @@ def _offered(info: ModelInfo, own: tuple[ToolSpec, ...], theirs: tuple[ToolSpec,
     return (*(tool for tool in own if tool.name not in names), *theirs)
 
 
+def _shows(message: Message) -> bool:
+    parts = message.parts
+    if len(parts) == 1 and type(parts[0]) is TextPart:
+        return False
+    return any(isinstance(part, ImagePart) or (isinstance(part, ToolOutcome) and part.images) for part in parts)
+
+
 def _without_images(message: Message) -> Message:
-    if not any(isinstance(part, ImagePart) for part in message.parts):
-        return message
-    note = TextPart("[image left out: this model takes text only]")
-    return Message(message.role, tuple(note if isinstance(part, ImagePart) else part for part in message.parts))
+    return Message(message.role, tuple(map(_in_words, message.parts))) if _shows(message) else message
+
+
+def _in_words(part: Part) -> Part:
+    if isinstance(part, ImagePart):
+        return TextPart(NO_EYES)
+    if isinstance(part, ToolOutcome) and part.images:
+        return ToolOutcome(part.call_id, part.name, f"{part.text}\n{NO_EYES}", part.is_error)
+    return part

@@ -82,6 +82,7 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
         rooms.study.reload(directory)
     except Exception:
         await rooms.models.reload(old.config.models)
+        await rooms.mcp.reload(old.config.mcp.servers)
         configure_logs(old.config.logging, rooms, verbose=verbose, quiet=quiet)
         raise
     rooms.loaded, rooms.tools = loaded, tools

@@ -20,6 +20,7 @@ from openclaw.gateway.calls import open_credentials, open_workshop
 from openclaw.gateway.tooling import Tooling
 from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.failover import Failover
+from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
 from openclaw.models.registry import ModelRegistry
 from openclaw.net.http import HttpClient
 from openclaw.policy.egress_door import KIND as EGRESS
@@ -99,6 +100,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             embedded=embedded_factory(paths.cache_dir, http, spawner, clock),
             clock=clock,
             credentials=credentials.first,
+            catalog_path=paths.state_dir / CATALOG_FILE,
         )
         stack.push_async_callback(models.close)
         gate = Gatekeeper({TOOL: tool_verdict, EGRESS: egress_rule(lambda: rooms.config.network_policy)})

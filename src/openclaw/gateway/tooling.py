@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from openclaw.agent.errands import Errands
@@ -13,6 +13,7 @@ from openclaw.base.ids import AgentId
 from openclaw.base.principal import Principal
 from openclaw.config.load import Loaded
 from openclaw.config.schema import Config
+from openclaw.models.minilm.embedder import minilm
 from openclaw.net.http import HttpClient
 from openclaw.policy.egress_door import require_egress
 from openclaw.policy.gatekeeper import Ask, Gatekeeper
@@ -21,7 +22,7 @@ from openclaw.store.sqlite import SqliteStore
 from openclaw.tools.api import Tool, ToolContext
 from openclaw.tools.egress import Egress
 from openclaw.tools.mcp.room import McpRoom
-from openclaw.tools.memory import Memory
+from openclaw.tools.memory import Embedder, Meaning, Memory
 from openclaw.tools.registry import ToolRegistry
 from openclaw.tools.rooms import room_tools
 from openclaw.tools.subagent import subagent_tools
@@ -38,6 +39,8 @@ class Tooling:
     clock: Clock
     mcp: McpRoom
     config: Callable[[], Config]
+    embedder: Embedder | None = field(default_factory=minilm)
+    """Search by meaning, with the extra `embeddings`; nothing of it is loaded before the first memory."""
 
     def registry(self, loaded: Loaded) -> ToolRegistry:
         """Return the tools of a configuration. A tool whose door is always shut is not offered."""
@@ -49,7 +52,8 @@ class Tooling:
         errands = Errands(self.study)
         defaults = config.agents.defaults
         policy = config.network_policy
-        memory = Memory(self.store, self._keep, self.clock) if defaults.memory.enabled else None
+        meaning = Meaning(self.embedder, self.store) if self.embedder else None
+        memory = Memory(self.store, self._keep, self.clock, meaning) if defaults.memory.enabled else None
         egress = Egress(self.http, self._egress) if policy.allow_egress or policy.egress_allowlist else None
         yield from room_tools(memory=memory, egress=egress, sessions=errands)
         yield from subagent_tools(errands, defaults.subagents)
