@@ -6,11 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import msgspec
+
 from openclaw.agent.api import RunObserver
 from openclaw.base.ids import RunId
+from openclaw.base.message import Message
 from openclaw.base.model import TextDelta
 from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, RunState
 from openclaw.store.api import SessionRow
+
+_GONE = Message("user", ())
 
 
 class LiveRun:
@@ -80,8 +85,9 @@ class LiveRun:
         self.publish((RunEnded(reply),))
 
     def compact(self) -> None:
-        """Fold the deltas of an ended run into one, for those who come late. Call it when no reader is half-way."""
+        """Fold the deltas of an ended run into one, for those who come late, and let go of what was said to it."""
         if self._reply is not None:
+            self.inbound = msgspec.structs.replace(self.inbound, history=(), message=_GONE, system="")
             text: list[RunEvent] = [TextDelta(self._reply.text)] if self._reply.text else []
             self._events = [*text, RunEnded(self._reply)]
 

@@ -45,6 +45,8 @@ _run_seconds = METRICS.histogram("openclaw_run_seconds", "Time from acceptance t
 MAX_MESSAGE_CHARS = 2_000_000
 ENDED_KEPT = 256
 """Ended runs kept in memory for late readers and repeated ids; older ones come from the archive."""
+ENDED_CHARS = 64_000
+"""Longer answers come from the archive at once: what is kept in memory stays under 20 MB."""
 STOP_GRACE_S = 2.0
 
 
@@ -277,7 +279,8 @@ class Study:
         self._live.pop(run.id, None)
         if run.reply is not None:
             run.compact()
-            self._ended.put(run.id, run)
+            if len(run.reply.text) <= ENDED_CHARS:
+                self._ended.put(run.id, run)
 
     def _forget(self, run: LiveRun, *, had_slot: bool) -> None:
         for member in run.joined:
