@@ -14,7 +14,7 @@ from openclaw.base.model import ModelEvent, ModelFinish, ToolCallDelta
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.models.fake.client import FakeClient
 from openclaw.models.fake.knob import Knobs, knobs
-from openclaw.tools.subagent import Errand
+from openclaw.tools.builtin.subagent import Errand
 
 from .house import KEY, MAIN, config_of, house, until
 

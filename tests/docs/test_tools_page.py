@@ -10,11 +10,11 @@ import pytest
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.config.schema import SubagentsConfig
 from openclaw.tools.api import Tool
-from openclaw.tools.egress import Egress
-from openclaw.tools.memory import Memory
+from openclaw.tools.builtin.egress import Egress
+from openclaw.tools.builtin.memory import Memory
+from openclaw.tools.builtin.rooms import room_tools
+from openclaw.tools.builtin.subagent import subagent_tools
 from openclaw.tools.registry import builtin_tools
-from openclaw.tools.rooms import room_tools
-from openclaw.tools.subagent import subagent_tools
 from tests.docs.generate import DOCS
 
 _NOTHING: Any = object()

@@ -13,8 +13,8 @@ from openclaw.base.message import user
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply
 from openclaw.store.api import SessionRow, StepRow
-from openclaw.tools.sessions import Sent
-from openclaw.tools.subagent import Errand
+from openclaw.tools.builtin.sessions import Sent
+from openclaw.tools.builtin.subagent import Errand
 
 
 class Errands:

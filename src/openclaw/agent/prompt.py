@@ -10,7 +10,7 @@ from pathlib import Path
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.model import ToolSpec
 from openclaw.models.tokens import estimate_tool
-from openclaw.tools.notes import NoteBook
+from openclaw.tools.builtin.notes import NoteBook
 
 INSTRUCTIONS_FILE = "AGENTS.md"
 MAX_INSTRUCTIONS_BYTES = 32_768

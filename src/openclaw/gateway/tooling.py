@@ -20,12 +20,12 @@ from openclaw.policy.gatekeeper import Ask, Gatekeeper
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.store.sqlite import SqliteStore
 from openclaw.tools.api import Tool, ToolContext
-from openclaw.tools.egress import Egress
+from openclaw.tools.builtin.egress import Egress
+from openclaw.tools.builtin.memory import Embedder, Meaning, Memory
+from openclaw.tools.builtin.rooms import room_tools
+from openclaw.tools.builtin.subagent import subagent_tools
 from openclaw.tools.mcp.room import McpRoom
-from openclaw.tools.memory import Embedder, Meaning, Memory
 from openclaw.tools.registry import ToolRegistry
-from openclaw.tools.rooms import room_tools
-from openclaw.tools.subagent import subagent_tools
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.config.schema import ActionConfig
 from openclaw.tools.action import action_names, build_tool
 from openclaw.tools.api import Tool, ToolBox, ToolContext, ToolSource
-from openclaw.tools.files import edit_file, list_files, read_file, search_files, write_file
-from openclaw.tools.image import read_image
+from openclaw.tools.builtin.files import edit_file, list_files, read_file, search_files, write_file
+from openclaw.tools.builtin.image import read_image
+from openclaw.tools.builtin.session_status import session_status
 from openclaw.tools.module import load_module
 from openclaw.tools.package import installed_actions
-from openclaw.tools.session_status import session_status
 from openclaw.tools.toolbox import Box, Gate
 
 if TYPE_CHECKING:

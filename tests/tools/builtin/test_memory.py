@@ -19,8 +19,8 @@ from openclaw.base.principal import Principal
 from openclaw.store.api import MemoryRow
 from openclaw.store.sqlite import SqliteStore
 from openclaw.testing import make_context
-from openclaw.tools.memory import Meaning, Memory, fused, memory_tools
-from openclaw.tools.notes import RECALLED_BYTES, NoteBook, Passage, search_notes
+from openclaw.tools.builtin.memory import Meaning, Memory, fused, memory_tools
+from openclaw.tools.builtin.notes import RECALLED_BYTES, NoteBook, Passage, search_notes
 from openclaw.tools.toolbox import Box
 
 pytestmark = pytest.mark.anyio

@@ -21,7 +21,7 @@ from openclaw.base.principal import Principal
 from openclaw.config.schema import SubagentsConfig
 from openclaw.tools.action import Context, action, build_tool
 from openclaw.tools.api import Tool
-from openclaw.tools.sessions import Sent
+from openclaw.tools.builtin.sessions import Sent
 
 MAX_TASK_CHARS = 50_000
 TIMEOUT_S = 3_600.0

@@ -10,8 +10,8 @@ from msgspec import Meta
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import ToolError
 from openclaw.tools.action import Context, action
+from openclaw.tools.builtin.search import SEARCH_DEADLINE_S, Bounds, Query, found_entries, search
 from openclaw.tools.descriptor import Entry
-from openclaw.tools.search import SEARCH_DEADLINE_S, Bounds, Query, found_entries, search
 from openclaw.tools.workspace import READ_LIMIT_BYTES, Workspace
 
 MAX_LISTED = 1_000

@@ -13,7 +13,7 @@ from openclaw.base.message import ImagePart
 from openclaw.testing import make_context
 from openclaw.testing.action import call_action
 from openclaw.tools.action import IMAGE_LIMIT_BYTES
-from openclaw.tools.image import media_type, read_image
+from openclaw.tools.builtin.image import media_type, read_image
 
 pytestmark = pytest.mark.anyio
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from openclaw.tools.api import Tool
-from openclaw.tools.egress import Egress
-from openclaw.tools.memory import Memory, memory_tools
-from openclaw.tools.sessions import SessionPort, session_tools
-from openclaw.tools.web import web_tools
+from openclaw.tools.builtin.egress import Egress
+from openclaw.tools.builtin.memory import Memory, memory_tools
+from openclaw.tools.builtin.sessions import SessionPort, session_tools
+from openclaw.tools.builtin.web import web_tools
 
 
 def room_tools(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw.tools.readable import readable
+from openclaw.tools.builtin.readable import readable
 from openclaw.tools.untrusted import fenced, visible
 
 PAGE = """<!DOCTYPE html>

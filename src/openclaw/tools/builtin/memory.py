@@ -22,8 +22,8 @@ from openclaw.base.ids import AgentId, OwnerId, TenantId
 from openclaw.store.api import MemoryRow
 from openclaw.tools.action import Context, action, build_tool
 from openclaw.tools.api import Tool
+from openclaw.tools.builtin.notes import Passage, search_notes
 from openclaw.tools.call_key import call_key
-from openclaw.tools.notes import Passage, search_notes
 from openclaw.tools.thread import in_thread
 from openclaw.tools.untrusted import fenced
 

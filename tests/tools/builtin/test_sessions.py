@@ -15,7 +15,7 @@ from openclaw.base.message import Message, ToolCall, ToolOutcome, assistant, out
 from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.store.api import SessionRow, StepRow
 from openclaw.testing import make_context
-from openclaw.tools.sessions import Sent, as_owner, session_tools
+from openclaw.tools.builtin.sessions import Sent, as_owner, session_tools
 from openclaw.tools.toolbox import Box
 
 pytestmark = pytest.mark.anyio

@@ -11,9 +11,9 @@ from msgspec import Meta
 from openclaw.base.errors import ToolError
 from openclaw.tools.action import Context, action, build_tool
 from openclaw.tools.api import Tool
+from openclaw.tools.builtin.egress import TIMEOUT_S, Answer, Egress
+from openclaw.tools.builtin.readable import readable
 from openclaw.tools.call_key import call_key
-from openclaw.tools.egress import TIMEOUT_S, Answer, Egress
-from openclaw.tools.readable import readable
 from openclaw.tools.thread import in_thread
 from openclaw.tools.untrusted import fenced, visible
 

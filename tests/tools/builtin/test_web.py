@@ -24,9 +24,9 @@ from openclaw.net.http import HttpClient
 from openclaw.policy.egress_door import KIND, egress_rule, require_egress
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.testing import make_context
-from openclaw.tools.egress import Answer, Egress, unpacked
+from openclaw.tools.builtin.egress import Answer, Egress, unpacked
+from openclaw.tools.builtin.web import PAGE_LIMIT_BYTES, page_text, web_tools
 from openclaw.tools.toolbox import Box
-from openclaw.tools.web import PAGE_LIMIT_BYTES, page_text, web_tools
 from tests.stand_ins.openai import OpenAIStandIn
 from tests.stand_ins.server import Raw, Request, Transport
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from openclaw.base.errors import ToolError
 from openclaw.tools.action import IMAGE_LIMIT_BYTES, Context, action
-from openclaw.tools.files import FilePath
+from openclaw.tools.builtin.files import FilePath
 from openclaw.tools.workspace import Workspace
 
 

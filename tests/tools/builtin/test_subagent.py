@@ -14,8 +14,8 @@ from openclaw.base.ids import AgentId, RunId
 from openclaw.config.schema import SubagentsConfig
 from openclaw.testing import make_context
 from openclaw.tools.api import ToolContext
-from openclaw.tools.sessions import Sent
-from openclaw.tools.subagent import Errand, subagent_tools
+from openclaw.tools.builtin.sessions import Sent
+from openclaw.tools.builtin.subagent import Errand, subagent_tools
 from tests.processes.waiting import until
 
 pytestmark = pytest.mark.anyio
