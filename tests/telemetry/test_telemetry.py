@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from openclaw.base.clock import ManualClock
 from openclaw.base.secret import Secret
-from openclaw.telemetry.health import HealthBoard
+from openclaw.telemetry.health import LAG_INTERVAL_S, LAG_SAMPLES, HealthBoard
 from openclaw.telemetry.log import LOG_FILE, JsonFormatter, configure
 from openclaw.telemetry.metrics import Metrics
 from openclaw.telemetry.redact import REDACTOR, Redactor
@@ -113,3 +114,24 @@ def test_the_board_is_ready_only_when_every_check_is_well() -> None:
     assert board.failing() == ["store"]
     clock.advance(2)
     assert board.uptime_ms() == 2000
+
+
+@pytest.mark.anyio
+async def test_the_lag_of_the_loop_has_a_percentile_that_forgets() -> None:
+    clock = ManualClock()
+    board = HealthBoard(clock)
+    assert board.p99_loop_lag_ms() == 0
+    watching = asyncio.create_task(board.watch_loop())
+    for late_s in (0.03, 0.005, *(0.002 for _ in range(LAG_SAMPLES - 2))):
+        await asyncio.sleep(0)
+        clock.advance(LAG_INTERVAL_S + late_s)
+    await asyncio.sleep(0)
+    assert board.p99_loop_lag_ms() == pytest.approx(2)
+    assert board.worst_loop_lag_ms() == pytest.approx(30)
+    for _ in range(7):
+        await asyncio.sleep(0)
+        clock.advance(LAG_INTERVAL_S + 0.05)
+    await asyncio.sleep(0)
+    assert board.p99_loop_lag_ms() == pytest.approx(50)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)

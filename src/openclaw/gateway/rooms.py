@@ -18,8 +18,8 @@ from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config
 from openclaw.gateway.calls import open_credentials, open_workshop
 from openclaw.gateway.tooling import Tooling
+from openclaw.models.calling.failover import Failover
 from openclaw.models.embedded.factory import embedded_factory
-from openclaw.models.failover import Failover
 from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
 from openclaw.models.registry import ModelRegistry
 from openclaw.net.http import HttpClient
@@ -170,6 +170,11 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
 GAUGES: tuple[tuple[str, str, Callable[[Rooms], float]], ...] = (
     ("openclaw_uptime_seconds", "Time since the start.", lambda rooms: rooms.health.uptime_ms() / 1000),
     ("openclaw_loop_lag_seconds", "Lag of the event loop.", lambda rooms: rooms.health.loop_lag_ms() / 1000),
+    (
+        "openclaw_loop_lag_p99_seconds",
+        "99th percentile of the event loop's lag over the last half minute.",
+        lambda rooms: rooms.health.p99_loop_lag_ms() / 1000,
+    ),
     ("openclaw_runs_running", "Runs that are going.", lambda rooms: rooms.study.running()),
     ("openclaw_runs_queued", "Messages that wait in lanes.", lambda rooms: rooms.study.queued()),
     ("openclaw_ws_peers", "Connected clients of the Gateway protocol.", lambda rooms: len(rooms.hub)),
