@@ -18,11 +18,19 @@ from bench.paced import first_tokens
 from bench.report import Row, as_json, table
 from bench.rpc import handshake_rate, health_calls, idle_sockets
 from bench.start import cold_start, commands
+from bench.streams import steady_streams
 from bench.tools import HERE, BadRun, ToolMissing, Tools, source_folder
+from bench.wires import by_wire
 
 EXIT_FAILED, EXIT_MISSING = 1, 2
 
-ALONE: dict[str, Callable[[Lab], list[Row]]] = {"start": cold_start, "sockets": idle_sockets, "durability": sync_cost}
+ALONE: dict[str, Callable[[Lab], list[Row]]] = {
+    "start": cold_start,
+    "sockets": idle_sockets,
+    "durability": sync_cost,
+    "wires": by_wire,
+    "streams": steady_streams,
+}
 """Measurements that start gateways of their own."""
 SHARED: dict[str, Callable[[Lab, Gateway], list[Row]]] = {
     "commands": commands,

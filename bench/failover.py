@@ -28,9 +28,9 @@ from openclaw.base.secret import Secret
 from openclaw.config.schema import ModelsConfig, ProviderConfig
 from openclaw.models.assemble import collect
 from openclaw.models.call import CallPlan
+from openclaw.models.calling.credentials import Credential, Credentials
+from openclaw.models.calling.failover import Failover
 from openclaw.models.client import LLMClient
-from openclaw.models.credentials import Credential, Credentials
-from openclaw.models.failover import Failover
 from openclaw.models.fake.client import FakeClient
 from openclaw.models.registry import ModelRegistry, Resolved
 from openclaw.net.http import HttpClient

@@ -40,6 +40,14 @@ class Lab(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class Setting(msgspec.Struct, frozen=True):
+    """How a gateway differs from the usual one. `folder` is where its state is kept; None = beside the others."""
+
+    providers: dict[str, dict[str, object]] = {}
+    agents: tuple[dict[str, object], ...] = ()
+    folder: Path | None = None
+
+
 class Started(msgspec.Struct, frozen=True):
     """How a start went. Shape: seconds since the spawn, and CPU seconds up to ready."""
 
@@ -51,15 +59,20 @@ class Started(msgspec.Struct, frozen=True):
 class Gateway:
     """One running gateway."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, setting: Setting | None = None) -> None:
         """Start it; returns at once."""
+        setting = setting or Setting()
+        self._core = lab.cores.gateway
         self.port = free_port()
-        self.state = Path(tempfile.mkdtemp(prefix="state-", dir=lab.folder))
+        self.state = Path(tempfile.mkdtemp(prefix="state-", dir=setting.folder or lab.folder))
         self.environment = _environment(self.state)
-        (self.state / "openclaw.json").write_text(json.dumps(_config(self.port, lab.upstream)))
+        (self.state / "openclaw.json").write_text(json.dumps(_config(self.port, lab.upstream, setting)))
+        self._spawn()
+
+    def _spawn(self) -> None:
         argv = (sys.executable, "-m", "openclaw", "gateway", "run")
         log = (self.state / "gateway.out").open("wb")
-        with pinned(lab.cores.gateway):
+        with pinned(self._core):
             self._spawned = time.perf_counter()
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.state, env=self.environment
@@ -89,8 +102,18 @@ class Gateway:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * _PAGE_BYTES / 1e6
 
+    def restart(self) -> None:
+        """Start it anew on the same state. Raises: BadRun."""
+        self._end()
+        self._spawn()
+        self.wait()
+
     def stop(self) -> None:
         """Stop it and remove its state."""
+        self._end()
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def _end(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -98,13 +121,12 @@ class Gateway:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        shutil.rmtree(self.state, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def running(lab: Lab) -> Iterator[Gateway]:
+def running(lab: Lab, setting: Setting | None = None) -> Iterator[Gateway]:
     """Run a gateway for the length of a measurement."""
-    gateway = Gateway(lab)
+    gateway = Gateway(lab, setting)
     try:
         gateway.wait()
         yield gateway
@@ -112,12 +134,12 @@ def running(lab: Lab) -> Iterator[Gateway]:
         gateway.stop()
 
 
-def _config(port: int, upstream: int) -> dict[str, object]:
+def _config(port: int, upstream: int, setting: Setting) -> dict[str, object]:
     provider = {"api": "openai-completions", "baseUrl": f"http://127.0.0.1:{upstream}/v1", "apiKey": "bench-key"}
     return {
         "gateway": {"port": port, "auth": {"token": TOKEN}},
-        "agents": {"defaults": {"model": "bench/fake-n100"}},
-        "models": {"providers": {"bench": provider}},
+        "agents": {"defaults": {"model": "bench/fake-n100"}, "list": [*setting.agents]},
+        "models": {"providers": {"bench": provider, **setting.providers}},
     }
 
 

@@ -1,27 +1,19 @@
-"""Time to the first token of streams that come at a model's pace, through the gateway and straight from the upstream.
-
-The generator is ours, not loadgen: the upstream's first event says nothing yet, so a time to the first byte would
-compare two different things; and clients that all begin in the same instant measure a queue, not a relay.
-"""
+"""Time to the first token of streams at a model's pace, through the gateway and straight from the upstream."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from typing import NamedTuple
 
 import uvloop
 
 from bench.completion import request
-from bench.gateway import BEARER, COMPLETIONS, Gateway, Lab
+from bench.gateway import BEARER, Gateway, Lab
 from bench.machine import pinned
 from bench.report import Aim, Row, added, quantile
-from bench.tools import BadRun
+from bench.stream_client import Line, message
 
 FAMILY = "time to the first token"
-TOKEN_MARK = b'"content":"x'
-END_MARK = b"0\r\n\r\n"
 CHUNKS, PAUSE_MS = 50, 20
 
 
@@ -37,39 +29,18 @@ class Pace(NamedTuple):
     aim: Aim | None = None
 
 
-def _message(port: int, model: str, headers: tuple[str, ...]) -> bytes:
-    body = json.dumps(request(model, stream=True)).encode()
-    lines = [f"POST {COMPLETIONS} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Content-Type: application/json", *headers]
-    return "\r\n".join((*lines, f"Content-Length: {len(body)}", "", "")).encode() + body
-
-
-async def _client(port: int, message: bytes, streams: int, wait_s: float, out: list[float]) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    clock = time.perf_counter  # the loop's own clock counts whole milliseconds
-    try:
+async def _client(port: int, question: bytes, streams: int, wait_s: float, out: list[float]) -> None:
+    async with Line(port) as line:
         await asyncio.sleep(wait_s)
         for _ in range(streams):
-            began, seen, first = clock(), b"", 0.0
-            writer.write(message)
-            while not seen.endswith(END_MARK):
-                piece = await reader.read(65_536)
-                if not piece:
-                    raise BadRun(f"port {port} closed a stream: {seen[-200:]!r}")
-                seen += piece
-                if not first and TOKEN_MARK in seen:
-                    first = (clock() - began) * 1000
-            if not first:
-                raise BadRun(f"port {port} streamed no token: {seen[-300:]!r}")
-            out.append(first)
-    finally:
-        writer.transport.abort()
+            out.append((await line.ask(question)).first_ms)
 
 
-async def _first_tokens(port: int, message: bytes, pace: Pace) -> list[float]:
+async def _first_tokens(port: int, question: bytes, pace: Pace) -> list[float]:
     out: list[float] = []
     length_s = pace.chunks * pace.pause_ms / 1000
     waits = [length_s * number / pace.clients if pace.spread else 0.0 for number in range(pace.clients)]
-    await asyncio.gather(*(_client(port, message, pace.streams, wait_s, out) for wait_s in waits))
+    await asyncio.gather(*(_client(port, question, pace.streams, wait_s, out) for wait_s in waits))
     return out
 
 
@@ -85,8 +56,9 @@ def first_tokens(lab: Lab, gateway: Gateway) -> list[Row]:
 
 def _measure(lab: Lab, gateway: Gateway, pace: Pace) -> list[Row]:
     model = f"fake-n{pace.chunks}-d{pace.pause_ms}"
-    through = _message(gateway.port, "openclaw", (BEARER, f"x-openclaw-model: bench/{model}"))
-    straight = _message(lab.upstream, model, ())
+    asked = (BEARER, f"x-openclaw-model: bench/{model}")
+    through = message(gateway.port, request("openclaw", stream=True), asked)
+    straight = message(lab.upstream, request(model, stream=True), ())
     mine, direct, cpu = [], [], []
     for _ in range(lab.rounds):
         with pinned(lab.cores.others):

@@ -24,9 +24,9 @@ from openclaw.base.model import ModelInfo, ToolSpec
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.base.run import Inbound, LaneMode
 from openclaw.config.schema import AgentDefaults, AgentsConfig, Config, LimitsConfig, QueueConfig
+from openclaw.models.calling.single import SingleCaller
 from openclaw.models.client import LLMClient
 from openclaw.models.fake.client import FakeClient
-from openclaw.models.single import SingleCaller
 from openclaw.store.sqlite import SqliteStore
 from openclaw.tools.api import ToolBox, ToolContext
 

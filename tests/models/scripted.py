@@ -17,8 +17,8 @@ from openclaw.base.model import ModelEvent, ModelFinish, ModelInfo, ModelRequest
 from openclaw.base.secret import Secret
 from openclaw.models.assemble import collect
 from openclaw.models.call import Attempt, CallPlan, Hold, Purse
-from openclaw.models.credentials import Credential, Credentials
-from openclaw.models.failover import Failover
+from openclaw.models.calling.credentials import Credential, Credentials
+from openclaw.models.calling.failover import Failover
 from openclaw.models.registry import Resolved
 
 T = TypeVar("T")

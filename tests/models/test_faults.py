@@ -16,13 +16,13 @@ from openclaw.base.message import Message
 from openclaw.base.model import ModelResult
 from openclaw.models.anthropic.parser import MessagesParser
 from openclaw.models.assemble import Assembler
-from openclaw.models.failure import Failures
-from openclaw.models.ndjson import LineSplitter
 from openclaw.models.ollama.parser import OllamaParser
 from openclaw.models.openai.parser import ChatParser
 from openclaw.models.openai.responses_parser import ResponseParser
-from openclaw.models.sse import SseSplitter
-from openclaw.models.wire import Parser, Splitter
+from openclaw.models.transport.failure import Failures
+from openclaw.models.transport.ndjson import LineSplitter
+from openclaw.models.transport.sse import SseSplitter
+from openclaw.models.transport.wire import Parser, Splitter
 from tests.stand_ins.anthropic import AnthropicStandIn
 from tests.stand_ins.ollama import OllamaStandIn
 from tests.stand_ins.openai import OpenAIStandIn

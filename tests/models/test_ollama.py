@@ -24,11 +24,11 @@ from openclaw.base.model import ModelRequest
 from openclaw.config.schema import ModelEntry, ModelTimeouts, ProviderConfig
 from openclaw.models.assemble import collect
 from openclaw.models.catalog import OLLAMA_CONTEXT_TOKENS, Catalog
-from openclaw.models.ndjson import LineSplitter
 from openclaw.models.ollama.client import FIRST_TOKEN_MS, OllamaClient
 from openclaw.models.ollama.host import host_url
 from openclaw.models.ollama.request import body
-from openclaw.models.sse import EVENT_LIMIT_BYTES, EventTooLarge
+from openclaw.models.transport.ndjson import LineSplitter
+from openclaw.models.transport.sse import EVENT_LIMIT_BYTES, EventTooLarge
 from openclaw.net.http import HttpClient
 from tests.models.clients import ask, events_of
 from tests.stand_ins.ollama import MODEL, OllamaStandIn

@@ -17,11 +17,11 @@ from openclaw.base.model import ModelEvent, ModelFinish, ModelResult, TextDelta,
 from openclaw.models.anthropic.parser import MessagesParser
 from openclaw.models.anthropic.request import body, messages
 from openclaw.models.assemble import Assembler
-from openclaw.models.failure import Failures, error_in, retry_after_s
 from openclaw.models.ollama.parser import OllamaParser
 from openclaw.models.openai.parser import ChatParser
 from openclaw.models.openai.responses_parser import ResponseParser
-from openclaw.models.wire import Parser
+from openclaw.models.transport.failure import Failures, error_in, retry_after_s
+from openclaw.models.transport.wire import Parser
 from tests.models.clients import ask
 
 FAILURES = Failures("p", None, SYSTEM_CLOCK)

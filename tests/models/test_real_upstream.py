@@ -21,8 +21,8 @@ from openclaw.models.client import LLMClient
 from openclaw.models.embedded.local_model import LocalModel, local_model
 from openclaw.models.embedded.server import ModelServer
 from openclaw.models.fake.client import FakeClient
-from openclaw.models.pull import pull
-from openclaw.models.shelf import model_path
+from openclaw.models.local.pull import pull
+from openclaw.models.local.shelf import model_path
 from openclaw.net.http import HttpClient
 from openclaw.processes.spawner import Spawner
 from tests.models.clients import CLIENTS, ask, events_of, joined

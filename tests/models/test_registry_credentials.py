@@ -8,7 +8,7 @@ from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import ModelUnavailable
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ModelsConfig, ProviderConfig
-from openclaw.models.credentials import Credential
+from openclaw.models.calling.credentials import Credential
 from openclaw.models.fake.client import FakeClient
 from openclaw.models.registry import ModelRegistry
 from openclaw.net.http import HttpClient

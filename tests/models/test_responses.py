@@ -11,9 +11,9 @@ from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import ModelContextOverflow, ModelError, ModelOverloaded, ModelProtocol, ModelRateLimited
 from openclaw.base.message import Message, TextPart, ThinkingPart, ToolCall, user
 from openclaw.base.model import ModelRequest, Usage
-from openclaw.models.failure import Failures
 from openclaw.models.openai.responses_parser import ResponseParser
 from openclaw.models.openai.responses_request import items
+from openclaw.models.transport.failure import Failures
 from openclaw.net.http import HttpClient
 from tests.models.clients import ask, client_of, events_of
 from tests.models.test_parsers import parse

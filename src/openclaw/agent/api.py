@@ -11,6 +11,7 @@ from openclaw.base.ids import AgentId, OwnerId, RunId, SessionKey
 from openclaw.base.message import Message
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply, RunEvent, RunState
+from openclaw.base.thinking import Thinking
 from openclaw.store.api import RunRow, SessionRow, StepRow
 
 
@@ -24,6 +25,7 @@ class AgentInfo(msgspec.Struct, frozen=True, kw_only=True):
     default: bool
     tools: tuple[str, ...] = ()
     problem: str = ""
+    thinking: Thinking = ""
 
 
 class CompactedSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +142,13 @@ class AgentService(Protocol):
     async def delete_session(self, key: SessionKey, principal: Principal) -> bool: ...
 
     async def patch_session(
-        self, key: SessionKey, principal: Principal, *, label: str | None = None, model: str | None = None
+        self,
+        key: SessionKey,
+        principal: Principal,
+        *,
+        label: str | None = None,
+        model: str | None = None,
+        thinking: Thinking | None = None,
     ) -> SessionRow:
         """Raises: NotFound, ModelUnavailable for an unknown model."""
         ...

@@ -20,11 +20,12 @@ from openclaw.base.errors import BudgetExceeded, ModelContextOverflow, ModelErro
 from openclaw.base.message import ImagePart, Message, Part, TextPart, ToolOutcome, assistant
 from openclaw.base.model import ModelFinish, ModelInfo, ModelRequest, Purpose, TextDelta, ToolSpec, Usage
 from openclaw.base.run import Compacted, Inbound, RunEvent
+from openclaw.base.thinking import Thinking
 from openclaw.config.schema import ReviewConfig
 from openclaw.models.call import Attempt, CallPlan, ModelCaller, Purse
-from openclaw.models.pricing import cost_usd_micros
 from openclaw.models.review import Verdict, applies, review
 from openclaw.models.routing import line_up
+from openclaw.models.spend.pricing import cost_usd_micros
 from openclaw.models.tokens import estimate_text
 from openclaw.store.api import NewStep, Store, UsageRow
 from openclaw.telemetry.metrics import METRICS
@@ -279,15 +280,22 @@ class Asking:
             tools=tools,
             max_tokens=inbound.max_tokens or spec.max_tokens or None,
             temperature=inbound.temperature,
+            thinking=self._thinking() if info.reasoning else "",
+            tool_choice=inbound.tool_choice if tools else "",
             purpose="tools" if tools else "interactive",
             session_id=inbound.session_key,
         )
+
+    def _thinking(self) -> Thinking:
+        """Return how much to think: what the message says, else the session, else the agent."""
+        session = self._run.session
+        return self._run.inbound.thinking or (session.thinking if session else "") or self._spec.thinking
 
     def _frame(self, info: ModelInfo) -> tuple[str, tuple[ToolSpec, ...], int, int]:
         """Return system, tools, what both cost, and the budget of the whole prompt in tokens."""
         spec, inbound, prompts = self._spec, self._run.inbound, self._shop.prompts
         if self._stable is None or self._stable[0] != info.ref:
-            tools = _offered(info, spec.toolbox.specs(), inbound.client_tools)
+            tools = _offered(info, spec.toolbox.specs(), inbound.client_tools, inbound.tool_choice)
             system = prompts.system(
                 spec.system_prompt, spec.workspace, tools=bool(tools), memory=spec.memory, caller=inbound.system
             )
@@ -362,10 +370,14 @@ class Asking:
         await self._publish((Compacted(gone, summary.message.text),))
 
 
-def _offered(info: ModelInfo, own: tuple[ToolSpec, ...], theirs: tuple[ToolSpec, ...]) -> tuple[ToolSpec, ...]:
+def _offered(
+    info: ModelInfo, own: tuple[ToolSpec, ...], theirs: tuple[ToolSpec, ...], choice: str
+) -> tuple[ToolSpec, ...]:
     """Return the tools that a model is shown: none, a few, or all; the tuple of a toolbox stays the same object."""
     if not info.tools:
         return ()
+    if theirs and choice not in ("", "none"):
+        return theirs  # forced to call one of the caller's, it must not call ours over and over
     if info.few_tools:
         own = tuple(tool for tool in own if tool.name not in SIDE_TOOLS)
     if not theirs:

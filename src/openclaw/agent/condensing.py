@@ -20,8 +20,8 @@ from openclaw.base.model import Usage
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound
 from openclaw.models.call import Attempt
-from openclaw.models.pricing import cost_usd_micros
 from openclaw.models.routing import line_up
+from openclaw.models.spend.pricing import cost_usd_micros
 from openclaw.models.tokens import estimate_message
 from openclaw.store.api import NewStep, SessionRow, UsageRow
 from openclaw.telemetry.metrics import METRICS

@@ -11,6 +11,7 @@ from openclaw.agent.turn import Limits
 from openclaw.base.errors import NotFound, OpenClawError
 from openclaw.base.ids import AgentId
 from openclaw.base.model import ModelInfo
+from openclaw.base.thinking import Thinking, thinking_level
 from openclaw.config.schema import (
     AgentConfig,
     AgentDefaults,
@@ -74,6 +75,7 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent: int
     context_tokens: int
     max_tokens: int
+    thinking: Thinking = ""
 
 
 class Directory:
@@ -139,6 +141,7 @@ def _spec(agent: AgentConfig, config: Config, tools: Tools, workspace: Path, sta
         max_concurrent=agent.max_concurrent,
         context_tokens=defaults.context_tokens,
         max_tokens=defaults.max_tokens,
+        thinking=thinking_level(agent.thinking_default or defaults.thinking_default),
     )
 
 

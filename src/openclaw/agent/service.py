@@ -35,6 +35,7 @@ from openclaw.base.message import Message, TextPart, assistant
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.tasks import TaskSet
+from openclaw.base.thinking import Thinking
 from openclaw.store.api import NewStep, RunRow, SessionRow, StepRow
 from openclaw.telemetry.metrics import METRICS
 
@@ -79,6 +80,7 @@ class Study:
                 default=spec.id == self._directory.default,
                 tools=tuple(tool.name for tool in spec.toolbox.specs()),
                 problem=problem_of(spec, self._models),
+                thinking=spec.thinking,
             )
             for spec in self._directory.specs()
         ]
@@ -403,12 +405,18 @@ class Study:
         return gone
 
     async def patch_session(
-        self, key: SessionKey, principal: Principal, *, label: str | None = None, model: str | None = None
+        self,
+        key: SessionKey,
+        principal: Principal,
+        *,
+        label: str | None = None,
+        model: str | None = None,
+        thinking: Thinking | None = None,
     ) -> SessionRow:
-        """Change a session's label or model. Raises: NotFound, ModelUnavailable, ModelNotFound."""
+        """Change a session's label, model or thinking. Raises: NotFound, ModelUnavailable, ModelNotFound."""
         if model:
             self._models.resolve(model)
-        row = await self._store.patch_session(key, label=label, model=model, owner=_owner(principal))
+        row = await self._store.patch_session(key, label=label, model=model, thinking=thinking, owner=_owner(principal))
         self._changed(key, "patch")
         return row
 

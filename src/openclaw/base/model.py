@@ -7,9 +7,10 @@ from typing import Any, Literal
 import msgspec
 
 from openclaw.base.message import Message
+from openclaw.base.thinking import Thinking
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "aborted", "error"]
-Purpose = Literal["interactive", "tools", "summary", "probe", "heartbeat"]
+Purpose = Literal["interactive", "tools", "summary", "probe", "heartbeat", "embedding"]
 
 
 class ToolSpec(msgspec.Struct, frozen=True):
@@ -57,6 +58,10 @@ class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float | None = None
     purpose: Purpose = "interactive"
     session_id: str = ""
+    thinking: Thinking = ""
+    """How much to think; set only for models that can."""
+    tool_choice: str = ""
+    """"" leaves it to the model, "none" and "required" as they say, else the name of the tool to call."""
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
@@ -126,6 +131,10 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     long_input_percent: int = 100
     long_output_percent: int = 100
     available: bool = True
+    adaptive_thinking: bool = False
+    """A Claude that takes an effort instead of a number of tokens to think with."""
+    efforts: tuple[str, ...] = ()
+    """Words for levels of thinking that the model takes, as OpenAI calls them; empty: low, medium and high."""
     few_tools: bool = False
     """True for small models that lose their way among many tools: they get the file tools and the actions only."""
 

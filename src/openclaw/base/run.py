@@ -10,6 +10,7 @@ from openclaw.base.ids import AgentId, RunId, SessionId, SessionKey
 from openclaw.base.message import Message, ToolCall
 from openclaw.base.model import FinishReason, TextDelta, ThinkingDelta, ToolSpec, Usage
 from openclaw.base.principal import Principal
+from openclaw.base.thinking import Thinking
 
 RunState = Literal["queued", "running", "ok", "error", "aborted"]
 LaneMode = Literal["followup", "collect", "steer", "interrupt", "reject"]
@@ -46,6 +47,10 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """How many agents stand above this run: 0 for a person's or a program's message."""
     client_tools: tuple[ToolSpec, ...] = ()
     """Tools that the caller runs itself. A call of one ends the run: see Reply.client_calls."""
+    tool_choice: str = ""
+    """As in ModelRequest. One that forces a call shows the model the caller's tools alone."""
+    thinking: Thinking = ""
+    """How much to think, for models that can; empty: as the session or the agent has it."""
 
 
 class ToolRecord(msgspec.Struct, frozen=True):

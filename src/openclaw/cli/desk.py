@@ -58,7 +58,7 @@ class Desk:
     async def registry(self) -> AsyncIterator[ModelRegistry]:
         """Offer the configured models and their wire clients; local models run in a child that ends with the block."""
         from openclaw.base.clock import SYSTEM_CLOCK
-        from openclaw.models.credentials import Credentials
+        from openclaw.models.calling.credentials import Credentials
         from openclaw.models.embedded.factory import embedded_factory
         from openclaw.models.refresh import FILE_NAME
         from openclaw.models.registry import ModelRegistry

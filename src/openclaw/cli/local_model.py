@@ -12,7 +12,7 @@ from openclaw.cli.desk import Desk, run
 
 def is_missing(desk: Desk, ref: str) -> bool:
     """Say whether a model reference names a local model whose file is not here."""
-    from openclaw.models.pull import installed
+    from openclaw.models.local.pull import installed
 
     provider, _, name = ref.partition("/")
     return provider == "embedded" and name not in installed(desk.paths.cache_dir)
@@ -30,7 +30,7 @@ def fetch(desk: Desk, name: str, source: Path | None = None) -> None:
 
 
 async def _pull(desk: Desk, name: str, source: Path | None) -> Any:
-    from openclaw.models.pull import pull
+    from openclaw.models.local.pull import pull
     from openclaw.processes.spawner import Spawner
 
     spawner = Spawner(desk.env)

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from openclaw.base.secret import Secret
+from openclaw.base.thinking import AnyThinking
 
 ReloadClass = Literal["live", "room", "process"]
 
@@ -185,6 +186,9 @@ class AgentDefaults(Section, frozen=True):
         int, leaf("Cap on the context given to the model; 0 = the model's own.", "live", ge=0)
     ] = 0
     max_tokens: Annotated[int, leaf("Longest answer; 0 = the model's own limit.", "live", ge=0)] = 0
+    thinking_default: Annotated[
+        AnyThinking, leaf("How much models that can think do so before they answer; empty = as they do.", "live")
+    ] = ""
     limits: LimitsConfig = LimitsConfig()
     queue: QueueConfig = QueueConfig()
     compaction: CompactionConfig = CompactionConfig()
@@ -208,6 +212,7 @@ class AgentConfig(Section, frozen=True):
     model: Annotated[str | ModelChoice, leaf("Overrides agents.defaults.model.", "live")] = ""
     workspace: Annotated[str, leaf("Overrides agents.defaults.workspace.", "live")] = ""
     system_prompt: Annotated[str, leaf("Overrides agents.defaults.systemPrompt.", "live")] = ""
+    thinking_default: Annotated[AnyThinking, leaf("Overrides agents.defaults.thinkingDefault.", "live")] = ""
     max_concurrent: Annotated[int, leaf("Runs at once of this agent; 0 = no own cap.", "live", ge=0)] = 0
     tools: ToolSelection = ToolSelection()
     actions: Annotated[tuple[str, ...], leaf("Names of actions offered; empty = all.", "live")] = ()

@@ -20,10 +20,10 @@ _GROUPS: dict[str, str] = {
         humanDelay imageMaxDimensionPx imageModel imageQuality mediaMaxMb mediaModels memorySearch modelPolicy
         modelSelectionScope models params pdfMaxMb pdfMaxPages pdfModel reasoningDefault repoRoot sandbox sessionStore
         silentReply skills skipBootstrap skipOptionalBootstrapFiles startupContext systemAgent
-        thinkingDefault toolProgressDetail typingIntervalSeconds typingMode userTimezone utilityModel verboseDefault
+        toolProgressDetail typingIntervalSeconds typingMode userTimezone utilityModel verboseDefault
         voiceModel""",
     "agents.list[]": """agentDir groupChat heartbeat humanDelay identity memory memorySearch params runtime sandbox
-        skills subagents thinkingDefault""",
+        skills subagents""",
     "agents.list[].tools": "alsoAllow byProvider elevated exec fs profile sandbox",
     "env": "shellEnv",
     "gateway": """allowRealIpFallback allowTailscale cliAgents nodes portals publicOrigin push rateLimit roles

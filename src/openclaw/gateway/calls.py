@@ -13,12 +13,12 @@ from openclaw.base.model import Purpose
 from openclaw.base.run import Inbound
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import ModelsConfig
-from openclaw.models.caps import Budget, spender_of
-from openclaw.models.credentials import Credentials
-from openclaw.models.failover import Failover
-from openclaw.models.purse import StorePurse
+from openclaw.models.calling.credentials import Credentials
+from openclaw.models.calling.failover import Failover
 from openclaw.models.registry import ModelRegistry
 from openclaw.models.routing import Facts, choose
+from openclaw.models.spend.caps import Budget, spender_of
+from openclaw.models.spend.purse import StorePurse
 from openclaw.store.api import Spender, Store
 from openclaw.telemetry.redact import REDACTOR
 

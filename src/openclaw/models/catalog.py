@@ -16,6 +16,7 @@ OLLAMA_CONTEXT_TOKENS = 16_384
 """What Ollama is asked to load when nothing is configured: left alone it loads 4096 and cuts prompts silently."""
 _FILE = Path(__file__).with_name("data") / "catalog.json"
 _FREE_APIS = ("embedded", "fake", "ollama")
+_THINKING = ("adaptive_thinking", "efforts")
 _PRICES = tuple(
     name for name in ModelInfo.__struct_fields__ if name.endswith("_usd_micros") or name.startswith("long_")
 )
@@ -104,8 +105,28 @@ class Catalog:
         known = self._by_provider.get(provider, {})
         self._defaults[provider] = entries[0].id
         self._by_provider[provider] = {
-            entry.id: self._local(_configured(provider, entry, known.get(entry.id))) for entry in entries
+            entry.id: self._local(self._configured(provider, entry, known.get(entry.id))) for entry in entries
         }
+
+    def _configured(self, provider: str, entry: ModelEntry, known: ModelInfo | None) -> ModelInfo:
+        info = ModelInfo(
+            id=entry.id,
+            provider=provider,
+            name=entry.name or entry.id,
+            context_tokens=entry.context_window,
+            max_output_tokens=entry.max_tokens,
+            tools=entry.tools,
+            images="image" in entry.input,
+            reasoning=entry.reasoning,
+        )
+        alike = known or self._by_id.get(entry.id.rpartition("/")[2])
+        if alike is not None:
+            info = msgspec.structs.replace(info, **{name: getattr(alike, name) for name in _THINKING})
+        if entry.cost is not None:
+            return msgspec.structs.replace(info, **_micros(entry.cost))
+        if known is not None:
+            return msgspec.structs.replace(info, **{name: getattr(known, name) for name in _PRICES})
+        return info
 
     def _local(self, info: ModelInfo) -> ModelInfo:
         """Give a model of one's own machine its price, nothing, and one of Ollama's the context that is loaded."""
@@ -116,24 +137,6 @@ class Catalog:
             loaded = self._num_ctx.get(info.provider) or OLLAMA_CONTEXT_TOKENS
             info = msgspec.structs.replace(info, context_tokens=min(info.context_tokens, loaded))
         return info
-
-
-def _configured(provider: str, entry: ModelEntry, known: ModelInfo | None) -> ModelInfo:
-    info = ModelInfo(
-        id=entry.id,
-        provider=provider,
-        name=entry.name or entry.id,
-        context_tokens=entry.context_window,
-        max_output_tokens=entry.max_tokens,
-        tools=entry.tools,
-        images="image" in entry.input,
-        reasoning=entry.reasoning,
-    )
-    if entry.cost is not None:
-        return msgspec.structs.replace(info, **_micros(entry.cost))
-    if known is not None:
-        return msgspec.structs.replace(info, **{name: getattr(known, name) for name in _PRICES})
-    return info
 
 
 def _micros(cost: ModelCost) -> dict[str, int | None]:

@@ -12,7 +12,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.errors import ModelNotFound, ModelUnavailable
 from openclaw.config.schema import ModelsConfig
 from openclaw.models.provider import BUILT_IN, Env, Provider, provider
-from openclaw.models.wire import Wire
+from openclaw.models.transport.wire import Wire
 from openclaw.net.http import HttpClient
 
 BATCH: Final = 256

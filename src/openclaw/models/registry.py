@@ -14,9 +14,9 @@ from openclaw.base.model import ModelInfo
 from openclaw.config.schema import ModelsConfig, ProviderConfig
 from openclaw.models.anthropic.client import AnthropicClient
 from openclaw.models.bedrock.settings import client as bedrock_client
+from openclaw.models.calling.credentials import Credential
 from openclaw.models.catalog import Catalog
 from openclaw.models.client import LLMClient
-from openclaw.models.credentials import Credential
 from openclaw.models.fake.client import FakeClient
 from openclaw.models.fake.knob import knobs
 from openclaw.models.lease import LeasedClient

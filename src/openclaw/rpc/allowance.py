@@ -8,7 +8,7 @@ from typing import Any
 from openclaw.base.ids import AgentId, RunId
 from openclaw.base.money import USD_MICROS, dollars
 from openclaw.base.principal import Principal
-from openclaw.models.caps import Allowance, allowances, utc
+from openclaw.models.spend.caps import Allowance, allowances, utc
 from openclaw.rpc.room import Room
 from openclaw.store.api import Spender
 

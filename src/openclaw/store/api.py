@@ -15,6 +15,7 @@ from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey, Te
 from openclaw.base.message import Message, ToolOutcome
 from openclaw.base.model import Usage
 from openclaw.base.run import Inbound, Reply, RunState
+from openclaw.base.thinking import Thinking
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,8 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int = 0
     output_tokens: int = 0
     aborted_last_run: bool = False
+    thinking: Thinking = ""
+    """How much to think, chosen for this session, or empty."""
 
 
 class StepRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,7 +269,13 @@ class Store(Protocol):
         ...
 
     async def patch_session(
-        self, key: SessionKey, *, label: str | None = None, model: str | None = None, owner: OwnerId | None = None
+        self,
+        key: SessionKey,
+        *,
+        label: str | None = None,
+        model: str | None = None,
+        thinking: Thinking | None = None,
+        owner: OwnerId | None = None,
     ) -> SessionRow:
         """Change what is given. Raises: NotFound."""
         ...

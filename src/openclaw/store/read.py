@@ -25,13 +25,13 @@ from openclaw.store.codec import (
 
 SESSION_COLUMNS = (
     "key, id, agent_id, tenant, owner, created_at_ms, updated_at_ms, ephemeral, label, model,"
-    " input_tokens, output_tokens, aborted_last_run"
+    " input_tokens, output_tokens, aborted_last_run, thinking"
 )
 _SESSION_OBJECT = (
     "json_object('key', key, 'id', id, 'agent_id', agent_id, 'tenant', tenant, 'owner', owner,"
     " 'created_at_ms', created_at_ms, 'updated_at_ms', updated_at_ms, 'ephemeral', ephemeral, 'label', label,"
     " 'model', model, 'input_tokens', input_tokens, 'output_tokens', output_tokens,"
-    " 'aborted_last_run', aborted_last_run)"
+    " 'aborted_last_run', aborted_last_run, 'thinking', thinking)"
 )
 _ARRAY = "SELECT CAST('[' || group_concat(row, ',') || ']' AS BLOB) FROM "
 
@@ -75,7 +75,8 @@ _USAGE_SINCE = _ARRAY + (
 
 def session_row(columns: tuple[Any, ...]) -> SessionRow:
     """Return the row of SESSION_COLUMNS."""
-    key, id_, agent, tenant, owner, created, updated, ephemeral, label, model, tokens_in, tokens_out, aborted = columns
+    key, id_, agent, tenant, owner, created, updated, ephemeral, label, model, *rest = columns
+    tokens_in, tokens_out, aborted, thinking = rest
     return SessionRow(
         key=key,
         id=id_,
@@ -90,6 +91,7 @@ def session_row(columns: tuple[Any, ...]) -> SessionRow:
         input_tokens=tokens_in,
         output_tokens=tokens_out,
         aborted_last_run=bool(aborted),
+        thinking=thinking,
     )
 
 

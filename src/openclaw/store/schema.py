@@ -114,12 +114,17 @@ CREATE TABLE usage (
 CREATE INDEX usage_in_time ON usage (at_ms);
 """
 
+_SESSION_THINKING = """
+ALTER TABLE sessions ADD COLUMN thinking TEXT NOT NULL DEFAULT '';
+"""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, _FIRST),
     Migration(2, budget.TABLES),
     Migration(3, memory.TABLES),
     Migration(4, pending.TABLES),
     Migration(5, vector.TABLES),
+    Migration(6, _SESSION_THINKING),
 )
 
 

@@ -15,6 +15,7 @@ from openclaw.base.errors import BudgetExceeded, InvalidRequest, Unavailable
 from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId, new_session_id
 from openclaw.base.message import Message
 from openclaw.base.run import Inbound, Reply
+from openclaw.base.thinking import Thinking
 from openclaw.store import budget, ledger, memory, pending, read, vector, write
 from openclaw.store.api import (
     Accepted,
@@ -175,15 +176,21 @@ class SqliteStore:
         )
 
     async def patch_session(
-        self, key: SessionKey, *, label: str | None = None, model: str | None = None, owner: OwnerId | None = None
+        self,
+        key: SessionKey,
+        *,
+        label: str | None = None,
+        model: str | None = None,
+        thinking: Thinking | None = None,
+        owner: OwnerId | None = None,
     ) -> SessionRow:
         """See Store.patch_session."""
         return await self._writer.submit(
-            lambda db: write.patch_session(db, self._tenant, key, owner, label, model), "patch_session"
+            lambda db: write.patch_session(db, self._tenant, key, owner, label, model, thinking), "patch_session"
         )
 
     async def reset_session(self, key: SessionKey, now_ms: int, owner: OwnerId | None = None) -> SessionRow:
-        """See Store.reset_session. Label and model stay; counts start again from zero."""
+        """See Store.reset_session. Label, model and thinking stay; counts start again from zero."""
         fresh = new_session_id()
         return await self._writer.submit(
             lambda db: write.reset_session(db, self._tenant, key, owner, fresh, now_ms), "reset_session"

@@ -62,7 +62,7 @@ _INSERT_USAGE = (
     " RETURNING reserved"
 )
 _PATCH_SESSION = (
-    "UPDATE sessions SET label = COALESCE(?4, label), model = COALESCE(?5, model)"
+    "UPDATE sessions SET label = COALESCE(?4, label), model = COALESCE(?5, model), thinking = COALESCE(?6, thinking)"
     " WHERE tenant = ?1 AND key = ?2 AND (?3 IS NULL OR owner = ?3) RETURNING " + SESSION_COLUMNS
 )
 _KEEP_PAST = "INSERT INTO past_sessions (tenant, key, id, owner, ended_at_ms) VALUES (?, ?, ?, ?, ?)"
@@ -219,10 +219,16 @@ def _write_usage(db: apsw.Connection, row: UsageRow) -> None:
 
 
 def patch_session(
-    db: apsw.Connection, tenant: TenantId, key: SessionKey, owner: OwnerId | None, label: str | None, model: str | None
+    db: apsw.Connection,
+    tenant: TenantId,
+    key: SessionKey,
+    owner: OwnerId | None,
+    label: str | None,
+    model: str | None,
+    thinking: str | None,
 ) -> SessionRow:
     """Change what is not None."""
-    columns = db.execute(_PATCH_SESSION, (tenant, key, owner, label, model)).get
+    columns = db.execute(_PATCH_SESSION, (tenant, key, owner, label, model, thinking)).get
     if columns is None:
         raise no_session(key)
     return session_row(columns)
@@ -231,7 +237,7 @@ def patch_session(
 def reset_session(
     db: apsw.Connection, tenant: TenantId, key: SessionKey, owner: OwnerId | None, fresh: SessionId, now_ms: int
 ) -> SessionRow:
-    """Give the session a new id; label and model stay, the old transcript is kept under the old id."""
+    """Give the session a new id; label, model and thinking stay, the old transcript is kept under the old id."""
     before = read.session(db, tenant, key, owner)
     if before is None:
         raise no_session(key)

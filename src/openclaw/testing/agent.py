@@ -24,8 +24,8 @@ from openclaw.base.model import ModelInfo
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.base.run import Inbound, Reply
 from openclaw.config.schema import Config
+from openclaw.models.calling.single import SingleCaller
 from openclaw.models.fake.client import FakeClient, Step
-from openclaw.models.single import SingleCaller
 from openclaw.store.sqlite import SqliteStore
 from openclaw.testing.action import open_gate
 from openclaw.tools.action import build_tool

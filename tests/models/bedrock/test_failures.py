@@ -28,7 +28,7 @@ from openclaw.models.assemble import Assembler
 from openclaw.models.bedrock.eventstream import EventStreamReader, Message, MessageBroken
 from openclaw.models.bedrock.failure import AwsFailures
 from openclaw.models.bedrock.parser import ConverseParser, InvokeParser
-from openclaw.models.failure import Failures
+from openclaw.models.transport.failure import Failures
 from openclaw.net.http import HttpClient
 from tests.models.bedrock.clients import IMPORTED, KEYS, bearer, signed
 from tests.models.clients import ask, events_of

@@ -22,8 +22,8 @@ from openclaw.config.paths import resolve_paths
 from openclaw.models.assemble import collect
 from openclaw.models.embedded.client import EmbeddedClient
 from openclaw.models.embedded.server import COMMAND, SLOTS
-from openclaw.models.pull import pull
-from openclaw.models.shelf import model_path
+from openclaw.models.local.pull import pull
+from openclaw.models.local.shelf import model_path
 from openclaw.net.http import HttpClient
 from openclaw.processes.spawner import Spawner
 from tests.models.clients import ask, events_of, joined

@@ -41,7 +41,7 @@ def doctor(reach: Reach, as_json: bool) -> int:
 
 
 def _scene(reach: Reach) -> Scene:
-    from openclaw.models.shelf import model_path
+    from openclaw.models.local.shelf import model_path
     from openclaw.ops.doctor import Scene
 
     desk = reach.desk

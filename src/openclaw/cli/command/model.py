@@ -93,7 +93,7 @@ def _facts(model: ModelInfo) -> dict[str, Any]:
 @output.json_option
 def status(as_json: bool) -> int:
     """Say which model answers, which local ones are here, and what is wrong. Exit 1 when the default cannot answer."""
-    from openclaw.models.pull import installed
+    from openclaw.models.local.pull import installed
 
     desk = Desk()
     default, problems = run(_default_and_problems(desk))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from urllib.parse import quote
@@ -13,20 +14,22 @@ from openclaw.base.errors import ModelAuth, ModelBadRequest, ModelError
 from openclaw.base.message import Message, Part, TextPart, ThinkingPart, ToolCall
 from openclaw.base.model import ModelEvent, ModelInfo, ModelRequest, ModelResult
 from openclaw.base.secret import Secret
+from openclaw.base.thinking import with_thought
 from openclaw.config.schema import ModelTimeouts
 from openclaw.models.anthropic.parser import MessagesParser
 from openclaw.models.anthropic.request import REDACTED, body, has_thinking, prompt, without_thinking
 from openclaw.models.anthropic.wire import Answer, Block, ListedModel, ModelList, TokenCount, UsageTally, finish_reason
 from openclaw.models.catalog import Catalog
-from openclaw.models.failure import described
 from openclaw.models.tokens import estimate_tokens
-from openclaw.models.wire import Wire
+from openclaw.models.transport.failure import described
+from openclaw.models.transport.wire import Wire
 from openclaw.net.http import HttpClient
 
 BASE_URL = "https://api.anthropic.com"
 API_VERSION = "2023-06-01"
 SETUP_TOKEN_PREFIX = "sk-ant-oat"  # noqa: S105  # a prefix, not a secret
 LEAST_ANSWER_TOKENS = 1_024
+_THINKING = re.compile(r"thinking|effort|output_config")
 _read_answer = msgspec.json.Decoder(Answer).decode
 _read_model = msgspec.json.Decoder(ListedModel).decode
 _read_models = msgspec.json.Decoder(ModelList).decode
@@ -81,7 +84,8 @@ class AnthropicClient:
     async def _stream_forgivingly(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """Thinking is bound to its model and conversation: after a change of either it is refused for good.
 
-        The conversation must not end with that, so it goes on without its old thinking.
+        The conversation must not end with that, so it goes on without its old thinking. The same helps where a model
+        refuses the level that it was asked for, or wants the thoughts before a tool call that another model made.
         """
         for asked in (request, without_thinking(request)):
             try:
@@ -133,11 +137,14 @@ class AnthropicClient:
         """Nothing to let go of: connections belong to the shared HTTP client."""
 
     def _body(self, request: ModelRequest, *, stream: bool) -> object:
+        info = self._catalog.info(self._wire.provider, request.model)
+        asked = request.max_tokens
         return body(
             request,
             stream=stream,
-            max_tokens=request.max_tokens or self._room(request),
+            max_tokens=with_thought(asked, request.thinking, info.max_output_tokens) if asked else self._room(request),
             fixed_temperature=self._catalog.fixed_temperature(request.model),
+            adaptive=info.adaptive_thinking,
         )
 
     def _room(self, request: ModelRequest) -> int:
@@ -167,7 +174,7 @@ def _credential(key: Secret | None) -> dict[str, str]:
 
 
 def _is_about_thinking(error: ModelBadRequest, request: ModelRequest) -> bool:
-    return error.details.get("status") == 400 and "thinking" in error.message and has_thinking(request)
+    return error.details.get("status") == 400 and _THINKING.search(error.message) is not None and has_thinking(request)
 
 
 def _part(block: Block) -> Part | None:

@@ -17,7 +17,7 @@ import msgspec
 from openclaw.base.model import ModelEvent, ModelFinish, TextDelta, ThinkingDelta, ToolCallDelta
 from openclaw.models.anthropic.request import REDACTED
 from openclaw.models.anthropic.wire import Block, Delta, Event, UsageTally, finish_reason
-from openclaw.models.failure import Failures, described
+from openclaw.models.transport.failure import Failures, described
 
 _decode = msgspec.json.Decoder(Event).decode
 

@@ -8,6 +8,7 @@ Rules
 4. Thinking goes back only with the signature the API gave it.
 5. The stable prefix (tools, system) carries cache marks; system messages within the conversation come after it. One
    more is on the last block of a conversation that will go on, so that the next call reads all of this one from there.
+6. A forced call and thinking exclude each other: the call wins. While it thinks, a model takes no temperature.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import msgspec
 
 from openclaw.base.message import ImagePart, Message, Part, TextPart, ThinkingPart, ToolCall, ToolOutcome
 from openclaw.base.model import ModelRequest
+from openclaw.models.anthropic.thought import is_thinking, thought
 
 Json = dict[str, Any]
 
@@ -31,14 +33,20 @@ _GOES_ON = ("interactive", "tools")
 """Purposes of calls that others follow with the same beginning; writing to the cache costs more than it saves else."""
 _THOUGHTS = ("thinking", "redacted_thinking")
 _NOTHING: Json = {"type": "text", "text": "(empty)"}
+_CHOICES: dict[str, Json] = {"none": {"type": "none"}, "required": {"type": "any"}}
 _FOREIGN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def body(request: ModelRequest, *, stream: bool, max_tokens: int, fixed_temperature: bool) -> Json:
+def body(
+    request: ModelRequest, *, stream: bool, max_tokens: int, fixed_temperature: bool, adaptive: bool = False
+) -> Json:
     """Return the request body. Shape: temperature is capped at 1, the API's highest."""
     out: Json = {"model": request.model, "max_tokens": max_tokens, **prompt(request)}
-    if request.temperature is not None and not fixed_temperature:
+    out.update(thought(request, max_tokens, adaptive=adaptive))
+    if request.temperature is not None and not fixed_temperature and not is_thinking(out):
         out["temperature"] = min(request.temperature, 1.0)
+    if request.tool_choice and request.tools:
+        out["tool_choice"] = _CHOICES.get(request.tool_choice) or {"type": "tool", "name": request.tool_choice}
     if stream:
         out["stream"] = True
     return out
@@ -68,19 +76,19 @@ def prompt(request: ModelRequest) -> Json:
 
 
 def has_thinking(request: ModelRequest) -> bool:
-    """Say whether thinking goes back with a request."""
-    return any(
+    """Say whether a request asks for thought, or earlier thinking goes back with it."""
+    return bool(request.thinking) or any(
         isinstance(part, ThinkingPart) and _thinking(part) for message in request.messages for part in message.parts
     )
 
 
 def without_thinking(request: ModelRequest) -> ModelRequest:
-    """Return the request with no thinking in it."""
+    """Return the request with no thinking in it, and none asked for."""
     kept = tuple(
         Message(message.role, tuple(part for part in message.parts if not isinstance(part, ThinkingPart)))
         for message in request.messages
     )
-    return msgspec.structs.replace(request, messages=kept)
+    return msgspec.structs.replace(request, messages=kept, thinking="")
 
 
 def messages(conversation: Iterable[Message]) -> list[Json]:

@@ -27,7 +27,7 @@ from openclaw.models.catalog import Catalog
 from openclaw.models.tokens import estimate_tokens
 from openclaw.net.http import HttpClient
 
-_REASONING = re.compile(r"thinking|reasoning", re.IGNORECASE)
+_REASONING = re.compile(r"thinking|reasoning|effort|output_config", re.IGNORECASE)
 _read_answer = msgspec.json.Decoder(Answer).decode
 _read_count = msgspec.json.Decoder(TokenCount).decode
 _read_object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -169,7 +169,15 @@ class BedrockClient:
         )
 
     def _body(self, request: ModelRequest, asked: ModelId) -> object:
-        return body(request, cache_marks=cache_marks(asked.base), fixed_temperature=self._fixed(request.model))
+        info = self._catalog.info(self._provider, request.model)
+        return body(
+            request,
+            cache_marks=cache_marks(asked.base),
+            fixed_temperature=self._fixed(request.model),
+            base=asked.base,
+            max_output_tokens=info.max_output_tokens,
+            adaptive=info.adaptive_thinking,
+        )
 
     def _invoke_body(self, request: ModelRequest, *, stream: bool) -> object:
         return invoke.body(request, stream=stream, fixed_temperature=False)

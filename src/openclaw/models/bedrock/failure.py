@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from openclaw.base.errors import ModelAuth, ModelError
-from openclaw.models.failure import Failures
+from openclaw.models.transport.failure import Failures
 
 _CODES: dict[str, str] = {
     "AccessDeniedException": "permission_error",

@@ -52,6 +52,16 @@ def profile_ids(text: str) -> tuple[str, ...]:
     return (base, claude["name"]) if claude else (base,)
 
 
+def is_claude(base: str) -> bool:
+    """Say whether a base model is one of Anthropic's."""
+    return base.startswith("anthropic.claude-")
+
+
+def takes_choice(base: str) -> bool:
+    """Say whether a model takes a forced tool choice. 2026-11, "ToolChoice" in the API reference."""
+    return base.startswith(("anthropic.claude-", "amazon.nova-", "mistral."))
+
+
 _CACHING: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     (re.compile(r"anthropic\.claude-(?:v|instant|3-(?:haiku|sonnet|opus|5-sonnet))"), frozenset()),
     (re.compile(r"anthropic\.claude-"), frozenset({"system", "tools", "messages"})),

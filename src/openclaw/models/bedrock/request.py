@@ -9,6 +9,7 @@ Rules
 6. Images go as bytes: Bedrock fetches nothing from the web, so an address is told as text.
 7. Cache marks stand where the model's profile says that it takes them: behind the stable prefix, and behind the last
    message of a call that others follow with the same beginning.
+8. Claude takes how much to think as its own API does. A model without a forced tool choice is told of it in words.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ import msgspec
 
 from openclaw.base.message import ImagePart, Message, Part, TextPart, ThinkingPart, ToolCall, ToolOutcome
 from openclaw.base.model import ModelRequest
+from openclaw.base.thinking import thinks, with_thought
+from openclaw.models.anthropic.thought import is_thinking, thought
+from openclaw.models.bedrock.model_id import is_claude, takes_choice
 from openclaw.models.bedrock.wire import REDACTED
+from openclaw.models.tool_choice import choice_note, offered
 
 Json = dict[str, Any]
 
@@ -34,22 +39,45 @@ _FOREIGN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 
 
-def body(request: ModelRequest, *, cache_marks: frozenset[str], fixed_temperature: bool) -> Json:
-    """Return the request body. Shape: temperature is capped at 1, the API's highest."""
-    out = prompt(request, cache_marks=cache_marks)
+def body(
+    request: ModelRequest,
+    *,
+    cache_marks: frozenset[str],
+    fixed_temperature: bool,
+    base: str = "",
+    max_output_tokens: int = 0,
+    adaptive: bool = False,
+) -> Json:
+    """Return the request body.
+
+    Shape: temperature is capped at 1, the API's highest. `base` is the base model's id, where it is known;
+    `max_output_tokens` its longest answer, thought included.
+    """
+    out = prompt(request, cache_marks=cache_marks, base=base)
+    claude = is_claude(base)
+    max_tokens = request.max_tokens
+    if max_tokens is not None and claude:
+        max_tokens = with_thought(max_tokens, request.thinking, max_output_tokens)
+    elif claude and thinks(request.thinking):
+        max_tokens = max_output_tokens  # the API's own default may be less than the thought alone
+    fields = thought(request, max_tokens or max_output_tokens, adaptive=adaptive) if claude else {}
+    if fields:
+        out["additionalModelRequestFields"] = fields
     settings: Json = {}
-    if request.max_tokens is not None:
-        settings["maxTokens"] = request.max_tokens
-    if request.temperature is not None and not fixed_temperature:
+    if max_tokens is not None:
+        settings["maxTokens"] = max_tokens
+    if request.temperature is not None and not fixed_temperature and not is_thinking(fields):
         settings["temperature"] = min(request.temperature, 1.0)
     if settings:
         out["inferenceConfig"] = settings
     return out
 
 
-def prompt(request: ModelRequest, *, cache_marks: frozenset[str] = frozenset()) -> Json:
+def prompt(request: ModelRequest, *, cache_marks: frozenset[str] = frozenset(), base: str = "") -> Json:
     """Return messages, system and tools: what CountTokens takes too."""
-    out: Json = {"messages": messages(request.messages, tools=bool(request.tools))}
+    offer = offered(request)
+    forced = request.tool_choice not in ("", "none") and bool(offer)
+    out: Json = {"messages": messages(request.messages, tools=bool(offer))}
     last = out["messages"][-1]
     if "messages" in cache_marks and request.purpose in _GOES_ON and last["role"] == "user":
         last["content"].append(_CACHE)
@@ -60,11 +88,13 @@ def prompt(request: ModelRequest, *, cache_marks: frozenset[str] = frozenset()) 
             system.append(_CACHE)
     notes = (message.text for message in request.messages if message.role == "system")
     system.extend({"text": text} for text in notes if text.strip())
+    if forced and not takes_choice(base):
+        system.append({"text": choice_note(request)})
     if system:
         out["system"] = system
-    if request.tools:
+    if offer:
         tools: list[Json] = []
-        for spec in request.tools:
+        for spec in offer:
             tool: Json = {"name": spec.name, "inputSchema": {"json": spec.parameters}}
             if spec.description.strip():
                 tool["description"] = spec.description
@@ -72,23 +102,26 @@ def prompt(request: ModelRequest, *, cache_marks: frozenset[str] = frozenset()) 
         if "tools" in cache_marks:
             tools.append(_CACHE)
         out["toolConfig"] = {"tools": tools}
+        if forced and takes_choice(base):
+            named = {"tool": {"name": request.tool_choice}}
+            out["toolConfig"]["toolChoice"] = {"any": {}} if request.tool_choice == "required" else named
     return out
 
 
 def has_reasoning(request: ModelRequest) -> bool:
-    """Say whether reasoning goes back with a request."""
-    return any(
+    """Say whether a request asks for reasoning, or earlier reasoning goes back with it."""
+    return bool(request.thinking) or any(
         isinstance(part, ThinkingPart) and _reasoning(part) for message in request.messages for part in message.parts
     )
 
 
 def without_reasoning(request: ModelRequest) -> ModelRequest:
-    """Return the request with no reasoning in it."""
+    """Return the request with no reasoning in it, and none asked for."""
     kept = tuple(
         Message(message.role, tuple(part for part in message.parts if not isinstance(part, ThinkingPart)))
         for message in request.messages
     )
-    return msgspec.structs.replace(request, messages=kept)
+    return msgspec.structs.replace(request, messages=kept, thinking="")
 
 
 def messages(conversation: Iterable[Message], *, tools: bool) -> list[Json]:

@@ -17,7 +17,7 @@ from openclaw.models.bedrock.eventstream import EventStreamReader, Message, Mess
 from openclaw.models.bedrock.failure import STALE_CREDENTIAL, AwsFailures
 from openclaw.models.bedrock.parser import Parser
 from openclaw.models.bedrock.signing import Auth, Outgoing
-from openclaw.models.failure import Failures
+from openclaw.models.transport.failure import Failures
 from openclaw.net.error import NetError
 from openclaw.net.http import HttpClient, Timeouts
 from openclaw.net.response import Response, StreamResponse

@@ -18,6 +18,7 @@ from openclaw.models.assemble import collect
 from openclaw.models.embedded.choice import ChoiceReader, Malformed
 from openclaw.models.embedded.schema import plain_schema, signature
 from openclaw.models.openai.client import OpenAIClient
+from openclaw.models.tool_choice import choice_note, offered
 
 RULES = """\
 You act by answering with exactly one JSON object:
@@ -53,15 +54,17 @@ The last one keeps it from reaching for a tool when it knows the answer."""
 
 def shape(request: ModelRequest) -> tuple[ModelRequest, dict[str, Any]]:
     """Return the request without tools but with their description, and the extra body fields that constrain it."""
-    system = "\n\n".join(filter(None, (request.system, RULES, _tools_text(request.tools))))
+    tools = offered(request)
+    system = "\n\n".join(filter(None, (request.system, RULES, _tools_text(tools), choice_note(request))))
     plain = msgspec.structs.replace(
         request,
         system=system,
         messages=(*EXAMPLES, *_told(request.messages)),
         tools=(),
+        tool_choice="",
         temperature=0.0 if request.temperature is None else request.temperature,
     )
-    schema = {"name": "choice", "strict": True, "schema": choice_schema(request.tools)}
+    schema = {"name": "choice", "strict": True, "schema": choice_schema(tools, forced=request.tool_choice not in ("", "none"))}
     return plain, {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
@@ -108,11 +111,11 @@ class ConstrainedClient(OpenAIClient):
         return body | extra
 
 
-def choice_schema(tools: Sequence[ToolSpec]) -> dict[str, Any]:
-    """Return the schema of one choice: a call of one of the tools, or a reply."""
+def choice_schema(tools: Sequence[ToolSpec], *, forced: bool = False) -> dict[str, Any]:
+    """Return the schema of one choice: a call of one of the tools, or a reply unless a call is `forced`."""
     reply = _object({"reply": {"type": "string"}})
     calls = [_object({"tool": {"const": tool.name}, "arguments": plain_schema(tool.parameters)}) for tool in tools]
-    return {"oneOf": [*calls, reply]}
+    return {"oneOf": calls if forced and calls else [*calls, reply]}
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

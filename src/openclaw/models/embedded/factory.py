@@ -19,7 +19,7 @@ def embedded_factory(
 
     def make(provider_id: str, config: ProviderConfig) -> LLMClient:
         from openclaw.models.embedded.client import EmbeddedClient
-        from openclaw.models.shelf import installed, model_path
+        from openclaw.models.local.shelf import installed, model_path
 
         return EmbeddedClient(
             lambda name: model_path(cache_dir, name),

@@ -19,7 +19,7 @@ from openclaw.base.tasks import TaskSet
 from openclaw.models.client import LLMClient
 from openclaw.models.embedded.child import Answer, Order
 from openclaw.models.embedded.local_model import LocalModel
-from openclaw.models.openmp import LIBRARY, runtime_dir
+from openclaw.models.local.openmp import LIBRARY, runtime_dir
 from openclaw.processes.child import Child
 from openclaw.processes.environment import BASIC
 from openclaw.processes.spawner import Spawner

@@ -18,10 +18,10 @@ from openclaw.base.model import (
     Usage,
 )
 from openclaw.models.assemble import collect
-from openclaw.models.failure import Failures
 from openclaw.models.fake.knob import Knobs, knobs
 from openclaw.models.fake.reply import reply, tokens
 from openclaw.models.tokens import estimate_tokens
+from openclaw.models.transport.failure import Failures
 from openclaw.net.error import NetError
 
 Step = str | Sequence[ModelEvent] | ModelError

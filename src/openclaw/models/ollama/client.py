@@ -13,15 +13,15 @@ from openclaw.base.model import ModelEvent, ModelInfo, ModelRequest, ModelResult
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ModelTimeouts
 from openclaw.models.catalog import Catalog
-from openclaw.models.failure import described
-from openclaw.models.ndjson import LineSplitter
 from openclaw.models.ollama.host import BASE_URL
 from openclaw.models.ollama.parser import OllamaParser
 from openclaw.models.ollama.request import body
 from openclaw.models.ollama.wire import Chunk, Function, ModelList, Shown, finish_reason
 from openclaw.models.ollama.wire import Message as WireMessage
 from openclaw.models.tokens import estimate_tokens
-from openclaw.models.wire import Framing, Wire
+from openclaw.models.transport.failure import described
+from openclaw.models.transport.ndjson import LineSplitter
+from openclaw.models.transport.wire import Framing, Wire
 from openclaw.net.error import NetError
 from openclaw.net.http import HttpClient
 from openclaw.net.target import target

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import msgspec
 
 from openclaw.base.model import ModelEvent, ModelFinish, TextDelta, ThinkingDelta, ToolCallDelta
-from openclaw.models.failure import Failures, described
 from openclaw.models.ollama.wire import Call, Chunk, finish_reason
+from openclaw.models.transport.failure import Failures, described
 
 _decode = msgspec.json.Decoder(Chunk).decode
 _UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)

@@ -5,6 +5,7 @@ Rules
 2. Images are base64 without a media type; the API fetches none, so one that is only an address becomes its address.
 3. `num_ctx` is always said: the server's own default is small, and it cuts longer prompts without a word.
 4. Thinking goes back with the calls that it led to, as the API's own example of a tool loop does, and nowhere else.
+5. The API has no tool choice: what must be called is said in the system prompt.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import msgspec
 
 from openclaw.base.message import ImagePart, Message, TextPart, ThinkingPart, ToolOutcome
 from openclaw.base.model import ModelRequest, ToolSpec
+from openclaw.base.thinking import nearest, thinks
+from openclaw.models.tool_choice import choice_note, offered
 
 Json = dict[str, Any]
 _SECONDS = re.compile(r"-?\d+")
@@ -30,8 +33,10 @@ def body(request: ModelRequest, *, stream: bool, num_ctx: int, keep_alive: str) 
         options["temperature"] = request.temperature
     # Without `stream` the API streams.
     out: Json = {"model": request.model, "messages": messages(request), "stream": stream, "options": options}
-    if request.tools:
-        out["tools"] = [_tool(spec) for spec in request.tools]
+    if tools := offered(request):
+        out["tools"] = [_tool(spec) for spec in tools]
+    if request.thinking:
+        out["think"] = _think(request)
     if keep_alive:
         # As text a number without a unit is refused.
         out["keep_alive"] = int(keep_alive) if _SECONDS.fullmatch(keep_alive) else keep_alive
@@ -40,7 +45,8 @@ def body(request: ModelRequest, *, stream: bool, num_ctx: int, keep_alive: str) 
 
 def messages(request: ModelRequest) -> list[Json]:
     """Return the system prompt and the conversation in order."""
-    out: list[Json] = [{"role": "system", "content": request.system}] if request.system else []
+    system = "\n\n".join(filter(None, (request.system, choice_note(request))))
+    out: list[Json] = [{"role": "system", "content": system}] if system else []
     for message in request.messages:
         if message.role == "assistant":
             out.append(_assistant(message))
@@ -56,6 +62,13 @@ def messages(request: ModelRequest) -> list[Json]:
         else:
             out.append(_said(message))
     return out
+
+
+def _think(request: ModelRequest) -> bool | str:
+    """Levels are for gpt-oss alone, which cannot leave thinking; other models refuse them."""
+    if "gpt-oss" in request.model:
+        return nearest(request.thinking, ("low", "medium", "high"))
+    return thinks(request.thinking)
 
 
 def _assistant(message: Message) -> Json:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from urllib.parse import urlsplit
 
 import msgspec
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import ModelNotFound
+from openclaw.base.errors import ModelBadRequest, ModelNotFound
 from openclaw.base.ids import new_id
 from openclaw.base.message import Message, Part, TextPart, ThinkingPart, ToolCall
 from openclaw.base.model import ModelEvent, ModelInfo, ModelRequest, ModelResult, Usage
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ModelTimeouts
 from openclaw.models.catalog import Catalog
-from openclaw.models.failure import described
 from openclaw.models.openai.parser import ChatParser
 from openclaw.models.openai.request import body
 from openclaw.models.openai.wire import Chunk, Delta, ModelList, finish_reason
 from openclaw.models.tokens import estimate_tokens
-from openclaw.models.wire import Wire
+from openclaw.models.transport.failure import described
+from openclaw.models.transport.wire import Wire
 from openclaw.net.http import HttpClient, Purpose
 
 BASE_URL = "https://api.openai.com/v1"
+_EFFORT = re.compile(r"reasoning|effort", re.IGNORECASE)
 _read_chunk = msgspec.json.Decoder(Chunk).decode
 _read_models = msgspec.json.Decoder(ModelList).decode
 
@@ -64,11 +67,36 @@ class OpenAIClient:
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """See LLMClient."""
-        parser = ChatParser(request.model, self._wire.failures)
-        return self._wire.stream(request.model, "/chat/completions", self._body(request, stream=True), parser)
+        return self._stream_forgivingly(request) if request.thinking else self._stream(request)
 
     async def generate(self, request: ModelRequest) -> ModelResult:
         """See LLMClient."""
+        try:
+            return await self._generate(request)
+        except ModelBadRequest as error:
+            if not is_about_effort(error, request):
+                raise
+        return await self._generate(unhurried(request))
+
+    async def _stream_forgivingly(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        """Which models take which effort, and with tools at all, changes from one to the next: a refused one is not
+        the end, the model then thinks as it does."""
+        for asked in (request, unhurried(request)):
+            try:
+                async with aclosing(self._stream(asked)) as source:
+                    async for events in source:
+                        yield events
+            except ModelBadRequest as error:
+                if not is_about_effort(error, asked):
+                    raise
+            else:
+                return
+
+    def _stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        parser = ChatParser(request.model, self._wire.failures)
+        return self._wire.stream(request.model, "/chat/completions", self._body(request, stream=True), parser)
+
+    async def _generate(self, request: ModelRequest) -> ModelResult:
         model = request.model
         answer = await self._wire.post(model, "/chat/completions", self._body(request, stream=False), _read_chunk)
         if answer.error is not None:
@@ -114,7 +142,18 @@ class OpenAIClient:
             stream=stream,
             official=self._official,
             fixed_temperature=self._catalog.fixed_temperature(request.model),
+            efforts=self._catalog.info(self._wire.provider, request.model).efforts,
         )
+
+
+def is_about_effort(error: ModelBadRequest, request: ModelRequest) -> bool:
+    """Say whether a request was refused for how much thought it asked for."""
+    return bool(request.thinking) and error.details.get("status") == 400 and bool(_EFFORT.search(error.message))
+
+
+def unhurried(request: ModelRequest) -> ModelRequest:
+    """Return the request without a word on how much to think."""
+    return msgspec.structs.replace(request, thinking="")
 
 
 def _parts(message: Delta) -> tuple[Part, ...]:

@@ -16,8 +16,8 @@ import msgspec
 
 from openclaw.base.ids import new_id
 from openclaw.base.model import ModelEvent, ModelFinish, TextDelta, ThinkingDelta, ToolCallDelta, Usage
-from openclaw.models.failure import Failures, described
 from openclaw.models.openai.wire import Call, Chunk, Delta, WireUsage, finish_reason
+from openclaw.models.transport.failure import Failures, described
 
 _decode = msgspec.json.Decoder(Chunk).decode
 _NO_USAGE = Usage()

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from openclaw.base.message import ImagePart, Message, TextPart, ToolOutcome
 from openclaw.base.model import ModelRequest, ToolSpec
+from openclaw.base.thinking import nearest
 
 Json = dict[str, Any]
 
 
-def body(request: ModelRequest, *, stream: bool, official: bool, fixed_temperature: bool) -> Json:
+DEFAULT_EFFORTS = ("low", "medium", "high")
+"""What every server with the field takes."""
+
+
+def body(
+    request: ModelRequest,
+    *,
+    stream: bool,
+    official: bool,
+    fixed_temperature: bool,
+    efforts: Sequence[str] = (),
+) -> Json:
     """Return the request body.
 
-    Shape: `official` servers take `max_completion_tokens`; most compatible ones know only `max_tokens`.
+    Shape: `official` servers take `max_completion_tokens`; most compatible ones know only `max_tokens`. `efforts` are
+    the words that the model takes for how much to think.
     """
     out: Json = {"model": request.model, "messages": messages(request)}
     if request.tools:
         out["tools"] = [tool(spec) for spec in request.tools]
+        if request.tool_choice:
+            out["tool_choice"] = choice(request.tool_choice)
+    if word := effort(request, efforts):
+        out["reasoning_effort"] = word
     if request.max_tokens is not None:
         out["max_completion_tokens" if official else "max_tokens"] = request.max_tokens
     if request.temperature is not None and not fixed_temperature:
@@ -26,6 +44,18 @@ def body(request: ModelRequest, *, stream: bool, official: bool, fixed_temperatu
         out["stream"] = True
         out["stream_options"] = {"include_usage": True}
     return out
+
+
+def effort(request: ModelRequest, known: Sequence[str]) -> str:
+    """Return the model's word for how much to think, "" to say nothing: one that is off stays so where none is known."""
+    if request.thinking == "off" and not known:
+        return ""
+    return nearest(request.thinking, known or DEFAULT_EFFORTS)
+
+
+def choice(wanted: str) -> str | Json:
+    """Return a tool choice as the API takes it."""
+    return wanted if wanted in ("none", "required") else {"type": "function", "function": {"name": wanted}}
 
 
 def messages(request: ModelRequest) -> list[Json]:

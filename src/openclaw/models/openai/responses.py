@@ -9,11 +9,11 @@ import msgspec
 from openclaw.base.ids import new_id
 from openclaw.base.message import Message, Part, TextPart, ThinkingPart, ToolCall
 from openclaw.base.model import ModelEvent, ModelRequest, ModelResult, Usage
-from openclaw.models.failure import described
 from openclaw.models.openai.client import OpenAIClient
 from openclaw.models.openai.responses_parser import ResponseParser
 from openclaw.models.openai.responses_request import body
 from openclaw.models.openai.responses_wire import Item, Piece, Response, finish_reason
+from openclaw.models.transport.failure import described
 
 _read = msgspec.json.Decoder(Response).decode
 
@@ -21,13 +21,11 @@ _read = msgspec.json.Decoder(Response).decode
 class ResponsesClient(OpenAIClient):
     """Speaks the Responses API; addresses, credentials and models are those of Chat Completions."""
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
-        """See LLMClient."""
+    def _stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         parser = ResponseParser(request.model, self._wire.failures)
         return self._wire.stream(request.model, "/responses", self._response_body(request, stream=True), parser)
 
-    async def generate(self, request: ModelRequest) -> ModelResult:
-        """See LLMClient."""
+    async def _generate(self, request: ModelRequest) -> ModelResult:
         model = request.model
         answer = await self._wire.post(model, "/responses", self._response_body(request, stream=False), _read)
         if answer.error is not None:
@@ -44,10 +42,12 @@ class ResponsesClient(OpenAIClient):
         return ModelResult(message, usage, reason, answer.model or model)
 
     def _response_body(self, request: ModelRequest, *, stream: bool) -> object:
+        info = self._catalog.info(self._wire.provider, request.model)
         return body(
             request,
             stream=stream,
-            reasoning=self._catalog.info(self._wire.provider, request.model).reasoning,
+            reasoning=info.reasoning,
+            efforts=info.efforts,
             fixed_temperature=self._catalog.fixed_temperature(request.model),
         )
 

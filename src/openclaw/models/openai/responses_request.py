@@ -8,17 +8,20 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from openclaw.base.message import ImagePart, Message, TextPart, ThinkingPart, ToolCall, ToolOutcome
 from openclaw.base.model import ModelRequest, ToolSpec
-from openclaw.models.openai.request import image_url
+from openclaw.models.openai.request import effort, image_url
 from openclaw.models.openai.responses_wire import reasoning_item
 
 Json = dict[str, Any]
 
 
-def body(request: ModelRequest, *, stream: bool, reasoning: bool, fixed_temperature: bool) -> Json:
+def body(
+    request: ModelRequest, *, stream: bool, reasoning: bool, fixed_temperature: bool, efforts: Sequence[str] = ()
+) -> Json:
     """Return the request body. Shape: `reasoning` models are asked for what their reasoning is sent back with."""
     out: Json = {"model": request.model, "store": False}
     if request.system:
@@ -26,10 +29,14 @@ def body(request: ModelRequest, *, stream: bool, reasoning: bool, fixed_temperat
     out["input"] = items(request)
     if request.tools:
         out["tools"] = [_tool(spec) for spec in request.tools]
+        if request.tool_choice:
+            out["tool_choice"] = _choice(request.tool_choice)
     if request.max_tokens is not None:
         out["max_output_tokens"] = request.max_tokens
     if request.temperature is not None and not fixed_temperature:
         out["temperature"] = request.temperature
+    if word := effort(request, efforts):
+        out["reasoning"] = {"effort": word}
     if reasoning:
         out["include"] = ["reasoning.encrypted_content"]
     if stream:
@@ -87,6 +94,10 @@ def _output(part: ToolOutcome) -> str | list[Json]:
 
 def _image(part: ImagePart) -> Json:
     return {"type": "input_image", "image_url": image_url(part), "detail": "auto"}
+
+
+def _choice(wanted: str) -> str | Json:
+    return wanted if wanted in ("none", "required") else {"type": "function", "name": wanted}
 
 
 def _tool(spec: ToolSpec) -> Json:

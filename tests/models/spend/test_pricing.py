@@ -13,7 +13,7 @@ from openclaw.base.message import user
 from openclaw.base.model import ModelInfo, ModelRequest, Usage
 from openclaw.config.schema import ModelCost, ModelEntry, ProviderConfig
 from openclaw.models.catalog import Catalog, builtin
-from openclaw.models.pricing import cost_usd_micros, worst_case_usd_micros
+from openclaw.models.spend.pricing import cost_usd_micros, worst_case_usd_micros
 from openclaw.models.tokens import most_tokens
 
 SONNET = Catalog().info("anthropic", "claude-sonnet-5-5")

@@ -16,8 +16,8 @@ from openclaw.base.model import ModelInfo, ModelRequest, Usage
 from openclaw.base.money import dollars
 from openclaw.config.schema import BudgetConfig
 from openclaw.models.call import Hold
-from openclaw.models.caps import Budget, budgets_for, utc
-from openclaw.models.pricing import cost_usd_micros, worst_case_usd_micros
+from openclaw.models.spend.caps import Budget, budgets_for, utc
+from openclaw.models.spend.pricing import cost_usd_micros, worst_case_usd_micros
 from openclaw.store.api import Reservation, Spender, Store
 from openclaw.telemetry.metrics import METRICS
 

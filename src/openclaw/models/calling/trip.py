@@ -18,12 +18,12 @@ from openclaw.base.errors import (
 )
 from openclaw.base.model import ModelEvent, ModelFinish, ModelRequest, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 from openclaw.models.call import Attempt, CallPlan, Hold
+from openclaw.models.calling.cooldown import OPEN, Cooldowns, Road
+from openclaw.models.calling.credentials import Credential, Credentials
+from openclaw.models.calling.story import told, who
 from openclaw.models.chain import TABLE, NextCredential, NextModel, Place, RetryAfter, Rule, Step, decide, kind_of
 from openclaw.models.client import LLMClient
-from openclaw.models.cooldown import OPEN, Cooldowns, Road
-from openclaw.models.credentials import Credential, Credentials
 from openclaw.models.registry import Resolved
-from openclaw.models.story import told, who
 from openclaw.models.tokens import ASCII_CHARS_PER_TOKEN, OTHER_BYTES_PER_TOKEN, estimate_tokens
 from openclaw.telemetry.metrics import METRICS
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from openclaw.base.clock import ManualClock
 from openclaw.base.secret import Secret
-from openclaw.models.credentials import MAX_PROFILES, Credentials
+from openclaw.models.calling.credentials import MAX_PROFILES, Credentials
 
 KEY = {"type": "api_key", "provider": "anthropic", "key": "sk-one-123456"}
 

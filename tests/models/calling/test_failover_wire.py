@@ -13,8 +13,8 @@ from openclaw.base.model import ModelEvent, TextDelta
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ModelsConfig, ProviderConfig
 from openclaw.models.call import Attempt
-from openclaw.models.credentials import Credentials
-from openclaw.models.failover import Failover
+from openclaw.models.calling.credentials import Credentials
+from openclaw.models.calling.failover import Failover
 from openclaw.models.fake.client import FakeClient
 from openclaw.models.registry import ModelRegistry
 from openclaw.net.http import HttpClient

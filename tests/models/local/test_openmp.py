@@ -12,7 +12,7 @@ import pytest
 
 from openclaw.base.errors import ModelUnavailable
 from openclaw.config.env import load_environment
-from openclaw.models.openmp import LIBRARY, SHA256, fetch, runtime_dir
+from openclaw.models.local.openmp import LIBRARY, SHA256, fetch, runtime_dir
 from openclaw.processes.spawner import Spawner
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw.models.sse import EVENT_LIMIT_BYTES, EventTooLarge, SseSplitter
+from openclaw.models.transport.sse import EVENT_LIMIT_BYTES, EventTooLarge, SseSplitter
 
 
 def feed(pieces: list[bytes]) -> tuple[list[bytes], bool]:

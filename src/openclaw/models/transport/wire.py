@@ -14,8 +14,8 @@ from openclaw.base.errors import ModelError
 from openclaw.base.model import ModelEvent, ModelFinish
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ModelTimeouts
-from openclaw.models.failure import Failures, error_in
-from openclaw.models.sse import EventTooLarge, SseSplitter
+from openclaw.models.transport.failure import Failures, error_in
+from openclaw.models.transport.sse import EventTooLarge, SseSplitter
 from openclaw.net.error import NetError
 from openclaw.net.http import HttpClient, Purpose, Timeouts
 from openclaw.net.response import StreamResponse

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, TenantId
 from openclaw.config.schema import BudgetConfig
-from openclaw.models.caps import DAY_MS, Window, budgets_for, window
+from openclaw.models.spend.caps import DAY_MS, Window, budgets_for, window
 from openclaw.store.api import Spender
 
 SPENDER = Spender(

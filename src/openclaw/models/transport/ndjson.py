@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openclaw.models.sse import EVENT_LIMIT_BYTES, EventTooLarge
+from openclaw.models.transport.sse import EVENT_LIMIT_BYTES, EventTooLarge
 
 
 class LineSplitter:

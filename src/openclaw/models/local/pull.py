@@ -21,9 +21,9 @@ from typing import BinaryIO
 from openclaw.base.clock import SYSTEM_CLOCK, Clock
 from openclaw.base.errors import InvalidRequest, ModelUnavailable, NotFound
 from openclaw.models.embedded.local_model import KNOWN, LocalModel
-from openclaw.models.openmp import ensure_openmp
-from openclaw.models.shelf import MAGIC, Installed, PullLock, check_name, installed, place
-from openclaw.models.wheel import download
+from openclaw.models.local.openmp import ensure_openmp
+from openclaw.models.local.shelf import MAGIC, Installed, PullLock, check_name, installed, place
+from openclaw.models.local.wheel import download
 from openclaw.processes.spawner import Spawner
 
 __all__ = ["Progress", "installed", "pull"]

@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 
 from openclaw.base.errors import ModelUnavailable
-from openclaw.models.wheel import download
+from openclaw.models.local.wheel import download
 from openclaw.processes.spawner import Spawner
 
 LIBRARY = "libgomp.so.1"

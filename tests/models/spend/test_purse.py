@@ -13,11 +13,11 @@ from openclaw.base.errors import BudgetExceeded
 from openclaw.base.message import user
 from openclaw.base.model import ModelInfo, ModelRequest, Usage
 from openclaw.config.schema import BudgetConfig
-from openclaw.models.caps import Budget, allowances, budgets_for
-from openclaw.models.purse import FREE, StorePurse
+from openclaw.models.spend.caps import Budget, allowances, budgets_for
+from openclaw.models.spend.purse import FREE, StorePurse
 from openclaw.store.api import Spender
 from openclaw.store.sqlite import SqliteStore
-from tests.models.test_caps import NOON, SPENDER
+from tests.models.spend.test_caps import NOON, SPENDER
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ import pytest
 
 from openclaw.base.errors import InvalidRequest, ModelUnavailable, NotFound
 from openclaw.models.embedded.local_model import KNOWN, LocalModel
-from openclaw.models.pull import pull
-from openclaw.models.shelf import PullLock, installed, model_path
+from openclaw.models.local.pull import pull
+from openclaw.models.local.shelf import PullLock, installed, model_path
 from openclaw.processes.spawner import Spawner
 from tests.processes.waiting import until
 

@@ -19,11 +19,11 @@ from openclaw.base.model import (
     ToolCallDelta,
 )
 from openclaw.models.call import Attempt, CallPlan
+from openclaw.models.calling.cooldown import Cooldowns
+from openclaw.models.calling.credentials import Credential, Credentials
+from openclaw.models.calling.trip import Candidate, Trip
 from openclaw.models.client import LLMClient
-from openclaw.models.cooldown import Cooldowns
-from openclaw.models.credentials import Credential, Credentials
 from openclaw.models.registry import Resolved
-from openclaw.models.trip import Candidate, Trip
 
 _random = SystemRandom().random
 OWN_KEY = "configured"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw.models.calling.cooldown import OPEN, Cooldowns, Road, Visit
 from openclaw.models.chain import TABLE
-from openclaw.models.cooldown import OPEN, Cooldowns, Road, Visit
 
 ROAD: Road = ("acme", "", "large")
 RULE = TABLE["overloaded"]

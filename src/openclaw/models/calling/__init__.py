@@ -1,0 +1,1 @@
+"""How a wish becomes an answer: attempts in order, cooldowns, credentials, the story of each."""

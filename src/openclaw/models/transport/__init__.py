@@ -1,0 +1,1 @@
+"""What all wires share: requests and their failures, server-sent events, JSON lines."""
