@@ -101,6 +101,8 @@ class Asking:
         self._shrink = 1.0
         self._separate = False
         self._dropped = 0
+        self._no_summary = False
+        """A summary that failed is not asked for again in the same run."""
         self._purse = shop.purse(run.inbound)
         self._refs: tuple[str, ...] = ()
         self._stable: tuple[str, str, tuple[ToolSpec, ...]] | None = None
@@ -335,7 +337,7 @@ class Asking:
     async def _compact(self) -> None:
         """Summarise what is old. Without a summary the request drops the oldest messages instead: there is progress."""
         compaction = self._spec.compaction
-        if self._run.inbound.stateless or not compaction.enabled:
+        if self._run.inbound.stateless or not compaction.enabled or self._no_summary:
             return
         room = self._frame(self._shop.models.resolve(self._refs[0]).info)[3]
         going = self._conversation.split(min(compaction.keep_recent_tokens, room // 3))
@@ -349,6 +351,7 @@ class Asking:
             refs = (chosen, *self._refs) if chosen else self._refs
             summary = await summarise(messages, self._shop.caller, refs, self._purse, attempts)
         except (ModelError, BudgetExceeded) as error:
+            self._no_summary = True
             await self._record_failures(attempts, error)
             _log.warning("compaction_failed", extra={"fields": {"run": self._run.id, "code": error.code}})
             return
