@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def _help(command: click.Command) -> list[str]:
     """Return the help as Markdown: blocks that click keeps as they are become code."""
     lines: list[str] = []
     verbatim = False
-    for line in (command.help or "").split("\n"):
+    for line in inspect.cleandoc(command.help or "").split("\n"):
         if line == "\b":
             verbatim = True
         elif not line:
