@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.completion import turns
+from bench.detour import failover
 from bench.durability import sync_cost
 from bench.gateway import Gateway, Lab, running, upstream
 from bench.machine import cores, facts, supported
 from bench.paced import first_tokens
 from bench.report import Row, as_json, table
 from bench.rpc import handshake_rate, health_calls, idle_sockets
+from bench.sessions import kept_sessions
 from bench.start import cold_start, commands
 from bench.streams import steady_streams
 from bench.tools import HERE, BadRun, ToolMissing, Tools, source_folder
@@ -28,7 +30,9 @@ ALONE: dict[str, Callable[[Lab], list[Row]]] = {
     "start": cold_start,
     "sockets": idle_sockets,
     "durability": sync_cost,
+    "sessions": kept_sessions,
     "wires": by_wire,
+    "failover": failover,
     "streams": steady_streams,
 }
 """Measurements that start gateways of their own."""

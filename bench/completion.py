@@ -14,20 +14,16 @@ from bench.tools import Load
 
 WHOLE, STREAM = "turns, whole answer", "turns, streamed"
 QUESTION = "What is the capital of Japan?"
-KEPT_SESSIONS = 64
-KEPT_USER = "bench-SSSSSSSS"
-"""loadgen replaces the S by the number of a session, one after the other."""
 
 
 class Case(NamedTuple):
-    """One load. `chunks` is the length of the upstream's stream; `user` keeps sessions apart and on the record."""
+    """One load. `chunks` is the length of the upstream's stream."""
 
     family: str
     label: str
     clients: int
     stream: bool
     chunks: int = 100
-    user: str | None = None
 
 
 class Measured(NamedTuple):
@@ -40,7 +36,7 @@ class Measured(NamedTuple):
 
 
 def request(model: str, *, stream: bool, user: str | None = None) -> dict[str, Any]:
-    """Return the body of a chat completion."""
+    """Return the body of a chat completion. One with a `user` is remembered in a session of that user."""
     body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": QUESTION}]}
     return body | ({"stream": True} if stream else {}) | ({"user": user} if user else {})
 
@@ -58,7 +54,7 @@ def run(lab: Lab, gateway: Gateway, case: Case) -> Measured:
     headers = (BEARER, f"x-openclaw-model: bench/fake-n{case.chunks}")
     mine, direct, cpu = [], [], []
     for _ in range(lab.rounds):
-        body = body_file(lab.folder, request("openclaw", stream=case.stream, user=case.user))
+        body = body_file(lab.folder, request("openclaw", stream=case.stream))
         before = gateway.cpu_s()
         load = lab.tools.loadgen(
             gateway.port,
@@ -68,7 +64,6 @@ def run(lab: Lab, gateway: Gateway, case: Case) -> Measured:
             seconds=lab.seconds,
             marker=marker,
             headers=headers,
-            sessions=KEPT_SESSIONS if case.user else 0,
         )
         mine.append(load)
         cpu.append((gateway.cpu_s() - before) / (load.ok + load.err))
@@ -89,8 +84,6 @@ def turns(lab: Lab, gateway: Gateway) -> list[Row]:
         run(warm, gateway, Case("", "", 16, stream=stream))
     for clients in (1, 16, 64):
         rows += _rows(run(lab, gateway, Case(WHOLE, _clients(clients), clients, stream=False)))
-    kept = Case(WHOLE, f"16 clients, {KEPT_SESSIONS} kept sessions", 16, stream=False, user=KEPT_USER)
-    rows += _rows(run(lab, gateway, kept))
     for clients in (1, 16, 64):
         rows += _rows(run(lab, gateway, Case(STREAM, f"100 chunks, {_clients(clients)}", clients, stream=True)))
     rows += _rows(run(lab, gateway, Case(STREAM, "1000 chunks, 16 clients", 16, stream=True, chunks=1000)))

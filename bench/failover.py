@@ -2,8 +2,8 @@
 
 Usage: python -m bench.failover [--calls 20000] [--batches 20000] [--rounds 5]
 
-Everything runs in this process with models that answer at once, so that what is left is our own work. The time to go on
-is measured twice: with models in memory, and over loopback sockets against a server that answers 529 and 401.
+Everything runs in this process with models that answer at once, so that what is left is our own work. What a whole turn
+of the gateway pays for a failover is measured by `python -m bench --only failover`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,13 @@ from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import ModelError, ModelTimeout
 from openclaw.base.message import user
 from openclaw.base.model import ModelEvent, ModelFinish, ModelInfo, ModelRequest, ModelResult, TextDelta
-from openclaw.base.secret import Secret
-from openclaw.config.schema import ModelsConfig, ProviderConfig
 from openclaw.models.assemble import collect
 from openclaw.models.call import CallPlan
 from openclaw.models.calling.credentials import Credential, Credentials
 from openclaw.models.calling.failover import Failover
 from openclaw.models.client import LLMClient
 from openclaw.models.fake.client import FakeClient
-from openclaw.models.registry import ModelRegistry, Resolved
-from openclaw.net.http import HttpClient
+from openclaw.models.registry import Resolved
 
 REQUEST = ModelRequest(model="m", messages=(user("hi"),))
 FINISH = (TextDelta("x"), ModelFinish("stop"))
@@ -142,58 +139,6 @@ async def moving_on(calls: int, rounds: int) -> None:
     _print("a call whose first model is in a cooldown", resting, "µs")
 
 
-async def over_sockets(rounds: int) -> None:
-    """Print the time from the question to the fallback's first batch, over loopback."""
-    answers = {
-        b"POST /down": b"HTTP/1.1 529 Busy\r\nretry-after: 600\r\nContent-Length: 0\r\n\r\n",
-        b"POST /auth": b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n",
-    }
-    body = b'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
-    good = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                size = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:")
-                await reader.readexactly(size)
-                writer.write(answers.get(head[:10], good))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    key = Secret("sk-bench-123456")
-    names = {"good": "/good", "down": "/down", "auth": "/auth"}
-    providers = {name: ProviderConfig(base_url=origin + path, api_key=key) for name, path in names.items()}
-    async with HttpClient() as http:
-        registry = ModelRegistry(
-            ModelsConfig(providers=providers),
-            env=lambda name: None,
-            http=http,
-            embedded=lambda name, config: FakeClient(),
-            clock=SYSTEM_CLOCK,
-        )
-        caller = Failover(
-            registry, Credentials(NOWHERE, clock=SYSTEM_CLOCK, on_secret=lambda secret: None), SYSTEM_CLOCK
-        )
-        for label, refs in (
-            ("over sockets: the first model answers", ("good/m",)),
-            ("over sockets: 529, then the next provider", ("down/m", "good/m")),
-            ("over sockets: 401, then the next provider", ("auth/m", "good/m")),
-        ):
-            plan = CallPlan(refs=refs, request=lambda info: REQUEST)
-
-            async def once(plan: CallPlan = plan) -> None:
-                caller.reset()
-                await drain(caller.call(plan, []))
-
-            await timed(once, 50)
-            _print(label, [await timed(once, 200) for _ in range(rounds)], "µs")
-        await registry.close()
-    server.close()
-
-
 def _print(label: str, figures: list[float], unit: str) -> None:
     middle = statistics.median(figures)
     print(f"{label:58} {middle:9.2f} {unit}   ({min(figures):.2f} to {max(figures):.2f})")
@@ -212,7 +157,6 @@ def main() -> int:
     async def everything() -> None:
         await plain(options.calls, options.batches, options.rounds)
         await moving_on(options.calls, options.rounds)
-        await over_sockets(options.rounds)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(everything())

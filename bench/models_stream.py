@@ -1,28 +1,26 @@
 """How much the model clients cost: events relayed per second, CPU per stream and per call, against a compiled stand-in.
 
-Usage: python bench/models_stream.py [--tools DIR] [--seconds 3] [--wire openai|anthropic|both]
+Usage: python -m bench.models_stream [--tools DIR] [--seconds 3] [--wire openai|anthropic|both]
 
-The load tools are C sources outside this repository: --tools, or OPENCLAW_BENCH_TOOLS, default ../shared/bench. They
-are built into bench/bin/. The client runs on one core, the stand-in on another, where the system lets us choose.
+The client runs on one core, the stand-in on another, where the system lets us choose.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
 import resource
-import shutil
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvloop
 
+from bench.gateway import upstream
+from bench.machine import cores, pinned
+from bench.tools import ToolMissing, Tools, source_folder
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.message import user
 from openclaw.base.model import ModelRequest
@@ -31,45 +29,6 @@ from openclaw.models.catalog import Catalog
 from openclaw.models.client import LLMClient
 from openclaw.models.openai.client import OpenAIClient
 from openclaw.net.http import HttpClient
-
-HERE = Path(__file__).parent
-
-
-def build(name: str, sources: Path) -> Path:
-    """Compile a load tool once and return its path."""
-    source, binary = sources / f"{name}.c", HERE / "bin" / name
-    if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
-        binary.parent.mkdir(exist_ok=True)
-        compiler = shutil.which("cc") or shutil.which("gcc") or "cc"
-        subprocess.run([compiler, "-O2", "-w", "-o", str(binary), str(source)], check=True)
-    return binary
-
-
-def cores() -> list[int]:
-    """Return the cores we may use; empty where the system does not tell."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-
-
-@contextlib.contextmanager
-def upstream(sources: Path) -> Iterator[str]:
-    """Run the stand-in on the last core and return its origin."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    mine = cores()
-    process = subprocess.Popen([str(build("fake_upstream", sources)), str(port)])
-    try:
-        if len(mine) > 1:
-            os.sched_setaffinity(process.pid, {mine[-1]})
-            os.sched_setaffinity(0, {mine[0]})
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-                break
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def cpu_s() -> float:
@@ -139,18 +98,20 @@ async def run(origin: str, wire: str, seconds: float) -> None:
 def main() -> int:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description="Cost of the model clients.")
-    default = os.environ.get("OPENCLAW_BENCH_TOOLS") or HERE.parent.parent / "shared" / "bench"
-    parser.add_argument("--tools", type=Path, default=Path(default))
+    parser.add_argument("--tools", type=Path)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--wire", choices=("openai", "anthropic", "both"), default="both")
     options = parser.parse_args()
-    if not (options.tools / "fake_upstream.c").exists():
-        print(f"no load tools in {options.tools}: give --tools or OPENCLAW_BENCH_TOOLS", file=sys.stderr)
+    split = cores()
+    try:
+        tools = Tools(source_folder(options.tools), split.others)
+    except ToolMissing as missing:
+        print(missing, file=sys.stderr)
         return 2
-    with upstream(options.tools) as origin:
+    with upstream(tools) as port, pinned(split.gateway):
         print(f"load average {os.getloadavg()[0]:.2f}, Python {sys.version.split()[0]}")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run(origin, options.wire, options.seconds))
+            runner.run(run(f"http://127.0.0.1:{port}", options.wire, options.seconds))
     return 0
 
 

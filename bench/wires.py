@@ -28,10 +28,20 @@ class Wire(NamedTuple):
     key: str = KEY
     slow: bool = True
 
+    @property
+    def root(self) -> str:
+        """The origin without a path."""
+        return f"http://127.0.0.1:{self.port}"
 
-def wires(lab: Lab, found: Origins) -> tuple[Wire, ...]:
-    """Return the wires and who speaks them here."""
-    compiled = f"http://127.0.0.1:{lab.upstream}"
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.origin.removeprefix("http://127.0.0.1:").partition("/")[0])
+
+
+def wires(upstream: int, found: Origins) -> tuple[Wire, ...]:
+    """Return the wires and who speaks them here. `upstream` is the port of the C stand-in."""
+    compiled = f"http://127.0.0.1:{upstream}"
     chat, said = request(MODEL, stream=True), {"content": [{"text": QUESTION}], "role": "user"}
     thread = chat["messages"]
     responses = {"model": MODEL, "stream": True, "input": thread}
@@ -56,10 +66,11 @@ def by_wire(lab: Lab) -> list[Row]:
     """Measure the wires in turn, on one gateway."""
     rows: list[Row] = []
     with stand_ins(lab.cores.others) as found:
-        every = wires(lab, found)
+        every = wires(lab.upstream, found)
         providers: dict[str, dict[str, object]] = {
             wire.api: {"api": wire.api, "baseUrl": wire.origin, "apiKey": wire.key} for wire in every
         }
+        providers["bedrock-converse"]["region"] = "us-east-1"
         with running(lab, Setting(providers=providers)) as gateway:
             for wire in every:
                 _measure(msgspec.structs.replace(lab, rounds=1, seconds=0.2), gateway, wire)
@@ -70,7 +81,6 @@ def by_wire(lab: Lab) -> list[Row]:
 def _measure(lab: Lab, gateway: Gateway, wire: Wire) -> list[Row]:
     mine, direct, cpu = [], [], []
     headers = (BEARER, f"x-openclaw-model: {wire.api}/{MODEL}")
-    port = int(wire.origin.removeprefix("http://127.0.0.1:").partition("/")[0])
     for _ in range(lab.rounds):
         body, before = body_file(lab.folder, request("openclaw", stream=True)), gateway.cpu_s()
         load = lab.tools.loadgen(
@@ -86,7 +96,7 @@ def _measure(lab: Lab, gateway: Gateway, wire: Wire) -> list[Row]:
         cpu.append((gateway.cpu_s() - before) / (load.ok + load.err) * 1000)
         body = body_file(lab.folder, wire.body)
         straight = lab.tools.loadgen(
-            port,
+            wire.port,
             wire.path,
             body,
             concurrency=1,

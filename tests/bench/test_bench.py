@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import struct
+import urllib.request
 from pathlib import Path
 
+import apsw
 import msgspec
 import pytest
-from bench.durability import LogRestarted, commits, per_turn
+from bench.durability import LogRestarted, commits, per_turn, row_counts
 from bench.machine import cores, pinned
 from bench.report import Aim, Row, added, as_json, figure, paired_ratio, quantile, table
 from bench.socket_client import masked
+from bench.stand_in import stand_ins
 from bench.tools import ToolMissing, Tools
+from bench.wires import wires
 
 from openclaw.listeners.ws_frames import FrameReader
 
@@ -129,3 +133,23 @@ def test_being_pinned_ends() -> None:
     with pinned(before.gateway):
         pass
     assert cores() == before
+
+
+def test_rows_are_counted_table_by_table(tmp_path: Path) -> None:
+    db = apsw.Connection(str(tmp_path / "some.db"))
+    db.execute("CREATE TABLE a (x); CREATE TABLE b (x); INSERT INTO b VALUES (1), (2); ANALYZE")
+    db.close()
+    assert row_counts(tmp_path / "some.db") == {"a": 0, "b": 2}
+
+
+def test_each_wires_stand_in_streams_what_the_generator_waits_for() -> None:
+    with stand_ins(None) as found:
+        for wire in wires(0, found):
+            if wire.slow:
+                asked = urllib.request.Request(
+                    wire.root + wire.path,
+                    msgspec.json.encode(wire.body),
+                    {"Authorization": f"Bearer {wire.key}", "Content-Type": "application/json"},
+                )
+                with urllib.request.urlopen(asked, timeout=5) as answer:
+                    assert wire.marker.encode() in answer.read()
