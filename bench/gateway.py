@@ -143,7 +143,8 @@ def _config(port: int, upstream: int, setting: Setting) -> dict[str, object]:
 
 
 def _environment(state: Path) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    names = ("PATH", "HOME", "LANG", "PYTHONPATH")  # the last, to measure the sources of another checkout
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "OPENCLAW_STATE_DIR": str(state)}
 
 
