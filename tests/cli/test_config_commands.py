@@ -123,3 +123,20 @@ def test_wrong_usage_ends_with_2_and_no_command_shows_the_help(command: Run) -> 
     assert command("config", "get").code == 2
     assert command("agent").code == 2
     assert "gateway" in command("--help").out
+
+
+def test_a_yaml_file_is_read_and_never_written(
+    command: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("server:\n  port: 8080\n  colour: red\nllm_provider: embedded\n")
+    monkeypatch.setenv("OPENCLAW_CONFIG_PATH", str(path))
+    assert command("config", "get", "gateway.port").out == "8080\n"
+    assert "server.colour (line 3" in command("config", "validate").out
+    assert "embedded/smollm2" in command("models", "status").out
+    for words in (("config", "set", "gateway.port", "1"), ("config", "unset", "gateway.port")):
+        refused = command(*words)
+        assert refused.code == 1
+        assert "does not write" in refused.err
+    assert path.read_text().startswith("server:\n  port: 8080\n")
+    assert not (home / "openclaw.json").exists()

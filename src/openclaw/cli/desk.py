@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from openclaw.base.errors import InvalidRequest
+from openclaw.base.errors import InvalidRequest, ModelError
 from openclaw.cli import output
 
 if TYPE_CHECKING:
@@ -100,7 +100,11 @@ class Desk:
     def default_model(self, registry: ModelRegistry) -> str:
         """Return the `provider/model` that an agent without one of its own uses."""
         chosen = self.loaded.config.agents.defaults.model
-        return (chosen if isinstance(chosen, str) else chosen.primary) or registry.default_ref()
+        ref = (chosen if isinstance(chosen, str) else chosen.primary) or registry.default_ref()
+        try:
+            return registry.full_ref(ref)
+        except ModelError:
+            return ref  # whoever calls it says what is wrong with it
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

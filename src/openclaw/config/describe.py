@@ -66,6 +66,7 @@ def settings_markdown() -> str:
 _HEAD = """# Settings
 
 Every setting of `openclaw.json` (JSON5: comments and trailing commas are welcome), generated from the schema.
+The same settings can be written in YAML, see [YAML](yaml.md).
 `[]` stands for any list item and `*` for any name of your choice. `${NAME}` in any text takes the value of an
 environment variable; `$${NAME}` keeps it as it is written.
 

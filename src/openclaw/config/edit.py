@@ -17,6 +17,7 @@ from openclaw.base.errors import Conflict, InternalError, InvalidRequest, NotFou
 from openclaw.config.disk import locked_folder, write_atomically
 from openclaw.config.keypath import KeyPath, format_path, parse_path
 from openclaw.config.parse import parse
+from openclaw.config.paths import is_yaml
 from openclaw.config.render import Style, render, render_key
 from openclaw.config.scan import Item, Node, scan, skip_trivia, walk
 
@@ -81,8 +82,10 @@ def write_config(path: Path, text: str, base_hash: str | None) -> str:
     """Replace the file atomically and return the hash of what is in it now. New files get mode 0600.
 
     Shape: `base_hash` is the hash the edit started from (`Loaded.hash`); None skips the check.
-    Raises: CONFLICT when the file has changed since; CONFIG_INVALID when the text does not parse.
+    Raises: CONFLICT when the file has changed since; CONFIG_INVALID when the text does not parse; INVALID_REQUEST for a
+    YAML file.
     """
+    require_json5(path)
     parse(text)
     data = text.encode()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,6 +96,15 @@ def write_config(path: Path, text: str, base_hash: str | None) -> str:
         if not path.exists() or data != current:
             write_atomically(path, data)
     return sha256(data).hexdigest()
+
+
+def require_json5(path: Path) -> None:
+    """Raises: INVALID_REQUEST for a YAML file, which is read and never written."""
+    if is_yaml(path):
+        raise InvalidRequest(
+            f"{path} is YAML, which openclaw reads but does not write",
+            hint="Edit the file; a running gateway takes the change up by itself.",
+        )
 
 
 _ABSENT = object()

@@ -1,4 +1,4 @@
-"""From the file to a frozen Config that always can be used: parse, substitute, split, validate, override."""
+"""From the file to a frozen Config that always can be used: read, substitute, split, validate, override."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from openclaw.base.errors import ConfigError
 from openclaw.base.secret import Secret
 from openclaw.config import lastgood
 from openclaw.config.env import Environment
+from openclaw.config.form import read
 from openclaw.config.issue import Issue
 from openclaw.config.normalise import normalise
 from openclaw.config.override import override, replace_at
-from openclaw.config.parse import MAX_CONFIG_BYTES, parse
-from openclaw.config.paths import StatePaths
-from openclaw.config.scan import Positions
+from openclaw.config.parse import MAX_CONFIG_BYTES
+from openclaw.config.paths import StatePaths, is_yaml
 from openclaw.config.schema import Config
 from openclaw.config.split import Split
 from openclaw.config.substitute import Substitution
@@ -60,8 +60,9 @@ class Loaded(msgspec.Struct, frozen=True):
         """Return the line on which the file sets a key path, or 0."""
         from openclaw.config.keypath import parse_path
 
-        text = self.raw if self.source == "file" else ""
-        return Positions(text).at(parse_path(path))[0] if self.sources.get(path) == "file" else 0
+        if self.source != "file" or self.sources.get(path) != "file":
+            return 0
+        return read(self.raw, yaml=is_yaml(self.path)).positions.at(parse_path(path))[0]
 
 
 def load(paths: StatePaths, env: Environment) -> Loaded:
@@ -86,8 +87,8 @@ def load_text(
 
     Raises: CONFIG_INVALID with line and column when it does not parse.
     """
-    parsed = parse(text)
-    positions = Positions(text if source == "file" else "")
+    document = read(text, yaml=is_yaml(paths.config_path) and source != "defaults", placed=source == "file")
+    parsed, positions = document.parsed, document.positions
     env = _with_config_env(parsed, env)
     substitution = Substitution(env.get)
     raw = substitution.apply(parsed)
@@ -98,7 +99,7 @@ def load_text(
     sources = dict.fromkeys(split.named, "file" if source == "file" else source)
     config, env_issues = override(config, env, sources)
     config = _with_token_file(config, paths, sources)
-    issues = (*validator.issues, *env_issues, *_requirements(config), *split.issues)
+    issues = (*document.issues, *validator.issues, *env_issues, *_requirements(config), *split.issues)
     disk = text.encode("utf-8", "surrogatepass") if on_disk is None else on_disk
     return Loaded(
         config=config,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 
 from openclaw.config.env import Environment, expand, home_dir, state_dir_of
+
+SYSTEM_CONFIG = Path("/etc/openclaw/config.yaml")
+"""Used when no path is named and the state directory holds no configuration: one file for a service."""
 
 
 class StatePaths(msgspec.Struct, frozen=True):
@@ -24,15 +28,20 @@ class StatePaths(msgspec.Struct, frozen=True):
     token: Path
     """File (0600) with the gateway token used when neither environment nor config names one."""
     last_good: Path
-    """The last configuration that this gateway started with."""
+    """The last configuration that this gateway started with, in the form (JSON5, YAML) of the file."""
 
 
-def resolve_paths(env: Environment, config_path: Path | None = None) -> StatePaths:
+def is_yaml(path: Path) -> bool:
+    """Whether a file is YAML, by its name; every other is JSON5."""
+    return path.suffix.lower() in (".yaml", ".yml")
+
+
+def resolve_paths(env: Environment, config_path: Path | None = None, system_config: Path = SYSTEM_CONFIG) -> StatePaths:
     """Apply OPENCLAW_HOME, _STATE_DIR, _CONFIG_PATH, _WORKSPACE_DIR, _CACHE_DIR and XDG_CACHE_HOME."""
     state = state_dir_of(env)
     chosen_config = env.get("OPENCLAW_CONFIG_PATH")
     if config_path is None:
-        config_path = expand(env, chosen_config) if chosen_config else state / "openclaw.json"
+        config_path = expand(env, chosen_config) if chosen_config else _own_or_system(state, system_config)
     workspace = env.get("OPENCLAW_WORKSPACE_DIR")
     return StatePaths(
         state_dir=state,
@@ -43,8 +52,14 @@ def resolve_paths(env: Environment, config_path: Path | None = None) -> StatePat
         cache_dir=_cache_dir(env),
         env_file=state / ".env",
         token=state / "credentials" / "gateway-token",
-        last_good=state / "snapshots" / "last-good.json",
+        last_good=state / "snapshots" / ("last-good.yaml" if is_yaml(config_path) else "last-good.json"),
     )
+
+
+def _own_or_system(state: Path, system_config: Path) -> Path:
+    own = state / "openclaw.json"
+    # os.path, as Path.exists raises for a folder that this user may not enter: such a file is not meant for them.
+    return system_config if not os.path.exists(own) and os.path.exists(system_config) else own  # noqa: PTH110
 
 
 def _cache_dir(env: Environment) -> Path:

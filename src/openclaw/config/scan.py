@@ -112,11 +112,14 @@ def _key(token: str) -> str:
 
 
 class Positions:
-    """Line and column of any key path; the text is scanned on the first question only."""
+    """Line and column of any key path; a JSON5 text is scanned on the first question only.
 
-    def __init__(self, text: str) -> None:
+    `root` is the tree of a text that is no JSON5.
+    """
+
+    def __init__(self, text: str, root: Node | None = None) -> None:
         self._text = text
-        self._root: Node | None = None
+        self._root = root
 
     def at(self, path: KeyPath) -> tuple[int, int]:
         """Return the place of the path, or of its nearest ancestor in the text; (0, 0) without a text."""
@@ -131,6 +134,10 @@ class Positions:
                 break
             node, offset = item.value, item.start
         return line_column(self._text, offset)
+
+    def written(self, path: KeyPath) -> str:
+        """Return words for a setting that the text writes under another key; here there is none."""
+        return ""
 
 
 def walk(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:

@@ -179,9 +179,9 @@ class Validator:
     def _add(self, issue: Issue, path: KeyPath, entry: KeyPath) -> None:
         line, column = self._positions.at(path)
         section = format_path(entry) if entry else section_of(path)
-        self.issues.append(
-            msgspec.structs.replace(issue, path=format_path(path), line=line, column=column, section=section)
-        )
+        message = issue.message + self._positions.written(path)
+        placed = {"path": format_path(path), "line": line, "column": column, "section": section}
+        self.issues.append(msgspec.structs.replace(issue, message=message, **placed))
 
 
 def _consequence(path: KeyPath, entry: KeyPath) -> str:

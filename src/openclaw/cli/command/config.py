@@ -64,9 +64,10 @@ def set_(path: str, value: str, as_json: bool) -> None:
 @click.argument("path")
 def unset(path: str) -> None:
     """Remove one setting from the file, so that its default is in force."""
-    from openclaw.config.edit import unset_value
+    from openclaw.config.edit import require_json5, unset_value
 
     desk = Desk()
+    require_json5(desk.paths.config_path)
     _write(desk, unset_value(desk.text, path), f"{path} is back to its default")
 
 
@@ -137,8 +138,9 @@ def env(as_json: bool) -> None:
 
 def write_setting(desk: Desk, path: str, value: Any) -> None:
     """Set one setting in the file, checked before it is written."""
-    from openclaw.config.edit import set_value
+    from openclaw.config.edit import require_json5, set_value
 
+    require_json5(desk.paths.config_path)
     _write(desk, set_value(desk.text, path, value), f"{path} is set")
 
 

@@ -42,7 +42,9 @@ def gateway() -> None:
 @gateway.command()
 @click.option("--port", type=click.IntRange(1, 65_535), help="TCP port; default: the configured one (18789).")
 @click.option("--bind", help=f"Addresses to listen on: {', '.join(BINDS)}, or an address.")
-@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file.")
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), help="Configuration file: JSON5, or YAML (.yaml, .yml)."
+)
 @click.option("--verbose", "-v", is_flag=True, help="Log debug lines too.")
 @click.option("--force", is_flag=True, help="Stop the gateway that runs on this state directory first.")
 def run(port: int | None, bind: str | None, config_path: Path | None, verbose: bool, force: bool) -> int:

@@ -63,12 +63,13 @@ def up(demo: bool, port: int | None, bind: str | None) -> int:
 
 def prepare(desk: Desk) -> None:
     """Say what is about to happen, and make the state directory, the configuration and the token that are missing."""
+    from openclaw.config.paths import is_yaml
     from openclaw.gateway import state
 
     paths = desk.paths
     click.echo(f"{output.paint('openclaw', 'green', bold=True)}: a gateway on this machine, only reachable from it.")
     state.prepare(paths.state_dir)
-    fresh = not paths.config_path.exists()
+    fresh = not paths.config_path.exists() and not is_yaml(paths.config_path)
     if fresh:
         write_first_config(desk)
     click.echo(f"  state      {paths.state_dir} (private to you)")

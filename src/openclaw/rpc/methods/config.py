@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from openclaw.base.errors import ConfigError
+from openclaw.config.paths import is_yaml
 from openclaw.config.redact import redacted, redacted_text
 from openclaw.protocol.validate import NoParams
 from openclaw.rpc.deps import ConfigIssue
@@ -21,7 +22,7 @@ def config_get(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
     return {
         "path": str(loaded.path),
         "exists": loaded.exists,
-        "raw": _shown(loaded.raw),
+        "raw": "" if is_yaml(loaded.path) else _shown(loaded.raw),  # secrets are found in JSON5 only
         "parsed": parsed,
         "resolved": resolved,
         "sourceConfig": parsed,
