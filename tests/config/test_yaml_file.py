@@ -198,7 +198,15 @@ def test_authentication_is_put_aside_and_the_token_stays() -> None:
         ("agent: a\n", "agents.list[0]", "invalid-value", 1),
         ("agents: {list: [{id: a}]}\nagent: {name: b}\n", "agent", "invalid-value", 2),
         ("agent: {name: a}\nagents:\n- name: a\n", "agents.list[1]", "duplicate-id", 3),
-        ("llm:\n  model: x\n", "llm", "invalid-value", 1),
+        ("agent: {name: a}\nllm:\n  model: x\n", "llm", "invalid-value", 2),
+        ("agent: {name: a}\nllm: {api_key: x}\n", "llm", "invalid-value", 2),
+        ("gateway: text\nserver:\n  port: 2\n", "server.port", "invalid-value", 3),
+        (
+            "models: {providers: {x: {apiKey: a}}}\nllm:\n  provider: x\n  api_key: b\n",
+            "llm.api_key",
+            "invalid-value",
+            4,
+        ),
         ("llm:\n  provider: x\n  model: 3\n", "agents.defaults.model", "invalid-value", 3),
         ("llm:\n  provider: a/b\n  api_key: x\n", "llm.provider", "invalid-value", 2),
         ("llm_provider: 7\n", "agents.defaults.model", "invalid-value", 1),
@@ -213,6 +221,10 @@ def test_what_is_wrong_in_the_short_form_is_named_where_it_stands(text: str, pat
 def test_an_issue_names_the_key_as_the_file_writes_it() -> None:
     assert issue_at(loaded("server: {port: x}"), "gateway.port").message.endswith("(written as server.port)")
     assert "written as" not in issue_at(loaded("gateway: {port: x}"), "gateway.port").message
+
+
+def test_a_section_that_is_still_empty_takes_what_the_short_form_says() -> None:
+    assert loaded("gateway:\nserver: {port: 8080}").config.gateway.port == 8080
 
 
 def test_empty_sections_of_the_short_form_say_nothing() -> None:

@@ -133,7 +133,7 @@ class ServiceForm:
                 self._note((*source, "memory_size"), "not-available", message, hint, warning=True)
         # `strict` is what is in force when nothing else is said.
         if (policy := entry.get("policy")) is not None and policy != "strict":
-            message = "policy profiles are not available in this version; the strict defaults stay in force"
+            message = "policy profiles are not available in this version, this has no effect"
             self._note((*source, "policy"), "not-available", message, "Set tools and networkPolicy.", warning=True)
         return out
 
@@ -142,21 +142,22 @@ class ServiceForm:
         source: KeyPath = ("llm", "provider") if llm.get("provider") is not None else ("llm_provider",)
         provider = llm["provider"] if source[0] == "llm" else chosen
         model = llm.get("model")
-        if provider is None and (model is not None or llm.get("api_key") is not None):
-            hint = 'Name one, for example provider: "anthropic".'
-            self._note(("llm",), "invalid-value", "model and api_key need a provider", hint)
-        if provider is not None and llm.get("api_key") is not None:
+        if provider is None:
+            if model is not None or llm.get("api_key") is not None:
+                hint = "Name it, for example provider: anthropic. Nothing here has an effect until then."
+                self._note(("llm",), "invalid-value", "model and api_key need a provider", hint)
+            return
+        if llm.get("api_key") is not None:
             self._key(provider, llm["api_key"], source)
         if chosen is not None and (chosen != provider or "/" in str(chosen)):
             # The switch: what `llm` says about the other provider stays for the day it is switched back.
             self._model(chosen, ("llm_provider",))
-        elif isinstance(provider, str) and isinstance(model, str) and model:
-            whole = model if model.startswith(f"{provider}/") else f"{provider}/{model}"
-            self._model(whole, ("llm", "model"))
-        elif model not in (None, ""):
-            self._model(model, ("llm", "model"))
-        elif provider is not None:
+        elif model in (None, ""):
             self._model(provider, source)
+        elif isinstance(provider, str) and isinstance(model, str) and not model.startswith(f"{provider}/"):
+            self._model(f"{provider}/{model}", ("llm", "model"))
+        else:
+            self._model(model, ("llm", "model"))
 
     def _model(self, ref: Any, source: KeyPath) -> None:
         """Put the agents' default model aside, as OPENCLAW_LLM_PROVIDER does; its fallbacks stay."""
@@ -202,11 +203,13 @@ class ServiceForm:
     def _set(self, target: KeyPath, value: Any, source: KeyPath) -> bool:
         held: Any = self.parsed
         for step in target[:-1]:
-            held = held.setdefault(step, {})
+            if held.get(step) is None:
+                held[step] = {}
+            held = held[step]
             if not isinstance(held, dict):
                 break
         if not isinstance(held, dict) or target[-1] in held:
-            message = f"the file sets {format_path(target)} as well, which wins"
+            message = f"the file sets {format_path(target)} by its own name, so this has no effect"
             self._note(source, "invalid-value", message, "Remove one of the two.")
             return False
         held[str(target[-1])] = value

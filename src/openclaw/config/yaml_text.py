@@ -59,8 +59,9 @@ def compose(text: str) -> Node:
         mark = error.problem_mark or error.context_mark
         raise _error(text, mark.index if mark else 0, _explain(error)) from None
     except yaml.reader.ReaderError as error:
-        # libyaml counts bytes.
-        offset = len(text.encode("utf-8", "replace")[: max(0, error.position)].decode("utf-8", "ignore"))
+        offset = error.position
+        if error.encoding != "unicode":  # libyaml, which counts bytes
+            offset = len(text.encode("utf-8", "replace")[:offset].decode("utf-8", "ignore"))
         raise _error(text, offset, "this character is not allowed in YAML") from None
     except (yaml.YAMLError, ValueError) as error:
         raise _error(text, 0, f"not YAML ({type(error).__name__})") from None
