@@ -254,3 +254,30 @@ async def test_a_turn_takes_any_event_shape_without_failing() -> None:
         for name in ("agent", "chat", "other"):
             turn.take(name, payload)
     assert not turn.ended.is_set()
+
+
+async def test_a_budget_notice_stands_on_its_own_line_during_an_answer_and_at_the_prompt() -> None:
+    notice = Event("usage.notice", {"scope": "total", "text": "Budget notice: 80 % is spent."})
+
+    def script(run_id: str, _: str) -> list[Event]:
+        first, *rest = answer(run_id, "To", "kyo.")
+        return [first, notice, *rest]
+
+    code, shown = await talk(FakeLine(script), FakeKeys("Where?"))
+    assert (code, shown) == (0, "To\n  Budget notice: 80 % is spent.\nkyo.\n")
+
+    line, keys = FakeLine(), FakeKeys(patient=True)
+    told: list[str] = []
+    chat = Conversation(line, keys, told.append, session_key="main")
+    running = asyncio.ensure_future(chat.run())
+    await keys.waiting.wait()
+    line.queue.put_nowait(notice)
+    line.queue.put_nowait(None)
+    await asyncio.wait_for(running, 5)
+    assert told[0] == f"\n  Budget notice: 80 % is spent.\n{PROMPT}half a wo"
+
+
+async def test_think_goes_to_the_gateway_with_its_level() -> None:
+    line = FakeLine(lambda run_id, _: answer(run_id, "Thinking: low."))
+    await talk(line, FakeKeys("/think", "/think low"))
+    assert [sent["message"] for sent in line.named("chat.send")] == ["/think", "/think low"]

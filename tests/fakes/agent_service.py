@@ -15,6 +15,7 @@ from openclaw.base.message import Message, assistant
 from openclaw.base.model import TextDelta, Usage
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, RunStarted, RunState
+from openclaw.base.thinking import Thinking
 from openclaw.store.api import RunRow, SessionRow, StepRow
 
 
@@ -240,7 +241,13 @@ class FakeAgentService:
         return self.table.pop(key, None) is not None
 
     async def patch_session(
-        self, key: SessionKey, principal: Principal, *, label: str | None = None, model: str | None = None
+        self,
+        key: SessionKey,
+        principal: Principal,
+        *,
+        label: str | None = None,
+        model: str | None = None,
+        thinking: Thinking | None = None,
     ) -> SessionRow:
         row = self.table.get(key)
         if row is None:
@@ -248,7 +255,10 @@ class FakeAgentService:
         if model and not model.startswith("fake/"):
             raise ModelUnavailable(f"no model {model}")
         row = msgspec.structs.replace(
-            row, label=row.label if label is None else label, model=row.model if model is None else model
+            row,
+            label=row.label if label is None else label,
+            model=row.model if model is None else model,
+            thinking=row.thinking if thinking is None else thinking,
         )
         self.table[key] = row
         return row

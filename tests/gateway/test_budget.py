@@ -111,6 +111,10 @@ async def test_a_hundred_turns_at_once_never_pass_a_cap_by_a_cent(tmp_path: Path
         refusals = list(filter(None, await asyncio.gather(*(turn(number) for number in range(100)))))
         assert 0 < len(refusals) < 100
         assert all("the day's budget is used up" in refusal for refusal in refusals)
+        async with asyncio.timeout(10):
+            notice = await anext(event async for event in line.events() if event.name == "usage.notice")
+        assert (notice.payload["scope"], notice.payload["subject"], notice.payload["window"]) == ("total", "", "day")
+        assert notice.payload["text"].startswith("Budget notice: ")
         told = await budget(line)
         assert 0 < told["spent"] <= 0.07
         assert told["held"] == 0

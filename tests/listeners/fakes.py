@@ -19,6 +19,7 @@ from openclaw.base.model import FinishReason, TextDelta, Usage
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, RunState, ToolFinished, ToolStarted
 from openclaw.base.secret import Secret
+from openclaw.base.thinking import Thinking
 from openclaw.config.schema import AuthConfig, GatewayConfig, RateLimitConfig
 from openclaw.identity.authenticate import Authenticator
 from openclaw.listeners.app import App, build_app
@@ -208,7 +209,13 @@ class FakeAgent:
         return True
 
     async def patch_session(
-        self, key: SessionKey, principal: Principal, *, label: str | None = None, model: str | None = None
+        self,
+        key: SessionKey,
+        principal: Principal,
+        *,
+        label: str | None = None,
+        model: str | None = None,
+        thinking: Thinking | None = None,
     ) -> SessionRow:
         raise NotFound("none")
 

@@ -141,9 +141,10 @@ def test_a_choice_narrows_what_is_offered() -> None:
     tools = [ChatTool(SPEC), ChatTool(FunctionSpec("time"))]
     assert [tool.name for tool in chat_offer(tools, None).tools] == ["weather", "time"]
     assert chat_offer(tools, "none") == ((), "")
-    assert "weather, time" in chat_offer(tools, "required").note
+    assert [tool.name for tool in chat_offer(tools, "required").tools] == ["weather", "time"]
+    assert chat_offer(tools, "required").choice == "required"
     named = chat_offer(tools, NamedChoice("function", FunctionName("time")))
-    assert [tool.name for tool in named.tools] == ["time"]
+    assert ([tool.name for tool in named.tools], named.choice) == (["time"], "time")
     flat = response_offer([ResponseTool(name="time")], NamedChoice("function", name="time"))
     assert flat.tools[0].parameters == {"type": "object", "properties": {}}
 
@@ -197,3 +198,30 @@ def test_whatever_is_accepted_pairs_every_call_with_its_result(messages: list[Ch
         waiting |= {call.id for call in message.tool_calls}
         waiting -= {part.call_id for part in message.parts if isinstance(part, ToolOutcome)}
     assert not waiting
+
+
+async def test_a_choice_and_a_level_of_thinking_reach_the_agent() -> None:
+    async with world() as here, client(here) as sdk:
+        named: Any = {"type": "function", "function": {"name": "weather"}}
+        await sdk.chat.completions.create(
+            model="openclaw", messages=ASK, tools=TOOLS, tool_choice=named, reasoning_effort="xhigh"
+        )
+        tools: Any = [{"type": "function", "name": "weather", "parameters": PARAMETERS, "strict": False}]
+        await sdk.responses.create(
+            model="openclaw", input="x", tools=tools, tool_choice="required", reasoning={"effort": "none"}
+        )
+        await sdk.responses.create(model="openclaw", input="x", reasoning={"summary": "auto"})
+        assert [(inbound.tool_choice, inbound.thinking, inbound.system) for inbound in here.agent.inbounds] == [
+            ("weather", "high", ""),
+            ("required", "off", ""),
+            ("", "", ""),
+        ]
+        wrong: Any = "lots"
+        with pytest.raises(openai.BadRequestError, match="reasoning_effort"):
+            await sdk.chat.completions.create(model="openclaw", messages=ASK, reasoning_effort=wrong)
+
+
+def test_a_tool_that_is_called_like_a_choice_can_be_named() -> None:
+    tools = [ChatTool(FunctionSpec("none")), ChatTool(FunctionSpec("other"))]
+    offer = chat_offer(tools, NamedChoice("function", FunctionName("none")))
+    assert ([tool.name for tool in offer.tools], offer.choice) == (["none"], "required")

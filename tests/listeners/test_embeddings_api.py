@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from openclaw.base.errors import ModelNotFound, ModelRateLimited, OpenClawError
+from openclaw.base.principal import Principal
 from openclaw.models.embeddings import Embedded
 from tests.listeners.fakes import TOKEN, World, http, raw_request, world
 
@@ -21,7 +22,9 @@ class FakeEmbedder:
         self.error = error
         self.asked: list[tuple[str, list[str], int | None]] = []
 
-    async def embed(self, model: str, texts: Sequence[str], *, dimensions: int | None = None) -> Embedded:
+    async def embed(
+        self, model: str, texts: Sequence[str], caller: Principal, *, dimensions: int | None = None
+    ) -> Embedded:
         self.asked.append((model, list(texts), dimensions))
         if self.error is not None:
             raise self.error

@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from openclaw.base.clock import ManualClock
+from openclaw.base.ids import AgentId, OwnerId, RunId
 from openclaw.rpc.hub import PRESENCE_PAUSE_S, Hub
 from openclaw.rpc.presence import MAX_ENTRIES
 from openclaw.rpc.versions import EVENTS
+from openclaw.store.api import Spender
 from tests.rpc.support import Bench, FakePeer
 
 pytestmark = pytest.mark.anyio
@@ -128,3 +130,21 @@ async def test_hello_names_methods_events_and_state_of_its_protocol(bench: Bench
         assert msgspec.json.decode(msgspec.json.encode(hello)) == hello
     assert "published-model-catalog" in bench.counter.hello_ok(FakePeer(4))["features"]["capabilities"]
     assert "configPath" not in bench.counter.hello_ok(FakePeer(4, ("operator.read",)))["snapshot"]
+
+
+async def test_a_budgets_notice_reaches_its_spender_and_administrators_in_protocol_4() -> None:
+    hub = Hub(ManualClock())
+    own = FakePeer(4, ("operator.read",), owner="ann")
+    old = FakePeer(3, ("operator.read",), owner="ann")
+    blind = FakePeer(4, ("operator.pairing",), owner="ann")
+    other = FakePeer(4, ("operator.read",), owner="ben")
+    admin = FakePeer(4, owner="carl")
+    for peer in (own, old, blind, other, admin):
+        hub.join(peer)
+    told = {"scope": "total", "subject": "", "window": "day", "text": "80 % gone"}
+    spender = Spender(
+        run_id=RunId("r"), tenant=own.principal.tenant, owner=OwnerId("ann"), agent_id=AgentId("main"), channel="rpc"
+    )
+    assert hub.broadcast("usage.notice", told, owner=spender) == 2
+    assert own.events("usage.notice") == admin.events("usage.notice") == [told]
+    await hub.shutdown("test")

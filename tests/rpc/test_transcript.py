@@ -97,8 +97,8 @@ async def test_a_patch_answers_with_the_model_in_use_and_refuses_what_nothing_he
         assert patched["entry"]["modelOverride"] == "other"
     usual = {"thinkingLevel": "off", "execHost": None, "sendPolicy": "allow", "fastMode": False, "pinned": False}
     await _payload(bench, "sessions.patch", {"key": KEY, **usual})
-    level = await _refusal(bench, "sessions.patch", {"key": KEY, "thinkingLevel": "low"})
-    assert level == 'thinkingLevel "low" is not supported (use off)'
+    level = await _refusal(bench, "sessions.patch", {"key": KEY, "verboseLevel": "on"})
+    assert level == 'verboseLevel "on" is not supported (use off)'
     assert "sendPolicy" in await _refusal(bench, "sessions.patch", {"key": KEY, "sendPolicy": "deny"})
     assert "session changed" in await _refusal(bench, "sessions.patch", {"key": KEY, "expectedSessionId": "old"})
     await _payload(bench, "sessions.patch", {"key": KEY, "expectedSessionId": row.id, "label": "ok"})
@@ -260,7 +260,7 @@ async def test_every_listed_command_is_understood_and_every_command_listed(bench
     await _turns()
     assert bench.agent.runs == {}, "no command reached the agent"
     with_args = (await _payload(bench, "commands.list"))["commands"]
-    assert [row["args"][0]["name"] for row in with_args if row["acceptsArgs"]] == ["model"]
+    assert [row["args"][0]["name"] for row in with_args if row["acceptsArgs"]] == ["model", "level"]
     assert await _payload(bench, "commands.list", {"scope": "native"}) == {"commands": []}
 
 
@@ -310,3 +310,44 @@ async def test_a_compaction_is_visible_in_the_history_of_a_real_study(tmp_path: 
         listed = await _payload(bench, "sessions.list", {"includeLastMessage": True})
         assert listed["sessions"][0]["lastMessagePreview"].startswith("word word")
         await bench.close()
+
+
+async def test_a_sessions_level_of_thinking_is_set_shown_and_undone(bench: Bench) -> None:
+    bench.agent.make_session(KEY, OPERATOR)
+    patched = await _payload(bench, "sessions.patch", {"key": KEY, "thinkingLevel": "max"})
+    assert patched["entry"]["thinkingLevel"] == "high"
+    for protocol in (3, 4):
+        history = await _payload(bench, "chat.history", {"sessionKey": KEY}, protocol)
+        assert history["thinkingLevel"] == "high"
+    assert (await _payload(bench, "sessions.list"))["sessions"][0]["thinkingLevel"] == "high"
+    assert "thinkingLevel" in await _refusal(bench, "sessions.patch", {"key": KEY, "thinkingLevel": "lots"})
+    await _payload(bench, "sessions.patch", {"key": KEY, "label": "kept"})
+    assert bench.agent.table[KEY].thinking == "high"
+    patched = await _payload(bench, "sessions.patch", {"key": KEY, "thinkingLevel": None})
+    assert "thinkingLevel" not in patched["entry"]
+
+
+async def test_think_shows_and_changes_the_level(bench: Bench) -> None:
+    bench.agent.make_session(KEY, OPERATOR)
+    peer = FakePeer()
+    bench.hub.join(peer)
+    texts = []
+    for number, said in enumerate(("/think", "/think medium", "/think status", "/think lots", "/think default")):
+        await _say(bench, peer, said, f"t{number}")
+        texts.append(peer.events("chat")[-1]["message"]["content"][0]["text"])
+    assert texts[0].startswith("Thinking: off.")
+    assert "set to medium" in texts[1]
+    assert texts[2].startswith("Thinking: medium.")
+    assert "Use one of off, minimal" in texts[3]
+    assert bench.agent.table[KEY].thinking == ""
+    bench.hub.leave(peer)
+
+
+async def test_a_message_brings_its_own_level(bench: Bench) -> None:
+    await bench.ask(
+        FakePeer(), "chat.send", {"sessionKey": KEY, "message": "x", "idempotencyKey": "r", "thinking": "on"}
+    )
+    assert next(iter(bench.agent.runs.values())).inbound.thinking == "low"
+    send = {"sessionKey": KEY, "message": "x", "idempotencyKey": "r2", "thinking": "lots"}
+    assert "lots" in await _refusal(bench, "chat.send", send)
+    assert "lots" in await _refusal(bench, "agent", {"message": "x", "idempotencyKey": "r3", "thinking": "lots"})

@@ -31,6 +31,7 @@ HELP = """\
   /stop          stop the answer (or press Ctrl-C while it streams)
   /reset         forget this conversation and start afresh
   /model [NAME]  show the models, or use one for this conversation (`provider/model`)
+  /think [LEVEL] show how much the model thinks, or change it: off, minimal, low, medium, high
   /allowance     what is left of the budgets that apply to you
   /help          this list
   /quit          leave (or Ctrl-D)"""
@@ -146,8 +147,8 @@ class Conversation:
             self._write("  A new conversation; nothing of the old one is sent to the model.\n")
         elif name == "/model":
             await self._model(rest)
-        elif name == "/allowance":
-            await self._say(name)  # the gateway answers it, as it does for every chat client
+        elif name in {"/allowance", "/think"}:
+            await self._say(f"{name} {rest}".strip())  # the gateway answers it, as it does for every chat client
         else:
             self._write(f"  There is no command {name}.\n{HELP}\n")
 
@@ -208,11 +209,20 @@ class Conversation:
         if not answer.get("aborted") and self._turn is None:
             self._write("  Nothing is running.\n")
 
+    def _notice(self, text: str) -> None:
+        """Show a word of the gateway on a line of its own; a line that is being typed is shown again."""
+        if self._turn is not None:
+            self._turn.remark(text)
+        else:
+            self._write(f"\n  {text}\n{PROMPT}{self._keys.typed()}")
+
     async def _pump(self) -> None:
         reason = "The gateway closed the connection."
         try:
             async for event in self._line.events():
-                if self._turn is not None and isinstance(event.payload, dict):
+                if event.name == "usage.notice" and isinstance(event.payload, dict):
+                    self._notice(str(event.payload.get("text", "")))
+                elif self._turn is not None and isinstance(event.payload, dict):
                     self._turn.take(event.name, event.payload)
         except OpenClawError as error:
             reason = error.message

@@ -58,6 +58,10 @@ class Turn:
         self._text(text)
         self.close()
 
+    def remark(self, text: str) -> None:
+        """Show something that is not of the answer, on a line of its own."""
+        self._own_line(f"  {text}\n")
+
     def close(self) -> None:
         """End the line that the answer stands on."""
         if not self._at_line_start:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TypeAlias
 
 from openclaw.agent.asking import Workshop
 from openclaw.agent.conversation import Recent
@@ -19,14 +20,41 @@ from openclaw.models.registry import ModelRegistry
 from openclaw.models.routing import Facts, choose
 from openclaw.models.spend.caps import Budget, spender_of
 from openclaw.models.spend.purse import StorePurse
+from openclaw.rpc.hub import Hub
 from openclaw.store.api import Spender, Store
 from openclaw.telemetry.redact import REDACTOR
 
 _log = logging.getLogger("openclaw.models")
 
 
+Purses: TypeAlias = Callable[[Spender], StorePurse | None]
+"""Returns what pays for a spender's calls; None while no budget is configured."""
+
+
+def open_purses(config: Callable[[], ModelsConfig], store: Store, clock: Clock, hub: Hub) -> Purses:
+    """Return the purses of the house. A notice is logged, and told to its spender's clients and to administrators."""
+
+    def notice(spender: Spender, budget: Budget, text: str) -> None:
+        scope, subject = budget.cap.scope, budget.cap.subject
+        _log.warning("budget_notice", extra={"fields": {"run": spender.run_id, "scope": scope, "text": text}})
+        payload = {"scope": scope, "subject": subject, "window": budget.window, "text": text}
+        hub.broadcast("usage.notice", payload, owner=spender)
+
+    def purse(spender: Spender) -> StorePurse | None:
+        if not config().budgets:
+            return None
+        return StorePurse(store, clock, lambda: config().budgets, spender, notice)
+
+    return purse
+
+
 def open_workshop(
-    config: Callable[[], ModelsConfig], store: Store, models: ModelRegistry, credentials: Credentials, clock: Clock
+    config: Callable[[], ModelsConfig],
+    store: Store,
+    models: ModelRegistry,
+    credentials: Credentials,
+    clock: Clock,
+    purse: Purses,
 ) -> tuple[Workshop, Failover]:
     """Return what runs need to call models; routes, tiers, budgets and review follow the configuration."""
     failover = Failover(models, credentials, clock)
@@ -45,11 +73,6 @@ def open_workshop(
         )
         return choose(now.routes, now.tiers, facts)
 
-    def purse(inbound: Inbound) -> StorePurse | None:
-        if not config().budgets:
-            return None
-        return StorePurse(store, clock, lambda: config().budgets, spender_of(inbound), _notice)
-
     shop = Workshop(
         store=store,
         models=models,
@@ -57,7 +80,7 @@ def open_workshop(
         prompts=PromptRoom(),
         clock=clock,
         route=route,
-        purse=purse,
+        purse=lambda inbound: purse(spender_of(inbound)),
         recent=Recent(),
         review=lambda: config().review,
     )
@@ -76,7 +99,3 @@ def read_credentials(credentials: Credentials) -> None:
     for issue in credentials.load():
         fields = {"path": issue.path, "problem": issue.message, "hint": issue.hint}
         _log.warning("credentials_issue", extra={"fields": fields})
-
-
-def _notice(spender: Spender, budget: Budget, text: str) -> None:
-    _log.warning("budget_notice", extra={"fields": {"run": spender.run_id, "scope": budget.cap.scope, "text": text}})

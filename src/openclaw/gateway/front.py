@@ -30,7 +30,12 @@ def build_front(rooms: Rooms) -> App:
             metrics=METRICS.render,
             tools=rooms.tool_desk,
             embedder=Embeddings(
-                lambda: rooms.config.models, env=rooms.loaded.env.get, http=rooms.http, clock=rooms.clock
+                lambda: rooms.config.models,
+                env=rooms.loaded.env.get,
+                http=rooms.http,
+                clock=rooms.clock,
+                ledger=rooms.store,
+                purse=rooms.purses,
             ),
             loopback_bind=binds_loopback_only(rooms.config.gateway),
         )

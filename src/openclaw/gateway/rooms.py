@@ -16,7 +16,7 @@ from openclaw.base.clock import Clock
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config
-from openclaw.gateway.calls import open_credentials, open_workshop
+from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
 from openclaw.gateway.tooling import Tooling
 from openclaw.models.calling.failover import Failover
 from openclaw.models.embedded.factory import embedded_factory
@@ -62,6 +62,7 @@ class Rooms:
     hub: Hub
     counter: Counter
     gate: Gatekeeper
+    purses: Purses
     stack: contextlib.AsyncExitStack = field(repr=False)
 
     @property
@@ -104,14 +105,15 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
         )
         stack.push_async_callback(models.close)
         gate = Gatekeeper({TOOL: tool_verdict, EGRESS: egress_rule(lambda: rooms.config.network_policy)})
-        shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock)
+        hub = Hub(clock, __version__)
+        purses = open_purses(lambda: rooms.config.models, store, clock, hub)
+        shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses)
         study = Study(directory=Directory.empty(), shop=shop)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
         desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config)
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
-        hub = Hub(clock, __version__)
         rooms = Rooms(
             loaded,
             paths,
@@ -129,6 +131,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             hub,
             _NO_COUNTER,
             gate,
+            purses,
             stack,
         )
         rooms.counter = build_counter(_rpc_deps(rooms))

@@ -25,8 +25,11 @@ WebSocket. A running gateway describes itself at `/openapi.json`, and shows it a
   continued by `previous_response_id` for as long as `session.ephemeralHours` says; `store` does not change that.
 - **Tools of the caller.** `tools` are offered to the model beside the agent's own. A call of one ends the answer
   (`finish_reason` "tool_calls", or `function_call` items); the caller runs it and sends the result back. The agent's
-  own tools run inside the gateway, and are not told. `tool_choice` narrows what is offered and is said to the model;
-  no provider is forced.
+  own tools run inside the gateway, and are not told. A `tool_choice` that forces a
+  call leaves the caller's tools alone on offer; providers whose API cannot force one are asked for it in words. With
+  "none" they are not offered.
+- **Thinking.** `reasoning_effort` (`reasoning.effort` of a response) says how much a model that can think does so
+  before it answers: none, minimal, low, medium, high. Others ignore it.
 - **Streams** are server-sent events and end with `data: [DONE]`. A run that fails before its first word is an HTTP
   error; after it, an event says so. Hanging up stops a run that nobody can come back to.
 - **Failures** have one shape, and never a 5xx for bad input: `{"error": {"message", "type", "code"?, "hint"?}}`, see

@@ -1,23 +1,54 @@
-"""Texts into vectors, by the providers that speak OpenAI's `/embeddings`."""
+"""Texts into vectors, by the providers that speak OpenAI's `/embeddings`.
+
+Every call to a provider is paid for by its caller's budgets and leaves a row of purpose `embedding` in the ledger.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import ModelNotFound, ModelUnavailable
+from openclaw.base.errors import (
+    ModelAuth,
+    ModelBadRequest,
+    ModelError,
+    ModelNotFound,
+    ModelRateLimited,
+    ModelUnavailable,
+    ModelUnreachable,
+)
+from openclaw.base.ids import AgentId, RunId, SessionKey, new_id
+from openclaw.base.message import Message, TextPart
+from openclaw.base.model import ModelInfo, ModelRequest, Usage
+from openclaw.base.principal import Principal
 from openclaw.config.schema import ModelsConfig
+from openclaw.models.call import Purse
+from openclaw.models.catalog import Catalog
 from openclaw.models.provider import BUILT_IN, Env, Provider, provider
+from openclaw.models.spend.pricing import cost_usd_micros
+from openclaw.models.spend.purse import FREE
+from openclaw.models.tokens import estimate_tokens
 from openclaw.models.transport.wire import Wire
 from openclaw.net.http import HttpClient
+from openclaw.store.api import Spender, UsageRow
 
 BATCH: Final = 256
 """Texts per call: every known server takes as many."""
 OFFICIAL_MODEL: Final = "text-embedding-3-small"
+OFFICIAL_USD_MICROS: Final = {
+    "text-embedding-3-small": 20_000,
+    "text-embedding-3-large": 130_000,
+    "text-embedding-ada-002": 100_000,
+}
+"""Prices of a million tokens, 2026-11: https://developers.openai.com/api/docs/pricing"""
+_NEVER_WORKED: Final = frozenset(
+    error.code for error in (ModelAuth, ModelBadRequest, ModelNotFound, ModelRateLimited, ModelUnreachable)
+)
 _APIS: Final = ("openai-completions", "openai-responses", "ollama")
 _HINT: Final = (
     "List a model with `embed` in its id under models.providers.<id>.models of a provider that speaks OpenAI's API, "
@@ -50,22 +81,44 @@ class _Answer(msgspec.Struct):
 _read = msgspec.json.Decoder(_Answer).decode
 
 
+class Ledger(Protocol):
+    """The part of the store that keeps what was used."""
+
+    async def record_usage(self, rows: Sequence[UsageRow]) -> None:
+        """See Store.record_usage."""
+        ...
+
+
 class Embeddings:
     """Finds the provider for a model and asks it. Holds nothing between calls: a reload needs no word to it."""
 
-    def __init__(self, config: Callable[[], ModelsConfig], *, env: Env, http: HttpClient, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Callable[[], ModelsConfig],
+        *,
+        env: Env,
+        http: HttpClient,
+        clock: Clock,
+        ledger: Ledger,
+        purse: Callable[[Spender], Purse | None],
+    ) -> None:
         self._config = config
         self._env = env
         self._http = http
         self._clock = clock
+        self._ledger = ledger
+        self._purse = purse
 
-    async def embed(self, model: str, texts: Sequence[str], *, dimensions: int | None = None) -> Embedded:
+    async def embed(
+        self, model: str, texts: Sequence[str], caller: Principal, *, dimensions: int | None = None
+    ) -> Embedded:
         """Return the vectors of texts. `model` is `provider/model`, a listed id, or "" for the first that is offered.
 
-        Raises: ModelNotFound, ModelUnavailable, and the other ModelErrors of a call.
+        Raises: ModelNotFound, ModelUnavailable, BudgetExceeded, and the other ModelErrors of a call.
         """
         found, name = self._find(model)
-        wire = self._wire(found)
+        wire, info = self._wire(found), self._info(found, name)
+        spender = _spender(caller)
         vectors: list[list[float]] = []
         tokens = 0
         for start in range(0, len(texts), BATCH):
@@ -73,7 +126,7 @@ class Embeddings:
             body: dict[str, object] = {"model": name, "input": batch, "encoding_format": "float"}
             if dimensions is not None:
                 body["dimensions"] = dimensions
-            answer = await wire.post(name, "/embeddings", body, _read)
+            answer = await self._paid(info, spender, batch, partial(wire.post, name, "/embeddings", body, _read))
             rows = sorted(answer.data, key=lambda row: row.index)
             sizes = {len(row.embedding) for row in rows} | {len(vector) for vector in vectors[:1]}
             if len(rows) != len(batch) or len(sizes) != 1 or 0 in sizes:
@@ -81,6 +134,57 @@ class Embeddings:
             vectors += [row.embedding for row in rows]
             tokens += answer.usage.prompt_tokens if answer.usage else 0
         return Embedded(vectors, tokens, f"{found.id}/{name}")
+
+    async def _paid(
+        self, info: ModelInfo, spender: Spender, texts: Sequence[str], post: Callable[[], Awaitable[_Answer]]
+    ) -> _Answer:
+        """Make one call with money for it set aside, and write it down, whatever becomes of it."""
+        purse = self._purse(spender)
+        request = ModelRequest(
+            model=info.id, messages=(Message("user", tuple(map(TextPart, texts))),), max_tokens=1, purpose="embedding"
+        )
+        hold = FREE if purse is None else await purse.reserve(info, request)
+        began, usage, code = self._clock.monotonic_s(), Usage(), "CANCELLED"
+        try:
+            answer = await post()
+            code, usage = "", Usage(answer.usage.prompt_tokens if answer.usage else estimate_tokens(request))
+        except ModelError as error:
+            code = error.code
+            raise
+        else:
+            return answer
+        finally:
+            # Told no usage, a hold is paid in full: a provider that was cut off may have worked.
+            await (hold.release() if code in _NEVER_WORKED else hold.settle(usage))
+            took_ms = int((self._clock.monotonic_s() - began) * 1000)
+            await self._ledger.record_usage([self._row(info, spender, usage, took_ms, code)])
+
+    def _row(self, info: ModelInfo, spender: Spender, usage: Usage, took_ms: int, code: str) -> UsageRow:
+        return UsageRow(
+            at_ms=self._clock.now_ms(),
+            run_id=spender.run_id,
+            session_key=SessionKey(""),
+            agent_id=spender.agent_id,
+            tenant=spender.tenant,
+            owner=spender.owner,
+            provider=info.provider,
+            model=info.id,
+            purpose="embedding",
+            usage=usage,
+            latency_ms=took_ms,
+            first_token_ms=0,
+            error_code=code,
+            usd_micros=None if code else cost_usd_micros(info, usage),
+            channel=spender.channel,
+        )
+
+    def _info(self, found: Provider, name: str) -> ModelInfo:
+        """Return the model with its price: as configured, or as it is known of the official API."""
+        info = Catalog(self._config().providers).info(found.id, name)
+        if info.input_usd_micros is None and _is_official(found):
+            info = msgspec.structs.replace(info, input_usd_micros=OFFICIAL_USD_MICROS.get(name))
+        free = None if info.input_usd_micros is None else 0
+        return msgspec.structs.replace(info, output_usd_micros=free)
 
     def _find(self, model: str) -> tuple[Provider, str]:
         offered = [(found, name) for found in self._providers() for name in _models(found)]
@@ -120,8 +224,18 @@ class Embeddings:
         )
 
 
+def _spender(caller: Principal) -> Spender:
+    """Each request is a run of its own, of no agent: so its rows and its reservations find each other."""
+    return Spender(
+        run_id=RunId(new_id()), tenant=caller.tenant, owner=caller.owner, agent_id=AgentId(""), channel="http"
+    )
+
+
+def _is_official(found: Provider) -> bool:
+    return urlsplit(found.config.base_url).hostname == "api.openai.com"
+
+
 def _models(found: Provider) -> list[str]:
     """Return the embedding models that a provider is known to have."""
     listed = [entry.id for entry in found.config.models if "embed" in entry.id.lower()]
-    official = urlsplit(found.config.base_url).hostname == "api.openai.com"
-    return listed or ([OFFICIAL_MODEL] if official and not found.config.models else [])
+    return listed or ([OFFICIAL_MODEL] if _is_official(found) and not found.config.models else [])

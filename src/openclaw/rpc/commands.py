@@ -13,6 +13,7 @@ from openclaw.base.errors import Forbidden, NotFound, OpenClawError
 from openclaw.base.ids import SessionKey
 from openclaw.base.money import dollars
 from openclaw.base.principal import Principal, Scope
+from openclaw.base.thinking import LEVELS, thinking_level
 from openclaw.rpc.allowance import allowance, allowance_lines
 from openclaw.rpc.compaction import compact, told
 from openclaw.rpc.method import holds
@@ -83,6 +84,17 @@ async def _model(room: Room, key: SessionKey, principal: Principal, argument: st
     return f"Model set to {row.model or argument} for this session only; the configuration is unchanged."
 
 
+async def _think(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
+    if not argument or argument == "status":
+        level = room.thinking(key, await room.deps.agent.session(key, principal))
+        return f"Thinking: {level}. Change it with /think {'|'.join(LEVELS)}; /think default undoes it."
+    level = thinking_level(argument)
+    await room.deps.agent.patch_session(key, principal, thinking=level)
+    if not level:
+        return "Thinking set to the agent's own again."
+    return f"Thinking set to {level} for this session; models that cannot think ignore it."
+
+
 async def _status(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
     deps = room.deps
     row = await deps.agent.session(key, principal)
@@ -134,6 +146,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "compact": Command("operator.write", "summarise everything but the last exchange", _compact, "session", slow=True),
     "model": Command(
         "operator.write", "show or change this session's model: /model provider/model", _model, "options", "model"
+    ),
+    "think": Command(
+        "operator.write", "show or change how much models think: /think LEVEL", _think, "options", "level"
     ),
     "status": Command("operator.read", "session, model, tokens, runs", _status),
     "allowance": Command("operator.read", "what is left of each budget that applies to you", _allowance),

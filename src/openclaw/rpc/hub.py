@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from openclaw.base.clock import Clock
+from openclaw.base.ids import OwnerId, TenantId
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.protocol.frames import event_head, finish_event
@@ -27,6 +28,16 @@ PRESENCE_PAUSE_S: Final = 1.0
 
 TICKS_PER_HEALTH: Final = 2
 """A `health` event goes out with every second tick: once a minute."""
+
+
+class Owner(Protocol):
+    """Whose something is."""
+
+    @property
+    def tenant(self) -> TenantId: ...
+
+    @property
+    def owner(self) -> OwnerId: ...
 
 
 class _Member:
@@ -98,7 +109,7 @@ class Hub:
         payload: Any,
         scope: str | None = "operator.read",
         *,
-        owner: Principal | None = None,
+        owner: Owner | None = None,
         subscribers_only: bool = False,
     ) -> int:
         """Tell an event to everybody who may hear it; return to how many.
@@ -175,6 +186,6 @@ class Hub:
         await asyncio.sleep(0)  # let the carriers begin to write what was queued
 
 
-def sees(viewer: Principal, owner: Principal) -> bool:
+def sees(viewer: Principal, owner: Owner) -> bool:
     """Say whether what belongs to `owner` may be shown to `viewer`."""
     return viewer.tenant == owner.tenant and (viewer.owner == owner.owner or viewer.may("operator.admin"))

@@ -15,6 +15,7 @@ from openclaw.rpc.hub import sees
 from openclaw.rpc.method import Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.snapshot import HealthSnapshot
+from openclaw.store.api import SessionRow
 
 
 class Room:
@@ -44,6 +45,14 @@ class Room:
         ref = next((agent.model for agent in self.deps.agent.agents() if agent.id == default), "")
         size = next((model.context_tokens for model in self.deps.models.models() if model.ref == ref), 0)
         return ref, size
+
+    def thinking(self, key: SessionKey, row: SessionRow | None = None) -> str:
+        """Return how much a session's models think: as it was set, else as its agent has it."""
+        if row is not None and row.thinking:
+            return row.thinking
+        agent_id = self.agent_of(key)
+        own = next((agent.thinking for agent in self.deps.agent.agents() if agent.id == agent_id), "")
+        return own or "off"
 
     def state_path(self) -> str:
         """Return where sessions live, as shown to people."""

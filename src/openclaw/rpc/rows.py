@@ -163,6 +163,8 @@ def session_row(row: SessionRow, default_model: str, context_tokens: int) -> dic
     }
     if row.label:
         shown["label"] = row.label
+    if row.thinking:
+        shown["thinkingLevel"] = row.thinking
     return shown
 
 

@@ -22,6 +22,7 @@ EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
         "session.message",
         "session.operation",
         "sessions.changed",
+        "usage.notice",
         "presence",
         "tick",
         "shutdown",

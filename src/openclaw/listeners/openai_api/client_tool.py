@@ -60,10 +60,10 @@ ToolChoice = Literal["auto", "none", "required"] | NamedChoice
 
 
 class Offer(NamedTuple):
-    """What the model is shown. `note` goes into the instructions: no provider's wire is asked to force a choice."""
+    """What the model is shown, and what it must call: `choice` as in ModelRequest.tool_choice."""
 
     tools: tuple[ToolSpec, ...] = ()
-    note: str = ""
+    choice: str = ""
 
 
 def chat_offer(tools: Sequence[ChatTool] | None, choice: ToolChoice | None) -> Offer:
@@ -110,10 +110,10 @@ def _chosen(specs: dict[str, ToolSpec], choice: ToolChoice | None) -> Offer:
     if choice == "required":
         if not specs:
             raise InvalidRequest("tool_choice: 'required' needs tools")
-        return Offer(tuple(specs.values()), f"Answer with a call of one of these tools: {', '.join(specs)}.")
+        return Offer(tuple(specs.values()), "required")
     wanted = choice.function.name if choice.function is not None else choice.name
     if choice.type != "function" or wanted is None:
         raise InvalidRequest("tool_choice: only a choice of type 'function' with a name is taken")
     if wanted not in specs:
         raise InvalidRequest(f"tool_choice: '{wanted[:64]}' is not among the tools")
-    return Offer((specs[wanted],), f"Answer with a call of the tool {wanted}.")
+    return Offer((specs[wanted],), "required" if wanted in ("none", "required") else wanted)

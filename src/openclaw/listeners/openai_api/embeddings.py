@@ -10,6 +10,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from openclaw.base.errors import InvalidRequest, ModelNotFound, ModelUnavailable, NotFound
+from openclaw.base.principal import Principal
 from openclaw.listeners.http import Request
 from openclaw.listeners.operation import Operation
 from openclaw.listeners.router import Route
@@ -35,8 +36,10 @@ class Vectors(Protocol):
 class Embedder(Protocol):
     """What the route needs of the models (models.embeddings.Embeddings)."""
 
-    async def embed(self, model: str, texts: Sequence[str], *, dimensions: int | None = None) -> Vectors:
-        """Raises: ModelNotFound, ModelUnavailable, and the other ModelErrors of a call."""
+    async def embed(
+        self, model: str, texts: Sequence[str], caller: Principal, *, dimensions: int | None = None
+    ) -> Vectors:
+        """Raises: ModelNotFound, ModelUnavailable, BudgetExceeded, and the other ModelErrors of a call."""
         ...
 
 
@@ -104,7 +107,7 @@ class EmbeddingsApi:
         if self._embedder is None:
             raise NotFound("No provider offers embeddings.")
         try:
-            found = await self._embedder.embed(model, texts, dimensions=body.dimensions)
+            found = await self._embedder.embed(model, texts, request.caller, dimensions=body.dimensions)
         except (ModelNotFound, ModelUnavailable) as error:
             raise NotFound(f"Unknown embedding model: {error.message}. {error.hint}") from None
         rows = [

@@ -20,6 +20,9 @@ Role = Annotated[
 Temperature = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": 2})]
 TokenLimit = Annotated[int, Meta(extra_json_schema={"minimum": 1})]
 """What these may be is checked by hand, for messages that say it in the caller's words."""
+Effort = Annotated[
+    str, Meta(extra_json_schema={"enum": ["none", "minimal", "low", "medium", "high", "xhigh"], "examples": ["low"]})
+]
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._@-]{1,128}\Z")
 
 
@@ -80,6 +83,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
     temperature: Temperature | None = None
     tools: list[ChatTool] | None = None
     tool_choice: ToolChoice | None = None
+    reasoning_effort: Effort | None = None
 
     @property
     def limit(self) -> int | None:

@@ -13,6 +13,7 @@ from openclaw.base.errors import InternalError, InvalidRequest, NotFound
 from openclaw.base.ids import RunId, SessionKey, new_id
 from openclaw.base.model import TextDelta, ThinkingDelta
 from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, ToolStarted
+from openclaw.base.thinking import thinking_level
 from openclaw.listeners.http import Request
 from openclaw.listeners.intake import Intake
 from openclaw.listeners.openai_api.answer import Completion, Head, Model, ModelList, finish_of, raise_failure
@@ -109,7 +110,7 @@ class OpenAiApi:
             principal=request.caller,
             source="http",
             history=said.history,
-            system="\n\n".join(filter(None, (said.system, offer.note))),
+            system=said.system,
             ephemeral=key is None,
             stateless=key is None,
             stream=body.stream or key is not None,
@@ -117,6 +118,8 @@ class OpenAiApi:
             max_tokens=body.limit,
             temperature=body.heat,
             client_tools=offer.tools,
+            tool_choice=offer.choice,
+            thinking=thinking_level(body.reasoning_effort or "", "reasoning_effort"),
         )
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from openclaw.base.errors import InvalidRequest
+from openclaw.base.thinking import Thinking, thinking_level
 from openclaw.listeners.openai_api.client_tool import ResponseTool, ToolChoice
 from openclaw.listeners.openai_api.request import (
     AgentModel,
     ChatMessage,
     ContentPart,
+    Effort,
     FunctionIn,
     Role,
     Temperature,
@@ -38,6 +40,12 @@ class Item(msgspec.Struct, frozen=True):
     output: str | list[ContentPart] | None = None
 
 
+class Reasoning(msgspec.Struct, frozen=True):
+    """How much to think."""
+
+    effort: Effort | None = None
+
+
 class ResponsesRequest(msgspec.Struct, frozen=True):
     """The body. Fields of the API that an agent has no use for are ignored; `store: false` is one of them."""
 
@@ -53,6 +61,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True):
     user: str | None = None
     tools: list[ResponseTool] | None = None
     tool_choice: ToolChoice | None = None
+    reasoning: Reasoning | None = None
 
     @property
     def limit(self) -> int | None:
@@ -63,6 +72,11 @@ class ResponsesRequest(msgspec.Struct, frozen=True):
     def heat(self) -> float | None:
         """The temperature. Raises: InvalidRequest."""
         return checked_heat(self.temperature)
+
+    @property
+    def thinking(self) -> Thinking:
+        """How much to think. Raises: InvalidRequest."""
+        return thinking_level((self.reasoning and self.reasoning.effort) or "", "reasoning.effort")
 
     @property
     def labels(self) -> dict[str, str]:

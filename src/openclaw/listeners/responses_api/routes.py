@@ -136,7 +136,7 @@ class ResponsesApi:
             principal=request.caller,
             source="http",
             history=said.history,
-            system="\n\n".join(filter(None, (body.instructions, said.system, offer.note))),
+            system="\n\n".join(filter(None, (body.instructions, said.system))),
             ephemeral=key is None,
             stateless=key is None and not body.background,
             stream=bool(body.stream) or key is not None,
@@ -144,6 +144,8 @@ class ResponsesApi:
             max_tokens=body.limit,
             temperature=body.heat,
             client_tools=offer.tools,
+            tool_choice=offer.choice,
+            thinking=body.thinking,
         )
 
     async def _previous(self, response_id: str, caller: Principal) -> RunRow:

@@ -64,7 +64,11 @@ def shape(request: ModelRequest) -> tuple[ModelRequest, dict[str, Any]]:
         tool_choice="",
         temperature=0.0 if request.temperature is None else request.temperature,
     )
-    schema = {"name": "choice", "strict": True, "schema": choice_schema(tools, forced=request.tool_choice not in ("", "none"))}
+    schema = {
+        "name": "choice",
+        "strict": True,
+        "schema": choice_schema(tools, forced=request.tool_choice not in ("", "none")),
+    }
     return plain, {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 

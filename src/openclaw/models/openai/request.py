@@ -47,7 +47,7 @@ def body(
 
 
 def effort(request: ModelRequest, known: Sequence[str]) -> str:
-    """Return the model's word for how much to think, "" to say nothing: one that is off stays so where none is known."""
+    """Return the model's word for how much to think, "" to say nothing: as for "off" where no word for it is known."""
     if request.thinking == "off" and not known:
         return ""
     return nearest(request.thinking, known or DEFAULT_EFFORTS)

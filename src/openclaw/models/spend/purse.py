@@ -14,6 +14,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.errors import BudgetExceeded
 from openclaw.base.model import ModelInfo, ModelRequest, Usage
 from openclaw.base.money import dollars
+from openclaw.base.thinking import with_thought
 from openclaw.config.schema import BudgetConfig
 from openclaw.models.call import Hold
 from openclaw.models.spend.caps import Budget, budgets_for, utc
@@ -59,7 +60,7 @@ class StorePurse:
         budgets = budgets_for(configured, self._spender, now_ms)
         if not budgets:
             return FREE
-        usd_micros = worst_case_usd_micros(info, request, request.max_tokens or info.max_output_tokens)
+        usd_micros = worst_case_usd_micros(info, request, _longest(info, request))
         if usd_micros is None:
             _refused.inc(budgets[0].cap.scope, budgets[0].window)
             raise unknown_price(info, budgets[0])
@@ -122,6 +123,12 @@ class FreeHold:
 
 
 FREE: Final = FreeHold()
+
+
+def _longest(info: ModelInfo, request: ModelRequest) -> int:
+    """Return the longest answer that a call can bring: some wires raise the limit to make room for thought."""
+    most = info.max_output_tokens
+    return with_thought(request.max_tokens, request.thinking, most) if request.max_tokens else most
 
 
 def unknown_price(info: ModelInfo, budget: Budget) -> BudgetExceeded:

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.base.ids import AgentId, RunId
 from openclaw.base.run import Inbound, Reply
+from openclaw.base.thinking import thinking_level
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.protocol.wire_errors import from_dict
 from openclaw.rpc.attachments import Attachment, user_message
@@ -90,6 +91,7 @@ async def agent(room: Room, peer: Peer, params: AgentParams) -> AsyncIterator[di
         principal=peer.principal,
         system=params.extra_system_prompt,
         model=_model_ref(params),
+        thinking=thinking_level(params.thinking),
         timeout_s=float(params.timeout) if params.timeout else None,
     )
     run = await service.submit(inbound)

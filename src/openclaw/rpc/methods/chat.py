@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from openclaw.base.errors import Conflict
 from openclaw.base.ids import RunId, SessionKey
 from openclaw.base.run import Inbound, Reply
+from openclaw.base.thinking import thinking_level
 from openclaw.protocol.validate import Params
 from openclaw.rpc import commands
 from openclaw.rpc.attachments import Attachment, user_message
@@ -25,7 +26,8 @@ Key = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
 class ChatSendParams(Params, frozen=True):
-    """`idempotencyKey` becomes the run's id. `thinking` and `deliver` are accepted and have no meaning yet."""
+    """`idempotencyKey` becomes the run's id. `thinking` is for this message only. `deliver` is accepted
+    and has no meaning yet."""
 
     session_key: Key
     message: str
@@ -87,6 +89,7 @@ async def chat_send(room: Room, peer: Peer, params: ChatSendParams) -> dict[str,
         agent_id=room.agent_of(key),
         message=user_message(params.message, params.attachments, "chat.send"),
         principal=peer.principal,
+        thinking=thinking_level(params.thinking),
         lane_mode=None if isinstance(params.queue_mode, UnsetType) else params.queue_mode,
         timeout_s=params.timeout_ms / 1000 if params.timeout_ms else None,
     )
@@ -156,7 +159,7 @@ async def chat_history(room: Room, peer: Peer, params: ChatHistoryParams) -> dic
     service = room.deps.agent
     session = await service.session(key, peer.principal)
     if session is None:
-        return {"sessionKey": params.session_key, "messages": [], "thinkingLevel": "off"}
+        return {"sessionKey": params.session_key, "messages": [], "thinkingLevel": room.thinking(key)}
     wanted = params.limit + min(params.offset, MAX_MESSAGES)
     rows = list(message_rows(await service.history(key, peer.principal, limit=wanted)))
     end = len(rows) - params.offset
@@ -166,7 +169,7 @@ async def chat_history(room: Room, peer: Peer, params: ChatHistoryParams) -> dic
         "sessionKey": params.session_key,
         "sessionId": session.id,
         "messages": fitting(rows, cut),
-        "thinkingLevel": "off",
+        "thinkingLevel": room.thinking(key, session),
     }
 
 

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.ids import AgentId, SessionKey
+from openclaw.base.thinking import thinking_level
 from openclaw.protocol.validate import Params
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
@@ -80,7 +81,8 @@ Level = Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType | None
 
 
 class SessionsPatchParams(Params, frozen=True):
-    """What is given is changed; null takes a label or a model away. The other fields are accepted at their defaults."""
+    """What is given is changed; null takes a label, a model or a level of thinking away. The other fields are
+    accepted at their defaults."""
 
     key: Key
     agent_id: str = ""
@@ -110,7 +112,7 @@ class SessionsPatchParams(Params, frozen=True):
 DEFAULTS: Final = (UNSET, None, False, 0, "off", "allow")
 """Values of a field of sessions.patch that say what is so anyway."""
 
-CHANGEABLE: Final = ("key", "agent_id", "expected_session_id", "label", "model")
+CHANGEABLE: Final = ("key", "agent_id", "expected_session_id", "label", "model", "thinking_level")
 
 
 class SubscribeParams(Params, frozen=True):
@@ -204,7 +206,7 @@ async def sessions_delete(room: Room, peer: Peer, params: SessionsDeleteParams) 
 
 
 async def sessions_patch(room: Room, peer: Peer, params: SessionsPatchParams) -> dict[str, Any]:
-    """Change label or model."""
+    """Change label, model or thinking."""
     key = room.session_key(params.key, params.agent_id)
     for name, wire in zip(params.__struct_fields__, params.__struct_encode_fields__, strict=True):
         value = getattr(params, name)
@@ -212,8 +214,13 @@ async def sessions_patch(room: Room, peer: Peer, params: SessionsPatchParams) ->
             raise InvalidRequest(f'{wire} "{value}" is not supported (use {"off" if "evel" in wire else "null"})')
     if params.expected_session_id:
         await _expect(room, peer, key, params.expected_session_id)
+    level = _change(params.thinking_level)
     row = await room.deps.agent.patch_session(
-        key, peer.principal, label=_change(params.label), model=_change(params.model)
+        key,
+        peer.principal,
+        label=_change(params.label),
+        model=_change(params.model),
+        thinking=None if level is None else thinking_level(level, "thinkingLevel"),
     )
     provider, model = split_ref(row.model or room.default_model()[0])
     resolved = {"modelProvider": provider, "model": model}
@@ -245,6 +252,8 @@ def _entry(row: SessionRow) -> dict[str, Any]:
     }
     if row.label:
         entry["label"] = row.label
+    if row.thinking:
+        entry["thinkingLevel"] = row.thinking
     if row.model:
         entry["providerOverride"], entry["modelOverride"] = split_ref(row.model)
     return entry
@@ -286,8 +295,8 @@ METHODS = (
         SessionsPatchParams,
         "operator.write",
         sessions_patch,
-        "Changes a session's label or model; null takes it away. What else clients may send is refused unless it says "
-        "what is so anyway (`off`, null, false).",
+        "Changes a session's label, model or `thinkingLevel`; null takes it away. What else clients may send is "
+        "refused unless it says what is so anyway (`off`, null, false).",
         "`{ok, path, key, entry, resolved: {modelProvider, model}}`",
         rate=CHANGES,
     ),
