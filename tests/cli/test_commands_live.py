@@ -64,6 +64,7 @@ def test_a_read_command_prints_text_and_json(live: Place, arguments: list[str]) 
 def test_one_turn_answers_and_streams(live: Place) -> None:
     assert live.run("agent", "-m", "hello there", "--session", "one").stdout == "fake: hello there\n"
     assert live.run("agent", "-m", "hello there", "--stream").stdout == "fake: hello there\n"
+    assert live.run("agent", "-m", "hard one", "--thinking", "high").stdout == "fake: hard one\n"
     assert live.run("agent", "-m", "-", stdin="from a pipe").stdout == "fake: from a pipe\n"
     assert "hello there" in live.run("sessions", "show", "one").stdout
 

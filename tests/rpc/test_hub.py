@@ -10,6 +10,7 @@ import pytest
 
 from openclaw.base.clock import ManualClock
 from openclaw.base.ids import AgentId, OwnerId, RunId
+from openclaw.rpc.docs import render
 from openclaw.rpc.hub import PRESENCE_PAUSE_S, Hub
 from openclaw.rpc.presence import MAX_ENTRIES
 from openclaw.rpc.versions import EVENTS
@@ -148,3 +149,8 @@ async def test_a_budgets_notice_reaches_its_spender_and_administrators_in_protoc
     assert hub.broadcast("usage.notice", told, owner=spender) == 2
     assert own.events("usage.notice") == admin.events("usage.notice") == [told]
     await hub.shutdown("test")
+
+
+def test_every_event_is_in_the_manual() -> None:
+    manual = render()
+    assert all(f"- **{name}** " in manual for names in EVENTS.values() for name in names)

@@ -34,6 +34,8 @@ _EVENTS = {
     "session.operation": '`{operationId, operation: "compact", phase, sessionKey, agentId, ts, completed?, reason?}`: '
     "the start and the end of a compaction that somebody asked for.",
     "sessions.changed": "`{sessionKey, agentId, reason, ts}`.",
+    "usage.notice": "`{scope, subject, window, text}`: most of a budget is gone; told to whoever made the call and to "
+    "administrators, once per cap and window.",
     "presence": "`{presence[]}`: somebody came or went.",
     "tick": "`{ts}`, every 30 s; two missing ones mean that the connection is dead.",
     "shutdown": "`{reason, restartExpectedMs?}`, before the gateway closes each connection with 1012.",

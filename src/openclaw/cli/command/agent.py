@@ -9,6 +9,7 @@ import click
 
 from openclaw.base.errors import InvalidRequest, OpenClawError
 from openclaw.base.ids import new_id
+from openclaw.base.thinking import LEVELS
 from openclaw.cli import output
 from openclaw.cli.reach import Reach, gateway_options
 
@@ -19,10 +20,19 @@ RUN_TIMEOUT_S = 600
 @click.option("--message", "-m", required=True, help="What to say; `-` reads it from stdin.")
 @click.option("--agent", "agent_id", default="", help="Agent to ask; default: the default agent.")
 @click.option("--session", "session_key", default="", help="Session to speak in; default: the agent's main session.")
+@click.option("--thinking", type=click.Choice(LEVELS), help="How much to think, for models that can.")
 @click.option("--stream", is_flag=True, help="Print the answer while it is written.")
 @output.json_option
 @gateway_options
-def agent(reach: Reach, message: str, agent_id: str, session_key: str, stream: bool, as_json: bool) -> int:
+def agent(
+    reach: Reach,
+    message: str,
+    agent_id: str,
+    session_key: str,
+    thinking: str | None,
+    stream: bool,
+    as_json: bool,
+) -> int:
     """Ask an agent one thing and print the answer. Exit 1 when the run fails.
 
     \b
@@ -40,6 +50,8 @@ def agent(reach: Reach, message: str, agent_id: str, session_key: str, stream: b
         params["sessionKey"] = session_key
     if agent_id:
         params["agentId"] = agent_id
+    if thinking:
+        params["thinking"] = thinking
     answer = reach.run(_ask(reach, params, stream=stream and not as_json))
     if as_json:
         output.emit_json(answer)
