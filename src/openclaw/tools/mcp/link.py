@@ -32,6 +32,8 @@ STEADY_S = 60.0
 """A connection that lasted this long was a good one: the next pause is short again."""
 SETUP_S = 30.0
 """Longest that connecting, or asking for the tools, may take."""
+SETTLE_S = (2.0, 10.0)
+"""The tools are listed again so long after connecting: over HTTP a change in the first moments may go unheard."""
 REFRESH_PAUSE_S = 0.5
 """A server that says `changed` without end is asked no more often."""
 MAX_TEXT = 300
@@ -131,8 +133,9 @@ class Link:
             await self._refresh(session)
             setup.reschedule(None)
             self._up(session)
+            settling = iter(SETTLE_S)
             try:
-                while await signal.wait():
+                while await _told(signal, next(settling, None)):
                     async with asyncio.timeout(SETUP_S):
                         await self._refresh(session)
                     await self._around.clock.sleep(REFRESH_PAUSE_S)
@@ -164,6 +167,15 @@ class Link:
         self._state, self._problem = state, why
         self.tried.set()
         _log.log(level, "mcp_down", extra={"fields": {"server": self.name, "why": why}})
+
+
+async def _told(signal: Signal, settling_s: float | None) -> bool:
+    """Wait for word from the server, or until it is time to look again. False: the connection is over."""
+    try:
+        async with asyncio.timeout(settling_s):
+            return await signal.wait()
+    except TimeoutError:
+        return True
 
 
 def reason(error: BaseException) -> str:
