@@ -177,7 +177,18 @@ def upstream(tools: Tools) -> Iterator[int]:
             if time.perf_counter() > deadline or process.poll() is not None:
                 raise BadRun("the stand-in upstream did not start")
             time.sleep(0.01)
-        yield port
+        with _pacemaker(port):
+            yield port
     finally:
         process.terminate()
         process.wait()
+
+
+@contextlib.contextmanager
+def _pacemaker(port: int) -> Iterator[None]:
+    """Keep one answer due in the far future: the stand-in sleeps through what is due when nothing else will be."""
+    body = '{"model":"fake-l86400000","stream":true}'
+    head = f"POST {COMPLETIONS} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), 5) as line:
+        line.sendall((head + body).encode())
+        yield

@@ -19,6 +19,9 @@ TOKEN_MARK = b'"content":"x'
 END_MARK = b"0\r\n\r\n"
 
 
+PATIENCE_S = 30.0
+
+
 class Seen(NamedTuple):
     """One stream. Shape: milliseconds since the question."""
 
@@ -50,6 +53,13 @@ class Line:
 
     async def ask(self, request: bytes) -> Seen:
         """Read a stream to its end. Raises: BadRun when it has no token or no end."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._ask(request)
+        except TimeoutError:
+            raise BadRun(f"port {self._port} did not end a stream within {PATIENCE_S:.0f} s") from None
+
+    async def _ask(self, request: bytes) -> Seen:
         clock = time.perf_counter  # the loop's own clock counts whole milliseconds
         began, seen, first_ms = clock(), b"", 0.0
         self._writer.write(request)
