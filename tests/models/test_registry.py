@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ from openclaw.models.fake.client import FakeClient
 from openclaw.models.ollama.client import OllamaClient
 from openclaw.models.openai.client import OpenAIClient
 from openclaw.models.openai.responses import ResponsesClient
+from openclaw.models.provider import provider
 from openclaw.models.registry import ModelRegistry
 from openclaw.net.http import HttpClient
 from tests.models.clients import ask
@@ -234,3 +236,17 @@ async def test_closing_a_leased_stream_closes_the_inner_one() -> None:
     await anext(stream)
     await stream.aclose()
     assert ended == ["closed"]
+
+
+@pytest.mark.parametrize(("name", "host"), [("anthropic", "api.anthropic.com"), ("openai", "api.openai.com")])
+@pytest.mark.parametrize("api", ["", "openai-completions", "anthropic-messages"])
+def test_a_key_goes_to_the_vendor_of_its_name_and_to_no_other(name: str, host: str, api: Any) -> None:
+    found = provider(name, ProviderConfig(api=api, api_key=Secret("k" * 40)), lambda _: None)
+    assert found is not None
+    assert urlsplit(found.config.base_url).hostname == host
+
+
+def test_an_entry_without_a_wire_speaks_that_of_its_name() -> None:
+    found = provider("anthropic", ProviderConfig(api_key=Secret("k" * 40)), lambda _: None)
+    assert found is not None
+    assert found.config.api == "anthropic-messages"

@@ -279,6 +279,7 @@ class ProviderConfig(Section, frozen=True):
 
     api: Annotated[
         Literal[
+            "",
             "openai-completions",
             "openai-responses",
             "anthropic-messages",
@@ -287,8 +288,8 @@ class ProviderConfig(Section, frozen=True):
             "embedded",
             "fake",
         ],
-        leaf("The wire API that the provider speaks.", "live"),
-    ] = "openai-completions"
+        leaf("The wire API; empty = the one of the built-in provider of this name, else openai-completions.", "live"),
+    ] = ""
     base_url: Annotated[str, leaf("Root of the API, e.g. https://api.example.com/v1.", "live")] = ""
     api_key: Annotated[Secret | None, leaf("Credential for the provider.", "live")] = None
     models: Annotated[tuple[ModelEntry, ...], leaf("Models that the provider offers.", "live")] = ()

@@ -10,6 +10,7 @@ import msgspec
 
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import ModelCost, ModelEntry, ProviderConfig
+from openclaw.models.api import with_api
 from openclaw.models.bedrock.model_id import profile_ids
 
 OLLAMA_CONTEXT_TOKENS = 16_384
@@ -63,7 +64,7 @@ class Catalog:
             if file is not None:
                 self._add(file)
         for provider, config in (providers or {}).items():
-            self._apis[provider] = config.api
+            self._apis[provider] = with_api(provider, config).api
             self._num_ctx[provider] = config.num_ctx
             self._configure(provider, config.models)
 

@@ -27,9 +27,10 @@ from openclaw.base.message import Message, TextPart
 from openclaw.base.model import ModelInfo, ModelRequest, Usage
 from openclaw.base.principal import Principal
 from openclaw.config.schema import ModelsConfig
+from openclaw.models.api import BUILT_IN
 from openclaw.models.call import Purse
 from openclaw.models.catalog import Catalog
-from openclaw.models.provider import BUILT_IN, Env, Provider, provider
+from openclaw.models.provider import Env, Provider, provider
 from openclaw.models.spend.pricing import cost_usd_micros
 from openclaw.models.spend.purse import FREE
 from openclaw.models.tokens import estimate_tokens

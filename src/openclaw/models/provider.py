@@ -9,6 +9,7 @@ import msgspec
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ProviderConfig
 from openclaw.models.anthropic.client import BASE_URL as ANTHROPIC_URL
+from openclaw.models.api import BUILT_IN, with_api
 from openclaw.models.bedrock import settings as bedrock
 from openclaw.models.ollama.host import host_url
 from openclaw.models.openai.client import BASE_URL as OPENAI_URL
@@ -17,22 +18,9 @@ from openclaw.net.target import target
 
 Env = Callable[[str], str | None]
 
-BUILT_IN: dict[str, ProviderConfig] = {
-    "anthropic": ProviderConfig(api="anthropic-messages"),
-    "openai": ProviderConfig(api="openai-completions"),
-    "bedrock": ProviderConfig(api="bedrock-converse"),
-    "ollama": ProviderConfig(api="ollama"),
-    "embedded": ProviderConfig(api="embedded"),
-    "fake": ProviderConfig(api="fake"),
-}
-"""Providers that exist without configuration; a configured one of the same id takes the place."""
-
 _ENV = {"anthropic": "ANTHROPIC", "openai": "OPENAI"}
-_OFFICIAL_URL = {
-    "anthropic-messages": ANTHROPIC_URL,
-    "openai-completions": OPENAI_URL,
-    "openai-responses": OPENAI_URL,
-}
+_OFFICIAL_URL = {"anthropic": ANTHROPIC_URL, "openai": OPENAI_URL}
+"""By the provider's name, whatever wire it is to speak: a key goes to its own vendor and to no other."""
 OLLAMA_VARIABLE = "OLLAMA_HOST"
 
 
@@ -60,6 +48,7 @@ def provider(
     config = configured or BUILT_IN.get(provider_id)
     if config is None:
         return None
+    config = with_api(provider_id, config)
     if config.api in ("embedded", "fake"):
         return Provider(provider_id, config, configured is not None)
     if config.api == "ollama":
@@ -71,7 +60,7 @@ def provider(
     own_key, key = key is None, key or config.api_key
     base_url = config.base_url
     if prefix:
-        from_env = env(f"{prefix}_BASE_URL") or _OFFICIAL_URL.get(config.api, "")
+        from_env = env(f"{prefix}_BASE_URL") or _OFFICIAL_URL[provider_id]
         # The environment's key belongs to the environment's address: it never goes to one that only the config names.
         if own_key and (not base_url or _same(base_url, from_env)):
             key = key or _secret(env(f"{prefix}_API_KEY"))

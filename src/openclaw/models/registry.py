@@ -13,6 +13,7 @@ from openclaw.base.errors import ModelNotFound, ModelUnavailable
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import ModelsConfig, ProviderConfig
 from openclaw.models.anthropic.client import AnthropicClient
+from openclaw.models.api import BUILT_IN
 from openclaw.models.bedrock.settings import client as bedrock_client
 from openclaw.models.calling.credentials import Credential
 from openclaw.models.catalog import Catalog
@@ -23,7 +24,7 @@ from openclaw.models.lease import LeasedClient
 from openclaw.models.ollama.client import OllamaClient
 from openclaw.models.openai.client import OpenAIClient
 from openclaw.models.openai.responses import ResponsesClient
-from openclaw.models.provider import BUILT_IN, Env, Provider, provider
+from openclaw.models.provider import Env, Provider, provider
 from openclaw.models.refresh import stored
 from openclaw.net.http import HttpClient
 
