@@ -6,11 +6,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import openai
 import pytest
 
 from openclaw.client.errors import RpcError
 from openclaw.client.ws import GatewayClient
-from tests.gateway.process import GatewayProcess, free_port, gateway, write_config
+from tests.gateway.process import TOKEN, GatewayProcess, free_port, gateway, write_config
+from tests.stand_ins.openai import OpenAIStandIn
+from tests.stand_ins.server import Raw, Request
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -121,3 +125,25 @@ async def test_a_hundred_turns_at_once_never_pass_a_cap_by_a_cent(tmp_path: Path
         totals = (await line.call("usage.cost", {"days": 1}))["totals"]
         assert totals["totalCost"] == pytest.approx(told["spent"])
         assert totals["missingCostEntries"] == 0
+
+
+def vectors(request: Request) -> Raw:
+    rows = [{"index": i, "embedding": [1.0]} for i in range(len(request.json["input"]))]
+    return Raw((msgspec.json.encode({"data": rows, "usage": {"prompt_tokens": 10_000}}),))
+
+
+async def test_embeddings_are_paid_for_until_the_cap_and_stand_in_the_ledger(tmp_path: Path) -> None:
+    async with OpenAIStandIn(vectors) as upstream:
+        entry = {"id": "embed", "cost": {"input": 1}}
+        local = {"api": "openai-completions", "baseUrl": upstream.base_url, "apiKey": "sk-x", "models": [entry]}
+        models = {"providers": {"local": local}, "budgets": [{"usd": 0.015}]}
+        async with gateway(tmp_path, "fake/echo", models=models) as running, await running.connect() as line:
+            url = f"http://127.0.0.1:{running.port}/v1"
+            async with openai.AsyncOpenAI(api_key=TOKEN, base_url=url, max_retries=0, timeout=10) as sdk:
+                await sdk.embeddings.create(model="local/embed", input=["a"])
+                await sdk.embeddings.create(model="local/embed", input=["b"])
+                with pytest.raises(openai.RateLimitError, match="budget"):
+                    await sdk.embeddings.create(model="local/embed", input=["c"])
+            assert len(upstream.requests) == 2
+            assert await by_purpose(line) == {"embedding": pytest.approx(0.02)}
+            assert (await budget(line))["spent"] == pytest.approx(0.02)
