@@ -35,17 +35,15 @@ def kept_sessions(lab: Lab) -> list[Row]:
         first = _turns(lab, gateway, SESSIONS * STEP)
         _turns(lab, gateway, SESSIONS * (DEEP - STEP))
         deep = _turns(lab, gateway, SESSIONS * STEP)
-        again = _turns(lab, gateway, SESSIONS)
         gateway.restart()
         _turns(lab, gateway, 4 * CLIENTS, kept=False)
-        cold = _turns(lab, gateway, SESSIONS)
+        cold = _turns(lab, gateway, SESSIONS * STEP)
     rows: list[Row] = []
     for name, measured in (
         ("no session kept", alone),
         (f"turns 1 to {STEP}", [first]),
         (f"turns {DEEP + 1} to {DEEP + STEP}", [deep]),
-        (f"turn {DEEP + STEP + 1}", [again]),
-        (f"turn {DEEP + STEP + 2}, after a restart", [cold]),
+        (f"turns {DEEP + STEP + 1} to {DEEP + 2 * STEP}, after a restart", [cold]),
     ):
         p50, cpu = tuple(one.load.p50 for one in measured), tuple(one.cpu_ms for one in measured)
         rows.append(Row(family=FAMILY, name=f"{name}, p50", unit="ms", samples=p50))
