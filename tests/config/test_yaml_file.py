@@ -25,7 +25,7 @@ from openclaw.config.plan import plan
 from openclaw.config.refusal import refusals
 from openclaw.config.schema import AgentConfig, Config, ModelChoice
 from openclaw.config.service import APIS
-from openclaw.models.provider import BUILT_IN
+from openclaw.models.api import BUILT_IN
 from tests.config.make import Home, errors, issue_at
 from tests.config.yaml_texts import NOISE, texts
 
