@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from openclaw.agent.api import CompactedSession
 from openclaw.agent.compaction import MARK
 from openclaw.agent.condensing import DROPPED
 from openclaw.agent.conversation import Conversation
@@ -65,6 +66,14 @@ class Hearing:
 async def talk(here: House, turns: int) -> None:
     for number in range(turns):
         assert (await (await here.say(f"message {number} " + "pad " * 30)).result()).state == "ok"
+
+
+async def begun(here: House, client: Talker) -> tuple[asyncio.Future[CompactedSession], asyncio.Event]:
+    """Begin a compaction, wait until its summary was asked for, and return it with what lets the summary come."""
+    client.hold, before = asyncio.Event(), client.summaries
+    compacting = asyncio.ensure_future(here.study.compact_session(KEY, LOCAL_OPERATOR))
+    await until(lambda: client.summaries > before)
+    return compacting, client.hold
 
 
 async def shown(here: House) -> list[str]:
@@ -181,12 +190,10 @@ async def test_a_session_whose_run_is_going_is_busy(tmp_path: Path) -> None:
     client = Talker()
     async with house(tmp_path, client) as here:
         await talk(here, 3)
-        client.hold = asyncio.Event()
-        first = asyncio.ensure_future(here.study.compact_session(KEY, LOCAL_OPERATOR))
-        await until(lambda: client.summaries == 1)
+        first, summary = await begun(here, client)
         with pytest.raises(LaneBusy):
             await here.study.compact_session(KEY, LOCAL_OPERATOR)
-        client.hold.set()
+        summary.set()
         assert (await first).compacted
 
 
@@ -195,13 +202,11 @@ async def test_a_message_that_comes_meanwhile_waits_for_the_compaction(tmp_path:
     client = Talker()
     async with house(tmp_path, client) as here:
         await talk(here, 3)
-        client.hold = asyncio.Event()
-        compacting = asyncio.ensure_future(here.study.compact_session(KEY, LOCAL_OPERATOR))
-        await until(lambda: client.summaries == 1)
+        compacting, summary = await begun(here, client)
         run = await here.say("meanwhile", lane_mode=mode)
         await asyncio.sleep(0)
         assert run.state == "queued"
-        client.hold.set()
+        summary.set()
         assert (await compacting).compacted
         assert (await run.result()).state == "ok"
         assert client.requests[-1].messages[0].text == MARK + "They like tea."
@@ -213,10 +218,7 @@ async def test_an_interrupting_message_and_a_reset_stop_the_compaction(tmp_path:
     async with house(tmp_path, client) as here:
         await talk(here, 3)
         for stop in ("interrupt", "reset"):
-            client.hold = asyncio.Event()
-            before = client.summaries
-            compacting = asyncio.ensure_future(here.study.compact_session(KEY, LOCAL_OPERATOR))
-            await until(lambda before=before: client.summaries > before)  # type: ignore[misc]
+            compacting, _ = await begun(here, client)
             if stop == "interrupt":
                 run = await here.say("stop that", lane_mode="interrupt")
                 assert (await run.result()).state == "ok"
@@ -232,11 +234,9 @@ async def test_one_who_leaves_does_not_stop_the_compaction(tmp_path: Path) -> No
     client = Talker()
     async with house(tmp_path, client) as here:
         await talk(here, 3)
-        client.hold = asyncio.Event()
-        asking = asyncio.ensure_future(here.study.compact_session(KEY, LOCAL_OPERATOR))
-        await until(lambda: client.summaries == 1)
+        asking, summary = await begun(here, client)
         asking.cancel()
-        client.hold.set()
+        summary.set()
         await (await here.say("next")).result()
         assert (await shown(here))[0] == MARK + "They like tea."
 
@@ -245,9 +245,7 @@ async def test_a_gateway_that_stops_says_so_and_changes_nothing(tmp_path: Path) 
     client = Talker()
     async with house(tmp_path, client) as here:
         await talk(here, 3)
-        client.hold = asyncio.Event()
-        asking = asyncio.ensure_future(here.study.compact_session(KEY, LOCAL_OPERATOR))
-        await until(lambda: client.summaries == 1)
+        asking, _ = await begun(here, client)
         await here.study.stop(0)
         with pytest.raises(Unavailable):
             await asking

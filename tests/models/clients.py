@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from openclaw.base.clock import SYSTEM_CLOCK
+from openclaw.base.errors import ModelError, ModelOverloaded, ModelProtocol, ModelUnreachable
 from openclaw.base.message import user
 from openclaw.base.model import ModelEvent, ModelRequest, ToolSpec
 from openclaw.base.secret import Secret
@@ -20,7 +21,7 @@ from openclaw.net.http import HttpClient
 from tests.stand_ins.anthropic import AnthropicStandIn
 from tests.stand_ins.ollama import OllamaStandIn
 from tests.stand_ins.openai import OpenAIStandIn
-from tests.stand_ins.server import StandIn
+from tests.stand_ins.server import Answer, Raw, Reply, StandIn, Transport
 
 KEY = "sk-test-0123456789abcdef"
 STAND_INS: dict[str, type[StandIn]] = {
@@ -35,6 +36,19 @@ CLIENTS: dict[str, type[OpenAIClient | AnthropicClient | OllamaClient]] = {
     "openai-responses": ResponsesClient,
     "ollama": OllamaClient,
 }
+BROKEN: tuple[tuple[Reply, type[ModelError]], ...] = (
+    (Answer(transport=Transport(drop_after=0)), ModelUnreachable),
+    (Answer(omit_finish=True), ModelProtocol),
+    (Raw((b"<html>hello</html>",), content_type="text/html"), ModelProtocol),
+    (Raw((b"",), content_type=""), ModelProtocol),
+    (Raw((b'{"half":',)), ModelProtocol),
+    (Raw((b"not found",), 404, "text/plain"), ModelProtocol),
+    (Raw((b"",), 307, headers={"Location": "http://127.0.0.1:1/steal"}), ModelProtocol),
+    (Raw((b"bad gateway",), 502, "text/html"), ModelUnreachable),
+    (Raw((b"\xff\xfe",), 500), ModelOverloaded),
+    (Raw((b"[" * 100_000,), 500), ModelOverloaded),
+)
+"""Answers that no wire can read, and what each of them is."""
 WEATHER = ToolSpec(
     "get_weather",
     "Tell the weather of a city.",

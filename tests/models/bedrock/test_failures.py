@@ -31,7 +31,7 @@ from openclaw.models.bedrock.parser import ConverseParser, InvokeParser
 from openclaw.models.transport.failure import Failures
 from openclaw.net.http import HttpClient
 from tests.models.bedrock.clients import IMPORTED, KEYS, bearer, signed
-from tests.models.clients import ask, events_of
+from tests.models.clients import BROKEN, ask, events_of
 from tests.models.test_parsers import JSON
 from tests.stand_ins.bedrock import (
     API_KEY,
@@ -184,18 +184,9 @@ async def test_output_that_broke_off_may_be_asked_for_again(stream: bool, reason
     ("reply", "kind"),
     [
         (Answer(transport=Transport(drop_after=100)), ModelUnreachable),
-        (Answer(transport=Transport(drop_after=0)), ModelUnreachable),
-        (Answer(omit_finish=True), ModelProtocol),
-        (Raw((b"<html>hello</html>",), content_type="text/html"), ModelProtocol),
-        (Raw((b"",), content_type=""), ModelProtocol),
+        *BROKEN,
         (Raw((b'{"__type":"com.amazon#ThrottlingException","message":"busy"}',)), ModelRateLimited),
-        (Raw((b'{"half":',)), ModelProtocol),
-        (Raw((b"not found",), 404, "text/plain"), ModelProtocol),
-        (Raw((b"",), 307, headers={"Location": "http://127.0.0.1:1/steal"}), ModelProtocol),
-        (Raw((b"bad gateway",), 502, "text/html"), ModelUnreachable),
         (Raw((b'{"Message":"User is not authorized"}',), 403), ModelAuth),
-        (Raw((b"\xff\xfe",), 500), ModelOverloaded),
-        (Raw((b"[" * 100_000,), 500), ModelOverloaded),
     ],
 )
 async def test_broken_answers_are_typed(
