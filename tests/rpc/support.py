@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -62,11 +62,18 @@ class FakePeer:
     _ids = itertools.count(1)
 
     def __init__(
-        self, protocol: int = 4, scopes: tuple[str, ...] = ALL_SCOPES, owner: str = "operator", mode: str = "webchat"
+        self,
+        protocol: int = 4,
+        scopes: tuple[str, ...] = ALL_SCOPES,
+        owner: str = "operator",
+        mode: str = "webchat",
+        *,
+        role: Literal["operator", "node"] = "operator",
+        device: str = "",
     ) -> None:
         self.conn_id = f"conn-{next(self._ids)}"
         self.protocol = protocol
-        self.principal = Principal(scopes=frozenset(scopes), owner=OwnerId(owner))
+        self.principal = Principal(scopes=frozenset(scopes), owner=OwnerId(owner), role=role, device=device)
         self.client = ClientInfo(id="test", mode=mode, version="1", platform="linux")
         self.connected_at_ms = 0
         self.raw: list[bytes] = []

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from openclaw.base.principal import ALL_SCOPES
 from openclaw.protocol.validate import _schema
 from openclaw.rpc.build import METHODS
 from openclaw.rpc.method import MethodSpec
+from tests.rpc.good import GOOD, REFUSALS
 from tests.rpc.support import Bench, FakePeer
 
 pytestmark = pytest.mark.anyio
@@ -22,24 +24,6 @@ ISSUE = (
     "agents.list models.list config.get logs.tail system-presence"
 )
 
-GOOD: dict[str, dict[str, Any]] = {
-    "chat.send": {"sessionKey": "main", "message": "/help", "idempotencyKey": "r1"},
-    "chat.history": {"sessionKey": "main"},
-    "chat.abort": {"sessionKey": "main"},
-    "agent": {"message": "hi", "idempotencyKey": "r2"},
-    "agent.wait": {"runId": "nobody", "timeoutMs": 1},
-    "sessions.reset": {"key": "agent:main:known"},
-    "sessions.delete": {"key": "agent:main:known"},
-    "sessions.patch": {"key": "agent:main:known", "label": "L"},
-    "sessions.describe": {"key": "agent:main:known"},
-    "tools.effective": {"sessionKey": "main"},
-    "tools.invoke": {"name": "session_status"},
-    "sessions.get": {"key": "agent:main:known"},
-    "sessions.preview": {"keys": ["agent:main:known"]},
-    "sessions.resolve": {"key": "agent:main:known"},
-    "sessions.compact": {"key": "agent:main:known"},
-    "chat.inject": {"sessionKey": "agent:main:known", "message": "a note"},
-}
 EVERY = [pytest.param(spec, protocol, id=f"{spec.name}-p{protocol}") for spec in METHODS for protocol in (3, 4)]
 
 
@@ -48,24 +32,38 @@ def test_the_methods_of_the_release_are_all_there() -> None:
     assert len({spec.name for spec in METHODS}) == len(METHODS)
 
 
+def peer_for(spec: MethodSpec, protocol: int, scope: str | None) -> FakePeer:
+    """Return a peer of the role that may call a method, with that scope alone."""
+    role: Literal["operator", "node"] = "node" if spec.role == "node" else "operator"
+    return FakePeer(protocol, (scope,) if scope else (), role=role)
+
+
+def has(spec: MethodSpec, protocol: int) -> bool:
+    return spec.since <= protocol <= spec.until
+
+
 @pytest.mark.parametrize(("spec", "protocol"), EVERY)
 async def test_a_method_is_served_to_a_peer_with_exactly_its_scope(
     spec: MethodSpec, protocol: int, bench: Bench
 ) -> None:
     bench.agent.answer = "fine"
     bench.agent.make_session(bench.agent.resolve_key("known"), FakePeer().principal.owner)
-    answer = await bench.ask(FakePeer(protocol, (spec.scope,)), spec.name, GOOD.get(spec.name))
-    if spec.since > protocol:
+    answer = await bench.ask(peer_for(spec, protocol, spec.scope), spec.name, GOOD.get(spec.name))
+    if not has(spec, protocol):
         assert answer["error"]["message"] == f"unknown method: {spec.name}"
+    elif spec.name in REFUSALS:
+        error = answer["error"]
+        assert error.get("details", {}).get("code", error["code"]) == REFUSALS[spec.name]
     else:
         assert answer["ok"] is True, answer
 
 
 @pytest.mark.parametrize(("spec", "protocol"), EVERY)
 async def test_a_method_is_refused_without_its_scope(spec: MethodSpec, protocol: int, bench: Bench) -> None:
-    if spec.since > protocol:
+    if not has(spec, protocol) or spec.scope is None:
         return
-    answer = await bench.ask(FakePeer(protocol, ("operator.approvals",)), spec.name, GOOD.get(spec.name))
+    other = "operator.approvals" if spec.scope != "operator.approvals" else "operator.pairing"
+    answer = await bench.ask(peer_for(spec, protocol, other), spec.name, GOOD.get(spec.name))
     error = answer["error"]
     assert error["message"] == f"missing scope: {spec.scope}"
     if protocol == 3:
@@ -77,6 +75,17 @@ async def test_a_method_is_refused_without_its_scope(spec: MethodSpec, protocol:
             "missingScope": spec.scope,
             "requiredScopes": [spec.scope],
         }
+
+
+@pytest.mark.parametrize(("spec", "protocol"), EVERY)
+async def test_a_method_is_refused_to_the_wrong_role_whatever_its_scopes(
+    spec: MethodSpec, protocol: int, bench: Bench
+) -> None:
+    if not has(spec, protocol) or spec.role == "any":
+        return
+    role: Literal["operator", "node"] = "operator" if spec.role == "node" else "node"
+    answer = await bench.ask(FakePeer(protocol, ALL_SCOPES, role=role), spec.name, GOOD.get(spec.name))
+    assert answer["error"]["message"] == f"unauthorized role: {role}"
 
 
 @pytest.mark.parametrize("protocol", [3, 4])

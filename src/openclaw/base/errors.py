@@ -319,6 +319,14 @@ class Unavailable(OpenClawError):
     default_hint = "Try again after retryAfterMs."
 
 
+class NotSupported(CallerError):
+    """This gateway does not offer what was asked for, by design."""
+
+    code = "NOT_SUPPORTED"
+    next_actor: ClassVar[NextActor] = "nobody"
+    default_hint = "Asking again will not help; the message says what this gateway offers instead."
+
+
 class StateLocked(OpenClawError):
     """Another gateway owns the state directory."""
 

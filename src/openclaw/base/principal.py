@@ -34,6 +34,8 @@ class Principal(msgspec.Struct, frozen=True):
     method: AuthMethod = "token"
     role: Literal["operator", "node"] = "operator"
     scopes: frozenset[str] = frozenset()
+    device: str = ""
+    """The id of the device that proved itself, or empty."""
 
     def may(self, scope: str) -> bool:
         """Say whether a scope is held; admin implies read, write, approvals and pairing."""

@@ -143,6 +143,9 @@ class Connect4(_Connect, frozen=True, kw_only=True):
 
 Connect = Connect3 | Connect4
 _TYPES: Final[dict[int, type[Connect]]] = {3: Connect3, 4: Connect4}
+MAX_NAMES: Final = 512
+"""Capabilities and commands of one client that are kept."""
+
 _ENUM = "must be equal to one of the allowed values"
 
 
@@ -182,6 +185,11 @@ def client_info(params: Connect, host: str) -> ClientInfo:
         instance_id=_text(client.instance_id)[:128],
         display_name=_text(client.display_name)[:128],
         host=host,
+        caps=params.caps[:MAX_NAMES],
+        commands=() if isinstance(params.commands, msgspec.UnsetType) else params.commands[:MAX_NAMES],
+        permissions={} if isinstance(params.permissions, msgspec.UnsetType) else params.permissions,
+        path_env=_text(params.path_env),
+        model_identifier=_text(client.model_identifier)[:128],
     )
 
 

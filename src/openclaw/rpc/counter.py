@@ -36,16 +36,19 @@ NEEDS_SESSION: Final = frozenset(("chat.send",))
 class _Entry:
     """A method as dispatched: its spec with everything that can be known beforehand."""
 
-    __slots__ = ("empty", "handler", "name", "params", "rate", "scope", "since")
+    __slots__ = ("empty", "handler", "name", "params", "rate", "spec")
 
     def __init__(self, spec: MethodSpec) -> None:
         self.name = spec.name
-        self.scope = spec.scope
+        self.spec = spec
         self.rate = spec.rate
-        self.since = spec.since
         self.handler = spec.handler
         self.params = {3: OLD_PARAMS.get(spec.name, spec.params), 4: spec.params}
         self.empty = {version: _when_empty(params) for version, params in self.params.items()}
+
+    def serves(self, protocol: int) -> bool:
+        """Say whether a protocol has this method."""
+        return self.spec.since <= protocol <= self.spec.until
 
 
 def _when_empty(params: type[Any]) -> Any:
@@ -64,8 +67,8 @@ class Counter:
         deps.hub.health_payload = self.room.health.value
 
     def methods(self, protocol: int) -> list[str]:
-        """Return the names of the methods that a protocol has, in table order."""
-        return [entry.name for entry in self._entries.values() if entry.since <= protocol]
+        """Return the names of the methods that a protocol announces, in table order."""
+        return [entry.name for entry in self._entries.values() if entry.spec.announced and entry.serves(protocol)]
 
     def hello_ok(self, peer: Peer) -> dict[str, Any]:
         """Return the payload of the answer to `connect`."""
@@ -98,14 +101,17 @@ class Counter:
 
     def _entry(self, peer: Peer, request: Request) -> _Entry:
         entry = self._entries.get(request.method)
-        if entry is None or entry.since > peer.protocol:
+        if entry is None or not entry.serves(peer.protocol):
             if request.method == "connect":
                 raise InvalidRequest("connect is only valid as the first request")
             raise InvalidRequest(f"unknown method: {request.method[:128]}")
-        if not holds(peer.principal, entry.scope):
+        spec, role = entry.spec, peer.principal.role
+        if spec.role not in (role, "any"):
+            raise InvalidRequest(f"unauthorized role: {role}")
+        if role != "node" and not holds(peer.principal, spec.scope):
             raise Forbidden(
-                f"missing scope: {entry.scope}",
-                details={"code": "MISSING_SCOPE", "missingScope": entry.scope, "requiredScopes": [entry.scope]},
+                f"missing scope: {spec.scope}",
+                details={"code": "MISSING_SCOPE", "missingScope": spec.scope, "requiredScopes": [spec.scope]},
             )
         return entry
 

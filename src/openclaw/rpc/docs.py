@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from openclaw.protocol.versions import CURRENT
 from openclaw.rpc.build import METHODS
 from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.versions import CAPABILITIES, EVENTS, OLD_PARAMS
@@ -56,9 +57,11 @@ def render() -> str:
 
 
 def _method(spec: MethodSpec) -> str:
-    lines = [f"### {spec.name} · `{spec.scope}`\n", spec.summary]
+    lines = [f"### {spec.name} · {_who(spec)}\n", spec.summary]
     if spec.since > 3:
         lines.append(f"Since protocol {spec.since}.")
+    if spec.until < CURRENT:
+        lines.append(f"Protocol {spec.until} only.")
     if spec.rate is not None:
         lines.append(f"Rate per principal: {spec.rate.burst} at once, then {spec.rate.per_s:g} a second.")
     if spec.name in OLD_PARAMS:
@@ -72,6 +75,13 @@ def _method(spec: MethodSpec) -> str:
         lines.append(f"- `{name}`: {_kind(schema)}{must}")
     lines.append(f"\nResult: {spec.result}\n")
     return "\n".join(lines)
+
+
+def _who(spec: MethodSpec) -> str:
+    if spec.role == "node":
+        return "nodes only"
+    scope = f"`{spec.scope}`" if spec.scope else "any operator"
+    return f"{scope}, or a node" if spec.role == "any" else scope
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

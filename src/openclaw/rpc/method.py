@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from openclaw.base.principal import Principal, Scope
 from openclaw.protocol.validate import Params
@@ -38,16 +38,23 @@ Handler: TypeAlias = "Callable[[Room, Peer, Any], Result | Awaitable[Result] | A
 
 @dataclass(frozen=True, slots=True)
 class MethodSpec:
-    """One method. `summary` and `result` are sentences for docs/rpc.md; `since` is the first protocol that has it."""
+    """One method. `summary` and `result` are sentences for docs/rpc.md.
+
+    Shape: `scope` None = any connected peer; `since` and `until` are the first and the last protocol that have it;
+    `role` says which kind of peer may call it; a method that is not `announced` works but is not listed in hello.
+    """
 
     name: str
     params: type[Params]
-    scope: Scope
+    scope: Scope | None
     handler: Handler
     summary: str
     result: str
     rate: Rate | None = None
     since: int = 3
+    until: int = 4
+    role: Literal["operator", "node", "any"] = "operator"
+    announced: bool = True
 
 
 def holds(principal: Principal, scope: str | None) -> bool:

@@ -21,6 +21,14 @@ class ClientInfo(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str = ""
     host: str = ""
     """The peer's address as text, or empty."""
+    caps: tuple[str, ...] = ()
+    """What the client says it can show or do, e.g. `tool-events`."""
+    commands: tuple[str, ...] = ()
+    """Of a node: what it offers to be invoked with."""
+    permissions: dict[str, bool] = {}
+    """Of a node: what its system lets it do."""
+    path_env: str = ""
+    model_identifier: str = ""
 
 
 class Peer(Protocol):

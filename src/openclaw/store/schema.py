@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import apsw
 
 from openclaw.base.errors import ConfigError
-from openclaw.store import budget, memory, pending, vector
+from openclaw.store import budget, memory, pending, shelf, vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(4, pending.TABLES),
     Migration(5, vector.TABLES),
     Migration(6, _SESSION_THINKING),
+    Migration(7, shelf.TABLES),
 )
 
 

@@ -37,6 +37,7 @@ from openclaw.store.connect import READER_CACHE_KIB, WRITER_CACHE_KIB, connect, 
 from openclaw.store.fault import fault
 from openclaw.store.lock import StateLock
 from openclaw.store.schema import migrate
+from openclaw.store.shelf import Shelf
 from openclaw.store.thread import DatabaseThread
 from openclaw.store.transcript import check_complete
 from openclaw.store.writer import Writer
@@ -84,6 +85,11 @@ class SqliteStore:
         view = SqliteStore(self._writer, self._reader, self._lock, self._clock)
         view._tenant = tenant
         return view
+
+    @property
+    def shelf(self) -> Shelf:
+        """The tenant's small records."""
+        return Shelf(self._writer, self._reader, self._tenant)
 
     async def accept(self, inbound: Inbound, now_ms: int, *, start: bool) -> Accepted:
         """See Store.accept. Also raises Conflict when another owner's open run has this id."""

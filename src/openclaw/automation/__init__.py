@@ -1,0 +1,1 @@
+"""What the gateway does by itself: scheduled jobs, heartbeats, system events that wake an agent."""

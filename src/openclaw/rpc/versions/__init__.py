@@ -1,0 +1,39 @@
+"""Where the two protocol versions differ, and nowhere else.
+
+Handlers and the event bridge speak protocol 4. What protocol 3 calls otherwise is said here: one file per family of
+methods with its RESULTS (and PARAMS, where protocol 3 takes others), and one for events.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, Final
+
+from openclaw.rpc.versions import gateway, runs, sessions
+from openclaw.rpc.versions.events import EVENTS, event_payload
+from openclaw.rpc.versions.gateway import old_health
+from openclaw.rpc.versions.shaping import NOT_SENT, OldParams, Results
+
+__all__ = ("CAPABILITIES", "EVENTS", "NOT_SENT", "OLD_PARAMS", "event_payload", "old_health", "result_for")
+
+CAPABILITIES: Final = ("published-model-catalog",)
+"""What protocol 4 clients look for before they use a feature."""
+
+_FAMILIES: Final[tuple[ModuleType, ...]] = (gateway, runs, sessions)
+
+OLD_PARAMS: Final[OldParams] = {
+    name: params for family in _FAMILIES for name, params in getattr(family, "PARAMS", {}).items()
+}
+"""Methods whose parameters were others in protocol 3."""
+
+_OLD_RESULTS: Final[Results] = {
+    name: adapt for family in _FAMILIES for name, adapt in getattr(family, "RESULTS", {}).items()
+}
+
+
+def result_for(method: str, result: Any, protocol: int) -> Any:
+    """Return a method's result in the shape of a protocol."""
+    if protocol >= 4:
+        return result
+    adapt = _OLD_RESULTS.get(method)
+    return result if adapt is None else adapt(result)

@@ -1,0 +1,61 @@
+"""Events: which protocol has which, and what they look like in protocol 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from openclaw.rpc.versions.shaping import NOT_SENT, Adapt
+
+EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
+    3: ("connect.challenge", "agent", "chat", "presence", "tick", "shutdown", "health"),
+    4: (
+        "connect.challenge",
+        "agent",
+        "chat",
+        "session.message",
+        "session.operation",
+        "sessions.changed",
+        "usage.notice",
+        "presence",
+        "tick",
+        "shutdown",
+        "health",
+    ),
+}
+"""Events we send, by protocol, as announced in hello."""
+
+_OLD_STREAMS: Final = frozenset(("lifecycle", "assistant", "tool", "thinking", "compaction", "error"))
+
+
+def _agent(payload: dict[str, Any]) -> Any:
+    if payload["stream"] not in _OLD_STREAMS or payload["data"].get("phase") == "model":
+        return NOT_SENT
+    data = payload["data"]
+    if "itemId" in data:
+        data = {key: value for key, value in data.items() if key != "itemId"}
+    return {
+        "runId": payload["runId"],
+        "stream": payload["stream"],
+        "data": data,
+        "sessionKey": payload["sessionKey"],
+        "seq": payload["seq"],
+        "ts": payload["ts"],
+    }
+
+
+def _chat(payload: dict[str, Any]) -> Any:
+    if payload["state"] == "status":
+        return NOT_SENT
+    return {key: value for key, value in payload.items() if key not in ("agentId", "deltaText", "errorKind")}
+
+
+_ADAPT: Final[Mapping[str, Adapt]] = {"agent": _agent, "chat": _chat}
+
+
+def event_payload(event: str, payload: Any, protocol: int) -> Any:
+    """Return an event's payload in the shape of a protocol, or NOT_SENT."""
+    if protocol >= 4:
+        return payload
+    adapt = _ADAPT.get(event)
+    return payload if adapt is None else adapt(payload)

@@ -1,0 +1,30 @@
+"""One call of each method that its handler serves, for the tests that are generated from the table.
+
+A method without a row is called without parameters. A method that this gateway refuses by design, or whose row names
+something that is not there, has its `details.code` (else its code) in REFUSALS: it got past its scope all the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+GOOD: Final[dict[str, dict[str, Any]]] = {
+    "chat.send": {"sessionKey": "main", "message": "/help", "idempotencyKey": "r1"},
+    "chat.history": {"sessionKey": "main"},
+    "chat.abort": {"sessionKey": "main"},
+    "agent": {"message": "hi", "idempotencyKey": "r2"},
+    "agent.wait": {"runId": "nobody", "timeoutMs": 1},
+    "sessions.reset": {"key": "agent:main:known"},
+    "sessions.delete": {"key": "agent:main:known"},
+    "sessions.patch": {"key": "agent:main:known", "label": "L"},
+    "sessions.describe": {"key": "agent:main:known"},
+    "tools.effective": {"sessionKey": "main"},
+    "tools.invoke": {"name": "session_status"},
+    "sessions.get": {"key": "agent:main:known"},
+    "sessions.preview": {"keys": ["agent:main:known"]},
+    "sessions.resolve": {"key": "agent:main:known"},
+    "sessions.compact": {"key": "agent:main:known"},
+    "chat.inject": {"sessionKey": "agent:main:known", "message": "a note"},
+}
+
+REFUSALS: Final[dict[str, str]] = {}
