@@ -188,7 +188,7 @@ def test_a_missing_variable_disables_only_the_part_that_holds_it() -> None:
 
 
 def test_a_missing_variable_in_a_part_without_effect_is_only_a_warning() -> None:
-    found = loaded("{hooks: {token: '${NOPE}'}}")
+    found = loaded("{talk: {token: '${NOPE}'}}")
     assert found.valid
     assert issue_at(found, "hooks.token").severity == "warning"
 

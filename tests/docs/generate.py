@@ -12,12 +12,13 @@ import click
 from openclaw.base.errors import catalogue
 from openclaw.cli.app import cli
 from openclaw.config.describe import settings_markdown
-from openclaw.config.schema import GatewayConfig
+from openclaw.config.schema import GatewayConfig, HooksConfig
 from openclaw.gateway import front  # noqa: F401  # declares every metric by importing the rooms
 from openclaw.gateway.rooms import GAUGES
 from openclaw.listeners.app import route_table
 from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.docs_text import markdown
+from openclaw.listeners.hooks.api import HookDeps
 from openclaw.listeners.openapi import document
 from openclaw.listeners.router import Route
 from openclaw.rpc import docs as rpc
@@ -161,6 +162,7 @@ def routes() -> tuple[Route, ...]:
         config=GatewayConfig,
         resolve_model=nobody,
         metrics=nobody,
+        hooks=HookDeps(nobody, nobody, nobody, HooksConfig),
     )
     return route_table(deps, nobody)
 

@@ -20,10 +20,11 @@ from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, RunState, ToolFinished, ToolStarted
 from openclaw.base.secret import Secret
 from openclaw.base.thinking import Thinking
-from openclaw.config.schema import AuthConfig, GatewayConfig, RateLimitConfig
+from openclaw.config.schema import AuthConfig, GatewayConfig, HooksConfig, RateLimitConfig
 from openclaw.identity.authenticate import Authenticator
 from openclaw.listeners.app import App, build_app
 from openclaw.listeners.deps import ListenerDeps
+from openclaw.listeners.hooks.api import HookDeps, WakePort
 from openclaw.listeners.openai_api.embeddings import Embedder
 from openclaw.listeners.server import GatewayServer
 from openclaw.protocol.frames import Request, encode_result, result_with
@@ -325,6 +326,8 @@ async def world(
     attempts: int = 100_000,
     embedder: Embedder | None = None,
     tools: ToolPort | None = None,
+    hooks: HooksConfig | None = None,
+    wake: WakePort | None = None,
 ) -> AsyncIterator[World]:
     """Run a server with fakes behind it."""
     settings = config or GatewayConfig()
@@ -344,6 +347,7 @@ async def world(
             metrics=lambda: "# HELP x\n",
             embedder=embedder,
             tools=tools,
+            hooks=HookDeps(agent, wake, clock, lambda: hooks) if hooks is not None else None,
         )
     )
     server = GatewayServer(app, ("127.0.0.1",), 0)

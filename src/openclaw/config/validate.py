@@ -18,7 +18,7 @@ from openclaw.config.channel import check_channel
 from openclaw.config.issue import Issue, IssueKind
 from openclaw.config.keypath import KeyPath, format_path, section_of
 from openclaw.config.scan import Positions
-from openclaw.config.schema import Config, Section, ToolsConfig
+from openclaw.config.schema import Config, HooksConfig, Section, ToolsConfig
 from openclaw.config.shape import Shape, base_types, expected, fields, is_secret, shape_of
 
 CLOSED_TOOLS = ToolsConfig(allow=("none-until-the-config-is-fixed",))
@@ -134,6 +134,7 @@ class Validator:
             config = msgspec.structs.replace(config, agents=msgspec.structs.replace(config.agents, list=agents))
         if len(actions) != len(config.actions) or len(channels) != len(config.channels):
             config = msgspec.structs.replace(config, actions=actions, channels=channels)
+        config = msgspec.structs.replace(config, hooks=self._hooks(config))
         if any(issue.severity == "error" and issue.section == "tools" for issue in self.issues):
             config = msgspec.structs.replace(config, tools=CLOSED_TOOLS)
         return config
@@ -159,6 +160,21 @@ class Validator:
             message = "this channel is not available in this version and stays off"
             self._add(Issue("not-available", "", message, severity="warning"), path, path)
         return not problems
+
+    def _hooks(self, config: Config) -> HooksConfig:
+        """Return the hooks, switched off when no sender could prove itself or a leak would open the gateway."""
+        hooks = config.hooks
+        if not hooks.enabled:
+            return hooks
+        if hooks.token and hooks.token in (config.gateway.auth.token, config.gateway.auth.password):
+            path, message = ("hooks", "token"), "the hooks' token must not be the gateway's own"
+        elif not hooks.token and not any(mapping.signature for mapping in hooks.mappings):
+            path, message = ("hooks", "enabled"), "hooks.enabled needs hooks.token, or mappings with a signature"
+        else:
+            return hooks
+        hint = "Until then no webhook is taken in."
+        self._add(Issue("invalid-value", "", message, hint=hint), path, ())
+        return msgspec.structs.replace(hooks, enabled=False)
 
     def _lacks(self, path: KeyPath, entry: KeyPath, severity: Literal["error", "warning"]) -> None:
         self._told.add(path)

@@ -10,7 +10,7 @@ SILENT = frozenset({"$schema", "meta"})
 
 _GROUPS: dict[str, str] = {
     "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands cron desktop
-        diagnostics discovery dmPolicy hooks memory messages nodeHost plugins proxy secrets security
+        diagnostics discovery dmPolicy memory messages nodeHost plugins proxy secrets security
         skills store surfaces talk telemetry transcripts tts ui update wizard worktreeAcceleration worktreeRoot web
         audio media canvasHost""",
     "agents": "entries ownership",
@@ -38,6 +38,8 @@ _GROUPS: dict[str, str] = {
     "gateway.http.endpoints.responses": "files images maxUrlParts",
     "gateway.remote": """edgeAuth password remotePort sshHostKeyPolicy sshIdentity sshTarget tlsFingerprint
         transport""",
+    "hooks": "gmail internal maxBodyBytes presets transformsDir",
+    "hooks.mappings[]": "channel deliver forEach sessionMode to transform",
     "logging": "audit consoleLevel file redactPatterns redactSensitive",
     "models": "mode",
     "models.providers.*": """agentRuntime auth authHeader headers injectNumCtxForOpenAICompat localService maxTokens

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from openclaw import __version__
 from openclaw.config.refusal import binds_loopback_only
-from openclaw.config.schema import Config
+from openclaw.config.schema import Config, HooksConfig
 from openclaw.gateway.rooms import Rooms
 from openclaw.identity.authenticate import Authenticator
 from openclaw.listeners.app import App, build_app
 from openclaw.listeners.deps import ListenerDeps
+from openclaw.listeners.hooks.api import HookDeps
 from openclaw.models.embeddings import Embeddings
 from openclaw.telemetry.metrics import METRICS
 
@@ -16,6 +19,7 @@ from openclaw.telemetry.metrics import METRICS
 def build_front(rooms: Rooms) -> App:
     """Return the app that every socket of the gateway speaks to."""
     auth = rooms.config.gateway.auth
+    hooks = HookDeps(rooms.study, None, rooms.clock, lambda: _hooks(rooms.config), rooms.config.hooks.path)
     return build_app(
         ListenerDeps(
             agent=rooms.study,
@@ -37,9 +41,18 @@ def build_front(rooms: Rooms) -> App:
                 ledger=rooms.store,
                 purse=rooms.purses,
             ),
+            hooks=hooks,
             loopback_bind=binds_loopback_only(rooms.config.gateway),
         )
     )
+
+
+def _hooks(config: Config) -> HooksConfig:
+    """Return the hooks of the moment; one that turned out to have the gateway's own token opens nothing."""
+    hooks, auth = config.hooks, config.gateway.auth
+    if hooks.token and hooks.token in (auth.token, auth.password):
+        return msgspec.structs.replace(hooks, token=None)
+    return hooks
 
 
 def hosts_of(config: Config) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from openclaw.listeners.agent_api import AgentApi
 from openclaw.listeners.agent_socket import AgentSocket
 from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.docs_pages import DocsPages
+from openclaw.listeners.hooks.api import HooksApi
 from openclaw.listeners.http import ClientGone, Receive, Request, Send
 from openclaw.listeners.http_protocol import Refusal
 from openclaw.listeners.intake import Intake
@@ -242,6 +243,8 @@ def route_table(deps: ListenerDeps, tasks: Callable[[], TaskSet]) -> tuple[Route
         routes += ToolsApi(deps.tools).routes()
     if endpoints.agents.enabled:
         routes += AgentApi(deps.agent, deps.resolve_model, tasks).routes()
+    if deps.hooks is not None:
+        routes += HooksApi(deps.hooks).routes()
     if endpoints.docs.enabled:
         routes += DocsPages(routes, deps.version).routes()
     return tuple(routes)

@@ -1,0 +1,1 @@
+"""Webhooks: other programs wake the agent or give it a task."""
