@@ -190,7 +190,7 @@ def test_a_missing_variable_disables_only_the_part_that_holds_it() -> None:
 def test_a_missing_variable_in_a_part_without_effect_is_only_a_warning() -> None:
     found = loaded("{talk: {token: '${NOPE}'}}")
     assert found.valid
-    assert issue_at(found, "hooks.token").severity == "warning"
+    assert issue_at(found, "talk.token").severity == "warning"
 
 
 def test_text_from_a_variable_may_stand_for_a_number() -> None:

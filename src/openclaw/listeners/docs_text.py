@@ -57,14 +57,17 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> list[str
     lines.append(f"- For {_WHO[len(operation['security'])]}{scope}.")
     if "requestBody" in operation:
         lines.append(f"- Takes {_content(operation['requestBody']['content'])}.")
-    given, refused = [], []
+    given, refused, other = [], [], ""
     for status, answer in operation["responses"].items():
         content = _content(answer.get("content", {}))
-        if content == "[Failure](#failure)":
+        if content.startswith("[Failure](#failure)"):
             refused.append(status)
+            other = content.removeprefix("[Failure](#failure)")
         else:
             given.append(f"{status}: {content}")
-    lines.append(f"- Answers {'; '.join(given)}; refuses with {', '.join(refused)}.")
+    lines.append(
+        f"- Answers {'; '.join(given)}; refuses with {', '.join(refused)}{f' (also as{other[3:]})' if other else ''}."
+    )
     for each in operation.get("parameters", ()):
         if each["in"] == "header":
             lines.append(f"- Header `{each['name']}`: {each['description']}")

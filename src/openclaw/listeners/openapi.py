@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from openclaw.listeners.operation import EVENTS_MEDIA, JSON_MEDIA, Failure, Operation
+from openclaw.listeners.operation import EVENTS_MEDIA, JSON_MEDIA, TEXT_MEDIA, Failure, Operation
 from openclaw.listeners.router import Route
 
 OPENAPI: Final = "3.1.0"
@@ -29,7 +29,7 @@ _REASONS: Final = {
     503: "The gateway or the model cannot serve this now; see Retry-After.",
     504: "The model did not answer in time.",
 }
-_EXAMPLES: Final = {"model": "openclaw", "agent": "default", "name": "default", "id": "resp_0"}
+_EXAMPLES: Final = {"model": "openclaw", "agent": "default", "name": "default", "more": "push", "id": "resp_0"}
 """Values of path parameters that a reader, or a program that tries everything, may begin with."""
 _EVENTS_DOC: Final = {"type": "string", "description": "Server-sent events; the last is `data: [DONE]`."}
 
@@ -37,7 +37,7 @@ _EVENTS_DOC: Final = {"type": "string", "description": "Server-sent events; the 
 def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     """Return the document for a route table. Every route must have its Operation."""
     described = [(route, route.doc) for route in routes if route.doc is not None]
-    types = [kind for _, doc in described for kind in (doc.request, doc.answer) if kind is not None]
+    types = [kind for _, doc in described for kind in (doc.request, doc.answer, doc.refusal) if kind is not None]
     schemas, components = msgspec.json.schema_components([Failure, *types], ref_template=_REF)
     shapes = dict(zip([Failure, *types], schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -124,7 +124,10 @@ def _responses(route: Route, doc: Operation, method: str, shapes: dict[Any, dict
     out: dict[str, Any] = {}
     for status in doc.statuses:
         out[str(status)] = {"description": HTTPStatus(status).phrase, **({"content": content} if content else {})}
-    failure = {JSON_MEDIA: {"schema": shapes[Failure]}}
+    failure: dict[str, Any] = {JSON_MEDIA: {"schema": shapes[Failure]}}
+    if doc.refusal is not None:
+        either = {"anyOf": [shapes[Failure], shapes[doc.refusal]]}
+        failure = {JSON_MEDIA: {"schema": either}, TEXT_MEDIA: {"schema": {"type": "string"}}}
     for status in errors_of(route, doc):
         out.setdefault(str(status), {"description": _REASONS[status], "content": failure})
     return out

@@ -40,7 +40,8 @@ class Operation:
     """One operation. `answer` and `request` are types with a JSON schema; without `answer` the body is text.
 
     Shape: `streams` says that server-sent events may come instead of JSON; `errors` are the statuses beyond those that
-    follow from the route itself; `statuses` are all that carry `answer`; `headers` are (name, meaning).
+    follow from the route itself; `statuses` are all that carry `answer`; `headers` are (name, meaning). `refusal` is a
+    type of refusals beside Failure; such a route may also refuse in plain text.
     """
 
     summary: str
@@ -51,3 +52,4 @@ class Operation:
     statuses: tuple[int, ...] = (200,)
     errors: tuple[int, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    refusal: Any = None

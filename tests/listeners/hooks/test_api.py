@@ -77,7 +77,7 @@ async def test_a_task_starts_a_run_of_the_hooks_own_principal_in_a_fresh_session
         assert answer == {"ok": True, "runId": inbound.run_id}
         assert inbound.session_key == f"agent:coder:hook:{inbound.run_id}"
         assert inbound.message.text == "Summarise"
-        assert (inbound.principal.method, inbound.principal.scopes) == ("hook", {"operator.write"})
+        assert (inbound.principal.method, inbound.principal.scopes) == ("hook", frozenset({"operator.write"}))
         assert (inbound.thinking, inbound.timeout_s) == ("low", 7.0)
 
 

@@ -77,14 +77,29 @@ class Accepted(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     event_outcome: str = ""
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """A refusal of what a webhook asked for; one of its credential is plain text."""
+
+    error: str
+    ok: Literal[False] = False
+
+
 _ANSWERED: Final = "`Authorization: Bearer <hooks.token>` or `X-OpenClaw-Token`; off unless `hooks.enabled`."
-_WAKE = Operation(f"Leaves the agent a note. {_ANSWERED}", Accepted, request=WakeBody, errors=(404, 429))
-_AGENT = Operation(f"Gives an agent a task; the answer does not wait for it. {_ANSWERED}", Accepted, request=AgentBody)
+_ERRORS: Final = (401, 404, 429)
+_WAKE = Operation(f"Leaves the agent a note. {_ANSWERED}", Accepted, request=WakeBody, errors=_ERRORS, refusal=Refused)
+_AGENT = Operation(
+    f"Gives an agent a task; the answer does not wait for it. {_ANSWERED}",
+    Accepted,
+    request=AgentBody,
+    errors=(*_ERRORS, 503),
+    refusal=Refused,
+)
 _MAPPED = Operation(
     f"Takes any JSON and does what the first matching entry of `hooks.mappings` says. {_ANSWERED} A mapping with a"
     " `signature` takes deliveries signed by GitHub, Stripe, Slack or by Standard Webhooks instead.",
     Accepted,
-    errors=(404, 429),
+    errors=(*_ERRORS, 503),
+    refusal=Refused,
 )
 
 
@@ -205,7 +220,7 @@ class HooksApi:
         except OpenClawError as error:
             _hooks.inc(action, "refused")
             status, _, headers = to_http(error)
-            await request.json(status, {"ok": False, "error": error.message}, tuple(headers))
+            await request.json(status, Refused(error.message), tuple(headers))
         else:
             _hooks.inc(action, "ok")
             await request.json(200, answer)

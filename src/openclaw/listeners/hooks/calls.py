@@ -10,10 +10,10 @@ from msgspec import Meta
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.config.schema import HookMapping, HooksConfig
-from openclaw.listeners.hooks.template import MAX_TEXT_CHARS, Delivery, render
+from openclaw.listeners.hooks.template import Delivery, render
 from openclaw.tools.untrusted import visible
 
-Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
+Text = Annotated[str, Meta(max_length=32_768)]
 Name = Annotated[str, Meta(max_length=512)]
 
 
