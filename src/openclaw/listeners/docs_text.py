@@ -65,9 +65,8 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> list[str
             other = content.removeprefix("[Failure](#failure)")
         else:
             given.append(f"{status}: {content}")
-    lines.append(
-        f"- Answers {'; '.join(given)}; refuses with {', '.join(refused)}{f' (also as{other[3:]})' if other else ''}."
-    )
+    also = f" (also as {other.removeprefix(' or ')})" if other else ""
+    lines.append(f"- Answers {'; '.join(given)}; refuses with {', '.join(refused)}{also}.")
     for each in operation.get("parameters", ()):
         if each["in"] == "header":
             lines.append(f"- Header `{each['name']}`: {each['description']}")
