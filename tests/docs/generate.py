@@ -16,6 +16,7 @@ from openclaw.config.schema import GatewayConfig, HooksConfig
 from openclaw.gateway import front  # noqa: F401  # declares every metric by importing the rooms
 from openclaw.gateway.rooms import GAUGES
 from openclaw.listeners.app import route_table
+from openclaw.listeners.control_ui.pages import ControlUi, UiDeps
 from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.docs_text import markdown
 from openclaw.listeners.hooks.api import HookDeps
@@ -164,7 +165,7 @@ def routes() -> tuple[Route, ...]:
         metrics=nobody,
         hooks=HookDeps(nobody, nobody, nobody, HooksConfig),
     )
-    return route_table(deps, nobody)
+    return route_table(deps, nobody, ControlUi(UiDeps(nobody, nobody, "")))
 
 
 def http_page() -> str:

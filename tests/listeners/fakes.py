@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,9 +21,10 @@ from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, RunState, ToolFinished, ToolStarted
 from openclaw.base.secret import Secret
 from openclaw.base.thinking import Thinking
-from openclaw.config.schema import AuthConfig, GatewayConfig, HooksConfig, RateLimitConfig
+from openclaw.config.schema import AuthConfig, GatewayConfig, HooksConfig, IdentityConfig, RateLimitConfig
 from openclaw.identity.authenticate import Authenticator
 from openclaw.listeners.app import App, build_app
+from openclaw.listeners.control_ui.pages import UiDeps
 from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.hooks.api import HookDeps, WakePort
 from openclaw.listeners.openai_api.embeddings import Embedder
@@ -328,6 +330,8 @@ async def world(
     tools: ToolPort | None = None,
     hooks: HooksConfig | None = None,
     wake: WakePort | None = None,
+    ui_root: Path | None = None,
+    ui: bool = False,
 ) -> AsyncIterator[World]:
     """Run a server with fakes behind it."""
     settings = config or GatewayConfig()
@@ -348,6 +352,7 @@ async def world(
             embedder=embedder,
             tools=tools,
             hooks=HookDeps(agent, wake, clock, lambda: hooks) if hooks is not None else None,
+            ui=UiDeps(agent, IdentityConfig, "1.2.3", ui_root) if ui else None,
         )
     )
     server = GatewayServer(app, ("127.0.0.1",), 0)

@@ -57,6 +57,8 @@ class RemoteConfig(Section, frozen=True):
 class ControlUiConfig(Section, frozen=True):
     """Browser access to the gateway."""
 
+    enabled: Annotated[bool, leaf("Serve a page for browsers at /.", "process")] = True
+    root: Annotated[str, leaf("Folder of a built UI to serve instead of our own page.", "process")] = ""
     allowed_origins: Annotated[
         tuple[str, ...], leaf("Origins besides the gateway's own that browsers may connect from.", "live")
     ] = ()

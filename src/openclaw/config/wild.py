@@ -31,8 +31,8 @@ _GROUPS: dict[str, str] = {
     "gateway.auth": "allowTailscale cognito identityScopes oidc trustedProxy",
     "gateway.auth.rateLimit": "exemptLoopback",
     "gateway.controlUi": """allowExternalEmbedUrls allowInsecureAuth automaticallyFetchFavicons basePath
-        communityInvite dangerouslyAllowHostHeaderOriginFallback dangerouslyDisableDeviceAuth embedSandbox enabled
-        environment experimental github root sessionObserver""",
+        communityInvite dangerouslyAllowHostHeaderOriginFallback dangerouslyDisableDeviceAuth embedSandbox
+        environment experimental github sessionObserver""",
     "gateway.http": "securityHeaders",
     "gateway.http.endpoints.chatCompletions": "images",
     "gateway.http.endpoints.responses": "files images maxUrlParts",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from openclaw import __version__
@@ -10,6 +12,7 @@ from openclaw.config.schema import Config, HooksConfig
 from openclaw.gateway.rooms import Rooms
 from openclaw.identity.authenticate import Authenticator
 from openclaw.listeners.app import App, build_app
+from openclaw.listeners.control_ui.pages import UiDeps
 from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.hooks.api import HookDeps
 from openclaw.models.embeddings import Embeddings
@@ -42,9 +45,18 @@ def build_front(rooms: Rooms) -> App:
                 purse=rooms.purses,
             ),
             hooks=hooks,
+            ui=_ui(rooms),
             loopback_bind=binds_loopback_only(rooms.config.gateway),
         )
     )
+
+
+def _ui(rooms: Rooms) -> UiDeps | None:
+    settings = rooms.config.gateway.control_ui
+    if not settings.enabled:
+        return None
+    root = rooms.paths.config_path.parent / Path(settings.root).expanduser() if settings.root else None
+    return UiDeps(rooms.study, lambda: rooms.config.identity, __version__, root)
 
 
 def _hooks(config: Config) -> HooksConfig:

@@ -21,6 +21,7 @@ from openclaw.identity.locality import Source, TrustedProxies, locate, parse_add
 from openclaw.identity.scopes import require
 from openclaw.listeners.agent_api import AgentApi
 from openclaw.listeners.agent_socket import AgentSocket
+from openclaw.listeners.control_ui.pages import ControlUi
 from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.docs_pages import DocsPages
 from openclaw.listeners.hooks.api import HooksApi
@@ -62,8 +63,9 @@ def _unattributed() -> UnattributedProxy:
 class App:
     """ASGI 3 application for HTTP; `upgrade` is its door for WebSockets."""
 
-    def __init__(self, deps: ListenerDeps, router: Router) -> None:
+    def __init__(self, deps: ListenerDeps, router: Router, ui: ControlUi | None = None) -> None:
         self.router = router
+        self._ui = ui
         self._deps = deps
         self._tasks = TaskSet("listeners")
         config = deps.config()
@@ -162,6 +164,8 @@ class App:
         if match.allow:
             await request.text(405, "Method Not Allowed", ((b"allow", ", ".join(match.allow).encode()),))
             return
+        if not match.protected and self._ui is not None and await self._ui.fallback(request, match.segments):
+            return
         if match.protected:
             if not request.source.attributed:
                 raise _unattributed()
@@ -228,7 +232,7 @@ def _merge_repeated(pairs: list[tuple[bytes, bytes]], headers: dict[bytes, bytes
             headers[name] += b", " + value
 
 
-def route_table(deps: ListenerDeps, tasks: Callable[[], TaskSet]) -> tuple[Route, ...]:
+def route_table(deps: ListenerDeps, tasks: Callable[[], TaskSet], ui: ControlUi | None = None) -> tuple[Route, ...]:
     """Return every route that the configuration enables."""
     endpoints = deps.config().http.endpoints
     intake = Intake(deps.agent, deps.resolve_model, tasks)
@@ -243,6 +247,8 @@ def route_table(deps: ListenerDeps, tasks: Callable[[], TaskSet]) -> tuple[Route
         routes += ToolsApi(deps.tools).routes()
     if endpoints.agents.enabled:
         routes += AgentApi(deps.agent, deps.resolve_model, tasks).routes()
+    if ui is not None:
+        routes += ui.routes()
     if deps.hooks is not None:
         routes += HooksApi(deps.hooks).routes()
     if endpoints.docs.enabled:
@@ -253,6 +259,7 @@ def route_table(deps: ListenerDeps, tasks: Callable[[], TaskSet]) -> tuple[Route
 def build_app(deps: ListenerDeps) -> App:
     """Return the app with every route that the configuration enables."""
     tasks_of: list[App] = []
-    app = App(deps, Router(route_table(deps, lambda: tasks_of[0].tasks)))
+    ui = ControlUi(deps.ui) if deps.ui is not None else None
+    app = App(deps, Router(route_table(deps, lambda: tasks_of[0].tasks, ui)), ui)
     tasks_of.append(app)
     return app

@@ -10,6 +10,7 @@ from openclaw.agent.api import AgentService
 from openclaw.base.clock import Clock
 from openclaw.config.schema import GatewayConfig
 from openclaw.identity.authenticate import Authenticator
+from openclaw.listeners.control_ui.pages import UiDeps
 from openclaw.listeners.hooks.api import HookDeps
 from openclaw.listeners.openai_api.embeddings import Embedder
 from openclaw.listeners.ws_connection import Counter, Hub
@@ -21,7 +22,7 @@ from openclaw.telemetry.health import HealthBoard
 class ListenerDeps:
     """Shape: `resolve_model` raises an OpenClawError for a `provider/model` that nothing serves; `metrics` returns
     Prometheus text; `loopback_bind` says that only loopback addresses are listened on; without `embedder` or `tools`
-    their routes answer 404, without `hooks` there are none.
+    their routes answer 404, without `hooks` or `ui` there are none.
     """
 
     agent: AgentService
@@ -38,3 +39,4 @@ class ListenerDeps:
     embedder: Embedder | None = None
     tools: ToolPort | None = None
     hooks: HookDeps | None = None
+    ui: UiDeps | None = None

@@ -50,6 +50,8 @@ class Match:
     params: Mapping[str, str]
     allow: tuple[str, ...] = ()
     protected: bool = False
+    segments: Sequence[str] = ()
+    """Of a path without a route: its parts, decoded."""
 
 
 class Router:
@@ -81,7 +83,7 @@ class Router:
             return self._choose(method, candidates)
         if any("/" in segment for segment in segments):
             raise InvalidRequest("The path has an encoded slash.")
-        return Match(None, _NO_PARAMS, (), segments[0].lower() in PROTECTED)
+        return Match(None, _NO_PARAMS, (), segments[0].lower() in PROTECTED, segments)
 
     @staticmethod
     def _choose(method: str, candidates: Sequence[tuple[Route, Mapping[str, str]]]) -> Match:
