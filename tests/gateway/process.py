@@ -54,7 +54,7 @@ class GatewayProcess:
     ) -> GatewayProcess:
         """Start it and return at once."""
         log = (folder / "gateway.out").open("ab")
-        environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
         environ |= {"OPENCLAW_STATE_DIR": str(folder), "PYTHONWARNINGS": "error", **(env or {})}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "openclaw", "gateway", "run", *arguments),

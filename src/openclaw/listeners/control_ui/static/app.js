@@ -1,5 +1,6 @@
 // The pages: chat, devices, approvals, status. Text from outside goes in as text, never as markup.
 
+import * as device from "./device.js";
 import { Gateway } from "./gateway.js";
 
 const $ = (id) => document.getElementById(id);
@@ -298,4 +299,5 @@ const fragment = new URLSearchParams(location.hash.slice(1));
 const given = fragment.get("token") ?? "";
 if (given) history.replaceState(null, "", location.pathname + location.search);
 turnTo(given ? "chat" : location.hash.slice(1));
-gateway.start(given);
+if (given || (device.possible() && (await device.token()))) gateway.start(given);
+else showDoor("");
