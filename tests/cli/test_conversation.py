@@ -10,7 +10,8 @@ import pytest
 
 from openclaw.base.errors import LaneBusy, OpenClawError
 from openclaw.cli.conversation import PROMPT, Conversation
-from openclaw.cli.turn import Turn, message_text
+from openclaw.cli.turn import Turn
+from openclaw.client.text import message_text
 from openclaw.client.ws import Event
 
 pytestmark = pytest.mark.anyio

@@ -48,15 +48,16 @@ class Reach:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[GatewayClient]:
         """Open a connection for the block. Raises: GatewayDown, Unauthorized."""
+        from openclaw.client.handshake import Credentials, Role
+        from openclaw.client.tls import Trust
         from openclaw.client.ws import GatewayClient
 
         to = self.target
-        client = await GatewayClient.connect(
+        client = await GatewayClient.open(
             to.url,
-            token=to.token,
-            password=to.password,
-            token_source=to.token_source,
-            version=__version__,
+            Role(client_id="cli", mode="cli", version=__version__),
+            Credentials(token=to.token, password=to.password, source=to.token_source),
+            trust=Trust(fingerprint=to.tls_fingerprint),
             timeout_s=self.timeout_s,
         )
         async with client:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from openclaw.base.tasks import TaskSet
+from openclaw.client.text import message_text
 
 RESULT_CHARS = 120
 
@@ -104,15 +105,6 @@ class Turn:
     def _put(self, text: str) -> None:
         self._write(text)
         self._at_line_start = text.endswith("\n")
-
-
-def message_text(message: object) -> str:
-    """Return the text parts of a wire message, joined."""
-    content = message.get("content") if isinstance(message, dict) else message
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return "".join(str(part.get("text", "")) for part in parts if isinstance(part, dict) and part.get("type") == "text")
 
 
 def _short(value: object) -> str:

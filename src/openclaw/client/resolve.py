@@ -30,6 +30,7 @@ class Target(msgspec.Struct, frozen=True):
     token: Secret | None
     token_source: str
     password: Secret | None = None
+    tls_fingerprint: str = ""
 
 
 def target(loaded: Any, env: Environ, url: str | None = None, token: str | None = None) -> Target:
@@ -46,7 +47,8 @@ def target(loaded: Any, env: Environ, url: str | None = None, token: str | None 
         place = f"ws://{_host(gateway)}:{_port(gateway, env)}"
     ws_url, http_url = both_urls(place)
     found, source = _token(gateway, env, token, remote, getattr(loaded, "sources", {}))
-    return Target(ws_url, http_url, found, source, None if remote else gateway.auth.password)
+    pinned = gateway.remote.tls_fingerprint if remote and place == gateway.remote.url else ""
+    return Target(ws_url, http_url, found, source, None if remote else gateway.auth.password, pinned)
 
 
 def both_urls(place: str) -> tuple[str, str]:

@@ -1,11 +1,9 @@
-"""A client of the Gateway protocol: the CLI's and the tests' way to the counter."""
+"""One connection that speaks the Gateway protocol. `link.GatewayLink` keeps one up across losses."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import platform
-import sys
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -18,16 +16,24 @@ from openclaw.base.ids import new_id
 from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet
 from openclaw.client.errors import GatewayDown, RpcError, from_wire, refused_token
+from openclaw.client.handshake import ALL_SCOPES, Credentials, Role, connect_params
+from openclaw.client.tls import Trust, context, fits
 from openclaw.protocol.limits import MAX_PAYLOAD_BYTES
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-ALL_SCOPES: Final = ("operator.read", "operator.write", "operator.admin", "operator.approvals", "operator.pairing")
+    from openclaw.protocol.device_auth import DeviceKey
+
+__all__ = ("ALL_SCOPES", "Event", "GatewayClient")
+
 MAX_EVENTS: Final = 10_000
 """Events kept for a reader that is behind; beyond it the oldest go."""
 
-_AUTH_CODES: Final = ("AUTH_", "NOT_PAIRED", "DEVICE_IDENTITY", "PAIRING")
+SILENT: Final = 4000
+"""Close code of a client that has heard nothing for two ticks."""
+
+_AUTH_CODES: Final = ("AUTH_", "NOT_PAIRED", "DEVICE_", "PAIRING")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -59,12 +65,15 @@ class GatewayClient:
     def __init__(self, connection: ClientConnection, url: str) -> None:
         self.hello: dict[str, Any] = {}
         self.url = url
+        self.missed = 0
+        """Events that never came, by the gaps in `seq`."""
         self._connection = connection
         self._calls: dict[str, _Call] = {}
         self._events: BoundedQueue[Event] = BoundedQueue("client.events", MAX_EVENTS, "drop-oldest")
         self._arrived = asyncio.Event()
         self._closed: OpenClawError | None = None
         self._tasks = TaskSet("client")
+        self._seq = 0
 
     @classmethod
     async def connect(
@@ -82,50 +91,38 @@ class GatewayClient:
         max_protocol: int = 4,
         timeout_s: float = 10.0,
     ) -> GatewayClient:
+        """Open a connection with a shared credential, as commands do. See `open`."""
+        role = Role(
+            client_id=client_id,
+            mode=mode,
+            version=version or "dev",
+            scopes=scopes,
+            min_protocol=min_protocol,
+            max_protocol=max_protocol,
+        )
+        credentials = Credentials(token=_secret(token), password=_secret(password), source=token_source)
+        return await cls.open(url, role, credentials, timeout_s=timeout_s)
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        role: Role,
+        credentials: Credentials,
+        *,
+        device: DeviceKey | None = None,
+        trust: Trust | None = None,
+        timeout_s: float = 10.0,
+    ) -> GatewayClient:
         """Open a connection and shake hands.
 
-        Raises: GatewayDown when nothing answers, Unauthorized naming the credential and its source, RpcError else.
+        Raises: GatewayDown when nothing answers there or the certificate is not the pinned one, Unauthorized naming the
+        credential and its source, RpcError for any other refusal, ConfigError for a `trust` that makes no sense.
         """
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import InvalidHandshake, InvalidURI
-
-        try:
-            connection = await connect(
-                url,
-                compression=None,
-                max_size=MAX_PAYLOAD_BYTES,
-                open_timeout=timeout_s,
-                proxy=None,
-                ping_interval=None,
-            )
-        except InvalidURI as error:
-            raise GatewayDown(f"not a WebSocket URL: {url}") from error
-        except InvalidHandshake as error:
-            raise GatewayDown(f"{url} does not speak the Gateway protocol: {error}") from error
-        except (OSError, TimeoutError) as error:
-            raise GatewayDown(f"no gateway answers at {url}: {_reason(error)}") from error
-        client = cls(connection, url)
-        params = {
-            "minProtocol": min_protocol,
-            "maxProtocol": max_protocol,
-            "client": {
-                "id": client_id,
-                "version": version or "dev",
-                "platform": sys.platform,
-                "deviceFamily": platform.system() or "unknown",
-                "mode": mode,
-                "instanceId": new_id(),
-            },
-            "caps": [],
-            "auth": _auth(token, password),
-            "role": "operator",
-            "scopes": list(scopes),
-        }
-        if not params["auth"]:
-            del params["auth"]
+        client = cls(await _dial(url, trust or Trust(), timeout_s), url)
         try:
             async with asyncio.timeout(timeout_s):
-                await client._shake_hands(params)
+                await client._shake_hands(role, credentials, device)
         except TimeoutError as error:
             await client.close()
             raise GatewayDown(f"{url} did not finish the handshake in {timeout_s:g} s") from error
@@ -133,7 +130,7 @@ class GatewayClient:
             await client.close()
             code = str(error.details.get("code") or error.wire_code)
             if code.startswith(_AUTH_CODES) or "unauthorized" in error.message:
-                raise refused_token(url, token_source, error) from error
+                raise refused_token(url, credentials.source, error) from error
             raise
         except BaseException:
             await client.close()
@@ -141,11 +138,14 @@ class GatewayClient:
         client._tasks.spawn(client._read(), "read")
         return client
 
-    async def _shake_hands(self, params: dict[str, Any]) -> None:
+    async def _shake_hands(self, role: Role, credentials: Credentials, device: DeviceKey | None) -> None:
         challenge = await self._receive()
         if challenge.get("event") != "connect.challenge":
             raise GatewayDown(f"{self.url} does not speak the Gateway protocol")
+        payload = challenge.get("payload")
+        nonce = str(payload.get("nonce", "")) if isinstance(payload, dict) else ""
         request_id = new_id()
+        params = connect_params(role, credentials, device, nonce)
         await self._send({"type": "req", "id": request_id, "method": "connect", "params": params})
         while True:
             frame = await self._receive()
@@ -160,6 +160,20 @@ class GatewayClient:
     def protocol(self) -> int:
         """The version that was agreed on."""
         return int(self.hello.get("protocol", 0))
+
+    @property
+    def device_token(self) -> Secret | None:
+        """The token that the gateway gave this device in its answer to `connect`."""
+        auth = self.hello.get("auth")
+        token = auth.get("deviceToken") if isinstance(auth, dict) else None
+        return Secret(token) if isinstance(token, str) and token else None
+
+    @property
+    def tick_interval_s(self) -> float:
+        """How often the gateway says that it is there."""
+        policy = self.hello.get("policy")
+        interval_ms = policy.get("tickIntervalMs") if isinstance(policy, dict) else None
+        return interval_ms / 1000 if isinstance(interval_ms, int | float) and interval_ms > 0 else 30.0
 
     async def call(
         self, method: str, params: dict[str, Any] | None = None, timeout_s: float = 30.0, *, final: bool = False
@@ -196,9 +210,14 @@ class GatewayClient:
                 self._arrived.clear()
                 await self._arrived.wait()
 
-    async def close(self) -> None:
+    @property
+    def ended(self) -> OpenClawError | None:
+        """Why the connection is over; None while it is up."""
+        return self._closed
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection and end everything that waits on it."""
-        await self._connection.close()
+        await self._connection.close(code, reason)
         await self._tasks.close()
         self._end(Unavailable("the connection was closed"))
 
@@ -232,12 +251,19 @@ class GatewayClient:
     def _gone(self, close: Any) -> OpenClawError:
         if close is None:
             return GatewayDown(f"the connection to {self.url} broke")
-        return GatewayDown(f"{self.url} closed the connection: {close.code} {close.reason}".rstrip())
+        details = {"closeCode": close.code, "closeReason": close.reason}
+        return GatewayDown(f"{self.url} closed the connection: {close.code} {close.reason}".rstrip(), details=details)
 
     async def _read(self) -> None:
+        """Take frames until the connection ends. Two silent ticks end it too: the way may be dead without a word."""
         try:
             while True:
-                self._take(await self._receive())
+                async with asyncio.timeout(self.tick_interval_s * 2 + 1):
+                    frame = await self._receive()
+                self._take(frame)
+        except TimeoutError:
+            self._end(GatewayDown(f"{self.url} has been silent for two ticks", details={"closeCode": SILENT}))
+            await self._connection.close(SILENT, "tick timeout")
         except OpenClawError as error:
             self._end(error)
 
@@ -245,6 +271,9 @@ class GatewayClient:
         if frame.get("type") == "event":
             seq = frame.get("seq")
             event = Event(str(frame.get("event")), frame.get("payload"), seq if isinstance(seq, int) else 0)
+            if event.seq:
+                self.missed += max(0, event.seq - self._seq - 1)
+                self._seq = event.seq
             self._events.put(event)
             self._arrived.set()
             return
@@ -268,13 +297,40 @@ class GatewayClient:
         self._arrived.set()
 
 
-def _auth(token: Secret | str | None, password: Secret | str | None) -> dict[str, str]:
-    found = {"token": token, "password": password}
-    return {name: _plain(value) for name, value in found.items() if value}
+async def _dial(url: str, trust: Trust, timeout_s: float) -> ClientConnection:
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import InvalidHandshake, InvalidURI
+
+    secure = url.startswith("wss:")
+    if trust.fingerprint and not secure:
+        raise GatewayDown(f"{url} is not encrypted, but a TLS fingerprint is pinned", hint="Use a wss:// URL.")
+    try:
+        connection = await connect(
+            url,
+            compression=None,
+            max_size=MAX_PAYLOAD_BYTES,
+            open_timeout=timeout_s,
+            proxy=None,
+            ping_interval=None,
+            ssl=context(trust) if secure else None,
+        )
+    except InvalidURI as error:
+        raise GatewayDown(f"not a WebSocket URL: {url}") from error
+    except InvalidHandshake as error:
+        raise GatewayDown(f"{url} does not speak the Gateway protocol: {error}") from error
+    except (OSError, TimeoutError) as error:
+        raise GatewayDown(f"no gateway answers at {url}: {_reason(error)}") from error
+    if trust.fingerprint and not fits(trust.fingerprint, connection.transport.get_extra_info("ssl_object")):
+        await connection.close()
+        raise GatewayDown(
+            f"{url} showed another certificate than the pinned one",
+            hint="Somebody may stand in between. Compare the fingerprint on the gateway before you change the pin.",
+        )
+    return connection
 
 
-def _plain(value: Secret | str | None) -> str:
-    return value.reveal() if isinstance(value, Secret) else value or ""
+def _secret(value: Secret | str | None) -> Secret | None:
+    return (Secret(value) if value else None) if isinstance(value, str) else value
 
 
 def _reason(error: BaseException) -> str:

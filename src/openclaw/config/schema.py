@@ -52,6 +52,9 @@ class RemoteConfig(Section, frozen=True):
 
     url: Annotated[str, leaf("WebSocket URL of a gateway elsewhere, for mode `remote`.", "live")] = ""
     token: Annotated[Secret | None, leaf("Token of that gateway.", "live")] = None
+    tls_fingerprint: Annotated[str, leaf("SHA-256 of its certificate, hex; then nothing else is believed.", "live")] = (
+        ""
+    )
 
 
 class ControlUiConfig(Section, frozen=True):

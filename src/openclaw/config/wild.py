@@ -36,8 +36,7 @@ _GROUPS: dict[str, str] = {
     "gateway.http": "securityHeaders",
     "gateway.http.endpoints.chatCompletions": "images",
     "gateway.http.endpoints.responses": "files images maxUrlParts",
-    "gateway.remote": """edgeAuth password remotePort sshHostKeyPolicy sshIdentity sshTarget tlsFingerprint
-        transport""",
+    "gateway.remote": """edgeAuth password remotePort sshHostKeyPolicy sshIdentity sshTarget transport""",
     "hooks": "gmail internal maxBodyBytes presets transformsDir",
     "hooks.mappings[]": "channel deliver forEach sessionMode to transform",
     "logging": "audit consoleLevel file redactPatterns redactSensitive",
