@@ -15,6 +15,7 @@ import msgspec
 
 from openclaw.base.errors import Forbidden, InternalError, InvalidRequest, OpenClawError
 from openclaw.base.ids import new_id
+from openclaw.identity.devices.record import Issued
 from openclaw.protocol.frames import Request, Response, encode_error, encode_result, result_with
 from openclaw.protocol.validate import convert
 from openclaw.protocol.wire_errors import to_wire
@@ -70,9 +71,9 @@ class Counter:
         """Return the names of the methods that a protocol announces, in table order."""
         return [entry.name for entry in self._entries.values() if entry.spec.announced and entry.serves(protocol)]
 
-    def hello_ok(self, peer: Peer) -> dict[str, Any]:
-        """Return the payload of the answer to `connect`."""
-        return hello_ok(peer, self.room, self.methods(peer.protocol))
+    def hello_ok(self, peer: Peer, issued: tuple[Issued, ...] = ()) -> dict[str, Any]:
+        """Return the payload of the answer to `connect`; `issued` are the tokens of the peer's device."""
+        return hello_ok(peer, self.room, self.methods(peer.protocol), issued)
 
     async def close(self) -> None:
         """Stop what runs behind answers."""

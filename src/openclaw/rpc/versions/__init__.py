@@ -12,9 +12,19 @@ from typing import Any, Final
 from openclaw.rpc.versions import gateway, runs, sessions
 from openclaw.rpc.versions.events import EVENTS, event_payload
 from openclaw.rpc.versions.gateway import old_health
+from openclaw.rpc.versions.hello import hello_auth
 from openclaw.rpc.versions.shaping import NOT_SENT, OldParams, Results
 
-__all__ = ("CAPABILITIES", "EVENTS", "NOT_SENT", "OLD_PARAMS", "event_payload", "old_health", "result_for")
+__all__ = (
+    "CAPABILITIES",
+    "EVENTS",
+    "NOT_SENT",
+    "OLD_PARAMS",
+    "event_payload",
+    "hello_auth",
+    "old_health",
+    "result_for",
+)
 
 CAPABILITIES: Final = ("published-model-catalog",)
 """What protocol 4 clients look for before they use a feature."""
