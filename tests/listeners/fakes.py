@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import msgspec
@@ -37,8 +36,8 @@ from openclaw.rpc.peer import Peer
 from openclaw.rpc.tool_desk import ToolPort
 from openclaw.rpc.versions import hello_auth
 from openclaw.store.api import RunRow, SessionRow, StepRow
-from openclaw.store.shelf import Change, Record
 from openclaw.telemetry.health import HealthBoard
+from tests.fakes.devices import no_devices
 
 TOKEN = "test-token-5c0ffee"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -323,21 +322,6 @@ def authenticator(clock: Clock, mode: str = "token", book: Devices | None = None
     """An authenticator whose token and password are TOKEN."""
     auth, rate = AuthConfig(token=Secret(TOKEN), password=Secret(TOKEN)), RateLimitConfig(**limits)
     return Authenticator(mode, auth.token, auth.password, rate, clock, book)  # type: ignore[arg-type]
-
-
-class NoShelf:
-    """A shelf for devices that nothing outlives: the real one needs a file."""
-
-    async def list(self, kind: str, *, after: str = "", limit: int = 1000) -> list[Record]:
-        return []
-
-    async def apply(self, changes: Sequence[Change], now_ms: int) -> None:
-        pass
-
-
-def no_devices(clock: Clock) -> Devices:
-    """A room without devices, with a key of its own."""
-    return Devices(NoShelf(), clock, Path(mkdtemp()) / "gateway-identity")
 
 
 @asynccontextmanager

@@ -487,7 +487,8 @@ def _judge(body: dict[str, Any]) -> dict[str, Any]:
     from openclaw.base.clock import ManualClock
     from openclaw.identity.locality import Source
     from openclaw.listeners.ws_handshake import Handshake, Refused
-    from tests.listeners.fakes import authenticator, no_devices
+    from tests.fakes.devices import no_devices
+    from tests.listeners.fakes import authenticator
 
     clock = ManualClock(1_800_000_000_000)
     book = no_devices(clock)

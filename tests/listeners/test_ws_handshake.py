@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from openclaw.base.clock import ManualClock
 from openclaw.identity.locality import Browser, Source
 from openclaw.listeners.ws_handshake import Accepted, Handshake, Outcome, Phase, Refused, Waits, Written
+from tests.fakes.devices import no_devices
 from tests.listeners.device import sign
-from tests.listeners.fakes import TOKEN, authenticator, no_devices
+from tests.listeners.fakes import TOKEN, authenticator
 
 ALL = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"]
 LOCAL = Source("127.0.0.1", True)

@@ -24,7 +24,7 @@ from openclaw.rpc.hello import hello_ok
 from openclaw.rpc.method import Failed, MethodSpec, holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.rpc.versions import OLD_PARAMS, result_for
+from openclaw.rpc.versions import OLD_PARAMS, error_for, result_for
 from openclaw.telemetry.metrics import METRICS
 
 _log = logging.getLogger("openclaw.rpc")
@@ -160,4 +160,4 @@ class Counter:
             )
         name = request.method if request.method in self._entries else "unknown"
         _requests.inc(name, error.code)
-        return encode_error(request.id, to_wire(error, peer.protocol))
+        return encode_error(request.id, error_for(request.method, to_wire(error, peer.protocol), peer.protocol))
