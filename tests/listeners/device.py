@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
+
+from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.protocol.device_auth import DeviceKey, Signed, Version, encode_base64url
 
 KEY: Final = DeviceKey(b"\x07" * 32)
@@ -51,3 +59,51 @@ def sign(
         **changes,
     }
     return {**params, "device": {name: value for name, value in device.items() if value is not None}}
+
+
+class Attached:
+    """A connection of a device after its `connect`: the answer, and what comes after."""
+
+    def __init__(self, socket: ClientConnection, answer: dict[str, Any]) -> None:
+        self.socket = socket
+        self.answer = answer
+
+    @property
+    def auth(self) -> dict[str, Any]:
+        """What hello says of the credential."""
+        assert self.answer["ok"], self.answer
+        auth: dict[str, Any] = self.answer["payload"]["auth"]
+        return auth
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """Why the gateway refused."""
+        error: dict[str, Any] = self.answer["error"]
+        return error
+
+    async def closed(self) -> tuple[int, str]:
+        """Read to the end; return how the gateway closed."""
+        with suppress(ConnectionClosedOK, ConnectionClosedError):
+            async with asyncio.timeout(10):
+                while True:
+                    await self.socket.recv()
+        assert self.socket.close_code is not None
+        return self.socket.close_code, self.socket.close_reason or ""
+
+
+@asynccontextmanager
+async def attached(
+    url: str,
+    body: dict[str, Any],
+    *,
+    by: DeviceKey = KEY,
+    address: str = "",
+    version: Version = "v3",
+) -> AsyncIterator[Attached]:
+    """Connect as a device; with `address`, through a proxy on this machine that names it."""
+    headers = {"X-Forwarded-For": address} if address else {}
+    async with connect(url, proxy=None, additional_headers=headers) as socket:
+        nonce = json.loads(await socket.recv())["payload"]["nonce"]
+        signed = sign(body, nonce, SYSTEM_CLOCK.now_ms(), by=by, version=version)
+        await socket.send(json.dumps({"type": "req", "id": "c", "method": "connect", "params": signed}))
+        yield Attached(socket, json.loads(await socket.recv()))
