@@ -250,10 +250,15 @@ def ask(params: Connect, role: Role, scopes: tuple[str, ...], address: str) -> A
         public_key=device.public_key.strip().replace("+", "-").replace("/", "_").rstrip("="),
         role=role,
         scopes=scopes,
-        platform=client.platform.strip()[:MAX_TEXT],
-        device_family=_text(client.device_family).strip()[:MAX_TEXT],
+        platform=_plain(client.platform),
+        device_family=_plain(_text(client.device_family)),
         client_id=client.id,
         client_mode=client.mode,
-        display_name=_text(client.display_name).strip()[:MAX_TEXT],
+        display_name=_plain(_text(client.display_name)),
         address=address,
     )
+
+
+def _plain(text: str) -> str:
+    """Return what a stranger says of itself as it may be shown: on a terminal, too, where it must not draw."""
+    return "".join(filter(str.isprintable, text)).strip()[:MAX_TEXT]

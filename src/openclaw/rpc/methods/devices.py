@@ -166,7 +166,7 @@ async def pair_remove(room: Room, peer: Peer, params: DeviceIdParams) -> AsyncIt
 async def pair_rename(room: Room, peer: Peer, params: RenameParams) -> dict[str, Any]:
     """Give a device a name."""
     _refuse_strangers(peer, params.device_id, "device rename")
-    label = params.label.strip()
+    label = "".join(filter(str.isprintable, params.label)).strip()
     if not label:
         raise InvalidRequest("invalid device.pair.rename params: at /label: must not be blank")
     await devices_of(room).rename(params.device_id, label)
