@@ -30,6 +30,7 @@ ORIGIN: Final = (
 UI_NEEDS_DEVICE: Final = "control ui requires device identity (use HTTPS or localhost secure context)"
 WRONG_TOKEN: Final = "unauthorized: gateway token mismatch (provide gateway auth token)"
 NO_TOKEN: Final = "unauthorized: gateway token missing (provide gateway auth token)"
+WRONG_DEVICE_TOKEN: Final = "unauthorized: device token mismatch (rotate/reissue device token)"
 RETRY: Final = "unauthorized: gateway token mismatch (use this gateway's gateway.auth.token or pair the device)"
 BAD_SETUP: Final = (
     "unauthorized: setup code invalid, expired, revoked, or already used "
@@ -233,7 +234,7 @@ TABLE: Final = [
         4,
         changes={"auth": {"token": "no", "deviceToken": "no"}},
         device={},
-        error=(BAD, WRONG_TOKEN, auth_details("TOKEN_MISMATCH", "token_mismatch")),
+        error=(BAD, WRONG_DEVICE_TOKEN, auth_details("DEVICE_TOKEN_MISMATCH", "device_token_mismatch")),
     ),
     Row("wrong password", 3, changes={"auth": {"password": "no"}}, error=(BAD, NO_TOKEN, None)),
     Row(
@@ -256,7 +257,7 @@ TABLE: Final = [
         changes={"auth": {"deviceToken": "x"}},
         error=(
             BAD,
-            "unauthorized: device token mismatch (rotate/reissue device token)",
+            WRONG_DEVICE_TOKEN,
             auth_details("DEVICE_TOKEN_MISMATCH", "device_token_mismatch"),
         ),
     ),

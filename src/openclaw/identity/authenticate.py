@@ -220,7 +220,9 @@ class Authenticator:
         else:
             found = self._of_device(evidence, role, device_id)
         if found is None:
-            may_retry = reason == "token_mismatch" and bool(device_id) and not evidence.device_token and protocol >= 4
+            if device_id and evidence.device_token:
+                reason = "device_token_mismatch"  # on which clients forget it; some send it as `token` too
+            may_retry = reason == "token_mismatch" and bool(device_id) and protocol >= 4
             raise self._failed(source, reason, "connect", locked_s, may_retry=may_retry)
         if shared in (None, found.text):
             self._succeeded(source, locked_s)
