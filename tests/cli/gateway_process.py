@@ -38,7 +38,9 @@ class Place:
 
     @property
     def env(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        kept = {
+            name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ
+        }
         return kept | {
             "OPENCLAW_STATE_DIR": str(self.state),
             "OPENCLAW_CACHE_DIR": str(self.root / "models"),

@@ -157,6 +157,7 @@ def routes() -> tuple[Route, ...]:
         counter=nobody,
         hub=nobody,
         authenticator=nobody,
+        devices=nobody,
         health=nobody,
         clock=nobody,
         version="",

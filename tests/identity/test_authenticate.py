@@ -181,7 +181,7 @@ def test_granted_is_never_more_than_asked(asked: list[str], allowed: frozenset[s
     given_ = granted(asked, allowed)
     assert given_ <= frozenset(asked) & frozenset(ALL_SCOPES)
     if "operator.admin" not in allowed:
-        assert given_ <= allowed
+        assert given_ <= (allowed | {"operator.read"} if "operator.write" in allowed else allowed)
 
 
 def test_a_missing_scope_is_named() -> None:

@@ -23,6 +23,8 @@ from openclaw.base.secret import Secret
 from openclaw.base.thinking import Thinking
 from openclaw.config.schema import AuthConfig, GatewayConfig, HooksConfig, IdentityConfig, RateLimitConfig
 from openclaw.identity.authenticate import Authenticator
+from openclaw.identity.devices.book import Devices
+from openclaw.identity.devices.record import Issued
 from openclaw.listeners.app import App, build_app
 from openclaw.listeners.control_ui.pages import UiDeps
 from openclaw.listeners.deps import ListenerDeps
@@ -32,8 +34,10 @@ from openclaw.listeners.server import GatewayServer
 from openclaw.protocol.frames import Request, encode_result, result_with
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.tool_desk import ToolPort
+from openclaw.rpc.versions import hello_auth
 from openclaw.store.api import RunRow, SessionRow, StepRow
 from openclaw.telemetry.health import HealthBoard
+from tests.fakes.devices import no_devices
 
 TOKEN = "test-token-5c0ffee"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -260,12 +264,12 @@ class FakeCounter:
         await self.gate.wait()
         peer.send(encode_result(request.id, "slow"))
 
-    def hello_ok(self, peer: Peer) -> dict[str, Any]:
+    def hello_ok(self, peer: Peer, issued: tuple[Issued, ...] = ()) -> dict[str, Any]:
         return {
             "type": "hello-ok",
             "protocol": peer.protocol,
             "server": {"version": "1", "connId": peer.conn_id},
-            "auth": {"role": peer.principal.role, "scopes": sorted(peer.principal.scopes)},
+            "auth": hello_auth(peer.principal, peer.protocol, issued),
         }
 
 
@@ -298,6 +302,7 @@ class World:
     health: HealthBoard
     app: App
     server: GatewayServer
+    devices: Devices
     config: GatewayConfig = field(default_factory=GatewayConfig)
 
     @property
@@ -313,10 +318,10 @@ class World:
         return f"ws://127.0.0.1:{self.port}"
 
 
-def authenticator(clock: Clock, mode: str = "token", **limits: int) -> Authenticator:
+def authenticator(clock: Clock, mode: str = "token", book: Devices | None = None, **limits: int) -> Authenticator:
     """An authenticator whose token and password are TOKEN."""
-    auth = AuthConfig(token=Secret(TOKEN), password=Secret(TOKEN))
-    return Authenticator(mode, auth.token, auth.password, RateLimitConfig(**limits), clock)  # type: ignore[arg-type]
+    auth, rate = AuthConfig(token=Secret(TOKEN), password=Secret(TOKEN)), RateLimitConfig(**limits)
+    return Authenticator(mode, auth.token, auth.password, rate, clock, book)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -332,17 +337,20 @@ async def world(
     wake: WakePort | None = None,
     ui_root: Path | None = None,
     ui: bool = False,
+    devices: Devices | None = None,
 ) -> AsyncIterator[World]:
     """Run a server with fakes behind it."""
     settings = config or GatewayConfig()
     agent, counter, hub, health = FakeAgent(), FakeCounter(), FakeHub(), HealthBoard(clock)
+    book = devices or no_devices(clock)
     health.phase = "ready"
     app = build_app(
         ListenerDeps(
             agent=agent,
             counter=counter,
             hub=hub,
-            authenticator=authenticator(clock, mode, max_attempts=attempts),
+            authenticator=authenticator(clock, mode, book, max_attempts=attempts),
+            devices=book,
             health=health,
             clock=clock,
             version="1.2.3",
@@ -358,10 +366,11 @@ async def world(
     server = GatewayServer(app, ("127.0.0.1",), 0)
     await server.start()
     try:
-        yield World(agent, counter, hub, health, app, server, settings)
+        yield World(agent, counter, hub, health, app, server, book, settings)
     finally:
         await server.stop(1)
         await app.close()
+        await book.close()
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,13 +10,16 @@ from hypothesis import strategies as st
 
 from openclaw.base.clock import ManualClock
 from openclaw.identity.locality import Browser, Source
-from openclaw.listeners.ws_handshake import Accepted, Handshake, Outcome, Phase, Refused
+from openclaw.listeners.ws_handshake import Accepted, Handshake, Outcome, Phase, Refused, Waits, Written
+from tests.fakes.devices import no_devices
+from tests.listeners.device import sign
 from tests.listeners.fakes import TOKEN, authenticator
 
 ALL = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"]
 LOCAL = Source("127.0.0.1", True)
 REMOTE = Source("9.9.9.9", False)
-DEVICE = {"id": "d", "publicKey": "k", "signature": "s", "signedAt": 1, "nonce": "n"}
+DEVICE = {"id": "signed"}
+"""Stands for a device that signs the request as a whole."""
 ORIGIN = (
     "origin not allowed (open the Control UI from the gateway host or allow it in gateway.controlUi.allowedOrigins)"
 )
@@ -40,16 +44,32 @@ def params(version: int = 4, client: str = "cli/cli", **changes: Any) -> dict[st
     return {key: value for key, value in body.items() if value is not None}
 
 
+def machine_for(source: Source, phase: Phase = "ready", mode: str = "token", **limits: int) -> Handshake:
+    clock = ManualClock()
+    book = no_devices(clock)
+    return Handshake("nonce", clock.now_ms(), source, authenticator(clock, mode, book, **limits), book, phase)
+
+
 def run(
     first: Any, source: Source = LOCAL, *, phase: Phase = "ready", mode: str = "token", is_text: bool = True
 ) -> Outcome:
-    auth = authenticator(ManualClock(), mode)
-    machine = Handshake("nonce", 1, source, auth.connect, phase, mode == "none")
+    machine = machine_for(source, phase, mode)
     data = first if isinstance(first, bytes) else json.dumps(first).encode()
-    return machine.receive(data, is_text)
+    return settled(machine, machine.receive(data, is_text))
+
+
+def settled(machine: Handshake, outcome: Outcome | Waits) -> Outcome:
+    """Do what a handshake waits for, and return how it ends."""
+    return machine.resume(outcome, asyncio.run(_done(outcome))) if isinstance(outcome, Waits) else outcome
+
+
+async def _done(waits: Waits) -> Written:
+    return await waits.work()
 
 
 def connect(body: dict[str, Any], source: Source = LOCAL, **options: Any) -> Outcome:
+    if body.get("device") is DEVICE:
+        body = sign(body, "nonce", ManualClock().now_ms(), version="v3" if body["maxProtocol"] > 3 else "v2")
     return run({"type": "req", "id": "c1", "method": "connect", "params": body}, source, **options)
 
 
@@ -64,11 +84,11 @@ def error_of(outcome: Outcome) -> dict[str, Any]:
 
 
 def test_the_challenge_is_an_event_with_nonce_and_time() -> None:
-    machine = Handshake("abc", 77, LOCAL, authenticator(ManualClock()).connect)
+    machine = machine_for(LOCAL)
     assert json.loads(machine.challenge()) == {
         "type": "event",
         "event": "connect.challenge",
-        "payload": {"nonce": "abc", "ts": 77},
+        "payload": {"nonce": "nonce", "ts": machine.now_ms},
     }
 
 
@@ -93,7 +113,7 @@ ACCEPTED = [
     ("cli/probe", 3, LOCAL, {}, ALL),
     ("test/test", 3, LOCAL, {}, ALL),
     ("cli/cli", 3, LOCAL, {"scopes": None}, ["operator.admin"]),
-    ("cli/cli", 3, LOCAL, {"device": {**DEVICE, "nonce": "n"}}, ALL),
+    ("cli/cli", 3, LOCAL, {"device": DEVICE}, ALL),
     ("cli/cli", 3, LOCAL, {"role": "node"}, []),
     ("cli/cli", 3, REMOTE, {}, []),
 ]
@@ -116,6 +136,13 @@ AUTH_DETAILS = {
     "authReason": "token_mismatch",
     "canRetryWithDeviceToken": False,
     "recommendedNextStep": "update_auth_credentials",
+}
+NO_TOKEN = "unauthorized: gateway token missing (provide gateway auth token)"
+NO_TOKEN_DETAILS = {
+    **AUTH_DETAILS,
+    "code": "AUTH_TOKEN_MISSING",
+    "authReason": "token_missing",
+    "recommendedNextStep": "update_auth_configuration",
 }
 MISSING = {"code": "CONTROL_UI_ORIGIN_NOT_ALLOWED", "reason": "origin missing or invalid"}
 FOREIGN = {"code": "CONTROL_UI_ORIGIN_NOT_ALLOWED", "reason": "origin not allowed"}
@@ -198,7 +225,8 @@ REFUSED: list[tuple[str, int, Source, dict[str, Any], str, str, dict[str, Any] |
     ),
     ("cli/cli", 4, LOCAL, {"auth": None}, "NOT_PAIRED", "device identity required", NO_DEVICE, 1008),
     ("cli/cli", 4, LOCAL, {"auth": {"token": ""}}, "NOT_PAIRED", "device identity required", NO_DEVICE, 1008),
-    ("cli/cli", 4, LOCAL, {"auth": None, "device": DEVICE}, "NOT_PAIRED", "device identity required", NO_DEVICE, 1008),
+    ("cli/cli", 4, LOCAL, {"auth": None, "device": DEVICE}, "INVALID_REQUEST", NO_TOKEN, NO_TOKEN_DETAILS, 1008),
+    ("node-host/node", 3, REMOTE, {"role": "node"}, "NOT_PAIRED", "device identity required", None, 1008),
     ("cli/cli", 3, LOCAL, {"auth": None}, "NOT_PAIRED", "device identity required", None, 1008),
     (
         "cli/cli",
@@ -239,7 +267,7 @@ REFUSED: list[tuple[str, int, Source, dict[str, Any], str, str, dict[str, Any] |
         "cli/cli",
         4,
         LOCAL,
-        {"device": {key: value for key, value in DEVICE.items() if key != "nonce"}},
+        {"device": {"id": "d", "publicKey": "k", "signature": "s", "signedAt": 1}},
         "INVALID_REQUEST",
         "invalid connect params: at /device: must have required property 'nonce'",
         None,
@@ -325,12 +353,11 @@ def test_mode_none_needs_no_credential_here_and_none_helps_elsewhere() -> None:
 
 
 def test_too_many_guesses_say_when_to_come_back() -> None:
-    auth = authenticator(ManualClock(), max_attempts=2)
-    outcomes = []
+    machine = machine_for(REMOTE, max_attempts=2)
+    outcomes: list[Outcome] = []
     for _ in range(3):
-        machine = Handshake("n", 1, REMOTE, auth.connect)
         body = {"type": "req", "id": "c1", "method": "connect", "params": params(auth={"token": "no"})}
-        outcomes.append(machine.receive(json.dumps(body).encode()))
+        outcomes.append(settled(machine, machine.receive(json.dumps(body).encode())))
     error = error_of(outcomes[-1])
     assert (error["details"]["code"], error["retryAfterMs"]) == ("AUTH_RATE_LIMITED", 300_000)
 

@@ -25,6 +25,26 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "sessions.resolve": {"key": "agent:main:known"},
     "sessions.compact": {"key": "agent:main:known"},
     "chat.inject": {"sessionKey": "agent:main:known", "message": "a note"},
+    "device.pair.approve": {"requestId": "nope"},
+    "device.pair.reject": {"requestId": "nope"},
+    "device.pair.remove": {"deviceId": "nope"},
+    "device.pair.rename": {"deviceId": "nope", "label": "L"},
+    "device.token.rotate": {"deviceId": "nope", "role": "operator"},
+    "device.token.revoke": {"deviceId": "nope", "role": "operator"},
+    "device.scopes.requestUpgrade": {"scopes": ["operator.write"]},
+    "device.scopes.waitUpgrade": {"requestId": "nope"},
+    "device.pair.setupStatus": {"setupId": "nope"},
+    "device.pair.setupRevoke": {"setupId": "nope"},
 }
 
-REFUSALS: Final[dict[str, str]] = {}
+REFUSALS: Final[dict[str, str]] = {
+    "device.pair.approve": "INVALID_REQUEST",
+    "device.pair.reject": "INVALID_REQUEST",
+    "device.pair.remove": "NOT_FOUND",
+    "device.pair.rename": "NOT_FOUND",
+    "device.token.rotate": "INVALID_REQUEST",
+    "device.token.revoke": "INVALID_REQUEST",
+    "device.scopes.requestUpgrade": "DEVICE_IDENTITY_REQUIRED",
+    "device.scopes.waitUpgrade": "DEVICE_IDENTITY_REQUIRED",
+    "device.pair.setupRevoke": "NOT_FOUND",
+}

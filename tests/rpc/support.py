@@ -24,6 +24,7 @@ from openclaw.rpc.hub import Hub
 from openclaw.rpc.peer import ClientInfo
 from openclaw.telemetry.health import HealthBoard
 from tests.fakes.agent_service import FakeAgentService
+from tests.fakes.devices import no_devices
 
 CONFIG = Config(gateway=GatewayConfig(auth=AuthConfig(token=Secret("s3cret-token-value"))))
 RAW = '{\n  // a comment\n  "gateway": {"auth": {"token": "s3cret-token-value"}}\n}'
@@ -118,6 +119,7 @@ class Bench:
             version="9.9",
             state_dir=Path("/state"),
             ledger=ledger,
+            devices=no_devices(self.clock),
         )
         self.counter: Counter = build_counter(self.deps)
 

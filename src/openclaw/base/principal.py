@@ -15,7 +15,7 @@ Scope = Literal[
     "operator.approvals",
     "operator.pairing",
 ]
-AuthMethod = Literal["token", "password", "device-token", "local", "none", "hook"]
+AuthMethod = Literal["token", "password", "device-token", "bootstrap-token", "local", "none", "hook"]
 
 ALL_SCOPES: tuple[Scope, ...] = (
     "operator.read",

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "config": "config:config",
     "models": "model:models",
     "sessions": "session:sessions",
+    "devices": "device:devices",
     "usage": "usage:usage",
     "actions": "action:actions",
     "mcp": "mcp:mcp",

@@ -27,6 +27,8 @@ class StatePaths(msgspec.Struct, frozen=True):
     env_file: Path
     token: Path
     """File (0600) with the gateway token used when neither environment nor config names one."""
+    identity: Path
+    """File (0600) with the secret of the gateway's own ed25519 key, made when it is first needed."""
     last_good: Path
     """The last configuration that this gateway started with, in the form (JSON5, YAML) of the file."""
 
@@ -52,6 +54,7 @@ def resolve_paths(env: Environment, config_path: Path | None = None, system_conf
         cache_dir=_cache_dir(env),
         env_file=state / ".env",
         token=state / "credentials" / "gateway-token",
+        identity=state / "credentials" / "gateway-identity",
         last_good=state / "snapshots" / ("last-good.yaml" if is_yaml(config_path) else "last-good.json"),
     )
 

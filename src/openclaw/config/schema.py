@@ -40,10 +40,12 @@ class AuthConfig(Section, frozen=True):
 
     mode: Annotated[
         Literal["token", "password", "none"],
-        leaf("How callers prove who they are. `none` works on loopback only.", "process"),
+        leaf("How callers prove who they are. `none` works on loopback only.", "live"),
     ] = "token"
-    token: Annotated[Secret | None, leaf("The shared gateway token.", "process")] = None
-    password: Annotated[Secret | None, leaf("The shared password, for mode `password`.", "process")] = None
+    token: Annotated[
+        Secret | None, leaf("The shared gateway token. Another one closes the clients that came by the old.", "live")
+    ] = None
+    password: Annotated[Secret | None, leaf("The shared password, for mode `password`.", "live")] = None
     rate_limit: RateLimitConfig = RateLimitConfig()
 
 

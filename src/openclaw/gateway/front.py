@@ -10,7 +10,6 @@ from openclaw import __version__
 from openclaw.config.refusal import binds_loopback_only
 from openclaw.config.schema import Config, HooksConfig
 from openclaw.gateway.rooms import Rooms
-from openclaw.identity.authenticate import Authenticator
 from openclaw.listeners.app import App, build_app
 from openclaw.listeners.control_ui.pages import UiDeps
 from openclaw.listeners.deps import ListenerDeps
@@ -21,14 +20,14 @@ from openclaw.telemetry.metrics import METRICS
 
 def build_front(rooms: Rooms) -> App:
     """Return the app that every socket of the gateway speaks to."""
-    auth = rooms.config.gateway.auth
     hooks = HookDeps(rooms.study, None, rooms.clock, lambda: _hooks(rooms.config), rooms.config.hooks.path)
     return build_app(
         ListenerDeps(
             agent=rooms.study,
             counter=rooms.counter,
             hub=rooms.hub,
-            authenticator=Authenticator(auth.mode, auth.token, auth.password, auth.rate_limit, rooms.clock),
+            authenticator=rooms.authenticator,
+            devices=rooms.devices,
             health=rooms.health,
             clock=rooms.clock,
             version=__version__,

@@ -5,13 +5,15 @@ Rules
 2. An unchanged configuration is a no-op.
 3. New tools and agents are made first; only when all are there, the rooms are switched. A failure puts the old back.
 4. Runs that are going keep what they began with.
-5. Leaves of class `process` take effect at the next start; the log names them.
+5. Another shared credential holds from the next request on, and closes the clients that came by the old one.
+6. Leaves of class `process` take effect at the next start; the log names them.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -25,6 +27,9 @@ from openclaw.gateway.calls import read_credentials
 from openclaw.gateway.rooms import Rooms, agent_directory
 from openclaw.telemetry import log as logs
 from openclaw.telemetry.redact import REDACTOR
+
+SHARED_METHODS: Final = ("token", "password", "none")
+"""How clients come by the shared credential, or by none being needed."""
 
 _log = logging.getLogger("openclaw.gateway")
 
@@ -88,6 +93,9 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     rooms.loaded, rooms.tools = loaded, tools
     read_credentials(rooms.failover.credentials)
     rooms.failover.reset()
+    auth = loaded.config.gateway.auth
+    if rooms.authenticator.renew(auth.mode, auth.token, auth.password):
+        rooms.hub.cut(lambda principal: principal.method in SHARED_METHODS, "gateway auth changed")
 
 
 def configure_logs(config: LoggingConfig, rooms: Rooms, *, verbose: bool, quiet: bool) -> None:

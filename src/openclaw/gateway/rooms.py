@@ -18,6 +18,8 @@ from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
 from openclaw.gateway.tooling import Tooling
+from openclaw.identity.authenticate import Authenticator
+from openclaw.identity.devices.book import Devices
 from openclaw.models.calling.failover import Failover
 from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
@@ -32,6 +34,7 @@ from openclaw.processes.spawner import Spawner
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
 from openclaw.rpc.deps import RpcDeps
+from openclaw.rpc.device_events import DeviceEvents
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.tool_desk import ToolDesk
 from openclaw.store.lock import StateLock
@@ -63,6 +66,8 @@ class Rooms:
     counter: Counter
     gate: Gatekeeper
     purses: Purses
+    devices: Devices
+    authenticator: Authenticator
     stack: contextlib.AsyncExitStack = field(repr=False)
 
     @property
@@ -106,6 +111,11 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
         stack.push_async_callback(models.close)
         gate = Gatekeeper({TOOL: tool_verdict, EGRESS: egress_rule(lambda: rooms.config.network_policy)})
         hub = Hub(clock, __version__)
+        devices = await Devices.open(store.shelf, clock, paths.identity)
+        stack.push_async_callback(devices.close)
+        devices.observer = DeviceEvents(hub)
+        auth = loaded.config.gateway.auth
+        authenticator = Authenticator(auth.mode, auth.token, auth.password, auth.rate_limit, clock, devices)
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses)
         study = Study(directory=Directory.empty(), shop=shop)
@@ -132,6 +142,8 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             _NO_COUNTER,
             gate,
             purses,
+            devices,
+            authenticator,
             stack,
         )
         rooms.counter = build_counter(_rpc_deps(rooms))
@@ -167,6 +179,7 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         state_dir=rooms.paths.state_dir,
         ledger=rooms.store,
         tools=rooms.tool_desk,
+        devices=rooms.devices,
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Collection, Iterable
+from typing import Final, Literal
 
 from openclaw.base.errors import Forbidden
 from openclaw.base.principal import ALL_SCOPES, Principal
+
+Role = Literal["operator", "node"]
+"""What a connection is for."""
 
 READ: Final = "operator.read"
 WRITE: Final = "operator.write"
@@ -21,8 +24,19 @@ OPERATOR_ALLOWED: Final = KNOWN
 
 def granted(requested: Iterable[str], allowed: frozenset[str]) -> frozenset[str]:
     """Return requested ∩ allowed ∩ known. Admin in `allowed` allows whatever it implies, never the reverse."""
-    reach = allowed | OPERATOR_ALLOWED if ADMIN in allowed else allowed
-    return frozenset(scope for scope in requested if scope in reach and scope in KNOWN)
+    return frozenset(scope for scope in requested if scope in KNOWN and covers(allowed, (scope,)))
+
+
+def covers(held: Collection[str], scopes: Collection[str]) -> bool:
+    """Say whether every scope is held: admin holds all, and who may write may read."""
+    return missing_scope(held, scopes) is None
+
+
+def missing_scope(held: Collection[str], scopes: Collection[str]) -> str | None:
+    """Return the first scope that is not held, or None."""
+    if ADMIN in held:
+        return None
+    return next((one for one in scopes if one not in held and not (one == READ and WRITE in held)), None)
 
 
 def require(principal: Principal, scope: str) -> None:

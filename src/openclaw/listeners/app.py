@@ -75,11 +75,11 @@ class App:
         self._door = GatewayDoor(
             deps.counter,
             deps.hub,
-            deps.authenticator.connect,
+            deps.authenticator,
+            deps.devices,
             deps.clock,
             lambda: deps.health.phase,
             self._tasks,
-            deps.authenticator.mode == "none",
         )
 
     @property

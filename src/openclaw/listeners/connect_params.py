@@ -8,6 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from openclaw.identity.authenticate import Evidence
+from openclaw.identity.devices.proof import Claim
+from openclaw.identity.devices.record import MAX_TEXT, Ask
+from openclaw.identity.scopes import Role
+from openclaw.protocol.device_auth import Signed
 from openclaw.protocol.validate import problems
 from openclaw.rpc.peer import ClientInfo
 
@@ -206,3 +210,55 @@ def evidence(params: Connect) -> Evidence:
         device_token=_text(auth.device_token) or None,
         bootstrap_token=_text(auth.bootstrap_token) or None,
     )
+
+
+def claim(params: Connect, role: Role) -> Claim | None:
+    """Return what the device claims to be and to have signed, or None without a device."""
+    device, client = params.device, params.client
+    if isinstance(device, msgspec.UnsetType):
+        return None
+    signed = Signed(
+        device_id=device.id,
+        client_id=client.id,
+        client_mode=client.mode,
+        role=role,
+        scopes=() if isinstance(params.scopes, msgspec.UnsetType) else params.scopes,
+        signed_at_ms=device.signed_at,
+        token=_signed_token(params),
+        nonce=_text(device.nonce),
+        platform=client.platform,
+        device_family=_text(client.device_family),
+    )
+    return Claim(device_id=device.id, public_key=device.public_key, signature=device.signature, signed=signed)
+
+
+def _signed_token(params: Connect) -> str:
+    """Return the first credential that is there, even when it is empty."""
+    auth = params.auth
+    if isinstance(auth, msgspec.UnsetType):
+        return ""
+    sent = (auth.token,) if isinstance(auth, Auth3) else (auth.token, auth.device_token, auth.bootstrap_token)
+    return next((text for text in sent if isinstance(text, str)), "")
+
+
+def ask(params: Connect, role: Role, scopes: tuple[str, ...], address: str) -> Ask:
+    """Return what a device that has proved its key asks for."""
+    device, client = params.device, params.client
+    assert not isinstance(device, msgspec.UnsetType), "only a device asks"
+    return Ask(
+        device_id=device.id,
+        public_key=device.public_key.strip().replace("+", "-").replace("/", "_").rstrip("="),
+        role=role,
+        scopes=scopes,
+        platform=_plain(client.platform),
+        device_family=_plain(_text(client.device_family)),
+        client_id=client.id,
+        client_mode=client.mode,
+        display_name=_plain(_text(client.display_name)),
+        address=address,
+    )
+
+
+def _plain(text: str) -> str:
+    """Return what a stranger says of itself as it may be shown: on a terminal, too, where it must not draw."""
+    return "".join(filter(str.isprintable, text)).strip()[:MAX_TEXT]

@@ -10,6 +10,7 @@ from openclaw.agent.api import AgentService
 from openclaw.base.clock import Clock
 from openclaw.config.schema import GatewayConfig
 from openclaw.identity.authenticate import Authenticator
+from openclaw.identity.devices.book import Devices
 from openclaw.listeners.control_ui.pages import UiDeps
 from openclaw.listeners.hooks.api import HookDeps
 from openclaw.listeners.openai_api.embeddings import Embedder
@@ -29,6 +30,7 @@ class ListenerDeps:
     counter: Counter
     hub: Hub
     authenticator: Authenticator
+    devices: Devices
     health: HealthBoard
     clock: Clock
     version: str

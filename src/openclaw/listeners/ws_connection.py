@@ -12,11 +12,22 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from openclaw.base.clock import Clock
+from openclaw.base.errors import OpenClawError, Unavailable
 from openclaw.base.ids import new_id
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
+from openclaw.identity.devices.record import Issued
 from openclaw.identity.locality import Source
-from openclaw.listeners.ws_handshake import SILENCE, Accepted, Authenticate, Handshake, Outcome, Phase
+from openclaw.listeners.ws_handshake import (
+    SILENCE,
+    Accepted,
+    Authenticate,
+    DeviceBook,
+    Handshake,
+    Outcome,
+    Phase,
+    Waits,
+)
 from openclaw.listeners.ws_socket import Socket
 from openclaw.protocol.frames import BadFrame, Request, decode_request, encode_error, encode_result
 from openclaw.protocol.limits import HANDSHAKE_TIMEOUT_MS, MAX_PAYLOAD_BYTES
@@ -34,7 +45,7 @@ class Counter(Protocol):
 
     def handle(self, peer: Peer, request: Request) -> bytes | Coroutine[Any, Any, None]: ...
 
-    def hello_ok(self, peer: Peer) -> dict[str, Any]: ...
+    def hello_ok(self, peer: Peer, issued: tuple[Issued, ...] = ()) -> dict[str, Any]: ...
 
 
 class Hub(Protocol):
@@ -51,11 +62,11 @@ class GatewayDoor:
 
     counter: Counter
     hub: Hub
-    authenticate: Authenticate
+    authenticator: Authenticate
+    devices: DeviceBook
     clock: Clock
     phase: Callable[[], Phase]
     tasks: TaskSet
-    no_credential_needed: bool = False
 
 
 class GatewayConnection:
@@ -67,6 +78,7 @@ class GatewayConnection:
         "_running",
         "_socket",
         "_timer",
+        "_waiting",
         "client",
         "conn_id",
         "connected_at_ms",
@@ -85,8 +97,10 @@ class GatewayConnection:
         self._timer: asyncio.TimerHandle | None = None
         self._socket: Socket
         self._handshake: Handshake | None = Handshake(
-            new_id(), self.connected_at_ms, source, door.authenticate, door.phase(), door.no_credential_needed
+            new_id(), self.connected_at_ms, source, door.authenticator, door.devices, door.phase()
         )
+        self._waiting = False
+        """The answer to `connect` waits for something to be durable; what comes meanwhile is not listened to."""
 
     def opened(self, socket: Socket) -> None:
         """Send the challenge and start the clock on silence."""
@@ -99,8 +113,8 @@ class GatewayConnection:
     def text(self, data: bytes) -> None:
         """Take one text message."""
         if self._handshake is not None:
-            self._handshake.phase = self._door.phase()  # the gateway may have become ready since the challenge
-            self._settle(self._handshake.receive(data))
+            if not self._waiting:
+                self._begin(self._handshake, data)
             return
         try:
             request = decode_request(data)
@@ -117,8 +131,29 @@ class GatewayConnection:
 
     def binary(self, data: bytes) -> None:
         """Refuse a binary first message; later ones mean nothing."""
-        if self._handshake is not None:
-            self._settle(self._handshake.receive(data, is_text=False))
+        if self._handshake is not None and not self._waiting:
+            self._settle(SILENCE)
+
+    def _begin(self, handshake: Handshake, data: bytes) -> None:
+        handshake.phase = self._door.phase()  # the gateway may have become ready since the challenge
+        handshake.now_ms = self._door.clock.now_ms()
+        outcome = handshake.receive(data)
+        if not isinstance(outcome, Waits):
+            self._settle(outcome)
+            return
+        self._waiting = True
+        try:
+            self._door.tasks.spawn(self._resume(handshake, outcome), "pairing")
+        except RuntimeError:
+            self._settle(handshake.resume(outcome, Unavailable("too many devices come at once; retry shortly")))
+
+    async def _resume(self, handshake: Handshake, waits: Waits) -> None:
+        try:
+            written = await waits.work()
+        except OpenClawError as error:
+            self._settle(handshake.resume(waits, error))
+        else:
+            self._settle(handshake.resume(waits, written))
 
     def _settle(self, outcome: Outcome) -> None:
         handshake, self._handshake = self._handshake, None
@@ -135,9 +170,11 @@ class GatewayConnection:
             return
         _connections.inc("accepted")
         self.protocol, self.principal, self.client = outcome.protocol, outcome.principal, outcome.client
+        if self.principal.device:
+            self._door.devices.used(self.principal.device, self.principal.role)
         self._socket.set_limit(MAX_PAYLOAD_BYTES)
         self._door.hub.join(self)
-        self._socket.send(encode_result(outcome.request_id, self._door.counter.hello_ok(self)))
+        self._socket.send(encode_result(outcome.request_id, self._door.counter.hello_ok(self, outcome.issued)))
 
     def _spawn(self, answer: Coroutine[Any, Any, None], request: Request) -> None:
         running = self._running

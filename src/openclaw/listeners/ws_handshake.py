@@ -9,26 +9,36 @@
  6. No common version closes with 1002. While the gateway starts or drains, 1013 and a time to try again.
  7. A role is `operator` or `node`.
  8. A browser client, or any client with an Origin header, needs an Origin that is ours; the operator UIs also a device.
- 9. Neither credential nor device: NOT_PAIRED. A device alone is not evidence yet: pairing comes with device identity.
-10. The credential decides. A `device` beside a valid shared credential is not verified yet, and so counts for nothing
-    but rule 8 and rule 11.
-11. Scopes are requested ∩ allowed. In protocol 4 they are kept only on direct loopback, for `cli`/`cli`,
-    `gateway-client`/`backend` and clients with a device; in protocol 3 on direct loopback, and none asked means admin.
-    All others are let in with no scope at all. A node needs a device in protocol 4 and never has scopes.
+ 9. Neither credential nor device: NOT_PAIRED. A node brings a device, but for protocol 3 on direct loopback.
+10. A device that is there proves its key before anything else is looked at; see identity.devices.proof. A wrong
+    signature counts as a wrong credential.
+11. Then the credential decides: the shared one, or what a proven device has of its own (its token, a setup code).
+12. Without a device, scopes are requested ∩ allowed on direct loopback: in protocol 4 for `cli`/`cli` and
+    `gateway-client`/`backend` only, in protocol 3 for everybody, and none asked means admin. All others are let in with
+    no scope at all. A node never has scopes.
+13. A device has what was approved for it. With the shared credential on direct loopback it is paired, or given another
+    role or more scopes, without asking; with a setup code it is paired with what the code holds. Everything else, and
+    always a device that has become another kind of machine, waits for `device.pair.approve`: NOT_PAIRED. More scopes
+    than its token opens: AUTH_SCOPE_MISMATCH.
+14. What pairs or asks is durable before it is answered: the machine returns `Waits`, and `resume` says how it ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, Literal, Protocol
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from openclaw.base.errors import OpenClawError, RateLimited
+from openclaw.base.errors import OpenClawError, RateLimited, Unavailable
 from openclaw.base.principal import Principal
-from openclaw.identity.authenticate import Evidence, Role
+from openclaw.identity.authenticate import Evidence
+from openclaw.identity.devices.proof import BadProof, prove
+from openclaw.identity.devices.record import Ask, Device, Issued, PairingRequest, Reason, SetupCode, lacking
 from openclaw.identity.locality import Source
-from openclaw.listeners.connect_params import BadConnect, Connect, client_info, evidence, parse_connect
+from openclaw.identity.scopes import KNOWN, Role
+from openclaw.listeners.connect_params import BadConnect, Connect, ask, claim, client_info, evidence, parse_connect
 from openclaw.listeners.origin import FOREIGN, MISSING
 from openclaw.protocol.frames import BadFrame, Request, decode_request, encode_error, encode_event
 from openclaw.protocol.limits import close_reason
@@ -48,23 +58,56 @@ DEVICELESS: Final = frozenset((("cli", "cli"), ("gateway-client", "backend")))
 """(client, mode) that keep their scopes with the shared credential alone."""
 
 Phase = Literal["starting", "ready", "draining"]
+T = TypeVar("T")
 
 
 class Authenticate(Protocol):
-    """identity.Authenticator.connect."""
+    """identity.Authenticator."""
 
-    def __call__(
-        self, evidence: Evidence, source: Source, role: Role, scopes: tuple[str, ...], protocol: int
+    @property
+    def mode(self) -> str: ...
+
+    def connect(
+        self,
+        evidence: Evidence,
+        source: Source,
+        role: Role,
+        scopes: tuple[str, ...],
+        protocol: int,
+        device_id: str = "",
     ) -> Principal: ...
+
+    def forged(self, source: Source) -> None: ...
+
+
+class DeviceBook(Protocol):
+    """identity.devices.book.Devices."""
+
+    def get(self, device_id: str) -> Device | None: ...
+
+    def open_token(self, device_id: str, role: Role) -> Issued | None: ...
+
+    def setup_of(self, candidate: str, role: Role) -> SetupCode | None: ...
+
+    def used(self, device_id: str, role: Role) -> None: ...
+
+    async def pair(self, ask: Ask) -> Issued: ...
+
+    async def renew(self, device_id: str, role: Role) -> Issued: ...
+
+    async def redeem(self, setup_id: str, ask: Ask) -> tuple[Issued, ...]: ...
+
+    async def request(self, ask: Ask, reason: Reason) -> PairingRequest: ...
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The client is in; answer `request_id` with hello-ok."""
+    """The client is in; answer `request_id` with hello-ok. `issued` are its device's tokens, that of its role first."""
 
     request_id: str
     protocol: int
     principal: Principal
     client: ClientInfo
+    issued: tuple[Issued, ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -75,12 +118,24 @@ class Refused(msgspec.Struct, frozen=True):
     frame: bytes | None = None
 
 
+Written: TypeAlias = Issued | tuple[Issued, ...] | PairingRequest
+Work: TypeAlias = Callable[[], Awaitable[Written]]
+
+
+class Waits(msgspec.Struct, frozen=True):
+    """Await `work()`, then hand what it returns or raises to `Handshake.resume`."""
+
+    request_id: str
+    attempt: Any
+    work: Work
+
+
 Outcome = Accepted | Refused
 SILENCE: Final = Refused(1000, "")
 
 
 class _Refusal(Exception):
-    """Inside the table: stop here. `reason` is the close's, when it differs from the message."""
+    """Inside the table: stop here. `reason` is the close's, when it differs; `old_details` are protocol 3's."""
 
     def __init__(self, message: str, details: dict[str, Any] | None = None, **more: Any) -> None:
         super().__init__(message)
@@ -88,13 +143,27 @@ class _Refusal(Exception):
         self.details = details
         self.code = str(more.pop("code", "INVALID_REQUEST"))
         self.close_code = int(more.pop("close_code", 1008))
+        self.reason = str(more.pop("reason", message))
+        self.old_details: dict[str, Any] | None = more.pop("old_details", None)
         self.more = more
 
 
 class _Attempt:
     """What is known so far of one connect request."""
 
-    __slots__ = ("handshake", "info", "params", "principal", "role", "shape", "version")
+    __slots__ = (
+        "ask",
+        "handshake",
+        "info",
+        "issued",
+        "params",
+        "principal",
+        "reason",
+        "role",
+        "shape",
+        "version",
+        "work",
+    )
 
     def __init__(self, handshake: Handshake, params: Connect, shape: int) -> None:
         self.handshake = handshake
@@ -104,38 +173,46 @@ class _Attempt:
         self.role: Role = "operator"
         self.info = client_info(params, handshake.source.key)
         self.principal = Principal()
+        self.ask: Ask | None = None
+        """What a device asks for, once it has proved its key."""
+        self.reason: Reason | None = None
+        self.issued: tuple[Issued, ...] = ()
+        self.work: Work | None = None
 
     @property
     def has_device(self) -> bool:
         return not isinstance(self.params.device, msgspec.UnsetType)
 
+    def accepted(self, request_id: str) -> Accepted:
+        return Accepted(request_id, self.version, self.principal, self.info, self.issued)
+
 
 class Handshake:
     """One connection's handshake: `challenge` once, then `receive` once, or `SILENCE` when nothing came in time."""
 
-    __slots__ = ("authenticate", "no_credential_needed", "nonce", "now_ms", "phase", "source")
+    __slots__ = ("authenticator", "devices", "nonce", "now_ms", "phase", "source")
 
     def __init__(
         self,
         nonce: str,
         now_ms: int,
         source: Source,
-        authenticate: Authenticate,
+        authenticator: Authenticate,
+        devices: DeviceBook,
         phase: Phase = "ready",
-        no_credential_needed: bool = False,
     ) -> None:
         self.nonce = nonce
         self.now_ms = now_ms
         self.source = source
-        self.authenticate = authenticate
+        self.authenticator = authenticator
+        self.devices = devices
         self.phase = phase
-        self.no_credential_needed = no_credential_needed
 
     def challenge(self) -> bytes:
         """Return the first frame (rule 1)."""
         return encode_event("connect.challenge", {"nonce": self.nonce, "ts": self.now_ms})
 
-    def receive(self, data: bytes, is_text: bool = True) -> Outcome:
+    def receive(self, data: bytes, is_text: bool = True) -> Outcome | Waits:
         """Judge the first message."""
         if not is_text:
             return SILENCE
@@ -157,7 +234,19 @@ class Handshake:
             return _refused(request.id, shape, _Refusal(f"invalid connect params: {bad}"))
         except _Refusal as refusal:
             return _refused(request.id, shape, refusal)
-        return Accepted(request.id, attempt.version, attempt.principal, attempt.info)
+        if attempt.work is not None:
+            return Waits(request.id, attempt, attempt.work)
+        return attempt.accepted(request.id)
+
+    def resume(self, waits: Waits, written: Written | OpenClawError) -> Outcome:
+        """Say how a handshake ends that had to wait."""
+        attempt: _Attempt = waits.attempt
+        if isinstance(written, PairingRequest):
+            return _refused(waits.request_id, attempt.shape, _pairing_required(attempt, written))
+        if isinstance(written, OpenClawError):
+            return _refused(waits.request_id, attempt.shape, _not_written(written))
+        attempt.issued = (written,) if isinstance(written, Issued) else written
+        return attempt.accepted(waits.request_id)
 
 
 def _decode(request: Request) -> Any:
@@ -169,10 +258,11 @@ def _decode(request: Request) -> Any:
 
 def _refused(request_id: str, shape: int, refusal: _Refusal) -> Refused:
     error: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
-    if refusal.details and (shape >= 4 or "expectedProtocol" in refusal.details):
-        error["details"] = refusal.details
+    details = refusal.details if shape >= 4 else refusal.old_details
+    if details:
+        error["details"] = details
     error.update(refusal.more)
-    return Refused(refusal.close_code, close_reason(refusal.message), encode_error(request_id, error))
+    return Refused(refusal.close_code, close_reason(refusal.reason), encode_error(request_id, error))
 
 
 def _check_version(attempt: _Attempt) -> None:
@@ -236,15 +326,49 @@ def _check_ui_device(attempt: _Attempt) -> None:
     )
 
 
+def _check_device(attempt: _Attempt) -> None:
+    handshake = attempt.handshake
+    found = claim(attempt.params, attempt.role)
+    if found is None:
+        return
+    try:
+        prove(
+            found,
+            nonce=handshake.nonce,
+            now_ms=handshake.now_ms,
+            protocol=attempt.version,
+            local=handshake.source.local,
+        )
+    except BadProof as bad:
+        if bad.forged:
+            _refusing(partial(handshake.authenticator.forged, handshake.source))
+        raise _Refusal(bad.message, bad.details) from None
+    attempt.ask = ask(attempt.params, attempt.role, _asked(attempt), handshake.source.key)
+
+
 def _check_credential(attempt: _Attempt) -> None:
     handshake = attempt.handshake
     found = evidence(attempt.params)
-    if not found.given and not handshake.no_credential_needed:
+    if not found.given and attempt.ask is None and handshake.authenticator.mode != "none":
         _refuse_unpaired()
-    try:
-        attempt.principal = handshake.authenticate(
-            found, handshake.source, attempt.role, _kept_scopes(attempt), attempt.version
+    device_id = attempt.ask.device_id if attempt.ask else ""
+    attempt.principal = _refusing(
+        partial(
+            handshake.authenticator.connect,
+            found,
+            handshake.source,
+            attempt.role,
+            _kept_scopes(attempt),
+            attempt.version,
+            device_id,
         )
+    )
+
+
+def _refusing(decide: Callable[[], T]) -> T:
+    """Return what the authenticator says, or refuse in its words."""
+    try:
+        return decide()
     except RateLimited as error:
         wait_ms = int((error.retry_after_s or 0) * 1000)
         raise _Refusal(error.message, error.details, retryable=True, retryAfterMs=wait_ms) from None
@@ -253,7 +377,7 @@ def _check_credential(attempt: _Attempt) -> None:
 
 
 def _check_node_device(attempt: _Attempt) -> None:
-    if attempt.role == "node" and attempt.version >= 4 and not attempt.has_device:
+    if attempt.role == "node" and attempt.ask is None and (attempt.version >= 4 or not attempt.handshake.source.direct):
         _refuse_unpaired()
 
 
@@ -261,17 +385,98 @@ def _refuse_unpaired() -> None:
     raise _Refusal("device identity required", {"code": "DEVICE_IDENTITY_REQUIRED"}, code="NOT_PAIRED")
 
 
-def _kept_scopes(attempt: _Attempt) -> tuple[str, ...]:
-    """Apply rule 11 to what was asked."""
-    asked = attempt.params.scopes
-    scopes = () if isinstance(asked, msgspec.UnsetType) else asked
-    if attempt.role == "node" or not attempt.handshake.source.direct:
+def _asked(attempt: _Attempt) -> tuple[str, ...]:
+    """Return the scopes that a request names, or means by naming none."""
+    scopes = attempt.params.scopes
+    if attempt.role == "node":
         return ()
-    if attempt.version < 4:
-        return scopes or ("operator.admin",)
-    if attempt.has_device or (attempt.info.id, attempt.info.mode) in DEVICELESS:
-        return scopes
+    if not isinstance(scopes, msgspec.UnsetType) and scopes:
+        return tuple(dict.fromkeys(scope for scope in scopes if scope in KNOWN))
+    return ("operator.admin",) if attempt.version < 4 else ()
+
+
+def _kept_scopes(attempt: _Attempt) -> tuple[str, ...]:
+    """Apply rule 12 to what was asked."""
+    if attempt.ask is not None:
+        return attempt.ask.scopes
+    local = attempt.handshake.source.direct
+    if local and (attempt.version < 4 or (attempt.info.id, attempt.info.mode) in DEVICELESS):
+        return _asked(attempt)
     return ()
+
+
+def _check_pairing(attempt: _Attempt) -> None:
+    """Apply rule 13."""
+    wanted, devices = attempt.ask, attempt.handshake.devices
+    if wanted is None:
+        return
+    method, direct = attempt.principal.method, attempt.handshake.source.direct
+    attempt.reason = lacking(devices.get(wanted.device_id), wanted)
+    if method == "bootstrap-token":
+        setup = devices.setup_of(evidence(attempt.params).bootstrap_token or "", attempt.role)
+        if setup is not None:
+            allowed = tuple(scope for scope in wanted.scopes if scope in attempt.principal.scopes)
+            attempt.work = partial(devices.redeem, setup.setup_id, msgspec.structs.replace(wanted, scopes=allowed))
+    elif attempt.reason is None:
+        issued = _refusing(partial(devices.open_token, wanted.device_id, attempt.role))
+        attempt.issued = (issued,) if issued is not None else ()
+        if issued is None and direct:
+            attempt.work = partial(devices.renew, wanted.device_id, attempt.role)
+    elif method != "device-token" and direct and attempt.reason != "metadata-upgrade":
+        attempt.work = partial(devices.pair, wanted)
+    else:
+        attempt.work = partial(devices.request, wanted, attempt.reason)
+
+
+_REQUIREMENT: Final[dict[Reason, tuple[str, str]]] = {
+    "not-paired": ("device is not approved yet", "Approve the device on the gateway: `openclaw devices approve`."),
+    "role-upgrade": (
+        "device is asking for a higher role than currently approved",
+        "Approve the new role on the gateway: `openclaw devices approve`.",
+    ),
+    "scope-upgrade": (
+        "device is asking for more scopes than currently approved",
+        "Ask for fewer scopes, or approve these on the gateway: `openclaw devices approve`.",
+    ),
+    "metadata-upgrade": (
+        "device identity changed and must be re-approved",
+        "Look at what has changed, then approve the device on the gateway: `openclaw devices approve`.",
+    ),
+}
+"""Reason → (what clients read after `pairing required: `, what to do)."""
+
+
+def _pairing_required(attempt: _Attempt, request: PairingRequest) -> _Refusal:
+    requirement, hint = _REQUIREMENT[request.reason]
+    message = f"pairing required: {requirement}" if attempt.shape >= 4 else "pairing required"
+    details: dict[str, Any] = {
+        "code": "PAIRING_REQUIRED",
+        "reason": request.reason,
+        "requestId": request.request_id,
+        "remediationHint": hint,
+        "deviceId": request.ask.device_id,
+        "requestedRole": request.ask.role,
+        "requestedScopes": list(request.ask.scopes),
+    }
+    device = attempt.handshake.devices.get(request.ask.device_id)
+    if device is not None:
+        details["approvedRoles"] = sorted(device.approved)
+        details["approvedScopes"] = sorted({scope for scopes in device.approved.values() for scope in scopes})
+    return _Refusal(
+        message,
+        details,
+        code="NOT_PAIRED",
+        reason=f"{message} (requestId: {request.request_id})" if attempt.shape >= 4 else message,
+        old_details={"requestId": request.request_id},
+    )
+
+
+def _not_written(error: OpenClawError) -> _Refusal:
+    """The device could not be kept, or what it relied on was taken away meanwhile."""
+    if isinstance(error, Unavailable):
+        wait_ms = int((error.retry_after_s or 1) * 1000)
+        return _Refusal(error.message, code="UNAVAILABLE", close_code=1013, retryable=True, retryAfterMs=wait_ms)
+    return _Refusal(f"pairing failed: {error.message}", {"code": "PAIRING_REQUIRED"}, code="NOT_PAIRED")
 
 
 CHECKS: Final[tuple[Callable[[_Attempt], None], ...]] = (
@@ -280,7 +485,9 @@ CHECKS: Final[tuple[Callable[[_Attempt], None], ...]] = (
     _check_origin,
     _check_phase,
     _check_ui_device,
+    _check_device,
     _check_credential,
     _check_node_device,
+    _check_pairing,
 )
 """The table: in this order, the first that refuses wins."""

@@ -10,6 +10,8 @@ from openclaw.rpc.methods import (
     chat,
     config,
     desk,
+    device_setup,
+    devices,
     health,
     logs,
     models,
@@ -33,6 +35,8 @@ METHODS: tuple[MethodSpec, ...] = (
     *agent.METHODS,
     *chat.METHODS,
     *desk.METHODS,
+    *devices.METHODS,
+    *device_setup.METHODS,
 )
 """Every method, once. docs/rpc.md is generated from this table."""
 

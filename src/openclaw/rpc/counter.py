@@ -15,6 +15,7 @@ import msgspec
 
 from openclaw.base.errors import Forbidden, InternalError, InvalidRequest, OpenClawError
 from openclaw.base.ids import new_id
+from openclaw.identity.devices.record import Issued
 from openclaw.protocol.frames import Request, Response, encode_error, encode_result, result_with
 from openclaw.protocol.validate import convert
 from openclaw.protocol.wire_errors import to_wire
@@ -23,7 +24,7 @@ from openclaw.rpc.hello import hello_ok
 from openclaw.rpc.method import Failed, MethodSpec, holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.rpc.versions import OLD_PARAMS, result_for
+from openclaw.rpc.versions import OLD_PARAMS, error_for, result_for
 from openclaw.telemetry.metrics import METRICS
 
 _log = logging.getLogger("openclaw.rpc")
@@ -70,9 +71,9 @@ class Counter:
         """Return the names of the methods that a protocol announces, in table order."""
         return [entry.name for entry in self._entries.values() if entry.spec.announced and entry.serves(protocol)]
 
-    def hello_ok(self, peer: Peer) -> dict[str, Any]:
-        """Return the payload of the answer to `connect`."""
-        return hello_ok(peer, self.room, self.methods(peer.protocol))
+    def hello_ok(self, peer: Peer, issued: tuple[Issued, ...] = ()) -> dict[str, Any]:
+        """Return the payload of the answer to `connect`; `issued` are the tokens of the peer's device."""
+        return hello_ok(peer, self.room, self.methods(peer.protocol), issued)
 
     async def close(self) -> None:
         """Stop what runs behind answers."""
@@ -159,4 +160,4 @@ class Counter:
             )
         name = request.method if request.method in self._entries else "unknown"
         _requests.inc(name, error.code)
-        return encode_error(request.id, to_wire(error, peer.protocol))
+        return encode_error(request.id, error_for(request.method, to_wire(error, peer.protocol), peer.protocol))

@@ -12,6 +12,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import Config
+from openclaw.identity.devices.book import Devices
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.tool_desk import ToolPort
 from openclaw.store.api import Cap, UsageBy, UsageTotal
@@ -98,3 +99,4 @@ class RpcDeps:
     state_dir: Path | None = None
     ledger: Ledger | None = None
     tools: ToolPort | None = None
+    devices: Devices | None = None

@@ -41,6 +41,13 @@ _EVENTS = {
     "tick": "`{ts}`, every 30 s; two missing ones mean that the connection is dead.",
     "shutdown": "`{reason, restartExpectedMs?}`, before the gateway closes each connection with 1012.",
     "health": "The answer of `health`, once a minute and after a probe.",
+    "device.pair.requested": "A request as `device.pair.list` shows it: a device waits for a decision. To "
+    "`operator.pairing`, like the next two.",
+    "device.pair.resolved": "`{requestId, deviceId, decision, ts}`: it waits no longer. Decisions: `approved`, "
+    "`rejected`, `expired` (also when the device asked for something else meanwhile).",
+    "device.pair.changed": "`{deviceId, ts}`: a paired device came, went, or has another name, role, scope or token.",
+    "device.pair.setup.completed": "`{setupId, deviceId, deviceName?, access, ts}`: a setup code has paired a device. "
+    "To `operator.admin`.",
 }
 
 

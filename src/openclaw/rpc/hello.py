@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from openclaw.identity.devices.record import Issued
 from openclaw.protocol.limits import MAX_BUFFERED_BYTES, MAX_PAYLOAD_BYTES, TICK_INTERVAL_MS
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.rpc.versions import CAPABILITIES, EVENTS
+from openclaw.rpc.versions import CAPABILITIES, EVENTS, hello_auth
 
 MAX_IMAGE_BYTES: Final = 6 * 1024 * 1024
 MAX_ATTACHMENT_BYTES: Final = 19_464_192
@@ -17,8 +18,8 @@ MAX_ATTACHMENT_BYTES: Final = 19_464_192
 MAIN_KEY: Final = "main"
 
 
-def hello_ok(peer: Peer, room: Room, methods: Sequence[str]) -> dict[str, Any]:
-    """Return the hello-ok payload for a peer that has just been let in."""
+def hello_ok(peer: Peer, room: Room, methods: Sequence[str], issued: Sequence[Issued] = ()) -> dict[str, Any]:
+    """Return the hello-ok payload for a peer that has just been let in, with the tokens of its device."""
     protocol = peer.protocol
     hello: dict[str, Any] = {
         "type": "hello-ok",
@@ -26,7 +27,7 @@ def hello_ok(peer: Peer, room: Room, methods: Sequence[str]) -> dict[str, Any]:
         "server": {"version": room.deps.version, "connId": peer.conn_id},
         "features": {"methods": list(methods), "events": list(EVENTS[protocol])},
         "snapshot": _snapshot(peer, room),
-        "auth": {"role": peer.principal.role, "scopes": sorted(peer.principal.scopes)},
+        "auth": hello_auth(peer.principal, protocol, issued),
         "policy": {
             "maxPayload": MAX_PAYLOAD_BYTES,
             "maxBufferedBytes": MAX_BUFFERED_BYTES,

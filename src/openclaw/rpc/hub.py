@@ -26,6 +26,9 @@ from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
 PRESENCE_PAUSE_S: Final = 1.0
 """Changes of presence within this time are told as one: a thousand sockets coming up make one event, not a million."""
 
+CUT: Final = 4001
+"""Close code for a peer whose credential is worth nothing any more."""
+
 TICKS_PER_HEALTH: Final = 2
 """A `health` event goes out with every second tick: once a minute."""
 
@@ -94,6 +97,22 @@ class Hub:
         member = self._members.get(peer.conn_id)
         if member is not None:
             member.sessions = wanted
+
+    def cut(self, wanted: Callable[[Principal], bool], reason: str, *, spare: str = "") -> int:
+        """Close every peer whose principal is wanted with CUT, but the connection `spare`; return how many."""
+        found = [
+            member.peer
+            for conn_id, member in self._members.items()
+            if conn_id != spare and wanted(member.peer.principal)
+        ]
+        for peer in found:
+            self.leave(peer)  # nothing is told any more to what has lost its right to hear it
+            peer.close(CUT, reason)
+        return len(found)
+
+    def devices(self) -> frozenset[str]:
+        """Return the ids of the devices that are connected."""
+        return frozenset(member.peer.principal.device for member in self._members.values()) - {""}
 
     def presence(self) -> list[dict[str, Any]]:
         """Return the presence list: the gateway, then clients."""

@@ -1,7 +1,8 @@
 """Where the two protocol versions differ, and nowhere else.
 
 Handlers and the event bridge speak protocol 4. What protocol 3 calls otherwise is said here: one file per family of
-methods with its RESULTS (and PARAMS, where protocol 3 takes others), and one for events.
+methods with its RESULTS (and PARAMS, where protocol 3 takes others, ERRORS, where it words them otherwise), and one
+for events.
 """
 
 from __future__ import annotations
@@ -9,17 +10,27 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any, Final
 
-from openclaw.rpc.versions import gateway, runs, sessions
+from openclaw.rpc.versions import devices, gateway, runs, sessions
 from openclaw.rpc.versions.events import EVENTS, event_payload
 from openclaw.rpc.versions.gateway import old_health
-from openclaw.rpc.versions.shaping import NOT_SENT, OldParams, Results
+from openclaw.rpc.versions.hello import hello_auth
+from openclaw.rpc.versions.shaping import NOT_SENT, Errors, OldParams, Results
 
-__all__ = ("CAPABILITIES", "EVENTS", "NOT_SENT", "OLD_PARAMS", "event_payload", "old_health", "result_for")
+__all__ = (
+    "CAPABILITIES",
+    "EVENTS",
+    "NOT_SENT",
+    "OLD_PARAMS",
+    "event_payload",
+    "hello_auth",
+    "old_health",
+    "result_for",
+)
 
 CAPABILITIES: Final = ("published-model-catalog",)
 """What protocol 4 clients look for before they use a feature."""
 
-_FAMILIES: Final[tuple[ModuleType, ...]] = (gateway, runs, sessions)
+_FAMILIES: Final[tuple[ModuleType, ...]] = (devices, gateway, runs, sessions)
 
 OLD_PARAMS: Final[OldParams] = {
     name: params for family in _FAMILIES for name, params in getattr(family, "PARAMS", {}).items()
@@ -29,6 +40,18 @@ OLD_PARAMS: Final[OldParams] = {
 _OLD_RESULTS: Final[Results] = {
     name: adapt for family in _FAMILIES for name, adapt in getattr(family, "RESULTS", {}).items()
 }
+
+_OLD_ERRORS: Final[Errors] = {
+    name: adapt for family in _FAMILIES for name, adapt in getattr(family, "ERRORS", {}).items()
+}
+
+
+def error_for(method: str, error: dict[str, Any], protocol: int) -> dict[str, Any]:
+    """Return a method's error object in the words of a protocol."""
+    if protocol >= 4 or method not in _OLD_ERRORS:
+        return error
+    adapted: dict[str, Any] = _OLD_ERRORS[method](error)
+    return adapted
 
 
 def result_for(method: str, result: Any, protocol: int) -> Any:

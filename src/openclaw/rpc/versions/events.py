@@ -8,7 +8,17 @@ from typing import Any, Final
 from openclaw.rpc.versions.shaping import NOT_SENT, Adapt
 
 EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
-    3: ("connect.challenge", "agent", "chat", "presence", "tick", "shutdown", "health"),
+    3: (
+        "connect.challenge",
+        "agent",
+        "chat",
+        "presence",
+        "tick",
+        "shutdown",
+        "health",
+        "device.pair.requested",
+        "device.pair.resolved",
+    ),
     4: (
         "connect.challenge",
         "agent",
@@ -21,6 +31,10 @@ EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
         "tick",
         "shutdown",
         "health",
+        "device.pair.changed",
+        "device.pair.requested",
+        "device.pair.resolved",
+        "device.pair.setup.completed",
     ),
 }
 """Events we send, by protocol, as announced in hello."""

@@ -11,6 +11,7 @@ Adapt: TypeAlias = Callable[[Any], Any]
 """From protocol 4's shape to protocol 3's."""
 
 Results: TypeAlias = Mapping[str, Adapt]
+Errors: TypeAlias = Mapping[str, Adapt]
 OldParams: TypeAlias = Mapping[str, type[Params]]
 
 NOT_SENT: Final = object()
