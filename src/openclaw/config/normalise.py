@@ -42,6 +42,19 @@ def normalise(raw: dict[str, Any]) -> None:
             body[key] = normalise_value(path, body[key])
     if isinstance(raw.get("env"), dict):
         raw["env"] = _env_block(raw["env"])
+    _node_commands(raw)
+
+
+def _node_commands(raw: dict[str, Any]) -> None:
+    """Older files write `gateway.nodes.allowCommands` and `denyCommands`; the newer place wins when both are there."""
+    gateway = raw.get("gateway")
+    nodes = gateway.get("nodes") if isinstance(gateway, dict) else None
+    if not isinstance(nodes, dict):
+        return
+    for old, new in (("allowCommands", "allow"), ("denyCommands", "deny")):
+        commands = nodes.setdefault("commands", {}) if old in nodes else None
+        if isinstance(commands, dict) and isinstance(nodes[old], list):
+            commands.setdefault(new, nodes.pop(old))
 
 
 def _env_block(block: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from openclaw.net.http import HttpClient
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import egress_rule
 from openclaw.policy.gatekeeper import Gatekeeper
+from openclaw.policy.node_door import KIND as NODE
+from openclaw.policy.node_door import node_rule
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
 from openclaw.processes.spawner import Spawner
@@ -36,6 +38,7 @@ from openclaw.rpc.counter import Counter
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.device_events import DeviceEvents
 from openclaw.rpc.hub import Hub
+from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.tool_desk import ToolDesk
 from openclaw.store.lock import StateLock
 from openclaw.store.sqlite import SqliteStore
@@ -68,6 +71,7 @@ class Rooms:
     purses: Purses
     devices: Devices
     authenticator: Authenticator
+    nodes: Nodes
     stack: contextlib.AsyncExitStack = field(repr=False)
 
     @property
@@ -109,13 +113,21 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             catalog_path=paths.state_dir / CATALOG_FILE,
         )
         stack.push_async_callback(models.close)
-        gate = Gatekeeper({TOOL: tool_verdict, EGRESS: egress_rule(lambda: rooms.config.network_policy)})
+        gate = Gatekeeper(
+            {
+                TOOL: tool_verdict,
+                EGRESS: egress_rule(lambda: rooms.config.network_policy),
+                NODE: node_rule(lambda: rooms.config.gateway.nodes),
+            }
+        )
         hub = Hub(clock, __version__)
         devices = await Devices.open(store.shelf, clock, paths.identity)
         stack.push_async_callback(devices.close)
         devices.observer = DeviceEvents(hub)
         auth = loaded.config.gateway.auth
         authenticator = Authenticator(auth.mode, auth.token, auth.password, auth.rate_limit, clock, devices)
+        nodes = await Nodes.open(hub, gate, clock, store.shelf)
+        stack.push_async_callback(nodes.close)
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses)
         study = Study(directory=Directory.empty(), shop=shop)
@@ -144,6 +156,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             purses,
             devices,
             authenticator,
+            nodes,
             stack,
         )
         rooms.counter = build_counter(_rpc_deps(rooms))
@@ -180,6 +193,7 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         ledger=rooms.store,
         tools=rooms.tool_desk,
         devices=rooms.devices,
+        nodes=rooms.nodes,
     )
 
 

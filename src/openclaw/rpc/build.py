@@ -13,6 +13,9 @@ from openclaw.rpc.methods import (
     health,
     logs,
     models,
+    node_host,
+    node_pairing,
+    nodes,
     sessions,
     system,
     tools,
@@ -33,6 +36,9 @@ METHODS: tuple[MethodSpec, ...] = (
     *agent.METHODS,
     *chat.METHODS,
     *desk.METHODS,
+    *nodes.METHODS,
+    *node_pairing.METHODS,
+    *node_host.METHODS,
 )
 """Every method, once. docs/rpc.md is generated from this table."""
 
