@@ -49,6 +49,7 @@ _EVENTS = {
     "device.pair.setup.completed": "`{setupId, deviceId, deviceName?, access, ts}`: a setup code has paired a device. "
     "To `operator.admin`.",
     "node.pair.requested": "A row of `pending` in node.pair.list: a node offers what nobody has approved. To who may pair.",
+    "node.pair.requested": "A row of `pending` in node.pair.list: a node offers what nobody has approved.",
     "node.pair.resolved": '`{requestId, nodeId, decision: "approved"|"rejected"|"removed", ts}`, to who may '
     "pair and to the node itself.",
     "node.presence": "`{nodeId, lastActiveAtMs?, presenceUpdatedAtMs}`: when a node was last used.",
