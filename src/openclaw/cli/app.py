@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "config": "config:config",
     "models": "model:models",
     "sessions": "session:sessions",
+    "nodes": "node:nodes",
     "usage": "usage:usage",
     "actions": "action:actions",
     "mcp": "mcp:mcp",

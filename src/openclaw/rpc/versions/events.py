@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from openclaw.rpc.versions.nodes import old_request
+from openclaw.rpc.versions.nodes import old_pairing
 from openclaw.rpc.versions.shaping import NOT_SENT, Adapt
 
 EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
@@ -73,7 +73,7 @@ def _chat(payload: dict[str, Any]) -> Any:
     return {key: value for key, value in payload.items() if key not in ("agentId", "deltaText", "errorKind")}
 
 
-_ADAPT: Final[Mapping[str, Adapt]] = {"agent": _agent, "chat": _chat, "node.pair.requested": old_request}
+_ADAPT: Final[Mapping[str, Adapt]] = {"agent": _agent, "chat": _chat, "node.pair.requested": old_pairing}
 
 
 def event_payload(event: str, payload: Any, protocol: int) -> Any:

@@ -24,7 +24,7 @@ _ROW_ONLY_4: Final = (
     "approvedAtMs",
 )
 _row: Final = without(*_ROW_ONLY_4)
-old_request: Final = without("clientId", "clientMode", "requiredApproveScopes")
+old_pairing: Final = without("clientId", "clientMode", "requiredApproveScopes")
 
 
 def _list(result: dict[str, Any]) -> dict[str, Any]:
@@ -33,19 +33,24 @@ def _list(result: dict[str, Any]) -> dict[str, Any]:
 
 def _pair_list(result: dict[str, Any]) -> dict[str, Any]:
     return {
-        "pending": [old_request(request) for request in result["pending"]],
-        "paired": [old_request(node) for node in result["paired"]],
+        "pending": [old_pairing(request) for request in result["pending"]],
+        "paired": [old_pairing(node) for node in result["paired"]],
     }
 
 
 def _pair_request(result: dict[str, Any]) -> dict[str, Any]:
-    return {**result, "request": old_request(result["request"])}
+    return {**result, "request": old_pairing(result["request"])}
+
+
+def _pair_approve(result: dict[str, Any]) -> dict[str, Any]:
+    return {**result, "node": old_pairing(result["node"])}
 
 
 RESULTS: Final[Results] = {
     "node.list": _list,
     "node.describe": _row,
     "node.pair.list": _pair_list,
+    "node.pair.approve": _pair_approve,
     "node.pair.request": _pair_request,
     "node.event": without("event", "handled", "reason"),
 }
