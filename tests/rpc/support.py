@@ -113,7 +113,9 @@ class Bench:
         self.clock = ManualClock()
         self.agent = FakeAgentService(self.clock, answer)
         self.hub = Hub(self.clock, "9.9")
-        self.nodes = Nodes(self.hub, Gatekeeper({NODE: node_rule(lambda: config.gateway.nodes)}), self.clock, shelf)
+        self.paired_at_ms: dict[str, int] = {}
+        gate = Gatekeeper({NODE: node_rule(lambda: config.gateway.nodes)})
+        self.nodes = Nodes(self.hub, gate, self.clock, shelf, lambda device: self.paired_at_ms.get(device, 0))
         self.deps = RpcDeps(
             agent=self.agent,
             hub=self.hub,

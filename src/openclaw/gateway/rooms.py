@@ -126,7 +126,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
         devices.observer = DeviceEvents(hub)
         auth = loaded.config.gateway.auth
         authenticator = Authenticator(auth.mode, auth.token, auth.password, auth.rate_limit, clock, devices)
-        nodes = await Nodes.open(hub, gate, clock, store.shelf)
+        nodes = await Nodes.open(hub, gate, clock, store.shelf, partial(_paired_at_ms, devices))
         stack.push_async_callback(nodes.close)
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses)
@@ -168,6 +168,11 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
 
 _NO_COUNTER: Any = None
 """Stands in until the counter is built: it needs the rooms, and the rooms hold it."""
+
+
+def _paired_at_ms(devices: Devices, device_id: str) -> int:
+    device = devices.get(device_id)
+    return device.created_at_ms if device is not None else 0
 
 
 def agent_directory(config: Config, tools: ToolRegistry, paths: StatePaths) -> Directory:

@@ -150,12 +150,23 @@ async def test_a_removed_node_is_cut_off_at_once_and_starts_anew(house: House) -
     error = (await asking)["error"]
     assert (error["details"]["code"], error["retryable"]) == ("PAIRING_CHANGED", True)
     assert node.closed == (4001, "node removed")
-    denied = (await house.invoke(DEVICE, "camera.snap", "k2"))["error"]
-    assert denied["details"]["reason"] == "command not approved"
-    house.hub.leave(node)
+    gone = (await house.invoke(DEVICE, "camera.snap", "k2"))["error"]
+    assert gone["details"]["code"] == "NOT_CONNECTED"
     assert await listed(house) == []
     house.join("camera.snap")
     assert len(await pending(house)) == 1
+
+
+async def test_a_device_that_was_removed_and_paired_anew_must_be_approved_anew(house: House) -> None:
+    house.clock.advance(1)
+    house.paired_at_ms[DEVICE] = house.clock.now_ms()
+    house.hub.leave(await house.admit("system.which"))
+    house.join("system.which")
+    assert (await listed(house))[0]["approvalState"] == "approved"
+    house.clock.advance(1)
+    house.paired_at_ms[DEVICE] = house.clock.now_ms()
+    house.join("system.which")
+    assert (await listed(house))[0]["approvalState"] == "pending-approval"
 
 
 async def test_without_a_device_an_approval_lasts_as_long_as_the_connection(house: House) -> None:

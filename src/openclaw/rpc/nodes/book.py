@@ -93,6 +93,12 @@ class NodeBook:
             return None
         return PairRequest(new_id(), offered, self._clock.now_ms(), silent)
 
+    def forget_approval(self, node_id: str, *, before_ms: int) -> None:
+        """Drop an approval that is older than the pairing of the node's device: that device was removed meanwhile."""
+        record = self._records.get(node_id)
+        if record is not None and record.approved is not None and record.approved_at_ms < before_ms:
+            self._keep(replace(record, approved=None, approved_at_ms=0, token_hash=""))
+
     def seen(self, node_id: str, reason: str) -> None:
         """Note that a node gave a sign of life, or left (`disconnect`)."""
         record = self._records.get(node_id)

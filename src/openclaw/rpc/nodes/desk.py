@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +24,7 @@ from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.policy.gatekeeper import Ask, Gatekeeper, Verdict
 from openclaw.policy.node_door import KIND, NEEDS_ADMIN, reason_code
-from openclaw.rpc.hub import Hub
+from openclaw.rpc.hub import CUT, Hub
 from openclaw.rpc.nodes.book import NodeBook
 from openclaw.rpc.nodes.live import (
     MAX_PARAMS_BYTES,
@@ -49,7 +50,7 @@ MAX_KEPT_BYTES: Final = 64 * 1024
 DEFAULT_TIMEOUT_MS: Final = 30_000
 MAX_TIMEOUT_MS: Final = 600_000
 REPLACED: Final = (4000, "replaced by a newer connection")
-REMOVED: Final = (4001, "node removed")
+REMOVED: Final = (CUT, "node removed")
 _log = logging.getLogger("openclaw.nodes")
 
 
@@ -80,10 +81,19 @@ class _Answered(msgspec.Struct, frozen=True):
 class Nodes:
     """Every node that is or was here. A hub's observer."""
 
-    def __init__(self, hub: Hub, gate: Gatekeeper, clock: Clock, shelf: Shelf | None = None) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        gate: Gatekeeper,
+        clock: Clock,
+        shelf: Shelf | None = None,
+        paired_at_ms: Callable[[str], int] = lambda device_id: 0,
+    ) -> None:
+        """`paired_at_ms` says since when a device is paired: what was approved of it before that is void."""
         self._hub = hub
         self._gate = gate
         self._clock = clock
+        self._paired_at_ms = paired_at_ms
         self._tasks = TaskSet("rpc.nodes")
         self.live = Live()
         self.work = NodeWork(clock)
@@ -93,9 +103,11 @@ class Nodes:
         hub.observe(self)
 
     @classmethod
-    async def open(cls, hub: Hub, gate: Gatekeeper, clock: Clock, shelf: Shelf) -> Nodes:
+    async def open(
+        cls, hub: Hub, gate: Gatekeeper, clock: Clock, shelf: Shelf, paired_at_ms: Callable[[str], int]
+    ) -> Nodes:
         """Return the desk with the records of earlier gateways."""
-        nodes = cls(hub, gate, clock, shelf)
+        nodes = cls(hub, gate, clock, shelf, paired_at_ms)
         await nodes.book.load()
         return nodes
 
@@ -128,6 +140,8 @@ class Nodes:
         older = self.live.add(NodeSession(node_id, peer, node_info(peer.client), offered))
         if older is not None:
             self._dismiss(older, *REPLACED)
+        if proved:
+            self.book.forget_approval(node_id, before_ms=self._paired_at_ms(node_id))
         request = self.book.greet(node_id, node_info(peer.client), offered, lasting=proved)
         record = self.book.get(node_id)
         if request is not None and record is not None:
@@ -150,6 +164,7 @@ class Nodes:
     def _dismiss(self, session: NodeSession, code: int, reason: str) -> None:
         self.book.forget_passing(session.node_id)
         session.fail_all("DISCONNECTED", "node disconnected")
+        self._hub.leave(session.peer)
         session.peer.close(code, reason)
 
     def session(self, peer: Peer) -> NodeSession:
@@ -281,6 +296,7 @@ class Nodes:
         session = self.live.get(node_id)
         if session is not None:
             session.fail_all("PAIRING_CHANGED", "node pairing changed while invocation was active", retry=True)
+            self._hub.leave(session.peer)
             session.peer.close(*REMOVED)
 
     def tell_requested(self, record: NodeRecord, request: PairRequest) -> None:
