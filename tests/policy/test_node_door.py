@@ -79,6 +79,7 @@ def test_a_denial_names_the_line_that_would_open_it() -> None:
         (("camera.snap",), False, ("operator.pairing", "operator.write")),
         (("camera.snap", "system.run"), False, ("operator.pairing", "operator.admin")),
         (("system.run.prepare",), False, ("operator.pairing", "operator.admin")),
+        (("file.write",), False, ("operator.pairing", "operator.admin")),
         (("browser.proxy",), False, ("operator.pairing", "operator.admin")),
         ((), True, ("operator.pairing", "operator.admin")),
     ],

@@ -5,7 +5,7 @@
 3. Commands of HARMLESS pass without being named. All others (running programs, camera, microphone, screen, pages from
    an address, messages, contacts, whatever we have not heard of) pass only when `gateway.nodes.commands.allow` names
    them.
-4. Commands that run programs or drive a screen need an admin, also when the configuration names them.
+4. Commands that run programs, touch files or drive a screen need an admin, also when the configuration names them.
 5. A node's own execution policy is read and written by `exec.approvals.node.*` alone.
 """
 
@@ -38,7 +38,18 @@ HARMLESS: Final = frozenset(
     )
 )
 EXEC_POLICY: Final = frozenset(("system.execApprovals.get", "system.execApprovals.set"))
-_ADMIN_FAMILIES: Final = ("system.run", "browser.", "computer.", "mcp.", "terminal.")
+_ADMIN_FAMILIES: Final = (
+    "browser.",
+    "computer.",
+    "desktop.",
+    "dir.",
+    "file.",
+    "fs.",
+    "mcp.",
+    "system.run",
+    "terminal.",
+    "workspace.",
+)
 _REASONS: Final = {
     "node.nothing-offered": "node did not declare commands",
     "node.undeclared": "command not declared by node",
@@ -47,7 +58,7 @@ _REASONS: Final = {
 
 
 def admin_only(command: str) -> bool:
-    """Say whether a command runs programs or drives what a person sees: approving and invoking it needs an admin."""
+    """Say whether a command runs programs, touches files or drives a screen: to approve and invoke it takes an admin."""
     return command.startswith(_ADMIN_FAMILIES) or command in EXEC_POLICY
 
 
