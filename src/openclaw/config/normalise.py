@@ -46,15 +46,20 @@ def normalise(raw: dict[str, Any]) -> None:
 
 
 def _node_commands(raw: dict[str, Any]) -> None:
-    """Older files write `gateway.nodes.allowCommands` and `denyCommands`; the newer place wins when both are there."""
+    """Older files write `gateway.nodes.allowCommands` and `denyCommands`. Where both places are used, all is denied
+    that either denies, and only what the newer one allows is allowed."""
     gateway = raw.get("gateway")
     nodes = gateway.get("nodes") if isinstance(gateway, dict) else None
-    if not isinstance(nodes, dict):
+    if not isinstance(nodes, dict) or not {"allowCommands", "denyCommands"} & set(nodes):
         return
-    for old, new in (("allowCommands", "allow"), ("denyCommands", "deny")):
-        commands = nodes.setdefault("commands", {}) if old in nodes else None
-        if isinstance(commands, dict) and isinstance(nodes[old], list):
-            commands.setdefault(new, nodes.pop(old))
+    commands = nodes.setdefault("commands", {})
+    if not isinstance(commands, dict):
+        return
+    if "allowCommands" in nodes:
+        commands.setdefault("allow", nodes.pop("allowCommands"))
+    if "denyCommands" in nodes:
+        old, new = nodes.pop("denyCommands"), commands.get("deny", [])
+        commands["deny"] = [*old, *new] if isinstance(old, list) and isinstance(new, list) else None
 
 
 def _env_block(block: dict[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class NodeCommandsConfig(Section, frozen=True):
     allow: Annotated[
         tuple[str, ...], leaf("Commands to let through besides the harmless ones, e.g. camera.snap.", "live")
     ] = ()
-    deny: Annotated[tuple[str, ...], leaf("Commands never to let through; wins over allow.", "live")] = ()
+    deny: Annotated[tuple[str, ...], leaf("Commands never to let through, `*` = all; wins over allow.", "live")] = ()
 
 
 class NodesConfig(Section, frozen=True):

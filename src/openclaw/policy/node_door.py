@@ -1,7 +1,7 @@
 """The door before every command that a node is asked to carry out.
 
 1. Only what the node offers on this very connection, and what an operator has approved for it, is ever let through.
-2. `gateway.nodes.commands.deny` shuts whatever else would open.
+2. `gateway.nodes.commands.deny` shuts whatever else would open; `*` in it is every command.
 3. Commands of HARMLESS pass without being named. All others (running programs, camera, microphone, screen, pages from
    an address, messages, contacts, whatever we have not heard of) pass only when `gateway.nodes.commands.allow` names
    them.
@@ -58,7 +58,7 @@ _REASONS: Final = {
 
 
 def admin_only(command: str) -> bool:
-    """Say whether a command runs programs, touches files or drives a screen: to approve and invoke it takes an admin."""
+    """Say whether a command runs programs, touches files or drives a screen: that takes an admin."""
     return command.startswith(_ADMIN_FAMILIES) or command in EXEC_POLICY
 
 
@@ -94,8 +94,9 @@ def node_rule(config: Callable[[], NodesConfig]) -> Rule:
             return Verdict(
                 "deny", "node.unapproved", f'nobody has approved "{command}" of this node: see openclaw nodes pending'
             )
-        if command in config().commands.deny:
-            return Verdict("deny", "node.denied", f'"{command}" is named in {SETTING}.deny')
+        denied = config().commands.deny
+        if command in denied or "*" in denied:
+            return Verdict("deny", "node.denied", f'{SETTING}.deny names "{command}", or everything')
         if admin_only(command) and not ask.principal.may("operator.admin"):
             return Verdict("deny", NEEDS_ADMIN, f'"{command}" needs operator.admin')
         if command in EXEC_POLICY:
