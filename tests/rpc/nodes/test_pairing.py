@@ -91,9 +91,12 @@ async def test_an_approval_reaches_as_far_as_its_giver_and_no_further(house: Hou
 
 
 async def test_deciding_twice_is_refused_and_everybody_concerned_is_told_once(house: House) -> None:
+    reader = FakePeer(4, ("operator.read", "operator.write"))
+    house.hub.join(reader)
     node = house.join("camera.snap")
     (row,) = await pending(house)
     await house.approve_all()
+    assert reader.events("node.pair.resolved") == []
     again = await house.ask(house.operator, "node.pair.approve", {"requestId": row["requestId"]})
     assert again["error"] == {"code": "INVALID_REQUEST", "message": "unknown requestId"}
     for peer in (house.operator, node):
@@ -239,7 +242,8 @@ async def test_what_a_node_says_of_itself_is_cut_to_size(house: House) -> None:
 
 
 async def test_the_book_is_bounded_and_approved_nodes_are_never_pushed_out(house: House) -> None:
-    await house.admit("camera.snap")
+    house.hub.leave(await house.admit("camera.snap"))
+    house.clock.advance(1)
     for number in range(MAX_NODES + 10):
         house.hub.leave(house.join("system.which", device=f"{number:064x}"))
         house.clock.advance(1)
