@@ -300,6 +300,23 @@ async def test_a_restart_keeps_approvals_names_and_what_waits(tmp_path: Path) ->
         assert sorted(record.id for record in await store.shelf.list(KIND)) == ["broken", OTHER]
 
 
+async def test_a_removal_is_not_undone_by_an_approval_that_was_under_way(tmp_path: Path) -> None:
+    async with stored(tmp_path) as store:
+        house = House(shelf=store.shelf)
+        house.join("system.which")
+        (row,) = await pending(house)
+        approving = house.tasks.spawn(
+            house.ask(house.operator, "node.pair.approve", {"requestId": row["requestId"]}), "approve"
+        )
+        await settle()
+        assert not approving.done()
+        assert (await house.ask(FakePeer(), "node.pair.remove", {"nodeId": DEVICE}))["ok"]
+        assert (await approving)["error"]["message"] == "unknown requestId"
+        assert house.nodes.book.get(DEVICE) is None
+        assert await store.shelf.list(KIND) == []
+        await house.close()
+
+
 async def test_an_approval_is_on_the_shelf_before_it_is_answered(tmp_path: Path) -> None:
     async with stored(tmp_path) as store:
         house = House(shelf=store.shelf)

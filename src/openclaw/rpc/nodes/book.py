@@ -159,9 +159,11 @@ class NodeBook:
 
             await self._put(granted(record))
             # Only now, when it is durable; the node may have come, gone or offered more meanwhile.
-            current = granted(self._records.get(record.node_id, record))
-            self._keep(current)
-        return current, token
+            current = self._records.get(record.node_id)
+            if current is None:  # removed meanwhile: whoever did so writes that next
+                raise InvalidRequest("unknown requestId")
+            self._keep(granted(current))
+        return granted(current), token
 
     async def reject(self, request_id: str) -> NodeRecord:
         """Refuse what waits; what was approved before stays so. Raises: InvalidRequest."""

@@ -125,7 +125,7 @@ class Nodes:
         if peer.principal.role != "node":
             return
         proved = bool(peer.principal.device)
-        node_id = peer.principal.device or shown(peer.client.instance_id or peer.client.id)
+        node_id = peer.principal.device or (shown(peer.client.instance_id) or peer.client.id)
         holder = self.live.get(node_id)
         record = self.book.get(node_id)
         taken = (holder is not None and bool(holder.peer.principal.device)) or (record is not None and record.lasting)
@@ -237,7 +237,7 @@ class Nodes:
             raise failed("NOT_CONNECTED", "node not connected")
         verdict = self.verdict(session, caller.principal, asked.command, exec_policy=asked.exec_policy)
         require(verdict, caller.principal, asked.command)
-        if len(asked.params_json or "") > MAX_PARAMS_BYTES:
+        if len((asked.params_json or "").encode()) > MAX_PARAMS_BYTES:
             raise InvalidRequest(f"invalid node.invoke params: at /params: over {MAX_PARAMS_BYTES} bytes of JSON")
         if len(session.invokes) >= MAX_RUNNING_OF_NODE or len(self._asked) >= MAX_RUNNING:
             raise RateLimited("too many node invokes are running; wait for one to end", retry_after_s=1)

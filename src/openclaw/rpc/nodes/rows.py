@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from openclaw.policy.node_door import approval_scopes
 from openclaw.rpc.nodes.live import NodeSession
 from openclaw.rpc.nodes.record import NodeInfo, NodeRecord, PairRequest, Surface
-
-PENDING_KEYS: Final = (
-    "pendingRequestId",
-    "pendingDeclaredCaps",
-    "pendingDeclaredCommands",
-    "pendingDeclaredPermissions",
-)
-"""What only those who may approve it are shown."""
 
 
 def node_row(
     record: NodeRecord | None, session: NodeSession | None, commands: Iterable[str], *, with_pending: bool
 ) -> dict[str, Any]:
     """Return a node as listed; `commands` are those that were approved, of a connected node those that it still offers.
-
-    At least one of record and session is there.
+    `with_pending` is for those who may approve it. At least one of record and session is there.
     """
     info = session.info if session is not None else record.info if record is not None else NodeInfo()
     row = _described(record, info)
@@ -44,18 +35,12 @@ def node_row(
         row["permissions"] = offered.permissions
     if with_pending and record is not None and record.pending is not None:
         request = record.pending
-        row |= dict(
-            zip(
-                PENDING_KEYS,
-                (
-                    request.request_id,
-                    list(request.surface.caps),
-                    list(request.surface.commands),
-                    request.surface.permissions,
-                ),
-                strict=True,
-            )
-        )
+        row |= {
+            "pendingRequestId": request.request_id,
+            "pendingDeclaredCaps": list(request.surface.caps),
+            "pendingDeclaredCommands": list(request.surface.commands),
+            "pendingDeclaredPermissions": request.surface.permissions,
+        }
     return {**row, **_times(record, session)}
 
 
