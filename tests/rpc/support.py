@@ -16,12 +16,17 @@ from openclaw.base.model import ModelInfo
 from openclaw.base.principal import ALL_SCOPES, Principal
 from openclaw.base.secret import Secret
 from openclaw.config.schema import AuthConfig, Config, GatewayConfig
+from openclaw.policy.gatekeeper import Gatekeeper
+from openclaw.policy.node_door import KIND as NODE
+from openclaw.policy.node_door import node_rule
 from openclaw.protocol.frames import Request
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
 from openclaw.rpc.deps import Ledger, RpcDeps
 from openclaw.rpc.hub import Hub
+from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.peer import ClientInfo
+from openclaw.store.shelf import Shelf
 from openclaw.telemetry.health import HealthBoard
 from tests.fakes.agent_service import FakeAgentService
 from tests.fakes.devices import no_devices
@@ -104,10 +109,14 @@ class Bench:
         *,
         ledger: Ledger | None = None,
         config: Config = CONFIG,
+        shelf: Shelf | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.agent = FakeAgentService(self.clock, answer)
         self.hub = Hub(self.clock, "9.9")
+        self.paired_at_ms: dict[str, int] = {}
+        gate = Gatekeeper({NODE: node_rule(lambda: config.gateway.nodes)})
+        self.nodes = Nodes(self.hub, gate, self.clock, shelf, lambda device: self.paired_at_ms.get(device, 0))
         self.deps = RpcDeps(
             agent=self.agent,
             hub=self.hub,
@@ -120,6 +129,7 @@ class Bench:
             state_dir=Path("/state"),
             ledger=ledger,
             devices=no_devices(self.clock),
+            nodes=self.nodes,
         )
         self.counter: Counter = build_counter(self.deps)
 
@@ -142,4 +152,5 @@ class Bench:
 
     async def close(self) -> None:
         await self.hub.shutdown("test")
+        await self.nodes.close()
         await self.counter.close()

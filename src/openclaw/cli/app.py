@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "models": "model:models",
     "sessions": "session:sessions",
     "devices": "device:devices",
+    "nodes": "node:nodes",
     "usage": "usage:usage",
     "actions": "action:actions",
     "mcp": "mcp:mcp",

@@ -101,6 +101,25 @@ class ReloadConfig(Section, frozen=True):
     debounce_ms: Annotated[int, leaf("Quiet time before a change is read.", "live", "ms", ge=50, le=60_000)] = 300
 
 
+class NodeCommandsConfig(Section, frozen=True):
+    """Which of the commands that nodes offer may be invoked."""
+
+    allow: Annotated[
+        tuple[str, ...], leaf("Commands to let through besides the harmless ones, e.g. camera.snap.", "live")
+    ] = ()
+    deny: Annotated[tuple[str, ...], leaf("Commands never to let through, `*` = all; wins over allow.", "live")] = ()
+
+
+class NodesConfig(Section, frozen=True):
+    """What the machines and phones that attach as nodes may do."""
+
+    commands: NodeCommandsConfig = NodeCommandsConfig()
+    sessions: Annotated[
+        Literal["own", "any"],
+        leaf("Sessions that an approved node may follow and write to: its own (`node-<id>`), or any.", "live"),
+    ] = "own"
+
+
 class GatewayConfig(Section, frozen=True):
     """Where the gateway listens and who may connect."""
 
@@ -122,6 +141,7 @@ class GatewayConfig(Section, frozen=True):
     control_ui: ControlUiConfig = ControlUiConfig()
     http: HttpConfig = HttpConfig()
     reload: ReloadConfig = ReloadConfig()
+    nodes: NodesConfig = NodesConfig()
 
 
 class LimitsConfig(Section, frozen=True):

@@ -26,7 +26,7 @@ _GROUPS: dict[str, str] = {
         skills subagents""",
     "agents.list[].tools": "alsoAllow byProvider elevated exec fs profile sandbox",
     "env": "shellEnv",
-    "gateway": """allowRealIpFallback allowTailscale cliAgents nodes portals publicOrigin push rateLimit roles
+    "gateway": """allowRealIpFallback allowTailscale cliAgents portals publicOrigin push rateLimit roles
         tailscale terminal tls tools""",
     "gateway.auth": "allowTailscale cognito identityScopes oidc trustedProxy",
     "gateway.auth.rateLimit": "exemptLoopback",
@@ -36,6 +36,7 @@ _GROUPS: dict[str, str] = {
     "gateway.http": "securityHeaders",
     "gateway.http.endpoints.chatCompletions": "images",
     "gateway.http.endpoints.responses": "files images maxUrlParts",
+    "gateway.nodes": "allowSkills browser pairing pluginTools",
     "gateway.remote": """edgeAuth password remotePort sshHostKeyPolicy sshIdentity sshTarget transport""",
     "hooks": "gmail internal maxBodyBytes presets transformsDir",
     "hooks.mappings[]": "channel deliver forEach sessionMode to transform",

@@ -28,6 +28,8 @@ from openclaw.net.http import HttpClient
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import egress_rule
 from openclaw.policy.gatekeeper import Gatekeeper
+from openclaw.policy.node_door import KIND as NODE
+from openclaw.policy.node_door import node_rule
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
 from openclaw.processes.spawner import Spawner
@@ -36,6 +38,7 @@ from openclaw.rpc.counter import Counter
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.device_events import DeviceEvents
 from openclaw.rpc.hub import Hub
+from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.tool_desk import ToolDesk
 from openclaw.store.lock import StateLock
 from openclaw.store.sqlite import SqliteStore
@@ -68,6 +71,7 @@ class Rooms:
     purses: Purses
     devices: Devices
     authenticator: Authenticator
+    nodes: Nodes
     stack: contextlib.AsyncExitStack = field(repr=False)
 
     @property
@@ -109,13 +113,21 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             catalog_path=paths.state_dir / CATALOG_FILE,
         )
         stack.push_async_callback(models.close)
-        gate = Gatekeeper({TOOL: tool_verdict, EGRESS: egress_rule(lambda: rooms.config.network_policy)})
+        gate = Gatekeeper(
+            {
+                TOOL: tool_verdict,
+                EGRESS: egress_rule(lambda: rooms.config.network_policy),
+                NODE: node_rule(lambda: rooms.config.gateway.nodes),
+            }
+        )
         hub = Hub(clock, __version__)
         devices = await Devices.open(store.shelf, clock, paths.identity)
         stack.push_async_callback(devices.close)
         devices.observer = DeviceEvents(hub)
         auth = loaded.config.gateway.auth
         authenticator = Authenticator(auth.mode, auth.token, auth.password, auth.rate_limit, clock, devices)
+        nodes = await Nodes.open(hub, gate, clock, store.shelf, partial(_paired_at_ms, devices))
+        stack.push_async_callback(nodes.close)
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses)
         study = Study(directory=Directory.empty(), shop=shop)
@@ -144,6 +156,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             purses,
             devices,
             authenticator,
+            nodes,
             stack,
         )
         rooms.counter = build_counter(_rpc_deps(rooms))
@@ -155,6 +168,11 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
 
 _NO_COUNTER: Any = None
 """Stands in until the counter is built: it needs the rooms, and the rooms hold it."""
+
+
+def _paired_at_ms(devices: Devices, device_id: str) -> int:
+    device = devices.get(device_id)
+    return device.created_at_ms if device is not None else 0
 
 
 def agent_directory(config: Config, tools: ToolRegistry, paths: StatePaths) -> Directory:
@@ -180,6 +198,7 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         ledger=rooms.store,
         tools=rooms.tool_desk,
         devices=rooms.devices,
+        nodes=rooms.nodes,
     )
 
 
@@ -194,6 +213,7 @@ GAUGES: tuple[tuple[str, str, Callable[[Rooms], float]], ...] = (
     ("openclaw_runs_running", "Runs that are going.", lambda rooms: rooms.study.running()),
     ("openclaw_runs_queued", "Messages that wait in lanes.", lambda rooms: rooms.study.queued()),
     ("openclaw_ws_peers", "Connected clients of the Gateway protocol.", lambda rooms: len(rooms.hub)),
+    ("openclaw_nodes", "Connected nodes.", lambda rooms: len(rooms.nodes.live)),
     ("openclaw_children", "Child processes.", lambda rooms: rooms.spawner.children()),
     ("process_resident_memory_bytes", "Resident memory of the gateway.", lambda rooms: resident_bytes()),
 )

@@ -15,6 +15,9 @@ from openclaw.rpc.methods import (
     health,
     logs,
     models,
+    node_host,
+    node_pairing,
+    nodes,
     sessions,
     system,
     tools,
@@ -37,6 +40,9 @@ METHODS: tuple[MethodSpec, ...] = (
     *desk.METHODS,
     *devices.METHODS,
     *device_setup.METHODS,
+    *nodes.METHODS,
+    *node_pairing.METHODS,
+    *node_host.METHODS,
 )
 """Every method, once. docs/rpc.md is generated from this table."""
 

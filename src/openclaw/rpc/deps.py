@@ -14,6 +14,7 @@ from openclaw.base.model import ModelInfo
 from openclaw.config.schema import Config
 from openclaw.identity.devices.book import Devices
 from openclaw.rpc.hub import Hub
+from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.tool_desk import ToolPort
 from openclaw.store.api import Cap, UsageBy, UsageTotal
 from openclaw.telemetry.health import HealthBoard
@@ -100,3 +101,4 @@ class RpcDeps:
     ledger: Ledger | None = None
     tools: ToolPort | None = None
     devices: Devices | None = None
+    nodes: Nodes | None = None

@@ -48,6 +48,14 @@ _EVENTS = {
     "device.pair.changed": "`{deviceId, ts}`: a paired device came, went, or has another name, role, scope or token.",
     "device.pair.setup.completed": "`{setupId, deviceId, deviceName?, access, ts}`: a setup code has paired a device. "
     "To `operator.admin`.",
+    "node.pair.requested": "A row of `pending` in node.pair.list: a node offers what nobody has approved. To "
+    "`operator.pairing`, like the next.",
+    "node.pair.resolved": '`{requestId, nodeId, decision: "approved"|"rejected"|"removed", ts}`, also to the '
+    "node itself.",
+    "node.presence": "`{nodeId, lastActiveAtMs?, presenceUpdatedAtMs}`: when a node was last used.",
+    "node.invoke.request": "`{id, nodeId, command, paramsJSON?, timeoutMs, idempotencyKey}`, to that node alone and "
+    "without `seq`; it answers with node.invoke.result.",
+    "node.invoke.cancel": "`{invokeId, nodeId}`, to that node alone: nobody waits for it any more.",
 }
 
 

@@ -43,14 +43,29 @@ class Owner(Protocol):
     def owner(self) -> OwnerId: ...
 
 
+class PeerObserver(Protocol):
+    """Who wants to know when a peer comes and goes. Called on the loop; must not block or raise."""
+
+    def joined(self, peer: Peer) -> None: ...
+
+    def left(self, peer: Peer) -> None: ...
+
+
+FOLLOWED: Final = frozenset(("agent", "chat"))
+"""Events of a session that a peer without scopes is told when it follows that session."""
+
+MAX_FOLLOWED: Final = 32
+
+
 class _Member:
-    __slots__ = ("peer", "reads", "seq", "sessions")
+    __slots__ = ("follows", "peer", "reads", "seq", "sessions")
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.seq = 0
         self.reads = holds(peer.principal, "operator.read")
         self.sessions = False
+        self.follows: frozenset[str] = frozenset()
 
 
 class Hub:
@@ -64,6 +79,8 @@ class Hub:
         self._ticking = False
         self._telling_presence = False
         self._presence = Presence(clock, version)
+        self._observers: list[PeerObserver] = []
+        self._followers = 0
         self.readers = 0
         """Peers that may see runs; 0 means that nobody listens and events need not be made."""
         self.health_version = 1
@@ -77,6 +94,8 @@ class Hub:
         """Take in a peer that has completed its handshake. The first one starts the ticks."""
         member = self._members[peer.conn_id] = _Member(peer)
         self.readers += member.reads
+        for observer in self._observers:
+            observer.joined(peer)
         if self._presence.note(peer, "connect"):
             self._presence_changed()
         if not self._ticking:
@@ -88,9 +107,34 @@ class Hub:
         member = self._members.pop(peer.conn_id, None)
         if member is None:
             return
-        self.readers -= member.reads
+        self.readers -= member.reads or bool(member.follows)
+        self._followers -= bool(member.follows)
+        for observer in self._observers:
+            observer.left(peer)
         if self._presence.note(peer, "disconnect"):
             self._presence_changed()
+
+    def observe(self, observer: PeerObserver) -> None:
+        """Tell an observer of every peer that comes and goes from now on."""
+        self._observers.append(observer)
+
+    def follow(self, peer: Peer, session_key: str, wanted: bool) -> bool:
+        """Turn the FOLLOWED events of one session on or off for a peer that may not read all of them.
+
+        Say whether it is as wanted now: a peer follows at most MAX_FOLLOWED sessions.
+        """
+        member = self._members.get(peer.conn_id)
+        if member is None or member.reads:
+            return member is not None
+        before = member.follows
+        after = before | {session_key} if wanted else before - {session_key}
+        if len(after) > MAX_FOLLOWED:
+            return False
+        member.follows = after
+        change = bool(after) - bool(before)
+        self._followers += change
+        self.readers += change
+        return True
 
     def subscribe_sessions(self, peer: Peer, wanted: bool) -> None:
         """Turn `session.message` events on or off for one peer."""
@@ -140,7 +184,8 @@ class Hub:
         told = 0
         for member in list(self._members.values()):
             peer = member.peer
-            if not holds(peer.principal, scope) or (subscribers_only and not member.sessions):
+            may_hear = holds(peer.principal, scope) and (member.sessions or not subscribers_only)
+            if not may_hear and not (self._followers and event in FOLLOWED and _follows(member, payload)):
                 continue
             if owner is not None and not sees(peer.principal, owner):
                 continue
@@ -203,6 +248,14 @@ class Hub:
             member.peer.close(1012, "service restart")
         await self._tasks.close()
         await asyncio.sleep(0)  # let the carriers begin to write what was queued
+
+
+def _follows(member: _Member, payload: Any) -> bool:
+    """Say whether an event is of a session that this member follows."""
+    if not member.follows:
+        return False
+    told = payload(member.peer.protocol) if callable(payload) else payload
+    return isinstance(told, dict) and told.get("sessionKey") in member.follows
 
 
 def sees(viewer: Principal, owner: Owner) -> bool:

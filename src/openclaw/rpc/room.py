@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from openclaw.base.bounded import BoundedMap
-from openclaw.base.errors import RateLimited
+from openclaw.base.errors import NotSupported, RateLimited
 from openclaw.base.ids import AgentId, SessionKey
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
@@ -13,6 +13,7 @@ from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.events import EventBridge
 from openclaw.rpc.hub import sees
 from openclaw.rpc.method import Rate
+from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.snapshot import HealthSnapshot
 from openclaw.store.api import SessionRow
@@ -53,6 +54,12 @@ class Room:
         agent_id = self.agent_of(key)
         own = next((agent.thinking for agent in self.deps.agent.agents() if agent.id == agent_id), "")
         return own or "off"
+
+    def nodes(self) -> Nodes:
+        """Return the desk for nodes. Raises: NotSupported where there is none."""
+        if self.deps.nodes is None:
+            raise NotSupported("this gateway takes no nodes")
+        return self.deps.nodes
 
     def state_path(self) -> str:
         """Return where sessions live, as shown to people."""

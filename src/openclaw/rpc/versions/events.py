@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from openclaw.rpc.versions.nodes import old_pairing
 from openclaw.rpc.versions.shaping import NOT_SENT, Adapt
 
 EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
@@ -18,6 +19,9 @@ EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
         "health",
         "device.pair.requested",
         "device.pair.resolved",
+        "node.pair.requested",
+        "node.pair.resolved",
+        "node.invoke.request",
     ),
     4: (
         "connect.challenge",
@@ -35,6 +39,11 @@ EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
         "device.pair.requested",
         "device.pair.resolved",
         "device.pair.setup.completed",
+        "node.pair.requested",
+        "node.pair.resolved",
+        "node.presence",
+        "node.invoke.request",
+        "node.invoke.cancel",
     ),
 }
 """Events we send, by protocol, as announced in hello."""
@@ -64,7 +73,7 @@ def _chat(payload: dict[str, Any]) -> Any:
     return {key: value for key, value in payload.items() if key not in ("agentId", "deltaText", "errorKind")}
 
 
-_ADAPT: Final[Mapping[str, Adapt]] = {"agent": _agent, "chat": _chat}
+_ADAPT: Final[Mapping[str, Adapt]] = {"agent": _agent, "chat": _chat, "node.pair.requested": old_pairing}
 
 
 def event_payload(event: str, payload: Any, protocol: int) -> Any:
