@@ -88,6 +88,7 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     rooms.loaded, rooms.tools = loaded, tools
     read_credentials(rooms.failover.credentials)
     rooms.failover.reset()
+    await rooms.automation.reloaded()
 
 
 def configure_logs(config: LoggingConfig, rooms: Rooms, *, verbose: bool, quiet: bool) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from openclaw import __version__
 from openclaw.agent.directory import Directory, build_directory
 from openclaw.agent.service import Study
+from openclaw.automation.room import Automation
+from openclaw.automation.system_event import SystemEvents
 from openclaw.base.clock import Clock
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
@@ -31,6 +33,7 @@ from openclaw.policy.tool_door import tool_verdict
 from openclaw.processes.spawner import Spawner
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
+from openclaw.rpc.cron_rows import tell_beat, tell_job
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.tool_desk import ToolDesk
@@ -63,6 +66,7 @@ class Rooms:
     counter: Counter
     gate: Gatekeeper
     purses: Purses
+    automation: Automation
     stack: contextlib.AsyncExitStack = field(repr=False)
 
     @property
@@ -106,14 +110,26 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
         stack.push_async_callback(models.close)
         gate = Gatekeeper({TOOL: tool_verdict, EGRESS: egress_rule(lambda: rooms.config.network_policy)})
         hub = Hub(clock, __version__)
+        events = SystemEvents(store.shelf, clock)
+        await events.load()
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
-        shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses)
+        shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
         study = Study(directory=Directory.empty(), shop=shop)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
         desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config)
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
+        automation = Automation(
+            shelf=store.shelf,
+            events=events,
+            agent=study,
+            clock=clock,
+            config=lambda: rooms.config,
+            tell_job=partial(tell_job, hub),
+            tell_beat=partial(tell_beat, hub),
+        )
+        stack.push_async_callback(automation.close)
         rooms = Rooms(
             loaded,
             paths,
@@ -132,6 +148,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             _NO_COUNTER,
             gate,
             purses,
+            automation,
             stack,
         )
         rooms.counter = build_counter(_rpc_deps(rooms))
@@ -167,6 +184,7 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         state_dir=rooms.paths.state_dir,
         ledger=rooms.store,
         tools=rooms.tool_desk,
+        automation=rooms.automation,
     )
 
 

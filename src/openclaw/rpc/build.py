@@ -9,6 +9,7 @@ from openclaw.rpc.methods import (
     agent,
     chat,
     config,
+    cron,
     desk,
     health,
     logs,
@@ -18,6 +19,7 @@ from openclaw.rpc.methods import (
     tools,
     transcript,
     usage,
+    wake,
 )
 
 METHODS: tuple[MethodSpec, ...] = (
@@ -33,6 +35,8 @@ METHODS: tuple[MethodSpec, ...] = (
     *agent.METHODS,
     *chat.METHODS,
     *desk.METHODS,
+    *cron.METHODS,
+    *wake.METHODS,
 )
 """Every method, once. docs/rpc.md is generated from this table."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from openclaw.agent.api import AgentService
+from openclaw.automation.room import Automation
 from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId
 from openclaw.base.model import ModelInfo
@@ -98,3 +99,4 @@ class RpcDeps:
     state_dir: Path | None = None
     ledger: Ledger | None = None
     tools: ToolPort | None = None
+    automation: Automation | None = None

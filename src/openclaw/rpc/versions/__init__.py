@@ -9,17 +9,26 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any, Final
 
-from openclaw.rpc.versions import gateway, runs, sessions
+from openclaw.rpc.versions import cron, gateway, runs, sessions
 from openclaw.rpc.versions.events import EVENTS, event_payload
 from openclaw.rpc.versions.gateway import old_health
-from openclaw.rpc.versions.shaping import NOT_SENT, OldParams, Results
+from openclaw.rpc.versions.shaping import NOT_SENT, OldParams, Refusals, Results
 
-__all__ = ("CAPABILITIES", "EVENTS", "NOT_SENT", "OLD_PARAMS", "event_payload", "old_health", "result_for")
+__all__ = (
+    "CAPABILITIES",
+    "EVENTS",
+    "NOT_SENT",
+    "OLD_PARAMS",
+    "event_payload",
+    "old_health",
+    "result_for",
+    "result_instead",
+)
 
 CAPABILITIES: Final = ("published-model-catalog",)
 """What protocol 4 clients look for before they use a feature."""
 
-_FAMILIES: Final[tuple[ModuleType, ...]] = (gateway, runs, sessions)
+_FAMILIES: Final[tuple[ModuleType, ...]] = (cron, gateway, runs, sessions)
 
 OLD_PARAMS: Final[OldParams] = {
     name: params for family in _FAMILIES for name, params in getattr(family, "PARAMS", {}).items()
@@ -29,6 +38,16 @@ OLD_PARAMS: Final[OldParams] = {
 _OLD_RESULTS: Final[Results] = {
     name: adapt for family in _FAMILIES for name, adapt in getattr(family, "RESULTS", {}).items()
 }
+
+
+_OLD_REFUSALS: Final[Refusals] = {
+    name: answers for family in _FAMILIES for name, answers in getattr(family, "REFUSALS", {}).items()
+}
+
+
+def result_instead(method: str, code: object, protocol: int) -> Any:
+    """Return what a protocol answers instead of refusing with that `details.code`, or None."""
+    return _OLD_REFUSALS.get(method, {}).get(str(code)) if protocol < 4 else None
 
 
 def result_for(method: str, result: Any, protocol: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from openclaw.rpc.versions.shaping import NOT_SENT, Adapt
 
 EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
-    3: ("connect.challenge", "agent", "chat", "presence", "tick", "shutdown", "health"),
+    3: ("connect.challenge", "agent", "chat", "presence", "tick", "shutdown", "health", "heartbeat", "cron"),
     4: (
         "connect.challenge",
         "agent",
@@ -21,6 +21,8 @@ EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
         "tick",
         "shutdown",
         "health",
+        "heartbeat",
+        "cron",
     ),
 }
 """Events we send, by protocol, as announced in hello."""
@@ -50,7 +52,15 @@ def _chat(payload: dict[str, Any]) -> Any:
     return {key: value for key, value in payload.items() if key not in ("agentId", "deltaText", "errorKind")}
 
 
-_ADAPT: Final[Mapping[str, Adapt]] = {"agent": _agent, "chat": _chat}
+def _cron(payload: dict[str, Any]) -> Any:
+    old = {key: value for key, value in payload.items() if key != "job"}
+    due_ms = payload["job"]["state"].get("nextRunAtMs")
+    if payload["action"] in ("added", "updated", "finished") and due_ms is not None:
+        old["nextRunAtMs"] = due_ms
+    return old
+
+
+_ADAPT: Final[Mapping[str, Adapt]] = {"agent": _agent, "chat": _chat, "cron": _cron}
 
 
 def event_payload(event: str, payload: Any, protocol: int) -> Any:

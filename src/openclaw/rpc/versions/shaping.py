@@ -11,6 +11,9 @@ Adapt: TypeAlias = Callable[[Any], Any]
 """From protocol 4's shape to protocol 3's."""
 
 Results: TypeAlias = Mapping[str, Adapt]
+Refusals: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""By method and `details.code`: the answer that a protocol gives instead of that refusal."""
+
 OldParams: TypeAlias = Mapping[str, type[Params]]
 
 NOT_SENT: Final = object()
