@@ -25,6 +25,21 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "sessions.resolve": {"key": "agent:main:known"},
     "sessions.compact": {"key": "agent:main:known"},
     "chat.inject": {"sessionKey": "agent:main:known", "message": "a note"},
+    "cron.add": {
+        "name": "tea",
+        "schedule": {"kind": "every", "everyMs": 60_000},
+        "sessionTarget": "isolated",
+        "payload": {"kind": "agentTurn", "message": "make tea"},
+    },
+    "cron.get": {"id": "known"},
+    "cron.update": {"id": "known", "patch": {"enabled": False}},
+    "cron.remove": {"jobId": "known"},
+    "cron.run": {"id": "known"},
+    "cron.scratch.get": {"id": "known"},
+    "cron.scratch.set": {"id": "known", "content": "a note"},
+    "wake": {"mode": "next-heartbeat", "text": "look"},
+    "system-event": {"text": "look"},
+    "set-heartbeats": {"enabled": True},
 }
 
 REFUSALS: Final[dict[str, str]] = {}

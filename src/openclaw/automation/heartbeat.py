@@ -104,6 +104,9 @@ class Heartbeats:
 
     def set_enabled(self, enabled: bool) -> None:
         """Turn all heartbeats off, or back to what the configuration says."""
+        if enabled and not self.enabled:  # what was left out meanwhile is not made up for
+            now_ms = self._clock.now_ms()
+            self._due_ms = {agent_id: now_ms + every_ms(each.every) for agent_id, each in self._settings.items()}
         self.enabled = enabled
         self._alarm.ring()
 

@@ -1,7 +1,7 @@
 """What a run leaves behind: its line in the log, and the job's state after it. Pure.
 
 Rules
-1. A job with one time is spent by the run of that time: a good one deletes it if it says so, else it stays, switched off.
+1. A job with one time is spent by the run of that time: a good one deletes it if it says so, else it stays, but off.
 2. Each failure in a row makes a recurring job wait longer: the next time is the first of its schedule behind the pause.
 3. A skipped time is no failure and no success: the count of failures stays.
 """

@@ -15,9 +15,9 @@ from openclaw.config.schema import ActiveHoursConfig, AgentsConfig, HeartbeatCon
 OK: Final = "HEARTBEAT_OK"
 SILENT: Final = "NO_REPLY"
 PROMPT: Final = (
-    "This is a heartbeat: nobody has written to you. Look at HEARTBEAT.md in your workspace, if it is there, and at the "
-    "system events above. Do what they ask for now; leave alone what is already done. If nothing needs doing, answer "
-    f"{OK} and nothing else."
+    "This is a heartbeat: nobody has written to you. Look at HEARTBEAT.md in your workspace, if it is there, and at "
+    "the system events above. Do what they ask for now; leave alone what is already done. If nothing needs doing, "
+    f"answer {OK} and nothing else."
 )
 _UNITS_MS: Final = {"": 60_000, "ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 MIN_EVERY_MS: Final = 1_000

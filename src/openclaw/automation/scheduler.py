@@ -5,8 +5,8 @@ Rules
    not run it. The run's id is made of job and time, so the study would run it once even so.
 2. A claim that a crash left open is taken up again under the same run id: the study resumes the run, or has its answer,
    or never saw it. What is older than `cron.maxMissedAgeMs` is recorded as skipped instead.
-3. Times that passed while the gateway was down make one run, or none where the job or the configuration says so; after a
-   start they begin CATCH_UP_STEP_MS apart.
+3. Times that passed while the gateway was down make one run, or none where the job or the configuration says so;
+   after a start they begin CATCH_UP_STEP_MS apart.
 4. A job never runs beside itself, and at most `cron.maxConcurrentRuns` run at once: what waits for them runs once.
 5. A system event is queued in the transaction that claims its time: nothing can come between.
 """
@@ -319,7 +319,7 @@ class Scheduler:
                 error = str((reply.error or {}).get("message") or reply.state)
         except OpenClawError as refused:
             error = refused.message
-        except Exception:  # the run's supervisor: a job that broke something must not stay marked as running
+        except Exception:  # noqa: BLE001  # the run's supervisor: a job that breaks must not stay marked as running
             _log.exception("cron_run_broke", extra={"fields": {"job": job.id, "run": claim.run_id}})
             error = "something broke inside the gateway; its log has the trace"
         if self._paused and error:
