@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final, Literal
 
 from openclaw.agent.api import AgentService
 from openclaw.automation.book import Book
@@ -11,9 +12,14 @@ from openclaw.automation.job import JobChange
 from openclaw.automation.pulse import Beat
 from openclaw.automation.scheduler import Scheduler
 from openclaw.automation.system_event import SystemEvents
+from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
+from openclaw.base.ids import DEFAULT_TENANT, OPERATOR
 from openclaw.config.schema import Config
 from openclaw.store.shelf import Shelf
+
+MAX_ONCE: Final = 1_024
+"""Notes whose repeats are known; an older one's repeat is a note of its own."""
 
 
 class Automation:
@@ -31,6 +37,8 @@ class Automation:
         tell_beat: Callable[[Beat], None],
     ) -> None:
         self.events = events
+        self._agent = agent
+        self._once: BoundedMap[str, bool] = BoundedMap("wakes", MAX_ONCE)
         self.heartbeats = Heartbeats(events, agent, clock, config, tell_beat)
         self.jobs = Scheduler(Book(shelf, clock), events, agent, clock, config, tell_job, self.heartbeats.wake)
 
@@ -43,6 +51,21 @@ class Automation:
         """Take up a changed configuration."""
         self.heartbeats.reloaded()
         await self.jobs.reloaded()
+
+    async def wake(self, text: str, *, now: bool, once: str = "") -> Literal["queued", "coalesced"]:
+        """Leave the default agent a note in its main session, and let it look at once. Implements hooks' WakePort.
+
+        A repeat of `once` does nothing. Raises: InvalidRequest, Unavailable.
+        """
+        if once and once in self._once:
+            return "coalesced"
+        key = self._agent.resolve_key("main")
+        fresh = await self.events.queue(key, text, DEFAULT_TENANT, OPERATOR)
+        if once:
+            self._once.put(once, True)
+        if now:
+            self.heartbeats.wake(self._agent.default_agent(), key)
+        return "queued" if fresh else "coalesced"
 
     def pause(self) -> None:
         """Begin nothing more; what is going may end."""

@@ -20,6 +20,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.errors import InvalidRequest, Unavailable
 from openclaw.base.ids import OwnerId, SessionKey, TenantId
 from openclaw.store.shelf import Change, Shelf
+from openclaw.tools.untrusted import visible
 
 KIND: Final = "system.event"
 MAX_WAITING: Final = 20
@@ -99,12 +100,14 @@ class SystemEvents:
             kept = [line for line in self._waiting.get(key, ()) if line not in queuing.dropped]
             self._waiting[key] = [*kept, queuing.line]
 
-    async def queue(self, key: SessionKey, text: str, tenant: TenantId, owner: OwnerId) -> None:
-        """Queue a line durably. Raises: as `prepare`."""
+    async def queue(self, key: SessionKey, text: str, tenant: TenantId, owner: OwnerId) -> bool:
+        """Queue a line durably. Say whether it waits, or the one before it says the same. Raises: as `prepare`."""
         queuing = self.prepare(key, text, tenant, owner)
-        if queuing.line is not None:
-            await self._shelf.apply(queuing.changes, self._clock.now_ms())
-            self.queued(queuing)
+        if queuing.line is None:
+            return False
+        await self._shelf.apply(queuing.changes, self._clock.now_ms())
+        self.queued(queuing)
+        return True
 
     def waiting(self, key: SessionKey) -> Sequence[Line]:
         """Return what waits for a session."""
@@ -118,7 +121,7 @@ class SystemEvents:
 
     def text(self, taken: Sequence[Line]) -> str:
         """See Announcements."""
-        return "".join(f"System: [{_moment(line.at_ms)}] {line.text}\n" for line in taken)
+        return "".join(f"System: [{_moment(line.at_ms)}] {_one_entry(line.text)}\n" for line in taken)
 
     async def told(self, taken: Sequence[Line]) -> None:
         """See Announcements."""
@@ -133,6 +136,11 @@ class SystemEvents:
 
 def _deletions(lines: Iterable[Line]) -> list[Change]:
     return [Change(KIND, line.id, None) for line in lines]
+
+
+def _one_entry(text: str) -> str:
+    """Return the text so that none of its lines looks like another system event."""
+    return visible(text).replace("\n", "\n  ")
 
 
 def _moment(at_ms: int) -> str:

@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, str] = {
     "models": "model:models",
     "sessions": "session:sessions",
     "usage": "usage:usage",
+    "cron": "cron:cron",
+    "system": "system:system",
     "actions": "action:actions",
     "mcp": "mcp:mcp",
     "logs": "log:logs",
