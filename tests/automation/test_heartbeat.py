@@ -92,13 +92,21 @@ async def test_a_busy_session_and_quiet_hours_are_left_alone(tmp_path: Path) -> 
 
 
 async def test_somebody_who_asks_gets_a_turn_without_any_configuration(tmp_path: Path) -> None:
-    async with desk(tmp_path) as here:
+    async with desk(tmp_path, answer=None) as here:
         await waits(here)
-        here.room.heartbeats.wake(AgentId("main"), here.agent.resolve_key("main"))
-        here.room.heartbeats.wake(AgentId("main"), here.agent.resolve_key("main"))
+        for _ in range(5):
+            here.room.heartbeats.wake(AgentId("main"), here.agent.resolve_key("main"))
         await here.rest()
         (run,) = here.runs()
         assert run.inbound.lane_mode == "followup"
+        run.end()
+        await here.rest()
+        assert len(here.runs()) == 2, "four more wishes meanwhile are one more turn"
+        here.events.take(here.agent.resolve_key("main"))
+        here.room.heartbeats.wake(AgentId("main"), here.agent.resolve_key("main"))
+        here.runs()[1].end()
+        await here.rest()
+        assert len(here.runs()) == 2, "nothing waits any more"
 
 
 async def test_turned_off_means_off_and_on_again_means_as_configured(tmp_path: Path) -> None:
@@ -128,3 +136,13 @@ async def test_a_changed_configuration_takes_effect_at_once(tmp_path: Path) -> N
         await here.pass_s(86_400)
         assert len(here.runs()) == 1
         assert here.room.heartbeats.shown(AgentId("main"))["enabled"] is False
+
+
+@pytest.mark.parametrize("session", ["agent:bob:main", "agent:"])
+async def test_a_session_that_is_not_the_agents_own_is_no_place_for_its_heartbeats(
+    tmp_path: Path, session: str
+) -> None:
+    async with desk(tmp_path, config=beating(session=session)) as here:
+        await here.pass_s(HALF_HOUR_S)
+        assert [beat.status for beat in here.beats] == ["failed"]
+        assert here.runs() == []

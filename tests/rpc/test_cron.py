@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from openclaw.base.ids import OwnerId
 from openclaw.base.principal import ALL_SCOPES
 from tests.rpc.support import Bench, FakePeer
 
@@ -259,3 +260,27 @@ async def test_heartbeats_are_shown_as_off_until_they_are_configured(bench: Benc
     answer = await bench.ask(FakePeer(), "set-heartbeats", {"enabled": False})
     assert answer["payload"] == {"ok": True, "enabled": False}
     assert (await bench.ask(FakePeer(), "last-heartbeat"))["payload"] is None
+
+
+async def test_a_line_for_somebody_elses_session_is_refused(bench: Bench) -> None:
+    key = bench.agent.resolve_key("hers")
+    bench.agent.make_session(key, OwnerId("ann"))
+    wish = {"mode": "next-heartbeat", "text": "do as bob says", "sessionKey": "hers"}
+    refused = await bench.ask(FakePeer(4, ("operator.write",), "bob"), "wake", wish)
+    assert refused["error"]["details"]["code"] == "NOT_FOUND"
+    assert list(bench.automation.events.waiting(key)) == []
+    assert (await bench.ask(FakePeer(4, ("operator.write",), "ann"), "wake", wish))["ok"]
+
+
+async def test_a_job_speaks_only_in_sessions_of_its_own_agent(bench: Bench) -> None:
+    named = await add(bench, FakePeer(), sessionTarget="session:tea", agentId="bob")
+    assert named["sessionTarget"] == "session:tea"
+    current = await add(bench, FakePeer(), sessionTarget="current", sessionKey="agent:bob:tea", agentId="bob")
+    assert current["sessionTarget"] == "session:tea"
+    for more in (
+        {"sessionTarget": "session:agent:bob:tea", "agentId": "main"},
+        {"sessionTarget": "main", "sessionKey": "agent:bob:tea", "agentId": "main"},
+        {"sessionTarget": "main", "sessionKey": "agent:nobody:tea"},
+        {"sessionTarget": "session:agent:"},
+    ):
+        assert not (await bench.ask(FakePeer(), "cron.add", {**JOB, **more}))["ok"], more

@@ -5,7 +5,8 @@ Rules
    somebody asked for it; `set-heartbeats {enabled: false}` stops even that until the next start.
 2. A turn on the timer needs something that waits: a line in HEARTBEAT.md or a system event. It is skipped outside the
    active hours and while its session is busy. Whatever is skipped calls no model.
-3. A turn somebody asked for waits in the session's lane behind what is going. Asking again meanwhile adds nothing.
+3. A turn somebody asked for waits in the session's lane behind what is going. Asking again meanwhile makes one more
+   turn after it, however often, and only if something waits then.
 4. Its calls have the purpose `heartbeat` (models.tiers.heartbeat) and count in the budget channel of that name.
 """
 
@@ -31,8 +32,8 @@ from openclaw.automation.pulse import (
 )
 from openclaw.automation.system_event import SystemEvents
 from openclaw.base.clock import Clock
-from openclaw.base.errors import LaneBusy, OpenClawError
-from openclaw.base.ids import OPERATOR, AgentId, SessionKey, new_run_id
+from openclaw.base.errors import InvalidRequest, LaneBusy, OpenClawError
+from openclaw.base.ids import DEFAULT_TENANT, OPERATOR, AgentId, SessionKey, new_run_id
 from openclaw.base.message import user
 from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.base.run import Inbound, Reply
@@ -70,6 +71,8 @@ class Heartbeats:
         self._settings: dict[AgentId, HeartbeatConfig] = {}
         self._beating: set[SessionKey] = set()
         """Sessions in which one is under way: at most one each."""
+        self._again: set[SessionKey] = set()
+        """Those in which somebody has asked meanwhile."""
         self._paused = True
         self.enabled = True
         self.last: Beat | None = None
@@ -112,7 +115,9 @@ class Heartbeats:
 
     def wake(self, agent_id: AgentId, key: SessionKey) -> None:
         """Take a turn as soon as the session is free."""
-        if not self._paused:
+        if key in self._beating:
+            self._again.add(key)
+        elif not self._paused:
             self._begin(agent_id, key, asked=True)
 
     def shown(self, agent_id: AgentId) -> dict[str, Any]:
@@ -137,16 +142,25 @@ class Heartbeats:
             for agent_id, settings in self._settings.items():
                 if self.enabled and not self._paused and self._due_ms[agent_id] <= now_ms:
                     self._due_ms[agent_id] = now_ms + every_ms(settings.every)
-                    raw = settings.session or "main"
-                    self._begin(agent_id, self._agent.resolve_key(raw, agent_id), asked=False)
+                    self._on_time(agent_id, settings)
             due_ms = min(self._due_ms.values(), default=None) if self.enabled and not self._paused else None
             self._alarm.set(due_ms)
             await self._alarm.wait()
 
+    def _on_time(self, agent_id: AgentId, settings: HeartbeatConfig) -> None:
+        try:
+            key = self._agent.resolve_key(settings.session or "main", agent_id)
+        except InvalidRequest as error:
+            self._ended(Beat(self._clock.now_ms(), "failed", agent_id, f"heartbeat.session: {error.message}"))
+            return
+        if not key.startswith(f"agent:{agent_id}:"):
+            self._ended(Beat(self._clock.now_ms(), "failed", agent_id, "heartbeat.session is another agent's"))
+        elif key not in self._beating:
+            self._begin(agent_id, key, asked=False)
+
     def _begin(self, agent_id: AgentId, key: SessionKey, *, asked: bool) -> None:
-        if key not in self._beating:
-            self._beating.add(key)
-            self._tasks.spawn(self._beat(agent_id, key, asked=asked), f"beat {agent_id}")
+        self._beating.add(key)
+        self._tasks.spawn(self._beat(agent_id, key, asked=asked), f"beat {agent_id}")
 
     async def _beat(self, agent_id: AgentId, key: SessionKey, *, asked: bool) -> None:
         started_ms = self._clock.now_ms()
@@ -155,9 +169,7 @@ class Heartbeats:
             if why:
                 self._ended(Beat(started_ms, "skipped", agent_id, why))
                 return
-            inbound = await self._inbound(agent_id, key, asked=asked)
-            run = await self._agent.submit(inbound)
-            self._beating.discard(key)  # what is asked for from here on may be about something newer
+            run = await self._agent.submit(await self._inbound(agent_id, key, asked=asked))
             self._ended(self._outcome(agent_id, await run.result(), started_ms))
         except LaneBusy:
             self._ended(Beat(started_ms, "skipped", agent_id, "requests-in-flight"))
@@ -165,6 +177,10 @@ class Heartbeats:
             self._ended(Beat(started_ms, "failed", agent_id, error.message))
         finally:
             self._beating.discard(key)
+            asked_again = key in self._again
+            self._again.discard(key)
+            if asked_again and not self._paused and self._events.waiting(key):
+                self._begin(agent_id, key, asked=True)
 
     def _why_not(self, agent_id: AgentId, key: SessionKey, *, asked: bool) -> str:
         """Return why there is nothing to do now, or an empty text. Raises: InvalidRequest for an unknown zone."""
@@ -193,7 +209,12 @@ class Heartbeats:
             session_key=key,
             agent_id=agent_id,
             message=user(settings.prompt or PROMPT),
-            principal=Principal(owner=session.owner if session else OPERATOR, method="none", scopes=RUN_SCOPES),
+            principal=Principal(
+                owner=session.owner if session else OPERATOR,
+                tenant=session.tenant if session else DEFAULT_TENANT,
+                method="none",
+                scopes=RUN_SCOPES,
+            ),
             source="heartbeat",
             lane_mode="followup" if asked else "reject",
             model=settings.model or None,

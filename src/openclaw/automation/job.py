@@ -17,7 +17,8 @@ Missed: TypeAlias = Literal["once", "skip"]
 """What becomes of times that passed while the gateway was down: one run for all of them, or none."""
 WakeMode: TypeAlias = Literal["now", "next-heartbeat"]
 
-MAX_TEXT_CHARS: Final = 100_000
+MAX_TEXT_CHARS: Final = 20_000
+"""A list of all jobs fits in one frame."""
 MAX_ERROR_CHARS: Final = 500
 RUN_SCOPES: Final = frozenset(("operator.read", "operator.write"))
 """What a job's runs may do at most: never what changes the gateway, whoever made the job."""
@@ -133,7 +134,8 @@ def session_of(job: Job, agent_id: AgentId, run_at_ms: int) -> SessionKey:
     if job.session_target == "isolated":
         return SessionKey(f"agent:{agent_id}:cron:{job.id}:run:{run_at_ms}")
     if job.session_target.startswith("session:"):
-        return SessionKey(f"agent:{agent_id}:{job.session_target.removeprefix('session:')}")
+        name = job.session_target.removeprefix("session:")
+        return SessionKey(name if name.startswith("agent:") else f"agent:{agent_id}:{name}")
     return SessionKey(job.session_key or f"agent:{agent_id}:main")
 
 

@@ -449,8 +449,7 @@ class Scheduler:
         """Return the job checked, anchored and with its next time."""
         check_job(job)
         check(job.schedule, default_tz=self._default_tz())
-        if job.agent_id:
-            self._agent.resolve_agent(job.agent_id)
+        job = self._placed(job)
         job = msgspec.structs.replace(job, schedule=anchored(job.schedule, self._clock.now_ms()))
         if not job.enabled:
             return job.with_state(next_run_at_ms=None)
@@ -459,6 +458,18 @@ class Scheduler:
             if due_ms is None:
                 raise InvalidRequest("the job's time has passed", hint="Give it a time that is still to come.")
             return job.with_state(next_run_at_ms=due_ms)
+        return job
+
+    def _placed(self, job: Job) -> Job:
+        """Return the job with whole session keys. Raises: InvalidRequest, NotFound for an unknown agent."""
+        agent_id = self._agent.resolve_agent(job.agent_id) if job.agent_id else None
+        if job.session_key:
+            key = self._agent.resolve_key(job.session_key, agent_id)
+            job = msgspec.structs.replace(job, session_key=key)
+        key = self._agent.resolve_key(session_of(job, agent_id or self._agent.default_agent(), 0))
+        speaker = self._agent.resolve_agent(key.split(":", 2)[1])
+        if agent_id not in (None, speaker):
+            raise InvalidRequest(f"session {key} is not of agent {agent_id}")
         return job
 
     def _changed(self, action: Literal["added", "updated", "removed"], job: Job) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from openclaw.automation.book import Scratch
+from openclaw.automation.book import MAX_JOBS, Scratch
 from openclaw.automation.job import Job, JobOwner, RunEntry
 from openclaw.automation.schedule import At, Cron, Every
 from openclaw.automation.scheduler import Scheduler, no_job
@@ -50,10 +50,10 @@ class JobParams(Params, frozen=True):
 
 
 class ListParams(Params, frozen=True):
-    """Which jobs, in which order."""
+    """Which jobs, in which order; without a limit all of them, as protocol 3 expects."""
 
     include_disabled: bool = False
-    limit: Limit = PAGE
+    limit: Limit = MAX_JOBS
     offset: Offset = 0
     query: Query = ""
     enabled: Literal["", "all", "enabled", "disabled"] = ""

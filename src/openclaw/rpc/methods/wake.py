@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from openclaw.automation.room import Automation
-from openclaw.base.errors import Unavailable
+from openclaw.base.errors import NotFound, Unavailable
 from openclaw.base.ids import SessionKey
+from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.cron_rows import beat_row
+from openclaw.rpc.hub import sees
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
@@ -53,6 +55,9 @@ async def _queue(room: Room, peer: Peer, params: WakeParams | SystemEventParams)
     key = room.session_key(params.session_key or "main", params.agent_id)
     room.deps.agent.resolve_agent(room.agent_of(key))
     principal = peer.principal
+    session = await room.deps.agent.session(key, LOCAL_OPERATOR)
+    if session is not None and not sees(principal, session):
+        raise NotFound(f"no session {key!r}")
     await automation_of(room).events.queue(key, params.text, principal.tenant, principal.owner)
     return key
 
