@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from openclaw.automation.schedule import zone
+from openclaw.automation.schedule import MIN_EVERY_MS, zone
 from openclaw.base.ids import AgentId
 from openclaw.config.schema import ActiveHoursConfig, AgentsConfig, HeartbeatConfig
 
@@ -20,7 +20,6 @@ PROMPT: Final = (
     f"answer {OK} and nothing else."
 )
 _UNITS_MS: Final = {"": 60_000, "ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-MIN_EVERY_MS: Final = 1_000
 _EVERY: Final = re.compile(r"(\d{1,6})(ms|s|m|h|d)?")
 _EMPTY_LINE: Final = re.compile(r"\s*(#.*|<!--.*-->|[-*+]\s*(\[[ xX]?\]\s*)?|```.*)?\s*")
 _WRAPPING: Final = " \t\r\n*_`~\"'<>/b.!"

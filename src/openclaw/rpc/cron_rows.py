@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from openclaw.automation.job import AgentTurn, Job, JobChange, RunEntry
+from openclaw.automation.job import Job, JobChange, RunEntry
 from openclaw.automation.pulse import Beat
 from openclaw.rpc.hub import Hub
 
@@ -56,10 +56,9 @@ def entry_row(entry: RunEntry) -> dict[str, Any]:
 
 def undelivered(job: Job | None, row: dict[str, Any]) -> dict[str, Any]:
     """Return a line saying so when its job asked for its answer to be announced: there is nowhere to."""
-    wanted = job is not None and isinstance(job.payload, AgentTurn) and job.delivery is not None
-    if wanted and job is not None and job.delivery is not None and job.delivery.mode == "announce":
-        return {**row, "delivered": False, "deliveryStatus": "not-delivered", "deliveryError": _NO_CHANNEL}
-    return row
+    if job is None or job.delivery is None or job.delivery.mode != "announce":
+        return row
+    return {**row, "delivered": False, "deliveryStatus": "not-delivered", "deliveryError": _NO_CHANNEL}
 
 
 def tell_job(hub: Hub, change: JobChange) -> None:
