@@ -53,6 +53,21 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "node.skills.update": {"skills": [{"name": "s", "description": "d", "content": "c"}]},
     "exec.approvals.node.get": {"nodeId": "x"},
     "exec.approvals.node.set": {"nodeId": "x", "file": {"version": 1}},
+    "cron.add": {
+        "name": "tea",
+        "schedule": {"kind": "every", "everyMs": 60_000},
+        "sessionTarget": "isolated",
+        "payload": {"kind": "agentTurn", "message": "make tea"},
+    },
+    "cron.get": {"id": "known"},
+    "cron.update": {"id": "known", "patch": {"enabled": False}},
+    "cron.remove": {"jobId": "known"},
+    "cron.run": {"id": "known"},
+    "cron.scratch.get": {"id": "known"},
+    "cron.scratch.set": {"id": "known", "content": "a note"},
+    "wake": {"mode": "next-heartbeat", "text": "look"},
+    "system-event": {"text": "look"},
+    "set-heartbeats": {"enabled": True},
 }
 
 REFUSALS: Final[dict[str, str]] = {

@@ -5,13 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from openclaw.automation.job import AgentTurn, Delivery, Job, JobOwner
+from openclaw.automation.room import Automation
+from openclaw.automation.schedule import Every
+from openclaw.automation.system_event import SystemEvents
 from openclaw.base.clock import ManualClock
-from openclaw.base.ids import OwnerId
+from openclaw.base.ids import DEFAULT_TENANT, OwnerId
 from openclaw.base.model import ModelInfo
 from openclaw.base.principal import ALL_SCOPES, Principal
 from openclaw.base.secret import Secret
@@ -22,6 +27,7 @@ from openclaw.policy.node_door import node_rule
 from openclaw.protocol.frames import Request
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
+from openclaw.rpc.cron_rows import tell_beat, tell_job
 from openclaw.rpc.deps import Ledger, RpcDeps
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.nodes.desk import Nodes
@@ -30,6 +36,7 @@ from openclaw.store.shelf import Shelf
 from openclaw.telemetry.health import HealthBoard
 from tests.fakes.agent_service import FakeAgentService
 from tests.fakes.devices import no_devices
+from tests.fakes.memory_shelf import MemoryShelf
 
 CONFIG = Config(gateway=GatewayConfig(auth=AuthConfig(token=Secret("s3cret-token-value"))))
 RAW = '{\n  // a comment\n  "gateway": {"auth": {"token": "s3cret-token-value"}}\n}'
@@ -130,8 +137,43 @@ class Bench:
             ledger=ledger,
             devices=no_devices(self.clock),
             nodes=self.nodes,
+            automation=self._automation(config),
         )
         self.counter: Counter = build_counter(self.deps)
+
+    def _automation(self, config: Config) -> Automation:
+        shelf = MemoryShelf()
+        return Automation(
+            shelf=shelf,
+            events=SystemEvents(shelf, self.clock),
+            agent=self.agent,
+            clock=self.clock,
+            config=lambda: config,
+            tell_job=partial(tell_job, self.hub),
+            tell_beat=partial(tell_beat, self.hub),
+        )
+
+    @property
+    def automation(self) -> Automation:
+        """What acts without being asked; it keeps no time unless a test starts it."""
+        assert self.deps.automation is not None
+        return self.deps.automation
+
+    async def add_job(self, job_id: str = "known", owner: str = "operator") -> Job:
+        """Keep a job that is never due in a test's time."""
+        return await self.automation.jobs.add(
+            Job(
+                id=job_id,
+                name=f"job {job_id}",
+                owner=JobOwner(DEFAULT_TENANT, OwnerId(owner), ("operator.admin",)),
+                created_at_ms=self.clock.now_ms(),
+                updated_at_ms=self.clock.now_ms(),
+                schedule=Every(every_ms=86_400_000),
+                payload=AgentTurn(message="work"),
+                session_target="isolated",
+                delivery=Delivery(mode="announce"),
+            )
+        )
 
     def begin(
         self, peer: FakePeer, method: str, params: Any = None, id_: str = "1"
@@ -153,4 +195,5 @@ class Bench:
     async def close(self) -> None:
         await self.hub.shutdown("test")
         await self.nodes.close()
+        await self.automation.close()
         await self.counter.close()

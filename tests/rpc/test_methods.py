@@ -48,6 +48,7 @@ async def test_a_method_is_served_to_a_peer_with_exactly_its_scope(
 ) -> None:
     bench.agent.answer = "fine"
     bench.agent.make_session(bench.agent.resolve_key("known"), FakePeer().principal.owner)
+    await bench.add_job("known")
     peer = peer_for(spec, protocol, spec.scope)
     bench.hub.join(peer)
     answer = await bench.ask(peer, spec.name, GOOD.get(spec.name))

@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, str] = {
     "devices": "device:devices",
     "nodes": "node:nodes",
     "usage": "usage:usage",
+    "cron": "cron:cron",
+    "system": "system:system",
     "actions": "action:actions",
     "mcp": "mcp:mcp",
     "logs": "log:logs",

@@ -144,6 +144,9 @@ class GatewayConfig(Section, frozen=True):
     nodes: NodesConfig = NodesConfig()
 
 
+_CLOCK_PATTERN = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+
+
 class LimitsConfig(Section, frozen=True):
     """Caps on one run, so that a loop of tool calls ends."""
 
@@ -199,6 +202,33 @@ class SubagentsConfig(Section, frozen=True):
     max_children: Annotated[int, leaf("Agents that one run may start.", "live", ge=1, le=100)] = 8
 
 
+class ActiveHoursConfig(Section, frozen=True):
+    """The hours in which heartbeats may come; a start later than the end spans midnight."""
+
+    start: Annotated[str, leaf("First minute, HH:MM.", "live", pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "00:00"
+    end: Annotated[
+        str, leaf("Minute before which they end, HH:MM; 24:00 is midnight.", "live", pattern=_CLOCK_PATTERN)
+    ] = "24:00"
+    timezone: Annotated[str, leaf("IANA zone; empty = agents.defaults.userTimezone.", "live")] = ""
+
+
+class HeartbeatConfig(Section, frozen=True):
+    """Turns that an agent takes on its own when something waits for it. Off without `every`."""
+
+    every: Annotated[
+        str, leaf("How often, e.g. 30m or 1h; empty or 0m = never.", "live", pattern="^([0-9]{1,6}(ms|s|m|h|d)?)?$")
+    ] = ""
+    prompt: Annotated[str, leaf("What the agent is asked; empty = the built-in question.", "live")] = ""
+    target: Annotated[str, leaf("Where an answer is told besides the session; shown to clients.", "live")] = "none"
+    ack_max_chars: Annotated[
+        int, leaf("Text beside HEARTBEAT_OK up to which an answer counts as silence.", "live", ge=0, le=10_000)
+    ] = 300
+    active_hours: ActiveHoursConfig | None = None
+    model: Annotated[str, leaf("`provider/model`; empty = models.tiers.heartbeat, else the agent's.", "live")] = ""
+    session: Annotated[str, leaf("Session it speaks in; empty = the main one.", "live")] = ""
+    timeout_seconds: Annotated[int, leaf("Wall time of one; 0 = as any run.", "live", "s", ge=0)] = 0
+
+
 class AgentDefaults(Section, frozen=True):
     """What every agent uses unless it says otherwise."""
 
@@ -221,6 +251,8 @@ class AgentDefaults(Section, frozen=True):
     compaction: CompactionConfig = CompactionConfig()
     memory: MemoryConfig = MemoryConfig()
     subagents: SubagentsConfig = SubagentsConfig()
+    user_timezone: Annotated[str, leaf("IANA zone of jobs and hours that name none; empty = UTC.", "live")] = ""
+    heartbeat: HeartbeatConfig | None = None
 
 
 class ToolSelection(Section, frozen=True):
@@ -245,6 +277,7 @@ class AgentConfig(Section, frozen=True):
     actions: Annotated[tuple[str, ...], leaf("Names of actions offered; empty = all.", "live")] = ()
     limits: LimitsConfig | None = None
     queue: QueueConfig | None = None
+    heartbeat: HeartbeatConfig | None = None
 
 
 class AgentsConfig(Section, frozen=True):
@@ -434,6 +467,19 @@ class McpConfig(Section, frozen=True):
     servers: Annotated[dict[str, McpServerConfig], leaf("Servers by name.", "live")] = {}
 
 
+class CronConfig(Section, frozen=True):
+    """Jobs that run at their times."""
+
+    enabled: Annotated[bool, leaf("Run jobs at their times.", "live")] = True
+    max_concurrent_runs: Annotated[int, leaf("Jobs that run at once.", "live", ge=1, le=100)] = 4
+    skip_missed_jobs: Annotated[
+        bool, leaf("Whether times that passed while the gateway was down are left out instead of run once.", "live")
+    ] = False
+    max_missed_age_ms: Annotated[
+        int, leaf("Age beyond which a missed time is not made up for.", "live", "ms", ge=0)
+    ] = 86_400_000
+
+
 class NetworkPolicyConfig(Section, frozen=True):
     """Where tools may send bytes. Private, loopback and metadata addresses are never reached."""
 
@@ -540,6 +586,7 @@ class Config(Section, frozen=True):
     session: SessionConfig = SessionConfig()
     tools: ToolsConfig = ToolsConfig()
     mcp: McpConfig = McpConfig()
+    cron: CronConfig = CronConfig()
     network_policy: NetworkPolicyConfig = NetworkPolicyConfig()
     hooks: HooksConfig = HooksConfig()
     logging: LoggingConfig = LoggingConfig()

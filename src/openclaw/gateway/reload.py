@@ -96,6 +96,7 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     auth = loaded.config.gateway.auth
     if rooms.authenticator.renew(auth.mode, auth.token, auth.password):
         rooms.hub.cut(lambda principal: principal.method in SHARED_METHODS, "gateway auth changed")
+    await rooms.automation.reloaded()
 
 
 def configure_logs(config: LoggingConfig, rooms: Rooms, *, verbose: bool, quiet: bool) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from openclaw import __version__
 from openclaw.agent.directory import Directory, build_directory
 from openclaw.agent.service import Study
+from openclaw.automation.room import Automation
+from openclaw.automation.system_event import SystemEvents
 from openclaw.base.clock import Clock
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
@@ -35,6 +37,7 @@ from openclaw.policy.tool_door import tool_verdict
 from openclaw.processes.spawner import Spawner
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
+from openclaw.rpc.cron_rows import tell_beat, tell_job
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.device_events import DeviceEvents
 from openclaw.rpc.hub import Hub
@@ -72,6 +75,7 @@ class Rooms:
     devices: Devices
     authenticator: Authenticator
     nodes: Nodes
+    automation: Automation
     stack: contextlib.AsyncExitStack = field(repr=False)
 
     @property
@@ -128,14 +132,26 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
         authenticator = Authenticator(auth.mode, auth.token, auth.password, auth.rate_limit, clock, devices)
         nodes = await Nodes.open(hub, gate, clock, store.shelf, partial(_paired_at_ms, devices))
         stack.push_async_callback(nodes.close)
+        events = SystemEvents(store.shelf, clock)
+        await events.load()
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
-        shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses)
+        shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
         study = Study(directory=Directory.empty(), shop=shop)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
         desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config)
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
+        automation = Automation(
+            shelf=store.shelf,
+            events=events,
+            agent=study,
+            clock=clock,
+            config=lambda: rooms.config,
+            tell_job=partial(tell_job, hub),
+            tell_beat=partial(tell_beat, hub),
+        )
+        stack.push_async_callback(automation.close)
         rooms = Rooms(
             loaded,
             paths,
@@ -157,6 +173,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             devices,
             authenticator,
             nodes,
+            automation,
             stack,
         )
         rooms.counter = build_counter(_rpc_deps(rooms))
@@ -199,6 +216,7 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         tools=rooms.tool_desk,
         devices=rooms.devices,
         nodes=rooms.nodes,
+        automation=rooms.automation,
     )
 
 

@@ -170,6 +170,7 @@ class _Gateway:
         resumed, reported = await rooms.study.resume()
         rooms.health.phase = "ready"
         await rooms.mcp.start()
+        await rooms.automation.start()
         self._tasks.spawn(rooms.health.watch_loop(), "loop-lag")
         self._supervised("watch-config", self._watch_config)
         self._supervised("watch-reload", self._watch_reload)
@@ -195,6 +196,7 @@ class _Gateway:
         """Take nothing new in, let runs end, tell the clients, close the sockets."""
         rooms.health.phase = "draining"
         _log.info("gateway_stopping", extra={"fields": {"running": rooms.study.running()}})
+        rooms.automation.pause()
         await rooms.study.stop(self._options.drain_s)
         await rooms.hub.shutdown("service restart", RESTART_EXPECTED_MS)
         await server.stop()

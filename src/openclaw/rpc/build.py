@@ -9,6 +9,7 @@ from openclaw.rpc.methods import (
     agent,
     chat,
     config,
+    cron,
     desk,
     device_setup,
     devices,
@@ -23,6 +24,7 @@ from openclaw.rpc.methods import (
     tools,
     transcript,
     usage,
+    wake,
 )
 
 METHODS: tuple[MethodSpec, ...] = (
@@ -43,6 +45,8 @@ METHODS: tuple[MethodSpec, ...] = (
     *nodes.METHODS,
     *node_pairing.METHODS,
     *node_host.METHODS,
+    *cron.METHODS,
+    *wake.METHODS,
 )
 """Every method, once. docs/rpc.md is generated from this table."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from openclaw.agent.api import AgentService
+from openclaw.automation.room import Automation
 from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId
 from openclaw.base.model import ModelInfo
@@ -102,3 +103,4 @@ class RpcDeps:
     tools: ToolPort | None = None
     devices: Devices | None = None
     nodes: Nodes | None = None
+    automation: Automation | None = None

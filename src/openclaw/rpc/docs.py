@@ -40,6 +40,10 @@ _EVENTS = {
     "presence": "`{presence[]}`: somebody came or went.",
     "tick": "`{ts}`, every 30 s; two missing ones mean that the connection is dead.",
     "shutdown": "`{reason, restartExpectedMs?}`, before the gateway closes each connection with 1012.",
+    "heartbeat": "`{ts, status, durationMs, reason?, preview?}`: what became of a heartbeat, as in `last-heartbeat`. "
+    "One with a preview is told to administrators only.",
+    "cron": "`{jobId, action, job, runAtMs?, status?, summary?, error?, …}`: a job was `added`, `updated`, `removed`, "
+    "`started` or `finished`; told to its owner and to administrators. Protocol 3 gets `nextRunAtMs` instead of `job`.",
     "health": "The answer of `health`, once a minute and after a probe.",
     "device.pair.requested": "A request as `device.pair.list` shows it: a device waits for a decision. To "
     "`operator.pairing`, like the next two.",

@@ -5,7 +5,8 @@
 3. Protocol 3 gets `chat` deltas, which repeat the whole text, at most every OLD_CHAT_S.
 4. What was pending is told before a tool starts and before the run ends, so that deltas always add up to the text.
 5. Each protocol counts `seq` over the events that it knows: clients take a gap for a loss.
-6. A run whose start nobody heard is told only by its end, which carries the whole text.
+6. A heartbeat's text is told in `chat` events only at its end, and not when it says that there is nothing to tell.
+7. A run whose start nobody heard is told only by its end, which carries the whole text.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Final
 from openclaw.agent.api import Run
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
-from openclaw.base.ids import SessionKey, new_id
+from openclaw.base.ids import AgentId, SessionKey, new_id
 from openclaw.base.model import TextDelta, ThinkingDelta
 from openclaw.base.run import Compacted, Reply, RunEnded, RunEvent, RunStarted, ToolFinished, ToolStarted
 from openclaw.base.tasks import TaskSet
@@ -75,7 +76,15 @@ class _Told:
 class EventBridge:
     """A RunObserver that turns run events into `agent` and `chat` events of the hub."""
 
-    def __init__(self, hub: Hub, clock: Clock, tasks: TaskSet, sessions_changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        clock: Clock,
+        tasks: TaskSet,
+        sessions_changed: Callable[[], None],
+        is_silence: Callable[[AgentId, str], bool],
+    ) -> None:
+        self._is_silence = is_silence
         self._hub = hub
         self._clock = clock
         self._tasks = tasks
@@ -182,6 +191,8 @@ class EventBridge:
         told.text += delta
         now_s = told.last_flush_s = self._clock.monotonic_s()
         self._agent(told, "assistant", {"text": told.text, "delta": delta, "itemId": f"{told.run.id}:{told.item}"})
+        if told.run.inbound.source == "heartbeat":
+            return
         old_due = now_s - told.last_chat_s >= OLD_CHAT_S
         if old_due:
             told.last_chat_s = now_s
@@ -205,6 +216,8 @@ class EventBridge:
         else:
             self._agent(told, "usage", {"outputTokens": reply.usage.output_tokens})
             self._lifecycle_end(told, reply, {})
+            if run.inbound.source == "heartbeat" and self._is_silence(reply.agent_id, reply.text):
+                return
             self._chat(
                 told, {"state": "final", "stopReason": stop_reason(reply.finish_reason), **_final_message(reply)}
             )
@@ -227,7 +240,7 @@ class EventBridge:
             "agentId": inbound.agent_id,
             "seq": told.seq,
             "ts": self._clock.now_ms(),
-            "isHeartbeat": False,
+            "isHeartbeat": inbound.source == "heartbeat",
         }
         if told.session_id:
             payload["sessionId"] = told.session_id

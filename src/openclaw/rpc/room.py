@@ -26,10 +26,14 @@ class Room:
         self.deps = deps
         self.tasks = TaskSet("rpc")
         self.health = HealthSnapshot(deps, self.tasks)
-        self.bridge = EventBridge(deps.hub, deps.clock, self.tasks, self.health.sessions_changed)
+        self.bridge = EventBridge(deps.hub, deps.clock, self.tasks, self.health.sessions_changed, self._is_silence)
         self.command_answers: BoundedMap[str, dict[str, Any]] = BoundedMap("rpc.command_answers", 1024)
         """Answers to slash commands by `owner/run id`: a repeated idempotency key must not run a command twice."""
         self._buckets: BoundedMap[tuple[str, str, str], list[float]] = BoundedMap("rpc.buckets", 4096)
+
+    def _is_silence(self, agent_id: AgentId, text: str) -> bool:
+        automation = self.deps.automation
+        return automation is not None and automation.heartbeats.is_silence(agent_id, text)
 
     def session_key(self, raw: str, agent_id: str = "") -> SessionKey:
         """Return the key that a client's text means. Raises: InvalidRequest, NotFound for an unknown agent."""
