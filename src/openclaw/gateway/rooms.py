@@ -17,7 +17,9 @@ from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
+from openclaw.gateway.config_desk import ConfigDesk
 from openclaw.gateway.tooling import Tooling
+from openclaw.gateway.upkeep import Upkeep
 from openclaw.identity.authenticate import Authenticator
 from openclaw.identity.devices.book import Devices
 from openclaw.models.calling.failover import Failover
@@ -72,7 +74,9 @@ class Rooms:
     devices: Devices
     authenticator: Authenticator
     nodes: Nodes
+    config_desk: ConfigDesk
     stack: contextlib.AsyncExitStack = field(repr=False)
+    upkeep: Upkeep = field(init=False, repr=False)
 
     @property
     def config(self) -> Config:
@@ -136,6 +140,8 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
         desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config)
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
+        config_desk = ConfigDesk(paths, lambda: rooms.loaded, store.shelf, hub, clock)
+        stack.push_async_callback(config_desk.close)
         rooms = Rooms(
             loaded,
             paths,
@@ -157,8 +163,10 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             devices,
             authenticator,
             nodes,
+            config_desk,
             stack,
         )
+        rooms.upkeep = Upkeep(rooms)
         rooms.counter = build_counter(_rpc_deps(rooms))
         stack.push_async_callback(rooms.counter.close)
         _watch(rooms)
@@ -199,6 +207,8 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         tools=rooms.tool_desk,
         devices=rooms.devices,
         nodes=rooms.nodes,
+        config_desk=rooms.config_desk,
+        upkeep=rooms.upkeep,
     )
 
 

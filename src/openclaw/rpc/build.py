@@ -7,6 +7,7 @@ from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.methods import (
     agent,
+    agents,
     chat,
     config,
     desk,
@@ -22,6 +23,7 @@ from openclaw.rpc.methods import (
     system,
     tools,
     transcript,
+    upkeep,
     usage,
 )
 
@@ -43,6 +45,8 @@ METHODS: tuple[MethodSpec, ...] = (
     *nodes.METHODS,
     *node_pairing.METHODS,
     *node_host.METHODS,
+    *agents.METHODS,
+    *upkeep.METHODS,
 )
 """Every method, once. docs/rpc.md is generated from this table."""
 

@@ -31,6 +31,8 @@ EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
         "session.operation",
         "sessions.changed",
         "usage.notice",
+        "config.changed",
+        "chat.metadata.changed",
         "presence",
         "tick",
         "shutdown",
