@@ -23,7 +23,7 @@ from openclaw.base.principal import Principal
 from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet
 from openclaw.config.difference import changed_paths
-from openclaw.config.disk import replace_unchanged
+from openclaw.config.disk import replace_unchanged, write_atomically
 from openclaw.config.edit import require_json5, write_config
 from openclaw.config.env import Environment
 from openclaw.config.issue import Issue
@@ -40,6 +40,8 @@ _log = logging.getLogger("openclaw.gateway")
 
 RECORD_KIND = "config.change"
 RECORDS_KEPT = 500
+SNAPSHOTS_KEPT = 20
+"""Texts that were replaced, in the state directory's `snapshots`."""
 TOLD_PATHS = 50
 _STALE = "config changed since last load; re-run config.get and retry"
 
@@ -147,9 +149,9 @@ class ConfigDesk:
         paths = changed_paths(before.parsed, after.parsed, TOLD_PATHS)
         if text == before.raw:
             return ConfigWritten(before, self.revision(before.hash), (), "none")
-        old = await self._put(text, before.hash)
+        old, off = await self._put(text, before.hash), self._off()
         try:
-            outcome = Outcome() if self._off() else await self._take_up()
+            outcome = Outcome() if off else await self._take_up()
         except Exception:
             await self._put_back(old, after.hash)
             raise
@@ -161,7 +163,7 @@ class ConfigDesk:
                 hint="The gateway goes on as it was; correct the change and send it again.",
                 details={"code": "CONFIG_CHANGE_REVERTED", "changedPaths": list(paths)},
             )
-        status: TakenUp = "off" if self._off() else "restart-required" if outcome.waiting else "applied"
+        status: TakenUp = "off" if off else "restart-required" if outcome.waiting else "applied"
         await self._record(change, by, before, after, paths, status)
         return ConfigWritten(after, self.revision(after.hash), paths, status, outcome.applied, outcome.waiting)
 
@@ -189,7 +191,8 @@ class ConfigDesk:
     async def _put(self, text: str, base_hash: str) -> bytes | None:
         """Write the text and return what it replaced, None where there was no file."""
         try:
-            return await asyncio.to_thread(_exchange, self._paths.config_path, text, base_hash)
+            snapshot = self._paths.last_good.with_name(f"config-{self._clock.now_ms():015d}.json")
+            return await asyncio.to_thread(_exchange, self._paths.config_path, text, base_hash, snapshot)
         except Conflict:
             raise InvalidRequest(_STALE) from None
         except OSError as error:
@@ -244,9 +247,15 @@ class ConfigDesk:
             await self._shelf.trim(RECORD_KIND, keep=RECORDS_KEPT)
 
 
-def _exchange(path: Path, text: str, base_hash: str) -> bytes | None:
+def _exchange(path: Path, text: str, base_hash: str, snapshot: Path) -> bytes | None:
+    """Write the text and return what it replaced, which is kept as a snapshot (0600) too."""
     old = path.read_bytes() if path.exists() else None
     write_config(path, text, base_hash)
+    if old is not None:
+        snapshot.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(snapshot, old)
+        for outdated in sorted(snapshot.parent.glob("config-*.json"))[:-SNAPSHOTS_KEPT]:
+            outdated.unlink(missing_ok=True)
     return old
 
 

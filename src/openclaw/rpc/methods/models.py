@@ -47,8 +47,10 @@ class ModelsAuthLogoutParams(Params, frozen=True):
     agent_id: str = ""
 
 
-def models_list(room: Room, peer: Peer, params: ModelsListParams) -> dict[str, Any]:
+def models_list(room: Room, peer: Peer, params: Params) -> dict[str, Any]:
     """Return every model, unavailable ones marked."""
+    if not isinstance(params, ModelsListParams):
+        params = ModelsListParams()  # protocol 3 has none
     if params.prepared_only and params.refresh:
         raise InvalidRequest("invalid models.list params: preparedOnly and refresh exclude each other")
     default = _default(room, params.agent_id)
