@@ -146,9 +146,9 @@ class ConfigDesk:
         if change.base is not None:
             self._check_base(change, before)
         text, after = await asyncio.to_thread(self._candidate, change, before)
-        paths = changed_paths(before.parsed, after.parsed, TOLD_PATHS)
-        if text == before.raw:
+        if after is before:
             return ConfigWritten(before, self.revision(before.hash), (), "none")
+        paths = changed_paths(before.parsed, after.parsed, TOLD_PATHS)
         old, off = await self._put(text, before.hash), self._off()
         try:
             outcome = Outcome() if off else await self._take_up()
@@ -179,6 +179,8 @@ class ConfigDesk:
     def _candidate(self, change: ConfigChange, before: Loaded) -> tuple[str, Loaded]:
         """Return the new text and what it says. Raises: InvalidRequest when it may not be written."""
         text = change.rewrite(before)
+        if text == before.raw:
+            return text, before
         after = load_text(text, self._paths, self._env())
         if found := worse(after, before):
             raise invalid(found)

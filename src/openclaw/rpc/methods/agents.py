@@ -151,21 +151,22 @@ async def agents_update(room: Room, peer: Peer, params: AgentsUpdateParams) -> d
 
 async def agents_delete(room: Room, peer: Peer, params: AgentsDeleteParams) -> dict[str, Any]:
     """Remove an agent from the configuration, then put its folders away."""
-    gone: list[int] = []
+    gone: list[tuple[int, Path]] = []
     folders = {info.id: Path(info.workspace) for info in room.deps.agent.agents()}
 
     def rewrite(before: Loaded) -> str:
         left, bindings = deleted(before.parsed, params.agent_id)
-        gone[:] = [bindings]
+        gone[:] = [(bindings, state_dir_of(before.env))]
         return with_values(before, left)
 
     await desk_of(room).write(ConfigChange(method="agents.delete", rewrite=rewrite), peer.principal)
-    answer: dict[str, Any] = {"ok": True, "agentId": params.agent_id, "removedBindings": gone[0], "removed": []}
+    bindings, state_dir = gone[0]
+    answer: dict[str, Any] = {"ok": True, "agentId": params.agent_id, "removedBindings": bindings, "removed": []}
     workspace = folders.pop(AgentId(params.agent_id), None)
-    if params.delete_files and workspace is not None and room.deps.state_dir is not None:
+    if params.delete_files and workspace is not None:
         stamp = str(room.deps.clock.now_ms())
         others = list(folders.values())
-        left = await asyncio.to_thread(to_trash, params.agent_id, workspace, others, room.deps.state_dir, stamp)
+        left = await asyncio.to_thread(to_trash, params.agent_id, workspace, others, state_dir, stamp)
         answer["removed"] = [{"path": each.path, "method": each.method} for each in left if not each.reason]
         if failed := [{"path": each.path, "reason": each.reason} for each in left if each.reason]:
             answer["failed"] = failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Final
@@ -171,21 +172,23 @@ def written(done: ConfigWritten) -> dict[str, Any]:
     return answer
 
 
-def config_schema(room: Room, peer: Peer, params: NoParams) -> bytes:
+def config_schema(room: Room, peer: Peer, params: NoParams) -> bytes | Coroutine[Any, Any, bytes]:
     """Return the schema, encoded once."""
     version = room.deps.version
-    answer = _schema_answers.get(version)
-    if answer is None:
-        made_at = datetime.fromtimestamp(room.deps.clock.now_ms() / 1000, UTC).isoformat(timespec="milliseconds")
-        whole_answer = {"schema": form_schema(), "uiHints": ui_hints(), "version": version, "generatedAt": made_at}
-        answer = msgspec.json.encode(whole_answer)
-        _schema_answers.put(version, answer)
+    return _schema_answers.get(version) or _make_schema(version, room.deps.clock.now_ms())
+
+
+async def _make_schema(version: str, now_ms: int) -> bytes:
+    schema, hints = await asyncio.to_thread(lambda: (form_schema(), ui_hints()))
+    made_at = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    answer = msgspec.json.encode({"schema": schema, "uiHints": hints, "version": version, "generatedAt": made_at})
+    _schema_answers.put(version, answer)
     return answer
 
 
-def config_schema_lookup(room: Room, peer: Peer, params: ConfigSchemaLookupParams) -> dict[str, Any]:
+async def config_schema_lookup(room: Room, peer: Peer, params: ConfigSchemaLookupParams) -> dict[str, Any]:
     """Return one place of the schema."""
-    return lookup(params.path)
+    return await asyncio.to_thread(lookup, params.path)  # the first one makes the tree of all places
 
 
 _WRITTEN: Final = (
