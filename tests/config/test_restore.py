@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from openclaw.base.errors import InvalidRequest
+from openclaw.config.difference import same
 from openclaw.config.parse import parse
 from openclaw.config.redact import PLACEHOLDER as P
-from openclaw.config.redact import redacted, redacted_text
+from openclaw.config.redact import comments, redacted, redacted_text
 from openclaw.config.restore import restored, restored_text
+from tests.config.json5 import KEYS, texts
 
 TEXT = r"""{
   // token: "old-one", kept for the record; url: "wss://me:pw@host"
@@ -102,3 +106,15 @@ def test_a_placeholder_written_with_escapes_or_twice_is_no_way_around() -> None:
 def test_a_comment_about_placeholders_is_only_a_comment() -> None:
     text = f"{{ // {P} hides secrets\n}}"
     assert restored_text(text, TEXT, OLD) == text
+
+
+SECRET_KEYS = KEYS | st.sampled_from(["token", "apiKey", "env", "id", "name", "url", "password"])
+
+
+@given(texts(SECRET_KEYS))
+def test_any_text_comes_back_from_being_shown(text: str) -> None:
+    values = parse(text)
+    back = restored_text(redacted_text(text), text, values)
+    assert same(parse(back), values)
+    assert [comment for _, comment in comments(back)] == [comment for _, comment in comments(text)]
+    assert same(restored(redacted(values), values), values)
