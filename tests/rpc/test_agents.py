@@ -94,7 +94,7 @@ async def test_the_agent_that_answers_by_default_stays(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["/", "/etc/x", "/usr", "/proc/1", "{home}", "~/.ssh", "~/.aws/x", "{state}", "{state}/credentials",
+    ["/", "/etc/x", "/tmp", "/usr", "/proc/1", "{home}", "~/.ssh", "~/.aws/x", "{state}", "{state}/credentials",
      "{state}/agents/x", "{home}/..", "../x", "x", "~", "{link}", "/srv/a\nb", "/srv/" + "x" * 1100],
 )  # fmt: skip
 def test_a_dangerous_workspace_is_refused(text: str, tmp_path: Path) -> None:
@@ -111,6 +111,14 @@ def test_a_folder_of_its_own_is_taken(text: str, tmp_path: Path) -> None:
     home, state = tmp_path / "home", tmp_path / "home" / ".openclaw"
     found = checked_workspace(text.format(state=state), home=home, state_dir=state)
     assert Path(found).is_absolute()
+
+
+def test_a_service_below_var_lib_may_keep_its_workspaces_there() -> None:
+    state = Path("/var/lib/openclaw-test")
+    found = checked_workspace(f"{state}/workspace-bob", home=Path("/nonexistent"), state_dir=state)
+    assert found == "/var/lib/openclaw-test/workspace-bob"
+    with pytest.raises(InvalidRequest, match="belongs to the system"):
+        checked_workspace("/var/lib/other", home=Path("/nonexistent"), state_dir=state)
 
 
 @pytest.mark.parametrize(("name", "agent_id"), [("Bob", "bob"), (" A b/C ", "a-b-c"), ("x" * 99, "x" * 64)])

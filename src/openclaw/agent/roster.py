@@ -14,7 +14,7 @@ MAX_AGENTS: Final = 500
 _NOT_IN_ID: Final = re.compile(r"[^a-z0-9_-]+")
 _SYSTEM: Final = tuple(
     Path(folder)
-    for folder in (
+    for folder in [
         "/bin",
         "/boot",
         "/dev",
@@ -28,8 +28,9 @@ _SYSTEM: Final = tuple(
         "/usr",
         "/var/lib",
         "/var/run",
-    )
+    ]
 )
+_SHARED: Final = tuple(Path(f"/{name}") for name in ("home", "media", "mnt", "opt", "srv", "tmp", "var"))
 _OWN_STATE: Final = ("agents", "backups", "channels", "credentials", "logs", "snapshots", "trash")
 _NEVER_SHARED: Final = (".ssh", ".gnupg", ".aws", ".kube", ".docker")
 
@@ -64,12 +65,15 @@ def checked_workspace(text: str, *, home: Path, state_dir: Path) -> str:
 def _danger(path: Path, home: Path, state: Path) -> str:
     if path in (home, *home.parents) or path in (state, *state.parents):
         return "it holds a home directory or the gateway's state"
+    if path.is_relative_to(state):  # which may well lie below /var/lib
+        own = any(path.is_relative_to(state / name) for name in _OWN_STATE)
+        return "it is the gateway's own" if own else ""
+    if path in _SHARED:
+        return "others keep their files there"
     if any(path.is_relative_to(folder) for folder in _SYSTEM):
         return "it belongs to the system"
     if any(path.is_relative_to(home / name) for name in _NEVER_SHARED):
         return "it holds keys"
-    if any(path.is_relative_to(state / name) for name in _OWN_STATE):
-        return "it is the gateway's own"
     return ""
 
 

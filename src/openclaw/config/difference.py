@@ -16,8 +16,9 @@ from openclaw.config.keypath import KeyPath, format_path
 from openclaw.config.parse import parse
 
 GONE: Final = object()
-MAX_EDITS: Final = 500
-"""Each edit reads the text again; a change larger than this is a new text."""
+MAX_EDITS: Final = 200
+MAX_WORK_CHARS: Final = 20_000_000
+"""Each edit reads the whole text again: a change larger than either is a new text."""
 NAMING_KEYS: Final = ("id", "name", "key")
 """What tells the entries of a list apart, wherever they stand."""
 
@@ -54,16 +55,18 @@ def same(one: Any, other: Any) -> bool:
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Edit, ...]:
     """Return the edits that make `old` into `new` when they are made one after the other.
 
-    Raises: TooLarge when there are more than MAX_EDITS of them.
+    Raises: TooLarge when there are very many.
     """
     edits: list[Edit] = []
     for edit in _object(old, new, ()):
         edits.append(edit)
         if len(edits) > MAX_EDITS:
-            raise TooLarge(
-                f"the change touches more than {MAX_EDITS} places", hint="Write the whole text with config.set."
-            )
+            raise _too_large()
     return tuple(edits)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("the change touches too many places of the file", hint="Write the whole text with config.set.")
 
 
 def changed_paths(old: Mapping[str, Any], new: Mapping[str, Any], limit: int = MAX_EDITS) -> tuple[str, ...]:
@@ -77,7 +80,12 @@ def changed_paths(old: Mapping[str, Any], new: Mapping[str, Any], limit: int = M
 
 
 def edited(text: str, edits: Sequence[Edit], wanted: Mapping[str, Any]) -> str:
-    """Return the text with the edits made. Raises: InternalError when it would then not say what is wanted."""
+    """Return the text with the edits made.
+
+    Raises: TooLarge; InternalError when the text would then not say what is wanted.
+    """
+    if len(edits) * len(text) > MAX_WORK_CHARS:
+        raise _too_large()
     for edit in edits:
         text = unset_at(text, edit.path) if edit.value is GONE else set_at(text, edit.path, edit.value)
     if edits and not same(parse(text), wanted):

@@ -133,7 +133,7 @@ def _at(value: Any, path: KeyPath) -> Any:
 
 
 def _meaningless(path: KeyPath) -> InvalidRequest:
-    place = format_path(path)
+    place = format_path(path)[:200]
     return InvalidRequest(
         f"{place} holds the placeholder {PLACEHOLDER}, but no secret is kept there",
         hint="Send the secret itself, or leave the setting out.",

@@ -8,16 +8,18 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from openclaw.base.errors import ConfigError, InvalidRequest
+from openclaw.base.errors import ConfigError, InvalidRequest, TooLarge
 from openclaw.config.difference import difference, edited, merged
 from openclaw.config.issue import Issue
-from openclaw.config.keypath import KeyPath, format_path, parse_path
+from openclaw.config.keypath import MAX_PATH_CHARS, KeyPath, format_path, parse_path
 from openclaw.config.load import Loaded
 from openclaw.config.parse import parse
 from openclaw.config.redact import comments
 from openclaw.config.restore import restored, restored_text
 
 TOLD_ISSUES: Final = 20
+TOLD_CHARS: Final = 200
+"""Of a name that a client chose."""
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _INDEX: Final = re.compile(r"\[\d+\]")
 T = TypeVar("T")
@@ -35,8 +37,10 @@ def whole(raw: str, before: Loaded) -> str:
     usable = before.source == "file" and any(True for _ in comments(before.raw))
     if not usable or any(True for _ in comments(text)) or not _is_strict(text):
         return text
-    wanted = parse(text)
-    return edited(before.raw, difference(before.parsed, wanted), wanted)
+    try:
+        return with_values(before, parse(text))
+    except TooLarge:
+        return text
 
 
 def patched(raw: str, before: Loaded) -> str:
@@ -60,10 +64,10 @@ def patch_of(raw: str) -> dict[str, Any]:
 
 
 def patch_paths(patch: Mapping[str, Any], limit: int = 5) -> str:
-    """Return the leaves that a patch sets, as text."""
+    """Return the leaves that a patch sets, as a short text."""
     found: list[str] = []
     _leaves(patch, (), found, limit + 1)
-    return ", ".join(found[:limit]) + (", …" if len(found) > limit else "")
+    return ", ".join(path[:TOLD_CHARS] for path in found[:limit]) + (", …" if len(found) > limit else "")
 
 
 def _leaves(value: Any, path: KeyPath, found: list[str], limit: int) -> None:
@@ -96,10 +100,11 @@ def _gist(issue: Issue) -> tuple[str, str, str]:
 
 
 def _told(issue: Issue) -> dict[str, str]:
-    if issue.kind == "unknown-key" and issue.path:
+    if issue.kind == "unknown-key" and 0 < len(issue.path) <= MAX_PATH_CHARS:
         *parent, key = parse_path(issue.path)
-        return {"path": format_path(tuple(parent)), "message": f'Unrecognized key: "{key}"'}
-    return {"path": issue.path, "message": issue.message}
+        place = format_path(tuple(parent))
+        return {"path": place[:TOLD_CHARS], "message": f'Unrecognized key: "{str(key)[:TOLD_CHARS]}"'}
+    return {"path": issue.path[:TOLD_CHARS], "message": issue.message[: 5 * TOLD_CHARS]}
 
 
 def _is_strict(text: str) -> bool:

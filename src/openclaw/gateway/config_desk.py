@@ -128,7 +128,11 @@ class ConfigDesk:
 
         Raises: InvalidRequest (base hash, text, settings), ConfigError when it was put back, Unavailable for the disk.
         """
-        done = await asyncio.shield(self._tasks.spawn(self._outcome_of(change, by), change.method))
+        try:
+            task = self._tasks.spawn(self._outcome_of(change, by), change.method)
+        except RuntimeError:
+            raise Unavailable("the gateway is stopping") from None
+        done = await asyncio.shield(task)
         if isinstance(done, OpenClawError):
             raise done
         return done
@@ -242,11 +246,14 @@ class ConfigDesk:
         )
         fields = {"method": record.method, "owner": record.owner, "paths": record.paths, "outcome": outcome}
         _log.info("config_written", extra={"fields": fields})
-        if self._shelf is not None:
-            key = f"{record.at_ms:015d}-{new_id()}"
-            body = msgspec.json.encode(record)
-            await self._shelf.apply([Change(RECORD_KIND, key, body)], record.at_ms)
+        if self._shelf is None:
+            return
+        try:
+            put = Change(RECORD_KIND, f"{record.at_ms:015d}-{new_id()}", msgspec.json.encode(record))
+            await self._shelf.apply([put], record.at_ms)
             await self._shelf.trim(RECORD_KIND, keep=RECORDS_KEPT)
+        except OpenClawError as error:  # the change is made: only its record is missing, and the log line above tells
+            _log.error("config_change_not_recorded", extra={"fields": {"why": error.message}})
 
 
 def _exchange(path: Path, text: str, base_hash: str, snapshot: Path) -> bytes | None:
