@@ -13,22 +13,8 @@ from openclaw.base.errors import Conflict, InvalidRequest, NotFound
 MAX_AGENTS: Final = 500
 _NOT_IN_ID: Final = re.compile(r"[^a-z0-9_-]+")
 _SYSTEM: Final = tuple(
-    Path(folder)
-    for folder in [
-        "/bin",
-        "/boot",
-        "/dev",
-        "/etc",
-        "/lib",
-        "/lib64",
-        "/proc",
-        "/run",
-        "/sbin",
-        "/sys",
-        "/usr",
-        "/var/lib",
-        "/var/run",
-    ]
+    Path(f"/{name}")
+    for name in ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr", "var/lib", "var/run")
 )
 _SHARED: Final = tuple(Path(f"/{name}") for name in ("home", "media", "mnt", "opt", "srv", "tmp", "var"))
 _OWN_STATE: Final = ("agents", "backups", "channels", "credentials", "logs", "snapshots", "trash")
