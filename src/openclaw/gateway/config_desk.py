@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -81,6 +82,7 @@ class ConfigDesk:
         self._lock = asyncio.Lock()
         self._tasks = TaskSet("config")
         self._key: Secret | None = None
+        self._key_lock = threading.Lock()
         self._env: Callable[[], Environment] = lambda: current().env
         self._accept: Callable[[Loaded], Loaded] = lambda loaded: loaded
         self._reload: Callable[[], Awaitable[Outcome]] | None = None
@@ -103,9 +105,10 @@ class ConfigDesk:
         return revision(content_hash, self._revision_key())
 
     def _revision_key(self) -> Secret:
-        if self._key is None:
-            self._key = ensure_token(self._paths.state_dir / "credentials" / "config-hash-key")
-        return self._key
+        with self._key_lock:  # asked for on the loop and in threads; only one may make it
+            if self._key is None:
+                self._key = ensure_token(self._paths.state_dir / "credentials" / "config-hash-key")
+            return self._key
 
     async def read(self) -> Loaded:
         """Return what the file says now; what cannot be read is shown as what runs, with an issue."""
