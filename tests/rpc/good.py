@@ -68,6 +68,23 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "wake": {"mode": "next-heartbeat", "text": "look"},
     "system-event": {"text": "look"},
     "set-heartbeats": {"enabled": True},
+    "config.set": {"raw": "{}"},
+    "config.apply": {"raw": "{}"},
+    "config.patch": {"raw": "{logging: {level: 'info'}}"},
+    "config.schema.lookup": {"path": "gateway.auth"},
+    "agents.create": {"name": "Carol", "workspace": "/srv/carol"},
+    "agents.update": {"agentId": "main", "name": "M"},
+    "agents.delete": {"agentId": "carol"},
+    "agents.files.list": {"agentId": "main"},
+    "agents.files.get": {"agentId": "main", "name": "SOUL.md"},
+    "agents.files.set": {"agentId": "main", "name": "SOUL.md", "content": "kind"},
+    "agents.workspace.list": {"agentId": "main"},
+    "agents.workspace.get": {"agentId": "main", "path": "nothing.md"},
+    "models.authLogout": {"provider": "fake"},
+    "secrets.resolve": {"commandName": "status", "targetIds": ["gateway"]},
+    "wizard.next": {"sessionId": "w"},
+    "wizard.cancel": {"sessionId": "w"},
+    "wizard.status": {"sessionId": "w"},
 }
 
 REFUSALS: Final[dict[str, str]] = {
@@ -90,4 +107,6 @@ REFUSALS: Final[dict[str, str]] = {
     "node.pluginSurface.refresh": "NOT_SUPPORTED",
     "exec.approvals.node.get": "NOT_CONNECTED",
     "exec.approvals.node.set": "NOT_CONNECTED",
+    "agents.delete": "NOT_FOUND",
+    "agents.workspace.get": "INVALID_REQUEST",
 }

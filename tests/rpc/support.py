@@ -20,7 +20,11 @@ from openclaw.base.ids import DEFAULT_TENANT, OwnerId
 from openclaw.base.model import ModelInfo
 from openclaw.base.principal import ALL_SCOPES, Principal
 from openclaw.base.secret import Secret
+from openclaw.config.env import Environment
+from openclaw.config.load import load
+from openclaw.config.paths import StatePaths, resolve_paths
 from openclaw.config.schema import AuthConfig, Config, GatewayConfig
+from openclaw.gateway.config_desk import ConfigDesk
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
@@ -32,6 +36,7 @@ from openclaw.rpc.deps import Ledger, RpcDeps
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.peer import ClientInfo
+from openclaw.rpc.upkeep_port import ProviderAuth
 from openclaw.store.shelf import Shelf
 from openclaw.telemetry.health import HealthBoard
 from tests.fakes.agent_service import FakeAgentService
@@ -106,6 +111,28 @@ class FakePeer:
         return [frame["payload"] for frame in self.frames if frame.get("event") == name]
 
 
+class FakeUpkeep:
+    """A process with two providers, which takes a restart as asked for."""
+
+    def __init__(self) -> None:
+        self.restarts = 0
+
+    async def reload_secrets(self) -> int:
+        return 0
+
+    def provider_auth(self) -> list[ProviderAuth]:
+        return [ProviderAuth("fake", takes_key=False), ProviderAuth("shut", ("work",), problem="no API key")]
+
+    def request_restart(self) -> None:
+        self.restarts += 1
+
+
+def desk_over(paths: StatePaths, hub: Hub, clock: ManualClock) -> ConfigDesk:
+    """Return a desk over the real file of those paths; there is no gateway to take changes up."""
+    env = Environment((("process", {"HOME": str(paths.state_dir.parent), "OPENCLAW_STATE_DIR": str(paths.state_dir)}),))
+    return ConfigDesk(paths, lambda: load(paths, env), None, hub, clock)
+
+
 class Bench:
     """A counter with everything around it."""
 
@@ -124,6 +151,9 @@ class Bench:
         self.paired_at_ms: dict[str, int] = {}
         gate = Gatekeeper({NODE: node_rule(lambda: config.gateway.nodes)})
         self.nodes = Nodes(self.hub, gate, self.clock, shelf, lambda device: self.paired_at_ms.get(device, 0))
+        self.agent.folder = str(logs_dir)
+        self.paths = resolve_paths(Environment((("process", {"OPENCLAW_STATE_DIR": str(logs_dir)}),)))
+        self.config_desk = desk_over(self.paths, self.hub, self.clock)
         self.deps = RpcDeps(
             agent=self.agent,
             hub=self.hub,
@@ -138,6 +168,8 @@ class Bench:
             devices=no_devices(self.clock),
             nodes=self.nodes,
             automation=self._automation(config),
+            config_desk=self.config_desk,
+            upkeep=FakeUpkeep(),
         )
         self.counter: Counter = build_counter(self.deps)
 
@@ -197,3 +229,4 @@ class Bench:
         await self.nodes.close()
         await self.automation.close()
         await self.counter.close()
+        await self.config_desk.close()

@@ -15,8 +15,6 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from openclaw.base.errors import OpenClawError
 from openclaw.config import lastgood
 from openclaw.config.load import Loaded
@@ -24,6 +22,7 @@ from openclaw.config.plan import Change, plan
 from openclaw.config.schema import Config, LoggingConfig
 from openclaw.config.secret_values import secrets_of
 from openclaw.gateway.calls import read_credentials
+from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.rooms import Rooms, agent_directory
 from openclaw.telemetry import log as logs
 from openclaw.telemetry.redact import REDACTOR
@@ -32,14 +31,6 @@ SHARED_METHODS: Final = ("token", "password", "none")
 """How clients come by the shared credential, or by none being needed."""
 
 _log = logging.getLogger("openclaw.gateway")
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of a reload. `waiting` names the leaves that need a restart."""
-
-    applied: tuple[str, ...] = ()
-    waiting: tuple[str, ...] = ()
-    error: str = ""
 
 
 async def reload(rooms: Rooms, load_again: Callable[[], Loaded], *, verbose: bool, quiet: bool) -> Outcome:
@@ -79,14 +70,14 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     directory = agent_directory(loaded.config, tools, rooms.paths)
     try:
         if "models" in touched:
-            await rooms.models.reload(loaded.config.models)
+            await rooms.models.reload(loaded.config.models, loaded.env.get)
         if "mcp" in touched:
             await rooms.mcp.reload(loaded.config.mcp.servers)
         if "logging" in touched:
             configure_logs(loaded.config.logging, rooms, verbose=verbose, quiet=quiet)
         rooms.study.reload(directory)
     except Exception:
-        await rooms.models.reload(old.config.models)
+        await rooms.models.reload(old.config.models, old.env.get)
         await rooms.mcp.reload(old.config.mcp.servers)
         configure_logs(old.config.logging, rooms, verbose=verbose, quiet=quiet)
         raise

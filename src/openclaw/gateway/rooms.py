@@ -19,7 +19,9 @@ from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
+from openclaw.gateway.config_desk import ConfigDesk
 from openclaw.gateway.tooling import Tooling
+from openclaw.gateway.upkeep import Upkeep
 from openclaw.identity.authenticate import Authenticator
 from openclaw.identity.devices.book import Devices
 from openclaw.models.calling.failover import Failover
@@ -76,7 +78,9 @@ class Rooms:
     authenticator: Authenticator
     nodes: Nodes
     automation: Automation
+    config_desk: ConfigDesk
     stack: contextlib.AsyncExitStack = field(repr=False)
+    upkeep: Upkeep = field(init=False, repr=False)
 
     @property
     def config(self) -> Config:
@@ -152,6 +156,8 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             tell_beat=partial(tell_beat, hub),
         )
         stack.push_async_callback(automation.close)
+        config_desk = ConfigDesk(paths, lambda: rooms.loaded, store.shelf, hub, clock)
+        stack.push_async_callback(config_desk.close)
         rooms = Rooms(
             loaded,
             paths,
@@ -174,8 +180,10 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             authenticator,
             nodes,
             automation,
+            config_desk,
             stack,
         )
+        rooms.upkeep = Upkeep(rooms)
         rooms.counter = build_counter(_rpc_deps(rooms))
         stack.push_async_callback(rooms.counter.close)
         _watch(rooms)
@@ -217,6 +225,8 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         devices=rooms.devices,
         nodes=rooms.nodes,
         automation=rooms.automation,
+        config_desk=rooms.config_desk,
+        upkeep=rooms.upkeep,
     )
 
 

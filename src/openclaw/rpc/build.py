@@ -7,6 +7,7 @@ from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.methods import (
     agent,
+    agents,
     chat,
     config,
     cron,
@@ -23,6 +24,7 @@ from openclaw.rpc.methods import (
     system,
     tools,
     transcript,
+    upkeep,
     usage,
     wake,
 )
@@ -47,6 +49,8 @@ METHODS: tuple[MethodSpec, ...] = (
     *node_host.METHODS,
     *cron.METHODS,
     *wake.METHODS,
+    *agents.METHODS,
+    *upkeep.METHODS,
 )
 """Every method, once. docs/rpc.md is generated from this table."""
 

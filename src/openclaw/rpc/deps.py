@@ -14,9 +14,11 @@ from openclaw.base.ids import OwnerId
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import Config
 from openclaw.identity.devices.book import Devices
+from openclaw.rpc.config_port import ConfigPort
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.tool_desk import ToolPort
+from openclaw.rpc.upkeep_port import UpkeepPort
 from openclaw.store.api import Cap, UsageBy, UsageTotal
 from openclaw.telemetry.health import HealthBoard
 
@@ -104,3 +106,5 @@ class RpcDeps:
     devices: Devices | None = None
     nodes: Nodes | None = None
     automation: Automation | None = None
+    config_desk: ConfigPort | None = None
+    upkeep: UpkeepPort | None = None

@@ -35,6 +35,8 @@ _EVENTS = {
     "session.operation": '`{operationId, operation: "compact", phase, sessionKey, agentId, ts, completed?, reason?}`: '
     "the start and the end of a compaction that somebody asked for.",
     "sessions.changed": "`{sessionKey, agentId, reason, ts}`.",
+    "config.changed": "`{path, hash, ts}`: the gateway has taken up another configuration, from whoever wrote it.",
+    "chat.metadata.changed": "`{}`: agents or models may be others now: lists of them are to be asked for again.",
     "usage.notice": "`{scope, subject, window, text}`: most of a budget is gone; told to whoever made the call and to "
     "administrators, once per cap and window.",
     "presence": "`{presence[]}`: somebody came or went.",

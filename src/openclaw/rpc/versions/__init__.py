@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any, Final
 
-from openclaw.rpc.versions import cron, devices, gateway, nodes, runs, sessions
+from openclaw.rpc.versions import config, cron, devices, gateway, nodes, runs, sessions
 from openclaw.rpc.versions.events import EVENTS, event_payload
 from openclaw.rpc.versions.gateway import old_health
 from openclaw.rpc.versions.hello import hello_auth
@@ -21,6 +21,7 @@ __all__ = (
     "EVENTS",
     "NOT_SENT",
     "OLD_PARAMS",
+    "error_for",
     "event_payload",
     "hello_auth",
     "old_health",
@@ -31,7 +32,7 @@ __all__ = (
 CAPABILITIES: Final = ("published-model-catalog",)
 """What protocol 4 clients look for before they use a feature."""
 
-_FAMILIES: Final[tuple[ModuleType, ...]] = (cron, devices, gateway, nodes, runs, sessions)
+_FAMILIES: Final[tuple[ModuleType, ...]] = (config, cron, devices, gateway, nodes, runs, sessions)
 
 OLD_PARAMS: Final[OldParams] = {
     name: params for family in _FAMILIES for name, params in getattr(family, "PARAMS", {}).items()

@@ -33,6 +33,8 @@ _SINCE_4: Final = (
     "device.pair.setup.completed",
     "node.presence",
     "node.invoke.cancel",
+    "chat.metadata.changed",
+    "config.changed",
 )
 EVENTS: Final[Mapping[int, tuple[str, ...]]] = {3: _BOTH, 4: (*_BOTH, *_SINCE_4)}
 """Events we send, by protocol, as announced in hello."""
