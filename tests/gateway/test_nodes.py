@@ -84,7 +84,7 @@ async def test_a_caller_that_goes_calls_its_command_off(tmp_path: Path) -> None:
     assert await running.stop() == 0
 
 
-async def test_a_restart_keeps_what_was_approved_and_removing_the_device_ends_it(tmp_path: Path) -> None:
+async def test_a_restart_keeps_what_was_approved_and_removing_the_node_ends_it(tmp_path: Path) -> None:
     folder, port, key = tmp_path / "state", free_port(), DeviceKey.new()
     running = await started(folder, port)
     async with await running.connect() as operator, attach(running.ws_url, TOKEN, COMMANDS, key=key) as host:
@@ -100,4 +100,19 @@ async def test_a_restart_keeps_what_was_approved_and_removing_the_device_ends_it
             assert await host.ended() == (4001, "node removed")
         async with attach(running.ws_url, TOKEN, COMMANDS, key=key, auth={"deviceToken": token}) as host:
             assert await refused(operator, host, "demo.echo", "k2") == "command not approved"
+    assert await running.stop() == 0
+
+
+async def test_a_device_that_was_removed_and_comes_again_must_be_approved_again(tmp_path: Path) -> None:
+    running, key = await started(tmp_path / "state", free_port()), DeviceKey.new()
+    async with await running.connect() as operator:
+        async with attach(running.ws_url, TOKEN, COMMANDS, key=key) as host:
+            await approve(operator, host)
+            assert (await invoke(operator, host, "demo.echo", "k1", params=1))["payload"] == 1
+            await operator.call("device.pair.remove", {"deviceId": host.node_id})
+            assert (await host.ended())[0] == 4001
+        async with attach(running.ws_url, TOKEN, COMMANDS, key=key) as host:
+            assert await refused(operator, host, "demo.echo", "k2") == "command not approved"
+            (row,) = (await operator.call("node.list"))["nodes"]
+            assert row["approvalState"] == "pending-approval"
     assert await running.stop() == 0
