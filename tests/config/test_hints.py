@@ -56,8 +56,8 @@ def test_what_our_own_pages_show_fits_the_schema() -> None:
 @pytest.mark.parametrize(
     ("path", "place", "reload"),
     [
-        ("gateway.auth", "gateway.auth", "restart"),
-        ("gateway/auth/mode", "gateway.auth.mode", "restart"),
+        ("gateway", "gateway", "restart"),
+        ("gateway/auth/mode", "gateway.auth.mode", "hot"),
         ("gateway.reload", "gateway.reload", "hot"),
         ("agents.list[3].name", "agents.list[].name", "hot"),
         ("agents.list.3.name", "agents.list[].name", "hot"),

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import anyio.lowlevel
 import msgspec
 import pytest
 
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import ConfigError, InvalidRequest, OpenClawError
-from openclaw.base.principal import LOCAL_OPERATOR
+from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.config.load import Loaded
 from openclaw.config.rewrite import patched, whole
-from openclaw.gateway.config_desk import RECORD_KIND, SNAPSHOTS_KEPT, ChangeRecord, ConfigDesk
+from openclaw.gateway.config_desk import ANSWER_S, RECORD_KIND, SNAPSHOTS_KEPT, ChangeRecord, ConfigDesk
 from openclaw.gateway.outcome import Outcome
 from openclaw.rpc.config_port import ConfigChange, ConfigWritten
 from openclaw.store.sqlite import SqliteStore
@@ -32,9 +33,16 @@ class Told:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, object]] = []
+        self.cuts: list[str] = []
 
     def broadcast(self, event: str, payload: object, scope: str | None = "operator.read") -> int:
         self.events.append((event, payload))
+        return 1
+
+    def cut(self, wanted: Callable[[Principal], bool], reason: str) -> int:
+        assert wanted(Principal(method="token"))
+        assert not wanted(Principal(method="device-token"))
+        self.cuts.append(reason)
         return 1
 
 
@@ -234,6 +242,18 @@ async def test_a_caller_that_goes_away_stops_nothing_half_way(house: House) -> N
     house.desk.bind(house.home.env, lambda loaded: loaded, house._reload)
     await house.desk.reload()  # waits for the desk to be free
     assert house.file.read_text() == TEXT
+
+
+async def test_whoever_changed_the_shared_token_hears_so_before_the_line_is_cut(house: House) -> None:
+    house.outcome = Outcome(("gateway.auth.token",), renewed=True)
+    done = await house.patch("{gateway: {auth: {token: 'another-token'}}}", house.base())
+    assert done.status == "applied"
+    await anyio.lowlevel.checkpoint()
+    assert house.told.cuts == []
+    house.clock.advance(ANSWER_S)
+    for _ in range(3):
+        await anyio.lowlevel.checkpoint()
+    assert house.told.cuts == ["gateway auth changed"]
 
 
 async def test_snapshots_are_few(house: House) -> None:

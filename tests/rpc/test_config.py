@@ -126,7 +126,7 @@ async def test_the_schema_is_made_once(protocol: int, bench: Bench) -> None:
 
 async def test_a_place_of_the_schema_is_looked_up(bench: Bench) -> None:
     found = await _ok(bench, "config.schema.lookup", {"path": "gateway.auth"})
-    assert (found["path"], found["reloadKind"]) == ("gateway.auth", "restart")
+    assert (found["path"], found["reloadKind"]) == ("gateway.auth", "hot")
     assert [child["key"] for child in found["children"]][:2] == ["mode", "token"]
     error = await _error(bench, "config.schema.lookup", {"path": "a b"}, 4)
     assert "must match pattern" in error["message"]

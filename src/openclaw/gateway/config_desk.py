@@ -9,11 +9,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -39,6 +40,10 @@ from openclaw.store.shelf import Change, Shelf
 
 _log = logging.getLogger("openclaw.gateway")
 
+SHARED_METHODS: Final = ("token", "password", "none")
+"""How clients come by the shared credential, or by none being needed."""
+ANSWER_S: Final = 0.25
+"""Whoever changed the shared credential hears that it is done before the connection that came by the old one ends."""
 RECORD_KIND = "config.change"
 RECORDS_KEPT = 500
 SNAPSHOTS_KEPT = 20
@@ -66,6 +71,8 @@ class Announcer(Protocol):
     """Tells every client (rpc.hub.Hub)."""
 
     def broadcast(self, event: str, payload: object, scope: str | None = "operator.read") -> int: ...
+
+    def cut(self, wanted: Callable[[Principal], bool], reason: str) -> int: ...
 
 
 class ConfigDesk:
@@ -217,6 +224,10 @@ class ConfigDesk:
             _log.error("config_not_put_back", extra={"fields": {"why": str(error)}})
         await self._take_up()
 
+    async def _cut_soon(self) -> None:
+        await self._clock.sleep(ANSWER_S)
+        self._hub.cut(lambda principal: principal.method in SHARED_METHODS, "gateway auth changed")
+
     def _off(self) -> bool:
         return self._current().config.gateway.reload.mode == "off"
 
@@ -225,6 +236,9 @@ class ConfigDesk:
         if self._reload is None:
             return Outcome()
         outcome = await self._reload()
+        if outcome.renewed:
+            with contextlib.suppress(RuntimeError):  # shutting down: everybody is let go anyway
+                self._tasks.spawn(self._cut_soon(), "cut")
         loaded = self._current()
         if not outcome.error and loaded.hash != old:
             ts = self._clock.now_ms()

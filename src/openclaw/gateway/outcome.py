@@ -6,8 +6,12 @@ import msgspec
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of a reload. `waiting` names the leaves that need a restart."""
+    """What became of a reload. `waiting` names the leaves that need a restart.
+
+    Shape: `renewed` says that callers prove themselves by another shared credential now.
+    """
 
     applied: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     error: str = ""
+    renewed: bool = False

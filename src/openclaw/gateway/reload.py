@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
 
 from openclaw.base.errors import OpenClawError
 from openclaw.config import lastgood
@@ -26,9 +25,6 @@ from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.rooms import Rooms, agent_directory
 from openclaw.telemetry import log as logs
 from openclaw.telemetry.redact import REDACTOR
-
-SHARED_METHODS: Final = ("token", "password", "none")
-"""How clients come by the shared credential, or by none being needed."""
 
 _log = logging.getLogger("openclaw.gateway")
 
@@ -48,11 +44,11 @@ async def reload(rooms: Rooms, load_again: Callable[[], Loaded], *, verbose: boo
     live = [change for change in changes if change.reload != "process"]
     waiting = tuple(change.path for change in changes if change.reload == "process")
     try:
-        await _apply(rooms, loaded, live, verbose=verbose, quiet=quiet)
+        renewed = await _apply(rooms, loaded, live, verbose=verbose, quiet=quiet)
     except OpenClawError as error:
         return _refused(error.message)
     lastgood.save(rooms.paths.last_good, loaded.raw)
-    outcome = Outcome(tuple(change.path for change in live), waiting)
+    outcome = Outcome(tuple(change.path for change in live), waiting, renewed=renewed)
     _log.info("config_reloaded", extra={"fields": {"applied": outcome.applied, "need_restart": waiting}})
     return outcome
 
@@ -62,7 +58,8 @@ def _refused(why: str) -> Outcome:
     return Outcome(error=why)
 
 
-async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose: bool, quiet: bool) -> None:
+async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose: bool, quiet: bool) -> bool:
+    """Return whether callers prove themselves by another shared credential now."""
     old = rooms.loaded
     remember_secrets(loaded.config)
     touched = {change.path.split(".", 1)[0].split("[", 1)[0] for change in changes}
@@ -85,9 +82,9 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     read_credentials(rooms.failover.credentials)
     rooms.failover.reset()
     auth = loaded.config.gateway.auth
-    if rooms.authenticator.renew(auth.mode, auth.token, auth.password):
-        rooms.hub.cut(lambda principal: principal.method in SHARED_METHODS, "gateway auth changed")
+    renewed = rooms.authenticator.renew(auth.mode, auth.token, auth.password)
     await rooms.automation.reloaded()
+    return renewed
 
 
 def configure_logs(config: LoggingConfig, rooms: Rooms, *, verbose: bool, quiet: bool) -> None:
