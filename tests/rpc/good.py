@@ -109,4 +109,11 @@ REFUSALS: Final[dict[str, str]] = {
     "exec.approvals.node.set": "NOT_CONNECTED",
     "agents.delete": "NOT_FOUND",
     "agents.workspace.get": "INVALID_REQUEST",
+    "models.authLogout": "NOT_SUPPORTED",
+    "secrets.resolve": "NOT_SUPPORTED",
+    "update.run": "NOT_SUPPORTED",
+    "wizard.start": "NOT_SUPPORTED",
+    "wizard.next": "NOT_SUPPORTED",
+    "wizard.cancel": "NOT_SUPPORTED",
+    "wizard.status": "NOT_SUPPORTED",
 }
