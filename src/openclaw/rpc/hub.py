@@ -17,7 +17,7 @@ from openclaw.base.ids import OwnerId, TenantId
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.protocol.frames import event_head, finish_event
-from openclaw.protocol.limits import TICK_INTERVAL_MS
+from openclaw.protocol.limits import CUT, TICK_INTERVAL_MS
 from openclaw.rpc.method import holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.presence import Presence
@@ -25,9 +25,6 @@ from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
 
 PRESENCE_PAUSE_S: Final = 1.0
 """Changes of presence within this time are told as one: a thousand sockets coming up make one event, not a million."""
-
-CUT: Final = 4001
-"""Close code for a peer whose credential is worth nothing any more."""
 
 TICKS_PER_HEALTH: Final = 2
 """A `health` event goes out with every second tick: once a minute."""
