@@ -109,8 +109,8 @@ def cut_off(approval: Approval, reason: Literal["run-aborted", "gateway-restart"
 
 
 def remaining_s(approval: Approval, now_ms: int) -> float:
-    """Return the time left, in seconds; never 0, so that it can be slept."""
-    return max(approval.expires_at_ms - now_ms, 1) / 1000
+    """Return the time left, in seconds, at least 0."""
+    return max(approval.expires_at_ms - now_ms, 0) / 1000
 
 
 def unknown(approval_id: str) -> NotFound:

@@ -154,7 +154,7 @@ class Approvals:
         if self._open.get(approval.id) is waiting:
             self._tasks.spawn(self._expire(waiting), "expiry")
             self._tell(approval)
-        if len(self._places) >= KEPT + TRIM_EVERY:
+        if len(self._places) - len(self._open) >= KEPT + TRIM_EVERY:
             await self._trim()
         return approval
 
@@ -283,13 +283,12 @@ class Approvals:
             observer(approval)
 
     async def _trim(self) -> None:
-        """Let go of the oldest that have ended. An open one keeps those after it: the shelf trims by age alone."""
-        places = sorted(self._places.values())
-        oldest = min((waiting.approval.place for waiting in self._open.values()), default=places[-KEPT])
-        keep = len(places) - places.index(min(oldest, places[-KEPT]))
-        await self._shelf.trim(KIND, keep=keep)
-        kept = set(places[-keep:])
-        self._places = {name: place for name, place in self._places.items() if place in kept}
+        """Let go of the oldest that have ended."""
+        ended = sorted((place, name) for name, place in self._places.items() if name not in self._open)
+        gone = ended[: max(0, len(ended) - KEPT)]
+        await self._shelf.apply([Change(KIND, place, None) for place, _ in gone], self._clock.now_ms())
+        for _, name in gone:
+            self._places.pop(name, None)
 
 
 def _decode(record: Record) -> Approval:

@@ -47,5 +47,5 @@ def list_(reach: Reach, agent_id: str | None, eligible: bool, as_json: bool) -> 
 
 
 def _state(skill: dict[str, Any]) -> str:
-    missing = [name for names in skill["missing"].values() for name in names]
+    missing = [output.plain(name) for names in skill["missing"].values() for name in names]
     return "ready" if skill["eligible"] else f"lacks {', '.join(missing)}"
