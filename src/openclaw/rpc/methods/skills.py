@@ -57,6 +57,7 @@ class SkillsInstallParams(Params, frozen=True):
     upload_id: str = ""
     sha256: str = ""
     force: bool = False
+    dangerously_force_unsafe_install: bool = False
     agent_id: str = ""
     session_key: str = ""
     timeout_ms: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
