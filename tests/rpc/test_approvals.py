@@ -220,7 +220,8 @@ async def test_what_is_asked_is_shown_without_the_values_of_its_environment(
 
 
 async def test_nothing_to_run_is_nothing_to_ask(bench: Bench) -> None:
-    for params in ({}, {"command": "  "}, {"commandArgv": []}):
+    nothing: tuple[dict[str, Any], ...] = ({}, {"command": "  "}, {"commandArgv": []})
+    for params in nothing:
         told = await bench.ask(FakePeer(), "exec.approval.request", params)
         assert told["error"]["message"] == "invalid exec.approval.request params: command is required"
 
@@ -266,7 +267,7 @@ async def test_a_standing_grant_is_listed_and_taken_back(bench: Bench) -> None:
         assert told["payload"] == {"outcome": outcome}
 
 
-QUESTIONS = [
+QUESTIONS: list[dict[str, Any]] = [
     {"questionId": "size", "header": "Size", "question": "How big?", "options": [{"label": "S"}, {"label": "L"}]},
     {"questionId": "why", "header": "Why", "question": "Why?", "options": []},
 ]
