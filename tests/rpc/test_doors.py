@@ -80,7 +80,8 @@ async def test_talking_is_told_to_ones_own_clients_only(bench: Bench) -> None:
 
 async def test_skills_without_folders_are_an_empty_list_of_the_right_agent(bench: Bench) -> None:
     new = (await bench.ask(FakePeer(4), "skills.status", {"agentId": "bob"}))["payload"]
-    assert (new["workspaceDir"], new["agentId"], new["skills"]) == ("/b", "bob", [])
+    bob = next(agent for agent in bench.agent.agents() if agent.id == "bob")
+    assert (new["workspaceDir"], new["agentId"], new["skills"]) == (bob.workspace, "bob", [])
     old = (await bench.ask(FakePeer(3), "skills.status"))["payload"]
     assert set(old) == {"workspaceDir", "managedSkillsDir", "skills"}
     of_session = (await bench.ask(FakePeer(4), "skills.status", {"sessionKey": "agent:bob:main"}))["payload"]
