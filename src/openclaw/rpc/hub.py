@@ -171,11 +171,13 @@ class Hub:
         *,
         owner: Owner | None = None,
         subscribers_only: bool = False,
+        only: Callable[[Peer], bool] | None = None,
     ) -> int:
         """Tell an event to everybody who may hear it; return to how many.
 
         Shape: `payload` is protocol 4's, adapted here for older peers; a callable gets the version and returns the
-        payload already adapted, or NOT_SENT. `owner` keeps it to that owner's peers and to admins.
+        payload already adapted, or NOT_SENT. `owner` keeps it to that owner's peers and to admins, `only` to those
+        of them for whom it holds.
         """
         heads: dict[int, bytes | None] = {}
         told = 0
@@ -184,7 +186,7 @@ class Hub:
             may_hear = holds(peer.principal, scope) and (member.sessions or not subscribers_only)
             if not may_hear and not (self._followers and event in FOLLOWED and _follows(member, payload)):
                 continue
-            if owner is not None and not sees(peer.principal, owner):
+            if (owner is not None and not sees(peer.principal, owner)) or (only is not None and not only(peer)):
                 continue
             version = peer.protocol
             if version not in heads:
@@ -196,6 +198,11 @@ class Hub:
             peer.send(finish_event(head, member.seq))
             told += 1
         return told
+
+    def has_hearer(self, scope: str, only: Callable[[Peer], bool]) -> bool:
+        """Say whether an event of that scope would reach anybody for whom `only` holds."""
+        peers = (member.peer for member in self._members.values())
+        return any(holds(peer.principal, scope) and only(peer) for peer in peers)
 
     def _head(self, event: str, payload: Any, version: int) -> bytes | None:
         if event not in EVENTS.get(version, ()):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from openclaw.base.bounded import BoundedMap
-from openclaw.base.errors import NotSupported, RateLimited
+from openclaw.base.errors import NotSupported, RateLimited, Unavailable
 from openclaw.base.ids import AgentId, SessionKey
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
+from openclaw.policy.approvals import Approvals
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.events import EventBridge
 from openclaw.rpc.hub import sees
@@ -30,6 +31,13 @@ class Room:
         self.command_answers: BoundedMap[str, dict[str, Any]] = BoundedMap("rpc.command_answers", 1024)
         """Answers to slash commands by `owner/run id`: a repeated idempotency key must not run a command twice."""
         self._buckets: BoundedMap[tuple[str, str, str], list[float]] = BoundedMap("rpc.buckets", 4096)
+
+    @property
+    def approvals(self) -> Approvals:
+        """The desk where requests to people wait. Raises: Unavailable where there is none."""
+        if self.deps.approvals is None:
+            raise Unavailable("this gateway has no desk for approvals")
+        return self.deps.approvals
 
     def _is_silence(self, agent_id: AgentId, text: str) -> bool:
         automation = self.deps.automation
