@@ -12,8 +12,9 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
-from openclaw.base.ids import OwnerId, TenantId
+from openclaw.base.ids import OwnerId, SessionKey, TenantId
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.protocol.frames import event_head, finish_event
@@ -25,6 +26,9 @@ from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
 
 PRESENCE_PAUSE_S: Final = 1.0
 """Changes of presence within this time are told as one: a thousand sockets coming up make one event, not a million."""
+
+MAX_WATCHED: Final = 256
+"""Sessions that one connection may watch by key; the one named first goes when there are more."""
 
 TICKS_PER_HEALTH: Final = 2
 """A `health` event goes out with every second tick: once a minute."""
@@ -55,7 +59,7 @@ MAX_FOLLOWED: Final = 32
 
 
 class _Member:
-    __slots__ = ("follows", "peer", "reads", "seq", "sessions")
+    __slots__ = ("follows", "peer", "reads", "seq", "sessions", "watched")
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
@@ -63,6 +67,11 @@ class _Member:
         self.reads = holds(peer.principal, "operator.read")
         self.sessions = False
         self.follows: frozenset[str] = frozenset()
+        self.watched: BoundedMap[SessionKey, None] | None = None
+        """Sessions whose messages it wants though it does not want those of all."""
+
+    def wants_message(self, payload: Any) -> bool:
+        return self.sessions or (self.watched is not None and payload["sessionKey"] in self.watched)
 
 
 class Hub:
@@ -155,6 +164,18 @@ class Hub:
         """Return the ids of the devices that are connected."""
         return frozenset(member.peer.principal.device for member in self._members.values()) - {""}
 
+    def subscribe_messages(self, peer: Peer, key: SessionKey, wanted: bool) -> None:
+        """Turn `session.message` events of one session on or off for one peer."""
+        member = self._members.get(peer.conn_id)
+        if member is None:
+            return
+        if member.watched is None:
+            member.watched = BoundedMap("rpc.watched", MAX_WATCHED)
+        if wanted:
+            member.watched.put(key, None)
+        else:
+            member.watched.pop(key)
+
     def presence(self) -> list[dict[str, Any]]:
         """Return the presence list: the gateway, then clients."""
         return self._presence.entries()
@@ -175,6 +196,9 @@ class Hub:
     ) -> int:
         """Tell an event to everybody who may hear it; return to how many.
 
+        `subscribers_only` is for events of one session, named by the payload's `sessionKey`: only peers that follow it
+        hear them.
+
         Shape: `payload` is protocol 4's, adapted here for older peers; a callable gets the version and returns the
         payload already adapted, or NOT_SENT. `owner` keeps it to that owner's peers and to admins, `only` to those
         of them for whom it holds.
@@ -183,7 +207,7 @@ class Hub:
         told = 0
         for member in list(self._members.values()):
             peer = member.peer
-            may_hear = holds(peer.principal, scope) and (member.sessions or not subscribers_only)
+            may_hear = holds(peer.principal, scope) and (not subscribers_only or member.wants_message(payload))
             if not may_hear and not (self._followers and event in FOLLOWED and _follows(member, payload)):
                 continue
             if (owner is not None and not sees(peer.principal, owner)) or (only is not None and not only(peer)):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import NotSupported, RateLimited, Unavailable
-from openclaw.base.ids import AgentId, SessionKey
+from openclaw.base.ids import AgentId, SessionKey, new_id
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.policy.approvals import Approvals
@@ -16,8 +17,10 @@ from openclaw.rpc.hub import sees
 from openclaw.rpc.method import Rate
 from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.peer import Peer
+from openclaw.rpc.rows import session_row
 from openclaw.rpc.snapshot import HealthSnapshot
 from openclaw.store.api import SessionRow
+from openclaw.store.shelf import Shelf
 
 
 class Room:
@@ -25,6 +28,8 @@ class Room:
 
     def __init__(self, deps: RpcDeps) -> None:
         self.deps = deps
+        self.boot_id = new_id()
+        """Tells clients that come back whether this is still the gateway they left."""
         self.tasks = TaskSet("rpc")
         self.health = HealthSnapshot(deps, self.tasks)
         self.bridge = EventBridge(deps.hub, deps.clock, self.tasks, self.health.sessions_changed, self._is_silence)
@@ -58,6 +63,22 @@ class Room:
         ref = next((agent.model for agent in self.deps.agent.agents() if agent.id == default), "")
         size = next((model.context_tokens for model in self.deps.models.models() if model.ref == ref), 0)
         return ref, size
+
+    def session_row(self, row: SessionRow) -> dict[str, Any]:
+        """Return a session as the wire shows it."""
+        return self.session_rows((row,))[0]
+
+    def session_rows(self, rows: Iterable[SessionRow]) -> list[dict[str, Any]]:
+        """Return sessions as the wire shows them."""
+        model, size = self.default_model()
+        now_ms, runs = self.deps.clock.now_ms(), self.deps.agent.register.runs
+        return [session_row(row, model, size, runs(row.key), now_ms) for row in rows]
+
+    def shelf(self) -> Shelf:
+        """Return the small records of the house. Raises: Unavailable."""
+        if self.deps.shelf is None:
+            raise Unavailable("nothing can be kept here")
+        return self.deps.shelf
 
     def thinking(self, key: SessionKey, row: SessionRow | None = None) -> str:
         """Return how much a session's models think: as it was set, else as its agent has it."""

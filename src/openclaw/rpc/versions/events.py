@@ -34,6 +34,7 @@ _SINCE_4: Final = (
     "session.operation",
     "sessions.changed",
     "usage.notice",
+    "users.prefs.changed",
     "device.pair.changed",
     "device.pair.setup.completed",
     "node.presence",
