@@ -123,9 +123,7 @@ class NpmClient:
 
     async def in_stages(self, method: str, params: Any = None, **options: Any) -> tuple[Any, Any]:
         """Ask; return what was accepted (None when there was one answer) and the last answer. Raises: Refused."""
-        done = await self._driver.do(
-            "request", client=self.name, method=method, params=params or {}, options=options
-        )
+        done = await self._driver.do("request", client=self.name, method=method, params=params or {}, options=options)
         return done.get("accepted"), done.get("answer")
 
     async def stop(self) -> None:

@@ -1,0 +1,243 @@
+"""The protocol package's own JSON Schema, and which of its definitions says what a method answers or an event carries.
+
+The schema names its definitions after the methods (`sessions.resolve` → `SessionsResolveResult`) but nowhere says so:
+the rule, its exceptions (NAMED, PARTS) and the methods whose answers it leaves open (UNDEFINED) are written down here.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, Final
+
+import jsonschema_rs
+import msgspec
+
+from tests.npm.toolchain import SCHEMA
+
+NAMED: Final = {
+    "agent.identity.get": "AgentIdentityResult",
+    "config.schema": "ConfigSchemaResponse",
+    "cron.get": "CronJob",
+    "cron.update": "CronJob",
+    "exec.approvals.get": "ExecApprovalsSnapshot",
+    "exec.approvals.node.get": "ExecApprovalsNodeSnapshot",
+    "exec.approvals.node.set": "ExecApprovalsNodeSnapshot",
+    "exec.approvals.set": "ExecApprovalsSnapshot",
+    "session.members.add": "SessionMemberMutationResult",
+    "session.members.remove": "SessionMemberMutationResult",
+    "sessions.github.options": "SessionGitHubOptionsResult",
+    "sessions.github.status": "SessionGitHubStatusResult",
+    "sessions.groups.delete": "SessionsGroupsMutationResult",
+    "sessions.groups.put": "SessionsGroupsMutationResult",
+    "sessions.groups.rename": "SessionsGroupsMutationResult",
+    "sessions.viewers.set": "SessionsViewerPresenceSetResult",
+    "tasks.dismiss": "TasksRecoveryResult",
+    "tasks.retry": "TasksRecoveryResult",
+}
+
+PARTS: Final = {
+    "cron.list": ("jobs", "CronJob"),
+    "cron.runs": ("entries", "CronRunLogEntry"),
+}
+"""Answers that are open themselves but list things that are defined."""
+
+UNDEFINED: Final = frozenset(
+    [
+        "agent",
+        "agent.wait",
+        "board.get",
+        "browser.request",
+        "channels.logout",
+        "chat.abort",
+        "chat.history",
+        "chat.inject",
+        "chat.metadata",
+        "chat.send",
+        "chat.startup",
+        "config.apply",
+        "config.get",
+        "config.patch",
+        "config.set",
+        "controlUi.sessionPullRequests.subscribe",
+        "cron.list",
+        "cron.remove",
+        "cron.run",
+        "cron.runs",
+        "cron.status",
+        "device.pair.approve",
+        "device.pair.list",
+        "device.pair.reject",
+        "device.pair.remove",
+        "device.pair.rename",
+        "device.token.revoke",
+        "diagnostics.lanes",
+        "diagnostics.stability",
+        "doctor.memory.status",
+        "exec.approval.get",
+        "exec.approval.list",
+        "exec.approval.request",
+        "exec.approval.resolve",
+        "exec.approval.waitDecision",
+        "gateway.identity.get",
+        "gateway.restart.preflight",
+        "gateway.restart.request",
+        "health",
+        "hooks.status",
+        "last-heartbeat",
+        "memory.search",
+        "message.action",
+        "models.authStatus",
+        "node.describe",
+        "node.invoke",
+        "node.invoke.progress",
+        "node.invoke.result",
+        "node.list",
+        "node.pair.approve",
+        "node.pair.list",
+        "node.pair.reject",
+        "node.pair.remove",
+        "node.pair.request",
+        "node.pair.verify",
+        "node.pending.ack",
+        "node.pending.pull",
+        "node.rename",
+        "openclaw.approval.list",
+        "plugin.approval.list",
+        "plugin.surface.refresh",
+        "secrets.reload",
+        "send",
+        "sessions.abort",
+        "sessions.compact",
+        "sessions.describe",
+        "sessions.get",
+        "sessions.list",
+        "sessions.messages.subscribe",
+        "sessions.messages.unsubscribe",
+        "sessions.patch",
+        "sessions.preview",
+        "sessions.reset",
+        "sessions.send",
+        "sessions.subscribe",
+        "sessions.unsubscribe",
+        "sessions.usage",
+        "set-heartbeats",
+        "skills.install",
+        "skills.library.list",
+        "skills.status",
+        "skills.update",
+        "status",
+        "system-event",
+        "system-presence",
+        "talk.mode",
+        "tts.convert",
+        "tts.disable",
+        "tts.enable",
+        "tts.personas",
+        "tts.providers",
+        "tts.setProvider",
+        "tts.status",
+        "update.run",
+        "usage.cost",
+        "usage.status",
+        "usage.totals",
+        "users.prefs.get",
+        "users.prefs.set",
+        "users.self",
+        "voicewake.get",
+        "voicewake.routing.get",
+        "voicewake.set",
+        "wake",
+        "wizard.cancel",
+    ]
+)
+"""Methods whose answers the schema leaves open (some are protocol 3's or our own alone)."""
+
+EVENTS: Final = {
+    "agent": "AgentEvent",
+    "chat": "ChatEvent",
+    "device.pair.requested": "DevicePairRequestedEvent",
+    "device.pair.resolved": "DevicePairResolvedEvent",
+    "node.invoke.request": "NodeInvokeRequestEvent",
+    "session.operation": "SessionOperationEvent",
+    "shutdown": "ShutdownEvent",
+    "tick": "TickEvent",
+}
+
+BEYOND: Final = {"agent": frozenset(("sessionKey", "agentId", "sessionId", "lane", "session"))}
+"""What gateways of the field send with an event although its definition is closed; their clients read it."""
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Return the schema as shipped."""
+    found: dict[str, Any] = msgspec.json.decode(SCHEMA.read_bytes())
+    return found
+
+
+@cache
+def _registry() -> jsonschema_rs.Registry:
+    whole = document()
+    parts = {"$schema": whole["$schema"], "$id": whole["$id"], "definitions": whole["definitions"]}
+    return jsonschema_rs.Registry([(whole["$id"], parts)], draft=jsonschema_rs.Draft7)
+
+
+@cache
+def _validator(name: str) -> jsonschema_rs.Draft7Validator:
+    reference = {"$ref": f"{document()['$id']}#/definitions/{name}"}
+    return jsonschema_rs.Draft7Validator(reference, registry=_registry())
+
+
+@cache
+def _spelled() -> dict[str, str]:
+    return {name.lower(): name for name in document()["definitions"]}
+
+
+def faults(definition: str, value: Any) -> list[str]:
+    """Return what a definition says against a value, `[]` when nothing."""
+    return [
+        f"{definition} at /{'/'.join(map(str, e.instance_path))}: {e.message}"
+        for e in _validator(definition).iter_errors(value)
+    ]
+
+
+def definition_of(method: str, kind: str = "Result") -> str | None:
+    """Return the definition of a method's result or params; None when the schema has none."""
+    if kind == "Result" and method in NAMED:
+        return NAMED[method]
+    return _spelled().get("".join(re.split(r"[.\-]", method)).lower() + kind.lower())
+
+
+def result_faults(method: str, payload: Any) -> list[str]:
+    """Return what the schema says against an answer of protocol 4."""
+    if method in PARTS:
+        name, definition = PARTS[method]
+        return [fault for part in payload[name] for fault in faults(definition, part)]
+    definition_name = definition_of(method)
+    return faults(definition_name, payload) if definition_name else []
+
+
+def frame_faults(frame: dict[str, Any]) -> list[str]:
+    """Return what the schema says against a frame of protocol 4 that a gateway sent."""
+    if frame["type"] == "res":
+        return faults("ResponseFrame", frame) + (faults("ErrorShape", frame["error"]) if "error" in frame else [])
+    name, payload = frame["event"], frame.get("payload")
+    if name in EVENTS:
+        known = {key: value for key, value in payload.items() if key not in BEYOND.get(name, ())}
+        return faults("EventFrame", frame) + faults(EVENTS[name], known)
+    return faults("EventFrame", frame)
+
+
+def properties(definition: str) -> set[str]:
+    """Return every property that a definition's alternatives name."""
+    whole = document()["definitions"]
+
+    def named(part: dict[str, Any]) -> set[str]:
+        if "$ref" in part:
+            return named(whole[part["$ref"].rsplit("/", 1)[-1]])
+        found = set(part.get("properties", ()))
+        for key in ("anyOf", "oneOf", "allOf"):
+            found.update(*(named(inner) for inner in part.get(key, ())))
+        return found
+
+    return named(whole[definition])
