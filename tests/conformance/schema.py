@@ -42,115 +42,25 @@ PARTS: Final = {
 }
 """Answers that are open themselves but list things that are defined."""
 
-UNDEFINED: Final = frozenset(
-    [
-        "agent",
-        "agent.wait",
-        "board.get",
-        "browser.request",
-        "channels.logout",
-        "chat.abort",
-        "chat.history",
-        "chat.inject",
-        "chat.metadata",
-        "chat.send",
-        "chat.startup",
-        "config.apply",
-        "config.get",
-        "config.patch",
-        "config.set",
-        "controlUi.sessionPullRequests.subscribe",
-        "cron.list",
-        "cron.remove",
-        "cron.run",
-        "cron.runs",
-        "cron.status",
-        "device.pair.approve",
-        "device.pair.list",
-        "device.pair.reject",
-        "device.pair.remove",
-        "device.pair.rename",
-        "device.token.revoke",
-        "diagnostics.lanes",
-        "diagnostics.stability",
-        "doctor.memory.status",
-        "exec.approval.get",
-        "exec.approval.list",
-        "exec.approval.request",
-        "exec.approval.resolve",
-        "exec.approval.waitDecision",
-        "gateway.identity.get",
-        "gateway.restart.preflight",
-        "gateway.restart.request",
-        "health",
-        "hooks.status",
-        "last-heartbeat",
-        "memory.search",
-        "message.action",
-        "models.authStatus",
-        "node.describe",
-        "node.invoke",
-        "node.invoke.progress",
-        "node.invoke.result",
-        "node.list",
-        "node.pair.approve",
-        "node.pair.list",
-        "node.pair.reject",
-        "node.pair.remove",
-        "node.pair.request",
-        "node.pair.verify",
-        "node.pending.ack",
-        "node.pending.pull",
-        "node.rename",
-        "openclaw.approval.list",
-        "plugin.approval.list",
-        "plugin.surface.refresh",
-        "secrets.reload",
-        "send",
-        "sessions.abort",
-        "sessions.compact",
-        "sessions.describe",
-        "sessions.get",
-        "sessions.list",
-        "sessions.messages.subscribe",
-        "sessions.messages.unsubscribe",
-        "sessions.patch",
-        "sessions.preview",
-        "sessions.reset",
-        "sessions.send",
-        "sessions.subscribe",
-        "sessions.unsubscribe",
-        "sessions.usage",
-        "set-heartbeats",
-        "skills.install",
-        "skills.library.list",
-        "skills.status",
-        "skills.update",
-        "status",
-        "system-event",
-        "system-presence",
-        "talk.mode",
-        "tts.convert",
-        "tts.disable",
-        "tts.enable",
-        "tts.personas",
-        "tts.providers",
-        "tts.setProvider",
-        "tts.status",
-        "update.run",
-        "usage.cost",
-        "usage.status",
-        "usage.totals",
-        "users.prefs.get",
-        "users.prefs.set",
-        "users.self",
-        "voicewake.get",
-        "voicewake.routing.get",
-        "voicewake.set",
-        "wake",
-        "wizard.cancel",
-    ]
-)
+_OPEN: Final = """
+    agent agent.wait board.get browser.request channels.logout chat.abort chat.history chat.inject chat.metadata
+    chat.send chat.startup config.apply config.get config.patch config.set controlUi.sessionPullRequests.subscribe
+    cron.list cron.remove cron.run cron.runs cron.status device.pair.approve device.pair.list device.pair.reject
+    device.pair.remove device.pair.rename device.token.revoke diagnostics.lanes diagnostics.stability
+    doctor.memory.status exec.approval.get exec.approval.list exec.approval.request exec.approval.resolve
+    exec.approval.waitDecision gateway.identity.get gateway.restart.preflight gateway.restart.request health
+    hooks.status last-heartbeat memory.search message.action models.authStatus node.describe node.invoke
+    node.invoke.progress node.invoke.result node.list node.pair.approve node.pair.list node.pair.reject
+    node.pair.remove node.pair.request node.pair.verify node.pending.ack node.pending.pull node.rename
+    openclaw.approval.list plugin.approval.list plugin.surface.refresh secrets.reload send sessions.abort
+    sessions.compact sessions.describe sessions.get sessions.list sessions.messages.subscribe
+    sessions.messages.unsubscribe sessions.patch sessions.preview sessions.reset sessions.send sessions.subscribe
+    sessions.unsubscribe sessions.usage set-heartbeats skills.install skills.library.list skills.status
+    skills.update status system-event system-presence talk.mode tts.convert tts.disable tts.enable tts.personas
+    tts.providers tts.setProvider tts.status update.run usage.cost usage.status usage.totals users.prefs.get
+    users.prefs.set users.self voicewake.get voicewake.routing.get voicewake.set wake wizard.cancel
+"""
+UNDEFINED: Final = frozenset(_OPEN.split())
 """Methods whose answers the schema leaves open (some are protocol 3's or our own alone)."""
 
 EVENTS: Final = {

@@ -1,4 +1,4 @@
-"""Every answer, event and parameter against the protocol package's schema. Generated: a new method needs no edit here."""
+"""Every answer, event and parameter against the protocol package's schema, generated from the table of methods."""
 
 from __future__ import annotations
 
