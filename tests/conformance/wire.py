@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.speedups import apply_mask
 
 from tests.gateway.process import TOKEN
 
@@ -117,3 +119,105 @@ async def client(url: str, protocol: int, **changes: Any) -> AsyncIterator[Wire]
         answer = await wire.until(lambda frame: frame.get("id") == "connect")
         assert answer["ok"], answer
         yield wire
+
+
+TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
+
+
+def raw_frame(
+    payload: bytes,
+    opcode: int = TEXT,
+    *,
+    final: bool = True,
+    masked: bool = True,
+    bits: int = 0,
+    size: int | None = None,
+) -> bytes:
+    """Encode a frame as a client may, or as none should. `size` lies about the payload's length."""
+    length = len(payload) if size is None else size
+    head = bytes((final << 7 | bits << 4 | opcode,))
+    if length < 126:
+        head += bytes((masked << 7 | length,))
+    elif length < 65536:
+        head += bytes((masked << 7 | 126,)) + length.to_bytes(2, "big")
+    else:
+        head += bytes((masked << 7 | 127,)) + length.to_bytes(8, "big")
+    if not masked:
+        return head + payload
+    key = b"\x01\x02\x03\x04"
+    return head + key + apply_mask(payload, key)
+
+
+class RawSocket:
+    """An upgraded TCP connection: bytes in, frames out."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def open(cls, port: int) -> RawSocket:
+        """Upgrade, and take the challenge."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), head
+        made = cls(reader, writer)
+        assert b"connect.challenge" in (await made.frame())[1]
+        return made
+
+    async def login(self, protocol: int = 4) -> None:
+        """Be let in."""
+        await self.send(raw_frame(msgspec.json.encode(connect_request(protocol))))
+        opcode, hello = await self.frame()
+        assert (opcode, msgspec.json.decode(hello)["ok"]) == (TEXT, True)
+
+    async def send(self, data: bytes) -> None:
+        """Write bytes; a peer that has hung up already is no error."""
+        with contextlib.suppress(OSError, RuntimeError):  # uvloop's word for a transport that has closed itself
+            self.writer.write(data)
+            await self.writer.drain()
+
+    async def frame(self) -> tuple[int, bytes]:
+        """Return the next frame's opcode and payload; (CLOSE, b"") when the connection ended without one."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                first, size = await self.reader.readexactly(2)
+                assert not size & 0x80, "a server masks nothing"
+                if size == 126:
+                    size = int.from_bytes(await self.reader.readexactly(2), "big")
+                elif size == 127:
+                    size = int.from_bytes(await self.reader.readexactly(8), "big")
+                return first & 0x0F, await self.reader.readexactly(size)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return CLOSE, b""
+
+    async def close_code(self) -> int | None:
+        """Read to the end; return the close code, None when there was no close frame."""
+        while True:
+            opcode, payload = await self.frame()
+            if opcode == CLOSE:
+                return int.from_bytes(payload[:2], "big") if payload else None
+
+    async def answer(self, id_: Any) -> Frame | int | None:
+        """Return the answer to a request, or the code with which the connection was closed instead."""
+        while True:
+            opcode, payload = await self.frame()
+            if opcode == CLOSE:
+                return int.from_bytes(payload[:2], "big") if payload else None
+            if opcode == TEXT and (told := msgspec.json.decode(payload)).get("id") == id_:
+                return dict(told)
+
+    async def end(self) -> int | None:
+        """Say that nothing more will come, so that a frame that never becomes whole ends too; return the close code."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self.writer.write_eof()
+        return await self.close_code()
+
+    async def close(self) -> None:
+        """Hang up."""
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
