@@ -99,7 +99,7 @@ def mismatch(shape: Any, value: Any, path: str = "") -> str | None:
         found = [mismatch(one, value, path) for one in shape.shapes]
         return None if None in found else " or ".join(filter(None, found))
     if isinstance(shape, Text):
-        good = isinstance(value, str) and re.search(shape.pattern, value)
+        good = isinstance(value, str) and re.search(shape.pattern, value) is not None
         return None if good else f"{path} is {value!r}, not like {shape.pattern!r}"
     if isinstance(shape, Exactly):
         more = sorted(set(value) - set(shape.keys)) if isinstance(value, dict) else []

@@ -131,7 +131,7 @@ def frame_faults(frame: dict[str, Any]) -> list[str]:
     """Return what the schema says against a frame of protocol 4 that a gateway sent."""
     if frame["type"] == "res":
         return faults("ResponseFrame", frame) + (faults("ErrorShape", frame["error"]) if "error" in frame else [])
-    name, payload = frame["event"], frame.get("payload")
+    name, payload = frame["event"], frame.get("payload") or {}
     if name in EVENTS:
         known = {key: value for key, value in payload.items() if key not in BEYOND.get(name, ())}
         return faults("EventFrame", frame) + faults(EVENTS[name], known)

@@ -190,7 +190,7 @@ async def test_what_is_no_json_or_binary_is_ignored(served: GatewayProcess) -> N
         await socket.send(raw_frame(ignored))
         await socket.send(raw_frame(ignored, BINARY))
     await socket.send(raw_frame(request(id_="last")))
-    answers = []
+    answers: list[Any] = []
     while not answers or answers[-1]["id"] != "last":
         frame = msgspec.json.decode((await socket.frame())[1])
         answers += [frame] if frame["type"] == "res" else []
