@@ -178,18 +178,21 @@ CALLS: Final[tuple[Call, ...]] = (
     Call(
         "chat.history",
         {"sessionKey": MAIN},
-        {
-            "messages": Has({"content": [{"type": "text", "text": "injected note"}]}),
-            "hasMore": bool,
-            "totalMessages": int,
-        },
+        {"messages": Has({"content": [{"type": "text", "text": "injected note"}]})},
         note="injected",
     ),
     Call(
         "chat.history",
         {"sessionKey": "agent:main:doesnotexist"},
-        {"sessionKey": "agent:main:doesnotexist", "messages": [], "hasMore": False, "totalMessages": 0},
+        {"sessionKey": "agent:main:doesnotexist", "messages": []},
         note="of no session",
+    ),
+    Call(
+        "chat.history",
+        {"sessionKey": MAIN, "limit": 1},
+        {"messages": list, "hasMore": True, "totalMessages": int, "defaults": dict, "sessionInfo": dict},
+        note="in parts",
+        owner="chat",
     ),
     Call(
         "agent",

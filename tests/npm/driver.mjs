@@ -24,11 +24,16 @@ const told = (error) => ({
 
 const rawKey = (pem) => pem.export({ format: "jwk" }).x;
 
-function makeDevice(name) {
+function makeDevice(name, spoiled) {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const raw = rawKey(publicKey);
   const deviceId = createHash("sha256").update(Buffer.from(raw, "base64url")).digest("hex");
-  devices.set(name, { deviceId, publicKey, privateKey });
+  const other = generateKeyPairSync("ed25519");
+  devices.set(name, {
+    deviceId,
+    publicKey: spoiled === "key" ? other.publicKey : publicKey,
+    privateKey: spoiled === "signature" ? other.privateKey : privateKey,
+  });
   return { deviceId, publicKey: raw };
 }
 
@@ -84,9 +89,8 @@ const operations = {
     await clients.get(client)?.stopAndWait();
     clients.delete(client);
   },
-  device: ({ name }) => makeDevice(name),
-  forget: ({ name, role }) => void tokens.delete(`${name}/${role}`),
-  plant: ({ name, role, token, scopes }) => void tokens.set(`${name}/${role}`, { token, scopes }),
+  device: ({ name, spoiled }) => makeDevice(name, spoiled),
+  token: ({ name, role }) => tokens.get(`${name}/${role}`),
   // The client's watch on ticks runs on intervals of half a minute: the test turns its clock instead of waiting.
   hold: () => mock.timers.enable({ apis: ["setInterval", "Date"], now: Date.now() }),
   advance: ({ ms }) => mock.timers.tick(ms),
