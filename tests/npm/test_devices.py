@@ -1,4 +1,4 @@
-"""The field's client library with a device of its own: it pairs, keeps its token, and hears when that is worth nothing."""
+"""The field's client library with a device of its own: pairing, the token that it keeps, and its end."""
 
 from __future__ import annotations
 
