@@ -71,7 +71,8 @@ class Event:
 class Call:
     """One call. `then` is the second answer to the same id; `keep` remembers parts of the answer under a name.
 
-    `owner` names who builds what is still missing: such a row must fail, so that it is noticed when it no longer does.
+    `owner` names who builds a method that is still missing: until it is served the row must fail, from then on it must
+    hold. `partly` is for a method that is there but cannot do this yet: the row must fail until the mark is taken away.
     """
 
     method: str
@@ -82,6 +83,7 @@ class Call:
     keep: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     owner: str = ""
+    partly: bool = False
 
     @property
     def id(self) -> str:

@@ -480,7 +480,13 @@ CALLS: Final[tuple[Call, ...]] = (
         {"ok": True, "agentId": "bob", "name": "Bob", "workspace": str},
         owner="configrpc",
     ),
-    Call("agents.list", answer={"agents": Has({"id": "bob", "name": "Bob"})}, note="with Bob", owner="configrpc"),
+    Call(
+        "agents.list",
+        answer={"agents": Has({"id": "bob", "name": "Bob"})},
+        note="with Bob",
+        owner="configrpc",
+        partly=True,
+    ),
     Call(
         "agents.update", {"agentId": "bob", "name": "Bobby"}, Exactly({"ok": True, "agentId": "bob"}), owner="configrpc"
     ),

@@ -113,6 +113,7 @@ CALLS: Final[tuple[Call, ...]] = (
         ),
         note="changes of the session",
         owner="chat",
+        partly=True,
     ),
     Call(
         "chat.history",
@@ -193,6 +194,7 @@ CALLS: Final[tuple[Call, ...]] = (
         {"messages": list, "hasMore": True, "totalMessages": int, "defaults": dict, "sessionInfo": dict},
         note="in parts",
         owner="chat",
+        partly=True,
     ),
     Call(
         "agent",
@@ -334,7 +336,7 @@ CALLS: Final[tuple[Call, ...]] = (
         },
         keep={"hash": "hash", "raw": "raw"},
     ),
-    Call("config.get", answer={"hash": Text("^hmac-sha256:v1:")}, note="keyed hash", owner="configrpc"),
+    Call("config.get", answer={"hash": Text("^hmac-sha256:v1:")}, note="keyed hash", owner="configrpc", partly=True),
     Call(
         "config.schema.lookup",
         {"path": "gateway.auth"},
@@ -586,7 +588,13 @@ CALLS: Final[tuple[Call, ...]] = (
         events=(Event("config.changed", {"path": str, "hash": str, "ts": int}),),
         owner="configrpc",
     ),
-    Call("agents.list", answer={"agents": Has({"id": "bob", "name": "Bob"})}, note="with Bob", owner="configrpc"),
+    Call(
+        "agents.list",
+        answer={"agents": Has({"id": "bob", "name": "Bob"})},
+        note="with Bob",
+        owner="configrpc",
+        partly=True,
+    ),
     Call("agents.update", {"agentId": "bob", "name": "Bobby"}, {"ok": True, "agentId": "bob"}, owner="configrpc"),
     Call("agents.delete", {"agentId": "bob"}, {"ok": True, "agentId": "bob", "removedBindings": 0}, owner="configrpc"),
     Call("usage.status", answer={"updatedAt": int, "providers": list}),

@@ -10,6 +10,7 @@ import pytest
 
 from openclaw.rpc.build import METHODS
 from openclaw.rpc.method import MethodSpec
+from tests.conformance.progress import NOT_YET, SERVED
 from tests.conformance.schema import faults, frame_faults, result_faults
 from tests.conformance.wire import PATIENCE_S, Frame, Wire, client
 from tests.gateway.process import GatewayProcess, gateway
@@ -59,11 +60,6 @@ EVENTS_3: Final = """
     exec.approval.resolved health heartbeat node.invoke.request node.pair.requested node.pair.resolved presence
     shutdown talk.mode tick voicewake.changed
 """
-
-NOT_YET: Final = pytest.mark.xfail(strict=True, reason="another part of issue 4")
-SERVED: Final = {
-    protocol: {spec.name for spec in METHODS if spec.since <= protocol <= spec.until} for protocol in (3, 4)
-}
 
 
 @pytest.fixture(scope="module")
