@@ -51,7 +51,8 @@ _OPEN: Final = """
     exec.approval.waitDecision gateway.identity.get gateway.restart.preflight gateway.restart.request health
     hooks.status last-heartbeat memory.search message.action models.authStatus node.describe node.invoke
     node.invoke.progress node.invoke.result node.list node.pair.approve node.pair.list node.pair.reject
-    node.pair.remove node.pair.request node.pair.verify node.pending.ack node.pending.pull node.rename
+    node.pair.remove node.pair.request node.pair.verify node.pending.ack node.pending.pull node.pluginSurface.refresh
+    node.pluginTools.update node.rename node.runnerInventory.update node.skills.update
     openclaw.approval.list plugin.approval.list plugin.surface.refresh secrets.reload send sessions.abort
     sessions.compact sessions.describe sessions.get sessions.list sessions.messages.subscribe
     sessions.messages.unsubscribe sessions.patch sessions.preview sessions.reset sessions.send sessions.subscribe
@@ -136,6 +137,12 @@ def frame_faults(frame: dict[str, Any]) -> list[str]:
         known = {key: value for key, value in payload.items() if key not in BEYOND.get(name, ())}
         return faults("EventFrame", frame) + faults(EVENTS[name], known)
     return faults("EventFrame", frame)
+
+
+def hello_faults(payload: dict[str, Any]) -> list[str]:
+    """Return what the schema says against a greeting, but for how the client was known (recorded in the field)."""
+    auth = {key: value for key, value in payload["auth"].items() if key != "method"}
+    return faults("HelloOk", {**payload, "auth": auth})
 
 
 def properties(definition: str) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 from openclaw.rpc.build import METHODS
 from openclaw.rpc.method import MethodSpec
 from tests.conformance.progress import NOT_YET, SERVED
-from tests.conformance.schema import faults, frame_faults, result_faults
+from tests.conformance.schema import frame_faults, hello_faults, result_faults
 from tests.conformance.wire import PATIENCE_S, Frame, Wire, client
 from tests.gateway.process import GatewayProcess, gateway
 from tests.rpc.good import GOOD
@@ -114,7 +114,7 @@ async def test_every_event_of_protocol_3_is_announced(
 async def test_the_greeting_is_what_the_schema_says(hello4: Frame) -> None:
     assert hello4["ok"] is True
     assert frame_faults(hello4) == []
-    assert faults("HelloOk", hello4["payload"]) == []
+    assert hello_faults(hello4["payload"]) == []
 
 
 async def _called(wire: Wire, spec: MethodSpec) -> Frame:
