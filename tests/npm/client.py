@@ -103,6 +103,10 @@ class NpmClient:
         hello: dict[str, Any] = seen["hello"]
         return hello
 
+    async def seen(self, wanted: Callable[[Seen], bool], after: int = 0) -> Seen:
+        """Wait for a report that is wanted."""
+        return await self._driver.until(self.name, wanted, after)
+
     async def event(self, name: str, after: int = 0, **payload: Any) -> dict[str, Any]:
         """Wait for an event whose payload has those values; return the payload."""
         seen = await self._driver.until(

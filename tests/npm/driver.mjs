@@ -4,7 +4,12 @@
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { createInterface } from "node:readline";
 import { mock } from "node:test";
-import { GatewayClient } from "@openclaw/gateway-client";
+import {
+  GatewayClient,
+  createSessionProjection,
+  reduceSessionProjection,
+  reduceSessionProjectionRunEvent,
+} from "@openclaw/gateway-client";
 
 const clients = new Map();
 const devices = new Map();
@@ -91,6 +96,24 @@ const operations = {
   },
   device: ({ name, spoiled }) => makeDevice(name, spoiled),
   token: ({ name, role }) => tokens.get(`${name}/${role}`),
+  // What a screen shows: a turn being sent, the events that came for it, then the history loaded anew.
+  project({ scope, pending, events, history }) {
+    let state = createSessionProjection(scope);
+    const reduce = (event) => {
+      state = reduceSessionProjection(state, event);
+    };
+    for (const turn of pending) reduce({ type: "sendPending", ...turn });
+    for (const { event, payload } of events) {
+      if (event === "session.message") {
+        reduce({ type: "messagePersisted", message: payload.message, envelope: payload });
+      } else if (event === "chat") {
+        state = reduceSessionProjectionRunEvent(state, payload)?.projection ?? state;
+      }
+    }
+    const live = state.messages;
+    reduce({ type: "snapshotLoaded", messages: history });
+    return { live, loaded: state.messages, runs: state.runs };
+  },
   // The client's watch on ticks runs on intervals of half a minute: the test turns its clock instead of waiting.
   hold: () => mock.timers.enable({ apis: ["setInterval", "Date"], now: Date.now() }),
   advance: ({ ms }) => mock.timers.tick(ms),

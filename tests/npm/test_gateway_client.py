@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.process import TOKEN, GatewayProcess, free_port, gateway, write_config
-from tests.npm.client import Driver, NpmClient, Refused
+from tests.npm.client import Driver, NpmClient, Refused, Seen
 
 pytestmark = pytest.mark.anyio
 
@@ -133,6 +133,47 @@ async def test_two_versions_on_one_session_see_one_conversation(driver: Driver, 
     assert no_gap(new)
     await old.stop()
     await new.stop()
+
+
+@pytest.mark.xfail(strict=True, reason="chat: messages live and in the history do not say yet which they are")
+async def test_a_screen_shows_each_message_once_whether_it_came_live_or_with_the_history(
+    driver: Driver, served: GatewayProcess
+) -> None:
+    client = await connected(driver, served)
+    await client.request("sessions.subscribe")
+    key = "agent:main:screen"
+    pending = []
+    for run in ("screen-0", "screen-1", "screen-2"):
+        before = len(client.reports)
+        await client.request("chat.send", {"sessionKey": key, "message": run, "idempotencyKey": run})
+        await client.seen(lambda seen: role_of(seen) == "assistant", before)
+        message = {"role": "user", "content": run, "idempotencyKey": run}
+        pending.append({"runId": run, "idempotencyKey": run, "message": message})
+    history = await client.request("chat.history", {"sessionKey": key})
+    shown = await driver.do(
+        "project",
+        scope={"sessionKey": key, "agentId": "main"},
+        pending=pending,
+        events=[seen["frame"] for seen in client.reports if seen["what"] == "event"],
+        history=history["messages"],
+    )
+    await client.stop()
+    said = ["screen-0", "fake: screen-0", "screen-1", "fake: screen-1", "screen-2", "fake: screen-2"]
+    assert [text_of(message) for message in shown["live"]] == said
+    assert [text_of(message) for message in shown["loaded"]] == said
+    assert {run["status"] for run in shown["runs"].values()} == {"completed"}
+
+
+def role_of(seen: Seen) -> str | None:
+    """Return whose message a report is about, None when it is about none."""
+    is_message = seen["what"] == "event" and seen["frame"]["event"] == "session.message"
+    return str(seen["frame"]["payload"]["message"]["role"]) if is_message else None
+
+
+def text_of(message: dict[str, Any]) -> str:
+    """Return what a message says, in either of its two forms."""
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 REFUSED: list[tuple[str, dict[str, Any], str, str, int, bool]] = [
