@@ -191,7 +191,7 @@ class RawSocket:
                 elif size == 127:
                     size = int.from_bytes(await self.reader.readexactly(8), "big")
                 return first & 0x0F, await self.reader.readexactly(size)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             return CLOSE, b""
 
     async def close_code(self) -> int | None:

@@ -130,6 +130,15 @@ class NpmClient:
         done = await self._driver.do("request", client=self.name, method=method, params=params or {}, options=options)
         return done.get("accepted"), done.get("answer")
 
+    async def follow(self, key: str) -> dict[str, Any]:
+        """Follow one session's messages, as a screen does; return the subscription."""
+        found: dict[str, Any] = await self._driver.do("follow", client=self.name, key=key)
+        return found
+
+    async def leave(self, key: str) -> None:
+        """Follow it no more."""
+        await self._driver.do("leave", client=self.name, key=key)
+
     async def stop(self) -> None:
         """Close and forget it."""
         await self._driver.do("stop", client=self.name)

@@ -7,6 +7,7 @@ import { mock } from "node:test";
 import {
   GatewayClient,
   createSessionProjection,
+  getGatewaySessionMessageSubscriptionCoordinator,
   reduceSessionProjection,
   reduceSessionProjectionRunEvent,
 } from "@openclaw/gateway-client";
@@ -14,6 +15,7 @@ import {
 const clients = new Map();
 const devices = new Map();
 const tokens = new Map();
+const subscriptions = new Map();
 
 const say = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
@@ -94,17 +96,25 @@ const operations = {
     await clients.get(client)?.stopAndWait();
     clients.delete(client);
   },
+  async follow({ client, key }) {
+    const found = await getGatewaySessionMessageSubscriptionCoordinator(clients.get(client)).acquire(key);
+    subscriptions.set(`${client}/${key}`, found);
+    return found;
+  },
+  leave: ({ client, key }) =>
+    getGatewaySessionMessageSubscriptionCoordinator(clients.get(client)).release(subscriptions.get(`${client}/${key}`)),
   device: ({ name, spoiled }) => makeDevice(name, spoiled),
   token: ({ name, role }) => tokens.get(`${name}/${role}`),
-  // What a screen shows: a turn being sent, the events that came for it, then the history loaded anew.
-  project({ scope, pending, events, history }) {
+  // What a screen shows: turns being sent and the frames that came, in order, then the history loaded anew.
+  project({ scope, steps, history }) {
     let state = createSessionProjection(scope);
     const reduce = (event) => {
       state = reduceSessionProjection(state, event);
     };
-    for (const turn of pending) reduce({ type: "sendPending", ...turn });
-    for (const { event, payload } of events) {
-      if (event === "session.message") {
+    for (const { pending, event, payload } of steps) {
+      if (pending) {
+        reduce({ type: "sendPending", ...pending });
+      } else if (event === "session.message") {
         reduce({ type: "messagePersisted", message: payload.message, envelope: payload });
       } else if (event === "chat") {
         state = reduceSessionProjectionRunEvent(state, payload)?.projection ?? state;

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.progress import SERVED
 from tests.gateway.process import TOKEN, GatewayProcess, free_port, gateway, write_config
 from tests.npm.client import Driver, NpmClient, Refused, Seen
 
@@ -142,19 +143,19 @@ async def test_a_screen_shows_each_message_once_whether_it_came_live_or_with_the
     client = await connected(driver, served)
     await client.request("sessions.subscribe")
     key = "agent:main:screen"
-    pending = []
+    steps: list[dict[str, Any]] = []
     for run in ("screen-0", "screen-1", "screen-2"):
         before = len(client.reports)
         await client.request("chat.send", {"sessionKey": key, "message": run, "idempotencyKey": run})
         await client.seen(lambda seen: role_of(seen) == "assistant", before)
         message = {"role": "user", "content": run, "idempotencyKey": run}
-        pending.append({"runId": run, "idempotencyKey": run, "message": message})
+        steps.append({"pending": {"runId": run, "idempotencyKey": run, "message": message}})
+        steps += [seen["frame"] for seen in client.reports[before:] if seen["what"] == "event"]
     history = await client.request("chat.history", {"sessionKey": key})
     shown = await driver.do(
         "project",
         scope={"sessionKey": key, "agentId": "main"},
-        pending=pending,
-        events=[seen["frame"] for seen in client.reports if seen["what"] == "event"],
+        steps=steps,
         history=history["messages"],
     )
     await client.stop()
@@ -162,6 +163,22 @@ async def test_a_screen_shows_each_message_once_whether_it_came_live_or_with_the
     assert [text_of(message) for message in shown["live"]] == said
     assert [text_of(message) for message in shown["loaded"]] == said
     assert {run["status"] for run in shown["runs"].values()} == {"completed"}
+
+
+@pytest.mark.xfail("sessions.messages.subscribe" not in SERVED[4], reason="chat: another part of issue 4")
+async def test_it_follows_the_messages_of_one_session_and_no_others(driver: Driver, served: GatewayProcess) -> None:
+    client, writer = await connected(driver, served), await connected(driver, served, 3)
+    assert (await client.follow("followed"))["key"] == "agent:main:followed"
+    for name in ("unfollowed", "followed"):
+        send = {"sessionKey": name, "message": "hello", "idempotencyKey": f"in-{name}"}
+        await writer.request("chat.send", send)
+        await writer.event("chat", runId=f"in-{name}", state="final")
+    await client.seen(lambda seen: role_of(seen) == "assistant")
+    told = [seen["frame"]["payload"]["sessionKey"] for seen in client.reports if role_of(seen)]
+    assert set(told) == {"agent:main:followed"}
+    await client.leave("followed")
+    await client.stop()
+    await writer.stop()
 
 
 def role_of(seen: Seen) -> str | None:
