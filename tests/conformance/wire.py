@@ -191,6 +191,8 @@ class RawSocket:
                 elif size == 127:
                     size = int.from_bytes(await self.reader.readexactly(8), "big")
                 return first & 0x0F, await self.reader.readexactly(size)
+        except TimeoutError:
+            raise
         except (asyncio.IncompleteReadError, OSError):
             return CLOSE, b""
 
