@@ -135,3 +135,10 @@ async def test_a_device_that_cannot_prove_its_key_is_refused(
     assert caught.value.error["details"]["code"] == code
     assert (await client.report("close"))["code"] == 1008
     await client.stop()
+
+
+async def test_the_control_ui_comes_from_our_own_page_with_its_device(driver: Driver, served: GatewayProcess) -> None:
+    page = {"origin": served.http_url, "clientName": "openclaw-control-ui", "mode": "webchat"}
+    client, _ = await paired(driver, served, "page", **page)
+    assert (await client.request("sessions.list"))["sessions"] is not None
+    await client.stop()
