@@ -485,7 +485,7 @@ CALLS: Final[tuple[Call, ...]] = (
         answer={"agents": Has({"id": "bob", "name": "Bob"})},
         note="with Bob",
         owner="configrpc",
-        partly=True,
+        needs="agents.create",
     ),
     Call(
         "agents.update", {"agentId": "bob", "name": "Bobby"}, Exactly({"ok": True, "agentId": "bob"}), owner="configrpc"

@@ -113,7 +113,7 @@ CALLS: Final[tuple[Call, ...]] = (
         ),
         note="changes of the session",
         owner="chat",
-        partly=True,
+        needs="sessions.create",
     ),
     Call(
         "chat.history",
@@ -336,7 +336,13 @@ CALLS: Final[tuple[Call, ...]] = (
         },
         keep={"hash": "hash", "raw": "raw"},
     ),
-    Call("config.get", answer={"hash": Text("^hmac-sha256:v1:")}, note="keyed hash", owner="configrpc", partly=True),
+    Call(
+        "config.get",
+        answer={"hash": Text("^hmac-sha256:v1:")},
+        note="keyed hash",
+        owner="configrpc",
+        needs="config.set",
+    ),
     Call(
         "config.schema.lookup",
         {"path": "gateway.auth"},
@@ -593,7 +599,7 @@ CALLS: Final[tuple[Call, ...]] = (
         answer={"agents": Has({"id": "bob", "name": "Bob"})},
         note="with Bob",
         owner="configrpc",
-        partly=True,
+        needs="agents.create",
     ),
     Call("agents.update", {"agentId": "bob", "name": "Bobby"}, {"ok": True, "agentId": "bob"}, owner="configrpc"),
     Call("agents.delete", {"agentId": "bob"}, {"ok": True, "agentId": "bob", "removedBindings": 0}, owner="configrpc"),

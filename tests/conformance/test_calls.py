@@ -94,7 +94,7 @@ def played4(tmp_path_factory: pytest.TempPathFactory) -> Played:
 def _rows(calls: Sequence[Call], protocol: int) -> list[Any]:
     rows = []
     for at, call in enumerate(calls):
-        waits = call.partly or (call.owner and call.method not in SERVED[protocol])
+        waits = call.partly or (call.owner and (call.needs or call.method) not in SERVED[protocol])
         marks = pytest.mark.xfail(strict=True, reason=call.owner) if waits else ()
         rows.append(pytest.param(at, id=f"{at:03d}-{call.id}", marks=marks))
     return rows
