@@ -72,8 +72,8 @@ class Call:
     """One call. `then` is the second answer to the same id; `keep` remembers parts of the answer under a name.
 
     `owner` names who builds a method that is still missing: until it is served the row must fail, from then on it must
-    hold. `needs` names the method that comes with it, where that is another one. `partly` is for what nothing announces:
-    the row must fail until the mark is taken away.
+    hold. `needs` names the method that comes with it, where that is another one. `partly` is for what no
+    method announces: the row must fail until the mark is taken away.
     """
 
     method: str

@@ -43,65 +43,63 @@ PARTS: Final = {
 """Answers that are open themselves but list things that are defined."""
 
 _OPEN: Final = """
-    agent agent.identity.get agent.wait assistant.media.get attach.grant attach.revoke board.action board.data.read
-    board.event board.get board.prompt.authorize board.update board.widget.grant browser.request
-    canvas.document.preview canvas.document.view channels.logout channels.start channels.stop chat.abort chat.history
-    chat.inject chat.metadata chat.send chat.startup claws.monitors claws.packages.remove computer.invoke
-    computer.status config.apply config.get config.openFile config.patch config.schema config.set connect
-    controlUi.githubDetail controlUi.githubPreview controlUi.linkPreview controlUi.sessionPreview
-    controlUi.sessionPullRequests.checks controlUi.sessionPullRequests.subscribe conversations.list conversations.send
-    conversations.turn conversations.turn.cancel cron.get cron.list cron.remove cron.run cron.runs cron.status
-    cron.update desktop.launch desktop.release device.pair.approve device.pair.list device.pair.reject
-    device.pair.remove device.pair.rename device.pair.setupList device.pair.setupRevoke device.scopes.requestUpgrade
-    device.scopes.waitUpgrade device.token.revoke diagnostics.cpuProfile diagnostics.heapProfile diagnostics.lanes
-    diagnostics.stability doctor.memory.backfillDreamDiary doctor.memory.dedupeDreamDiary doctor.memory.dreamDiary
+    agent agent.wait assistant.media.get attach.grant attach.revoke board.action board.data.read board.event board.get
+    board.prompt.authorize board.update board.widget.grant browser.request canvas.document.preview
+    canvas.document.view channels.logout channels.start channels.stop chat.abort chat.history chat.inject
+    chat.metadata chat.send chat.startup claws.monitors claws.packages.remove computer.invoke computer.status
+    config.apply config.get config.openFile config.patch config.set connect controlUi.githubDetail
+    controlUi.githubPreview controlUi.linkPreview controlUi.sessionPreview controlUi.sessionPullRequests.checks
+    controlUi.sessionPullRequests.subscribe conversations.list conversations.send conversations.turn
+    conversations.turn.cancel cron.list cron.remove cron.run cron.runs cron.status desktop.launch desktop.release
+    device.pair.approve device.pair.list device.pair.reject device.pair.remove device.pair.rename
+    device.pair.setupList device.pair.setupRevoke device.scopes.requestUpgrade device.scopes.waitUpgrade
+    device.token.revoke diagnostics.cpuProfile diagnostics.heapProfile diagnostics.lanes diagnostics.stability
+    doctor.memory.backfillDreamDiary doctor.memory.dedupeDreamDiary doctor.memory.dreamDiary
     doctor.memory.repairDreamingArtifacts doctor.memory.resetDreamDiary doctor.memory.resetGroundedShortTerm
     doctor.memory.status environments.prepare environments.session.create environments.session.destroy
     environments.session.exec environments.session.status exec.approval.get exec.approval.list exec.approval.request
-    exec.approval.resolve exec.approval.waitDecision exec.approvals.get exec.approvals.node.get
-    exec.approvals.node.set exec.approvals.set gateway.identity.get gateway.restart.preflight gateway.restart.request
-    gateway.suspend.handoff github.detail github.image github.preview health hooks.status last-heartbeat
-    mcp.app.callTool mcp.app.listResourceTemplates mcp.app.listResources mcp.app.listTools mcp.app.readResource
-    mcp.app.updateModelContext mcp.app.view memory.search memory.sessionBackfill.apply memory.sessionBackfill.preview
-    memory.sessionBackfill.rollback mentions.dismiss mentions.list message.action models.authLogin models.authLogout
-    models.authOrderSet models.authRefresh models.authSetApiKey models.authStatus nativeHook.invoke node.describe
-    node.invoke node.invoke.progress node.invoke.result node.list node.pair.approve node.pair.list node.pair.reject
-    node.pair.remove node.pair.request node.pair.verify node.pending.ack node.pending.pull node.pluginSurface.refresh
-    node.pluginTools.update node.rename node.runnerInventory.update node.skills.update openclaw.approval.list
-    openclaw.changes.list openclaw.chat openclaw.chat.history openclaw.setup.activate openclaw.setup.activate.start
-    openclaw.setup.auth.start openclaw.setup.detect openclaw.setup.prepare.start openclaw.setup.verify
-    plugin.approval.list plugin.approval.request plugin.approval.resolve plugin.approval.waitDecision
-    plugin.surface.refresh plugins.catalog.browse plugins.catalog.categories plugins.catalog.get
-    plugins.controlUi.list plugins.controlUi.reload plugins.controlUi.report plugins.controlUi.status
-    plugins.credentials.inspect plugins.reload plugins.skills.read poll progressCard.refresh push.web.preferences.get
-    push.web.preferences.set push.web.subscribe push.web.test push.web.unsubscribe push.web.vapidPublicKey
-    secrets.reload secrets.store.delete secrets.store.set send session.members.add session.members.remove
+    exec.approval.resolve exec.approval.waitDecision gateway.identity.get gateway.restart.preflight
+    gateway.restart.request gateway.suspend.handoff github.detail github.image github.preview health hooks.status
+    last-heartbeat mcp.app.callTool mcp.app.listResourceTemplates mcp.app.listResources mcp.app.listTools
+    mcp.app.readResource mcp.app.updateModelContext mcp.app.view memory.search memory.sessionBackfill.apply
+    memory.sessionBackfill.preview memory.sessionBackfill.rollback mentions.dismiss mentions.list message.action
+    models.authLogin models.authLogout models.authOrderSet models.authRefresh models.authSetApiKey models.authStatus
+    nativeHook.invoke node.describe node.invoke node.invoke.progress node.invoke.result node.list node.pair.approve
+    node.pair.list node.pair.reject node.pair.remove node.pair.request node.pair.verify node.pending.ack
+    node.pending.pull node.pluginSurface.refresh node.pluginTools.update node.rename node.runnerInventory.update
+    node.skills.update openclaw.approval.list openclaw.changes.list openclaw.chat openclaw.chat.history
+    openclaw.setup.activate openclaw.setup.activate.start openclaw.setup.auth.start openclaw.setup.detect
+    openclaw.setup.prepare.start openclaw.setup.verify plugin.approval.list plugin.approval.request
+    plugin.approval.resolve plugin.approval.waitDecision plugin.surface.refresh plugins.catalog.browse
+    plugins.catalog.categories plugins.catalog.get plugins.controlUi.list plugins.controlUi.reload
+    plugins.controlUi.report plugins.controlUi.status plugins.credentials.inspect plugins.reload plugins.skills.read
+    poll progressCard.refresh push.web.preferences.get push.web.preferences.set push.web.subscribe push.web.test
+    push.web.unsubscribe push.web.vapidPublicKey secrets.reload secrets.store.delete secrets.store.set send
     session.publicShare.set sessions.abort sessions.activitySummary.ensure sessions.cleanup sessions.compact
-    sessions.describe sessions.get sessions.github.confirm sessions.github.options sessions.github.publish
-    sessions.github.status sessions.goal.clear sessions.goal.update sessions.groups.delete sessions.groups.put
-    sessions.groups.rename sessions.list sessions.messages.subscribe sessions.messages.unsubscribe sessions.patch
+    sessions.describe sessions.get sessions.github.confirm sessions.github.publish sessions.goal.clear
+    sessions.goal.update sessions.list sessions.messages.subscribe sessions.messages.unsubscribe sessions.patch
     sessions.preview sessions.providerReview.continue sessions.reset sessions.send sessions.setInvolvement
     sessions.steer sessions.storage.run sessions.storage.status sessions.subscribe sessions.unsubscribe sessions.usage
-    sessions.usage.logs sessions.usage.timeseries sessions.viewers.set set-heartbeats skills.curator.pin
-    skills.curator.restore skills.curator.unpin skills.install skills.library.activate skills.library.import
-    skills.library.list skills.library.mutate skills.library.read skills.library.save skills.library.upload
-    skills.proposals.apply skills.proposals.create skills.proposals.evaluate skills.proposals.events.list
-    skills.proposals.historyScan skills.proposals.historyStatus skills.proposals.inspect skills.proposals.quarantine
-    skills.proposals.reject skills.proposals.requestRevision skills.proposals.revise skills.proposals.update
-    skills.status skills.update skills.upload.begin skills.upload.chunk skills.upload.commit skills.workshop.read
-    status system-event system-presence talk.client.close talk.client.steer talk.client.transcript talk.mode
-    talk.session.acknowledgeMark talk.session.appendAudio talk.session.close talk.session.steer
-    talk.session.submitToolResult talk.voice.complete talk.voice.get talk.voice.set tasks.dismiss tasks.history
-    tasks.retry terminal.close terminal.input terminal.resize themes.get themes.import themes.list themes.set
-    tools.github.configure transcripts.export transcripts.get transcripts.list transcripts.status
-    transcripts.summarize tts.convert tts.disable tts.enable tts.personas tts.providers tts.setPersona tts.setProvider
-    tts.status update.report update.run update.runs.get update.runs.list usage.cost usage.status usage.totals
-    users.authConnect.answer users.authConnect.cancel users.authConnect.catalog users.authConnect.start
-    users.authConnect.status users.linkAuthProfile users.linkChannelIdentity users.linkEmail users.list
-    users.listAuthLinks users.listChannelIdentities users.listModelAccounts users.mentionable users.prefs.get
-    users.prefs.set users.selectModelAccount users.self users.setAvatar users.setDisplayName users.setRole
-    users.unlinkAuthProfile users.unlinkChannelIdentity voicewake.get voicewake.routing.get voicewake.set wake
-    web.login.start web.login.wait webSearch.status webSearch.test wizard.cancel worktrees.create worktrees.restore
+    sessions.usage.logs sessions.usage.timeseries set-heartbeats skills.curator.pin skills.curator.restore
+    skills.curator.unpin skills.install skills.library.activate skills.library.import skills.library.list
+    skills.library.mutate skills.library.read skills.library.save skills.library.upload skills.proposals.apply
+    skills.proposals.create skills.proposals.evaluate skills.proposals.events.list skills.proposals.historyScan
+    skills.proposals.historyStatus skills.proposals.inspect skills.proposals.quarantine skills.proposals.reject
+    skills.proposals.requestRevision skills.proposals.revise skills.proposals.update skills.status skills.update
+    skills.upload.begin skills.upload.chunk skills.upload.commit skills.workshop.read status system-event
+    system-presence talk.client.close talk.client.steer talk.client.transcript talk.mode talk.session.acknowledgeMark
+    talk.session.appendAudio talk.session.close talk.session.steer talk.session.submitToolResult talk.voice.complete
+    talk.voice.get talk.voice.set tasks.history terminal.close terminal.input terminal.resize themes.get themes.import
+    themes.list themes.set tools.github.configure transcripts.export transcripts.get transcripts.list
+    transcripts.status transcripts.summarize tts.convert tts.disable tts.enable tts.personas tts.providers
+    tts.setPersona tts.setProvider tts.status update.report update.run update.runs.get update.runs.list usage.cost
+    usage.status usage.totals users.authConnect.answer users.authConnect.cancel users.authConnect.catalog
+    users.authConnect.start users.authConnect.status users.linkAuthProfile users.linkChannelIdentity users.linkEmail
+    users.list users.listAuthLinks users.listChannelIdentities users.listModelAccounts users.mentionable
+    users.prefs.get users.prefs.set users.selectModelAccount users.self users.setAvatar users.setDisplayName
+    users.setRole users.unlinkAuthProfile users.unlinkChannelIdentity voicewake.get voicewake.routing.get
+    voicewake.set wake web.login.start web.login.wait webSearch.status webSearch.test wizard.cancel worktrees.create
+    worktrees.restore
 """
 UNDEFINED: Final = frozenset(_OPEN.split())
 """Methods whose answers the schema leaves open: those of the protocol, some of protocol 3's alone, some of our own."""
