@@ -57,6 +57,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "name": "tea",
         "schedule": {"kind": "every", "everyMs": 60_000},
         "sessionTarget": "isolated",
+        "wakeMode": "now",
         "payload": {"kind": "agentTurn", "message": "make tea"},
     },
     "cron.get": {"id": "known"},

@@ -41,7 +41,7 @@ _EVENTS = {
     "usage.notice": "`{scope, subject, window, text}`: most of a budget is gone; told to whoever made the call and to "
     "administrators, once per cap and window.",
     "users.prefs.changed": "`{profileId, keys[]}`: another client of the same person has kept something.",
-    "presence": "`{presence[]}`: somebody came or went.",
+    "presence": "`{presence[]}`: somebody came or went, or left a line (`system-event`).",
     "tick": "`{ts}`, every 30 s; two missing ones mean that the connection is dead.",
     "shutdown": "`{reason, restartExpectedMs?}`, before the gateway closes each connection with 1012.",
     "heartbeat": "`{ts, status, durationMs, reason?, preview?}`: what became of a heartbeat, as in `last-heartbeat`. "
