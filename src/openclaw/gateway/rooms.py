@@ -180,6 +180,7 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         ledger=rooms.store,
         tools=rooms.tool_desk,
         devices=rooms.devices,
+        shelf=rooms.store.shelf,
     )
 
 

@@ -16,6 +16,7 @@ from openclaw.identity.devices.book import Devices
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.tool_desk import ToolPort
 from openclaw.store.api import Cap, UsageBy, UsageTotal
+from openclaw.store.shelf import Shelf
 from openclaw.telemetry.health import HealthBoard
 
 
@@ -100,3 +101,4 @@ class RpcDeps:
     ledger: Ledger | None = None
     tools: ToolPort | None = None
     devices: Devices | None = None
+    shelf: Shelf | None = None

@@ -1,8 +1,6 @@
-"""What handlers share while the gateway runs: the rooms below, the health snapshot, answers to repeated commands."""
+"""What handlers share while the gateway runs: the rooms below, the health snapshot, what must not run twice."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import RateLimited
@@ -13,6 +11,7 @@ from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.events import EventBridge
 from openclaw.rpc.hub import sees
 from openclaw.rpc.method import Rate
+from openclaw.rpc.once import Once
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.snapshot import HealthSnapshot
 from openclaw.store.api import SessionRow
@@ -26,8 +25,7 @@ class Room:
         self.tasks = TaskSet("rpc")
         self.health = HealthSnapshot(deps, self.tasks)
         self.bridge = EventBridge(deps.hub, deps.clock, self.tasks, self.health.sessions_changed)
-        self.command_answers: BoundedMap[str, dict[str, Any]] = BoundedMap("rpc.command_answers", 1024)
-        """Answers to slash commands by `owner/run id`: a repeated idempotency key must not run a command twice."""
+        self.once = Once(deps.shelf, deps.clock, self.tasks)
         self._buckets: BoundedMap[tuple[str, str, str], list[float]] = BoundedMap("rpc.buckets", 4096)
 
     def session_key(self, raw: str, agent_id: str = "") -> SessionKey:

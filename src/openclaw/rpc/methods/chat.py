@@ -117,26 +117,25 @@ def _ended(reply: Reply) -> dict[str, Any]:
 
 
 async def _command(room: Room, peer: Peer, key: SessionKey, run_id: str, name: str, argument: str) -> dict[str, Any]:
-    memory = f"{peer.principal.tenant}/{peer.principal.owner}/{run_id}"
-    earlier = room.command_answers.get(memory)
-    if earlier is not None:
-        return earlier
+    if name != "stop":
+        commands.check(peer.principal, name)
+    ticket = await room.once.open(peer.principal, "chat.send", run_id, (key, name, argument))
+    if not ticket.first:
+        return {"runId": run_id, "status": "in_flight"} if ticket.going else await ticket.answer()
     if name == "stop":
         stopped = await room.deps.agent.abort(key, peer.principal, reason="stop")
         answer = {"ok": True, "aborted": bool(stopped), "runIds": list(stopped)}
-        room.command_answers.put(memory, answer)
+        await ticket.done(answer)
         return answer
-    commands.check(peer.principal, name)
-    room.command_answers.put(memory, {"runId": run_id, "status": "in_flight"})
 
     async def run() -> None:
         try:
             text = await commands.answer(room, key, peer.principal, name, argument)
-        except BaseException:
-            room.command_answers.pop(memory)
+        except Exception as error:
+            await ticket.forget(error)
             raise
-        room.command_answers.put(memory, {"runId": run_id, "status": "ok"})
         room.bridge.command_answer(run_id, key, text, peer.principal)
+        await ticket.done({"runId": run_id, "status": "ok"})
 
     if commands.COMMANDS[name].slow:
         room.tasks.spawn(run(), "command")
