@@ -27,6 +27,10 @@ SLOW_CLOSE_TIMEOUT_S: Final = 1.0
 """The same for a peer that does not read: its queue is all the memory that one connection may hold."""
 
 
+BEHIND_BYTES: Final = 1024 * 1024
+"""Unsent bytes from which a peer is behind: a second or two of the slowest links of today."""
+
+
 class Session(Protocol):
     """What speaks over a socket. Called on the loop; must not block or raise."""
 
@@ -42,7 +46,7 @@ class Session(Protocol):
 class Socket(asyncio.Protocol):
     """One upgraded connection. `limit` bounds the next message; the session raises it after authentication."""
 
-    __slots__ = ("_closing", "_connections", "_loop", "_reader", "_session", "_timer", "_transport")
+    __slots__ = ("_closing", "_connections", "_loop", "_reader", "_session", "_timer", "_transport", "behind")
 
     def __init__(self, session: Session, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
         self._session: Session | None = session
@@ -52,12 +56,14 @@ class Socket(asyncio.Protocol):
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
+        self.behind = False
+        """More than BEHIND_BYTES wait to be read."""
 
     def start(self, transport: asyncio.Transport, response: bytes, early: bytes) -> None:
         """Take over a transport: send the 101, open the session, then read what came along with the upgrade."""
         self._transport = transport
         self._connections.add(self)
-        transport.set_write_buffer_limits(high=MAX_BUFFERED_BYTES)
+        transport.set_write_buffer_limits(high=BEHIND_BYTES)
         transport.set_protocol(self)
         transport.write(response)
         if self._session is not None:
@@ -70,9 +76,12 @@ class Socket(asyncio.Protocol):
         self._reader.limit = limit
 
     def send(self, payload: bytes) -> None:
-        """Send a text message; nothing after a close."""
-        if not self._closing:
-            self._transport.write(text_frame(payload))
+        """Send a text message; nothing after a close. More than MAX_BUFFERED_BYTES unsent closes as too slow."""
+        if self._closing:
+            return
+        self._transport.write(text_frame(payload))
+        if self.behind and self._transport.get_write_buffer_size() > MAX_BUFFERED_BYTES:
+            self._begin_close(1008, "slow consumer", SLOW_CLOSE_TIMEOUT_S)
 
     def close(self, code: int, reason: str = "") -> None:
         """Close after what is queued; the first close wins."""
@@ -93,9 +102,12 @@ class Socket(asyncio.Protocol):
         self._transport.abort()
 
     def pause_writing(self) -> None:
-        """Called by the transport when more than MAX_BUFFERED_BYTES wait: this peer is too slow."""
-        if not self._closing:
-            self._begin_close(1008, "slow consumer", SLOW_CLOSE_TIMEOUT_S)
+        """Called by the transport when more than BEHIND_BYTES wait."""
+        self.behind = True
+
+    def resume_writing(self) -> None:
+        """Called by the transport when most of it has been read."""
+        self.behind = False
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""

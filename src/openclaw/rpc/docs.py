@@ -30,11 +30,16 @@ _EVENTS = {
     "no longer shown, and what it is shown instead; empty when they were dropped); protocol 4 adds "
     "`run_status` and `usage`.",
     "chat": "`{runId, sessionKey, seq, state, message?}`: a run as chat clients show it. States: `delta`, `final`, "
-    "`aborted`, `error`; protocol 4 adds `status` and `deltaText`. Protocol 3 gets deltas at most every 150 ms.",
-    "session.message": "`{sessionKey, agentId, messageId, message}`, after `sessions.subscribe`.",
+    "`aborted`, `error`; protocol 4 adds `status` and `deltaText`. Protocol 3 gets deltas at most every 150 ms. A "
+    "client that reads too slowly is spared deltas; the next one has `replace: true` and the whole text as `deltaText`.",
+    "session.message": "`{sessionKey, agentId, messageId, message}`: a message of a transcript, after "
+    "`sessions.subscribe` or `sessions.messages.subscribe`.",
+    "session.tool": "The `tool` stream of `agent`, to whoever gets `session.message`; `agent` itself tells it to "
+    "clients with the capability `tool-events`.",
     "session.operation": '`{operationId, operation: "compact", phase, sessionKey, agentId, ts, completed?, reason?}`: '
     "the start and the end of a compaction that somebody asked for.",
-    "sessions.changed": "`{sessionKey, agentId, reason, ts}`.",
+    "sessions.changed": "`{sessionKey, agentId, reason, ts, session}`, after `sessions.subscribe`; `session` is the "
+    "row of sessions.list. A run has `phase` (`start`, `end`, `error`) and `runId` instead of a reason.",
     "usage.notice": "`{scope, subject, window, text}`: most of a budget is gone; told to whoever made the call and to "
     "administrators, once per cap and window.",
     "presence": "`{presence[]}`: somebody came or went.",

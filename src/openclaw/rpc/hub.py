@@ -3,17 +3,20 @@
 1. A payload is encoded once per protocol version, never once per peer; a frame adds only the connection's own `seq`.
 2. `Peer.send` never blocks, so a slow consumer costs the others nothing; its own queue closes it.
 3. An event reaches only peers that hold its scope, and, when it belongs to someone, only that owner and admins.
+4. A peer that is behind is spared the deltas of a stream; the first one after that says the whole text anew. What it
+   was spared has no `seq` of its connection, so that it sees no gap.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
+from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
-from openclaw.base.ids import OwnerId, TenantId
+from openclaw.base.ids import OwnerId, SessionKey, TenantId
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.protocol.frames import event_head, finish_event
@@ -33,6 +36,19 @@ TICKS_PER_HEALTH: Final = 2
 """A `health` event goes out with every second tick: once a minute."""
 
 
+MAX_WATCHED: Final = 256
+"""Sessions that one connection may watch by key; the one named first goes when there are more."""
+
+MAX_SPARED: Final = 256
+"""Streams of which a peer that is behind may miss deltas; of one beyond it hears only the end."""
+
+TOOL_EVENTS: Final = "tool-events"
+"""The capability of a client that shows what tools do."""
+
+Audience = Literal["all", "sessions", "session", "tools"]
+"""Everybody; who follows all sessions; who follows the session of the event; who shows what tools do."""
+
+
 class Owner(Protocol):
     """Whose something is."""
 
@@ -43,14 +59,43 @@ class Owner(Protocol):
     def owner(self) -> OwnerId: ...
 
 
+class Kind(NamedTuple):
+    """Peers that read the same bytes. `tools`: they show what tools do; `whole`: they missed the delta before."""
+
+    protocol: int
+    tools: bool = False
+    whole: bool = False
+
+
 class _Member:
-    __slots__ = ("peer", "reads", "seq", "sessions")
+    __slots__ = ("peer", "reads", "seq", "sessions", "spared", "tools", "watched")
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.seq = 0
         self.reads = holds(peer.principal, "operator.read")
+        self.tools = TOOL_EVENTS in peer.client.caps
         self.sessions = False
+        self.watched: BoundedMap[SessionKey, None] | None = None
+        self.spared: BoundedMap[str, None] | None = None
+
+    def listens(self, audience: Audience, key: SessionKey | None) -> bool:
+        if audience == "tools":
+            return self.tools
+        if self.sessions:
+            return True
+        return audience == "session" and self.watched is not None and key in self.watched
+
+    def spare(self, stream: str) -> None:
+        if self.spared is None:
+            self.spared = BoundedMap("rpc.spared", MAX_SPARED)
+        self.spared.put(stream, None)
+
+    def was_spared(self, stream: str) -> bool:
+        if self.spared is None or stream not in self.spared:
+            return False
+        self.spared.pop(stream)
+        return True
 
 
 class Hub:
@@ -66,6 +111,8 @@ class Hub:
         self._presence = Presence(clock, version)
         self.readers = 0
         """Peers that may see runs; 0 means that nobody listens and events need not be made."""
+        self.followers = 0
+        """Peers that follow all sessions."""
         self.health_version = 1
         self.health_payload: Callable[[int], Any] | None = None
         """Makes the payload of the `health` event for a protocol; set by the counter."""
@@ -89,14 +136,29 @@ class Hub:
         if member is None:
             return
         self.readers -= member.reads
+        self.followers -= member.sessions
         if self._presence.note(peer, "disconnect"):
             self._presence_changed()
 
     def subscribe_sessions(self, peer: Peer, wanted: bool) -> None:
-        """Turn `session.message` events on or off for one peer."""
+        """Turn the events of every session (`sessions.changed`, `session.*`) on or off for one peer."""
         member = self._members.get(peer.conn_id)
-        if member is not None:
+        if member is not None and member.sessions is not wanted:
             member.sessions = wanted
+            self.followers += 1 if wanted else -1
+
+    def watch_session(self, peer: Peer, key: SessionKey, wanted: bool) -> None:
+        """Turn the `session.*` events of one session on or off for one peer."""
+        member = self._members.get(peer.conn_id)
+        if member is None:
+            return
+        if not wanted:
+            if member.watched is not None:
+                member.watched.pop(key)
+            return
+        if member.watched is None:
+            member.watched = BoundedMap("rpc.watched", MAX_WATCHED)
+        member.watched.put(key, None)
 
     def cut(self, wanted: Callable[[Principal], bool], reason: str, *, spare: str = "") -> int:
         """Close every peer whose principal is wanted with CUT, but the connection `spare`; return how many."""
@@ -129,36 +191,48 @@ class Hub:
         scope: str | None = "operator.read",
         *,
         owner: Owner | None = None,
-        subscribers_only: bool = False,
+        audience: Audience = "all",
+        key: SessionKey | None = None,
+        delta: str = "",
     ) -> int:
         """Tell an event to everybody who may hear it; return to how many.
 
-        Shape: `payload` is protocol 4's, adapted here for older peers; a callable gets the version and returns the
-        payload already adapted, or NOT_SENT. `owner` keeps it to that owner's peers and to admins.
+        Shape: `payload` is protocol 4's, adapted here for older peers; a callable gets the Kind and returns the payload
+        already adapted, or NOT_SENT. `owner` keeps it to that owner's peers and to admins. `key` is the session that
+        the audience `session` follows. `delta` names the stream that the event goes on with: see rule 4.
         """
-        heads: dict[int, bytes | None] = {}
+        heads: dict[Kind, bytes | None] = {}
         told = 0
-        for member in list(self._members.values()):
-            peer = member.peer
-            if not holds(peer.principal, scope) or (subscribers_only and not member.sessions):
+        for member in self._hearing(scope, owner, audience, key):
+            if delta and member.peer.behind:
+                member.spare(delta)
                 continue
-            if owner is not None and not sees(peer.principal, owner):
-                continue
-            version = peer.protocol
-            if version not in heads:
-                heads[version] = self._head(event, payload, version)
-            head = heads[version]
-            if head is None:
-                continue
-            member.seq += 1
-            peer.send(finish_event(head, member.seq))
-            told += 1
+            kind = Kind(member.peer.protocol, member.tools, bool(delta) and member.was_spared(delta))
+            if kind not in heads:
+                heads[kind] = self._head(event, payload, kind)
+            head = heads[kind]
+            if head is not None:
+                member.seq += 1
+                member.peer.send(finish_event(head, member.seq))
+                told += 1
         return told
 
-    def _head(self, event: str, payload: Any, version: int) -> bytes | None:
-        if event not in EVENTS.get(version, ()):
+    def _hearing(
+        self, scope: str | None, owner: Owner | None, audience: Audience, key: SessionKey | None
+    ) -> Iterator[_Member]:
+        for member in list(self._members.values()):
+            principal = member.peer.principal
+            if not (member.reads if scope == "operator.read" else holds(principal, scope)):
+                continue
+            if audience != "all" and not member.listens(audience, key):
+                continue
+            if owner is None or sees(principal, owner):
+                yield member
+
+    def _head(self, event: str, payload: Any, kind: Kind) -> bytes | None:
+        if event not in EVENTS.get(kind.protocol, ()):
             return None
-        adapted = payload(version) if callable(payload) else event_payload(event, payload, version)
+        adapted = payload(kind) if callable(payload) else event_payload(event, payload, kind.protocol)
         if adapted is NOT_SENT:
             return None
         head = event_head(event, adapted)
@@ -169,9 +243,10 @@ class Hub:
 
     def tell_health(self) -> None:
         """Send the `health` event to everybody who may read."""
-        if self.health_payload is not None and self.readers:
+        payload = self.health_payload
+        if payload is not None and self.readers:
             self.health_version += 1
-            self.broadcast("health", self.health_payload)
+            self.broadcast("health", lambda kind: payload(kind.protocol))
 
     def _presence_changed(self) -> None:
         if not self._telling_presence and self.readers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import RateLimited
 from openclaw.base.ids import AgentId, SessionKey
@@ -13,6 +15,8 @@ from openclaw.rpc.hub import sees
 from openclaw.rpc.method import Rate
 from openclaw.rpc.once import Once
 from openclaw.rpc.peer import Peer
+from openclaw.rpc.rows import session_row
+from openclaw.rpc.session_news import SessionNews
 from openclaw.rpc.snapshot import HealthSnapshot
 from openclaw.store.api import SessionRow
 
@@ -24,7 +28,8 @@ class Room:
         self.deps = deps
         self.tasks = TaskSet("rpc")
         self.health = HealthSnapshot(deps, self.tasks)
-        self.bridge = EventBridge(deps.hub, deps.clock, self.tasks, self.health.sessions_changed)
+        news = SessionNews(deps.hub, deps.clock, self.tasks, self.session_row, deps.agent.session)
+        self.bridge = EventBridge(deps.hub, deps.clock, self.tasks, news, self.health.sessions_changed)
         self.once = Once(deps.shelf, deps.clock, self.tasks)
         self._buckets: BoundedMap[tuple[str, str, str], list[float]] = BoundedMap("rpc.buckets", 4096)
 
@@ -51,6 +56,10 @@ class Room:
         agent_id = self.agent_of(key)
         own = next((agent.thinking for agent in self.deps.agent.agents() if agent.id == agent_id), "")
         return own or "off"
+
+    def session_row(self, row: SessionRow) -> dict[str, Any]:
+        """Return a session as it is listed."""
+        return session_row(row, *self.default_model())
 
     def state_path(self) -> str:
         """Return where sessions live, as shown to people."""
