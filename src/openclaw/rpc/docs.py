@@ -31,7 +31,7 @@ _EVENTS = {
     "`run_status` and `usage`.",
     "chat": "`{runId, sessionKey, seq, state, message?}`: a run as chat clients show it. States: `delta`, `final`, "
     "`aborted`, `error`; protocol 4 adds `status` and `deltaText`. Protocol 3 gets deltas at most every 150 ms. A "
-    "client that reads too slowly is spared deltas; the next one has `replace: true` and the whole text as `deltaText`.",
+    "client that reads too slowly is spared deltas; the next one has `replace: true` and all the text as `deltaText`.",
     "session.message": "`{sessionKey, agentId, messageId, message}`: a message of a transcript, after "
     "`sessions.subscribe` or `sessions.messages.subscribe`.",
     "session.tool": "The `tool` stream of `agent`, to whoever gets `session.message`; `agent` itself tells it to "
