@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from openclaw.base.bounded import BoundedMap
-from openclaw.base.errors import RateLimited
+from openclaw.base.errors import Conflict, RateLimited
 from openclaw.base.ids import AgentId, SessionKey
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
@@ -60,6 +60,12 @@ class Room:
     def session_row(self, row: SessionRow) -> dict[str, Any]:
         """Return a session as it is listed."""
         return session_row(row, *self.default_model())
+
+    async def expect_session(self, peer: Peer, key: SessionKey, session_id: str) -> None:
+        """Insist that a session, if there is one, is still that one. Raises: Conflict after a reset."""
+        row = await self.deps.agent.session(key, peer.principal)
+        if row is not None and row.id != session_id:
+            raise Conflict(f"session {key} was reset: it is now {row.id}", hint="Load the history and send again.")
 
     def state_path(self) -> str:
         """Return where sessions live, as shown to people."""

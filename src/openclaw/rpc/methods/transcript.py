@@ -220,5 +220,6 @@ METHODS = (
         "the run `inject-<messageId>`.",
         "`{ok, messageId}`",
         rate=WRITES,
+        announced=False,
     ),
 )
