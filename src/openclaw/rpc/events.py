@@ -1,7 +1,8 @@
 """Runs as events: what the study does, told to clients while it happens.
 
 1. Nobody listens, nothing is made: a batch then costs one comparison.
-2. Text is told at once when the last telling is FLUSH_S ago, else together with what follows within that time.
+2. Text is told at once when the last telling is FLUSH_S ago (longer ago for a long text), else together with what
+   follows within that time.
 3. Protocol 3 gets `chat` deltas, which repeat the whole text, at most every OLD_CHAT_S.
 4. What was pending is told before a tool starts and before the run ends, so that deltas always add up to the text.
 5. What tools do is told to clients that show it (capability `tool-events`).
@@ -30,7 +31,10 @@ from openclaw.rpc.versions import NOT_SENT, event_payload
 from openclaw.store.api import SessionRow
 
 FLUSH_S: Final = 0.04
-"""Twenty-five tellings a second look continuous to a person and keep cumulative texts from growing quadratic."""
+"""Twenty-five tellings a second look continuous to a person."""
+
+RETOLD_CHARS_PER_S: Final = 1_000_000
+"""Every telling repeats the text so far: a long text is told in longer steps, or its cost would grow with its square."""
 
 OLD_CHAT_S: Final = 0.15
 MAX_RUNS: Final = 4096
@@ -179,7 +183,8 @@ class EventBridge:
             self._agent(told, "compaction", {**done, "messages": event.messages, "summary": event.summary})
 
     def _flush_or_wait(self, told: _Told) -> None:
-        wait_s = told.last_flush_s + FLUSH_S - self._clock.monotonic_s()
+        pause_s = max(FLUSH_S, len(told.text) / RETOLD_CHARS_PER_S)
+        wait_s = told.last_flush_s + pause_s - self._clock.monotonic_s()
         if wait_s <= 0:
             self._flush(told)
         elif not told.flushing:
