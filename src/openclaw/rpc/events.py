@@ -34,7 +34,7 @@ FLUSH_S: Final = 0.04
 """Twenty-five tellings a second look continuous to a person."""
 
 RETOLD_CHARS_PER_S: Final = 1_000_000
-"""Every telling repeats the text so far: a long text is told in longer steps, or its cost would grow with its square."""
+"""Every telling repeats the text so far: a long text is told in longer steps, else its cost grows with its square."""
 
 OLD_CHAT_S: Final = 0.15
 MAX_RUNS: Final = 4096
