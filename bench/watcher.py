@@ -68,7 +68,8 @@ class Watcher(asyncio.Protocol):
         """Ask and return the answer, good or bad. Raises: BadRun when the connection ends instead."""
         self._ids += 1
         request = {"type": "req", "id": str(self._ids), "method": method, "params": params}
-        answer = self._answers[str(self._ids)] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._answers[str(self._ids)] = answer
         self._transport.write(masked(msgspec.json.encode(request).decode()))
         return await answer
 
@@ -136,6 +137,7 @@ class Watcher(asyncio.Protocol):
         """Called by the transport once, at the end."""
         self.lost = self.lost or f"cut ({exc})"
         gone = BadRun(f"the gateway let a client go: {self.lost}")
-        for waiting in (self.ready, *self._answers.values()):
+        waits: list[asyncio.Future[Any]] = [self.ready, *self._answers.values()]
+        for waiting in waits:
             if not waiting.done():
                 waiting.set_exception(gone)
