@@ -187,8 +187,8 @@ async def test_who_follows_a_session_hears_of_its_tools(bench: Bench) -> None:
         bench.hub.join(peer)
         if peer in (follower, old):
             bench.hub.subscribe_sessions(peer, True)
-    bench.hub.watch_session(watcher, bench.agent.resolve_key("main"), True)
-    bench.hub.watch_session(elsewhere, bench.agent.resolve_key("other"), True)
+    bench.hub.subscribe_messages(watcher, bench.agent.resolve_key("main"), True)
+    bench.hub.subscribe_messages(elsewhere, bench.agent.resolve_key("other"), True)
     run = await _begin(bench, FakePeer(4))
     run.emit(*TOOL)
     for peer in (follower, watcher):
@@ -200,7 +200,7 @@ async def test_who_follows_a_session_hears_of_its_tools(bench: Bench) -> None:
         assert not peer.events("session.tool")
         assert not peer.events("session.message")
     assert not watcher.events("sessions.changed")
-    bench.hub.watch_session(watcher, bench.agent.resolve_key("main"), False)
+    bench.hub.subscribe_messages(watcher, bench.agent.resolve_key("main"), False)
     run.emit(*TOOL)
     assert len(watcher.events("session.tool")) == 2
 

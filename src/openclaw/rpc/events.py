@@ -133,16 +133,16 @@ class EventBridge:
         self._sessions_changed()
         self.news.changed(session, reason)
 
-    def command_answer(self, run_id: str, key: SessionKey, text: str, owner: Any) -> None:
+    def command_answer(self, run_id: str, key: SessionKey, text: str, owner: Owner) -> None:
         """Tell the answer to a slash command: a `chat` final of a run that never was."""
         message = house_message(text, self._clock.now_ms())
         payload = {"runId": run_id, "sessionKey": key, "seq": 1, "state": "final", "message": message}
-        self._hub.broadcast("chat", payload, owner=owner)
+        self._hub.broadcast("chat", payload, owner=owner, key=key)
 
     def injected(self, message_id: str, key: SessionKey, owner: Owner, message: dict[str, Any]) -> None:
         """Tell a message that came from outside any run."""
         payload = {"runId": f"inject-{message_id}", "sessionKey": key, "agentId": agent_of(key), "seq": 0}
-        self._hub.broadcast("chat", {**payload, "state": "final", "message": message}, owner=owner)
+        self._hub.broadcast("chat", {**payload, "state": "final", "message": message}, owner=owner, key=key)
         self.news.message(key, owner, message_id, message)
 
     def _start(self, run: Run, event: RunStarted) -> _Told:
@@ -263,13 +263,17 @@ class EventBridge:
             return {**shapes[kind.protocol], "seq": told.seqs[reader]} if reader in heard else NOT_SENT
 
         audience: Audience = "tools" if stream == "tool" else "all"
-        self._hub.broadcast("agent", shaped, owner=inbound.principal, audience=audience, delta=delta)
+        self._hub.broadcast(
+            "agent", shaped, owner=inbound.principal, audience=audience, key=inbound.session_key, delta=delta
+        )
         if stream == "tool":
             self.news.tool(told.run, {**payload, "seq": told.seqs[CURRENT, True]})
 
     def _chat(self, told: _Told, state: dict[str, Any]) -> None:
         inbound = told.run.inbound
-        self._hub.broadcast("chat", lambda kind: _chat_payload(told, kind, state), owner=inbound.principal)
+        self._hub.broadcast(
+            "chat", lambda kind: _chat_payload(told, kind, state), owner=inbound.principal, key=inbound.session_key
+        )
 
     def _delta(self, told: _Told, state: dict[str, Any], old_due: bool) -> None:
         """Tell a piece of text, or all of it to a client that missed one."""
@@ -280,7 +284,10 @@ class EventBridge:
             anew = {"deltaText": told.text, "replace": True} if kind.whole else {}
             return _chat_payload(told, kind, {**state, **anew})
 
-        self._hub.broadcast("chat", shaped, owner=told.run.inbound.principal, delta=f"{told.run.id}:chat")
+        inbound = told.run.inbound
+        self._hub.broadcast(
+            "chat", shaped, owner=inbound.principal, key=inbound.session_key, delta=f"{told.run.id}:chat"
+        )
 
 
 def _chat_payload(told: _Told, kind: Kind, state: dict[str, Any]) -> Any:

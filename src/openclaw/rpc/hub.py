@@ -147,7 +147,7 @@ class Hub:
             member.sessions = wanted
             self.followers += 1 if wanted else -1
 
-    def watch_session(self, peer: Peer, key: SessionKey, wanted: bool) -> None:
+    def subscribe_messages(self, peer: Peer, key: SessionKey, wanted: bool) -> None:
         """Turn the `session.*` events of one session on or off for one peer."""
         member = self._members.get(peer.conn_id)
         if member is None:
@@ -199,7 +199,7 @@ class Hub:
 
         Shape: `payload` is protocol 4's, adapted here for older peers; a callable gets the Kind and returns the payload
         already adapted, or NOT_SENT. `owner` keeps it to that owner's peers and to admins. `key` is the session that
-        the audience `session` follows. `delta` names the stream that the event goes on with: see rule 4.
+        the event is of, for the audience `session`. `delta` names the stream that it goes on with: see rule 4.
         """
         heads: dict[Kind, bytes | None] = {}
         told = 0

@@ -53,7 +53,7 @@ class SessionNews:
         if reason == "delete":
             payload["sessionId"] = session.id
         else:
-            payload["session"] = {**self._view(session), "hasActiveRun": self.is_active(session.key)}
+            payload["session"] = {"hasActiveRun": self.is_active(session.key), **self._view(session)}
         if reason == "patch":
             payload["catalogChanged"] = True
         self._hub.broadcast("sessions.changed", {**payload, **more}, owner=session, audience="sessions")
