@@ -156,6 +156,14 @@ async def test_keys_are_kept_for_a_day_and_never_more_than_so_many(house: House)
     assert len(await house.store.shelf.list(KIND, limit=MAX_KEPT + 10)) == 1
 
 
+async def test_a_gateway_that_closes_begins_nothing_and_keeps_the_key_free(house: House) -> None:
+    await house.tasks.close()
+    with pytest.raises(Unavailable):
+        await house.once.run(ANN, "send", "k", {}, house.act)
+    await house.restart()
+    assert await house.once.run(ANN, "send", "k", {}, house.act) == {"act": 1}
+
+
 async def test_without_a_shelf_it_remembers_while_it_lives() -> None:
     tasks = TaskSet("test")
     once = Once(None, ManualClock(), tasks)

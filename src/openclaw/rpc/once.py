@@ -19,7 +19,7 @@ import msgspec
 
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
-from openclaw.base.errors import Conflict, OpenClawError
+from openclaw.base.errors import Conflict, OpenClawError, Unavailable
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.store.shelf import Change, Record, Shelf
@@ -116,7 +116,12 @@ class Once:
         """
         ticket = await self.open(principal, method, key, params)
         if ticket.first:
-            self._tasks.spawn(self._act(ticket, act), "once")
+            try:
+                self._tasks.spawn(self._act(ticket, act), "once")
+            except RuntimeError:
+                error = Unavailable("too much is going on, or the gateway is closing", retry_after_s=5)
+                await ticket.forget(error)
+                raise error from None
         return await ticket.answer()
 
     async def _act(self, ticket: Ticket, act: Callable[[], Awaitable[Any]]) -> None:
@@ -151,8 +156,8 @@ class Once:
         self._calls.put(place, call)
         try:
             await self._write(place, _Kept(digest))
-        except OpenClawError as error:
-            self._settle(place, call, error)
+        except BaseException as error:
+            self._settle(place, call, error if isinstance(error, Exception) else Unavailable("the call was given up"))
             raise
         return Ticket(self, place, call, first=True)
 
