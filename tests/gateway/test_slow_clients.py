@@ -111,9 +111,9 @@ async def test_two_hundred_silent_sockets_do_not_delay_health(tmp_path: Path) ->
                     b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
                 )
-            began = time.monotonic()
             for probe in (False, True, False):
+                began = time.monotonic()
                 assert (await other.get("health", probe=probe))["ok"]
+                assert time.monotonic() - began < 1
             async with wire(running.port, 3) as late:
                 assert (await late.get("health"))["ok"]
-            assert time.monotonic() - began < 1
