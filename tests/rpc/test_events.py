@@ -7,6 +7,7 @@ from typing import Any
 import anyio.lowlevel
 import pytest
 
+from openclaw.base.model import ThinkingDelta
 from openclaw.base.run import ToolFinished, ToolStarted
 from openclaw.rpc.events import FLUSH_S, OLD_CHAT_S
 from tests.fakes.agent_service import FakeRun
@@ -124,6 +125,24 @@ async def test_text_that_comes_fast_is_told_together_and_loses_nothing(bench: Be
     run.end()
     deltas = [payload["deltaText"] for payload in peer.events("chat") if payload["state"] == "delta"]
     assert "".join(deltas) == run.text
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+async def test_thoughts_that_come_fast_are_told_together_and_before_what_follows_them(
+    protocol: int, bench: Bench
+) -> None:
+    peer = FakePeer(protocol)
+    run = await _begin(bench, peer)
+    for index in range(100):
+        run.emit(ThinkingDelta(f"{index} "))
+    run.say("so")
+    run.emit(ThinkingDelta("wait"))
+    run.end()
+    said = [(row["stream"], row["data"]) for row in peer.events("agent") if row["stream"] in ("thinking", "assistant")]
+    assert [name for name, _ in said] == ["thinking", "thinking", "assistant", "thinking"]
+    thoughts = [data for name, data in said if name == "thinking"]
+    assert "".join(data["delta"] for data in thoughts) == thoughts[-1]["text"]
+    assert thoughts[-1]["text"].endswith("99 wait")
 
 
 @pytest.mark.parametrize("protocol", [3, 4])

@@ -64,6 +64,7 @@ class _Told:
         "session_id",
         "text",
         "thinking",
+        "thought",
     )
 
     def __init__(self, run: Run) -> None:
@@ -73,6 +74,7 @@ class _Told:
         self.text = ""
         self.pending: list[str] = []
         self.thinking = ""
+        self.thought: list[str] = []
         self.last_flush_s = float("-inf")
         self.last_chat_s = float("-inf")
         self.flushing = False
@@ -118,6 +120,9 @@ class EventBridge:
             if isinstance(event, TextDelta):
                 if told is not None:
                     told.pending.append(event.text)
+            elif isinstance(event, ThinkingDelta):
+                if told is not None and event.text:
+                    self._think(told, event.text)
             elif isinstance(event, RunStarted):
                 told = self._start(run, event)
             elif isinstance(event, RunEnded):
@@ -125,7 +130,7 @@ class EventBridge:
                 told = None
             elif told is not None:
                 self._other(told, event)
-        if told is not None and told.pending:
+        if told is not None and (told.pending or told.thought):
             self._flush_or_wait(told)
 
     def on_session_changed(self, session: SessionRow, reason: str) -> None:
@@ -160,11 +165,7 @@ class EventBridge:
         self._chat(told, {"state": "status", "phase": phase})
 
     def _other(self, told: _Told, event: RunEvent) -> None:
-        if isinstance(event, ThinkingDelta):
-            if event.text:
-                told.thinking += event.text
-                self._agent(told, "thinking", {"text": told.thinking, "delta": event.text})
-        elif isinstance(event, ToolStarted):
+        if isinstance(event, ToolStarted):
             self._flush(told)
             told.item += 1
             started = {"phase": "start", "name": event.name, "toolCallId": event.call_id}
@@ -182,8 +183,13 @@ class EventBridge:
             done = {"phase": "end", "completed": True, "willRetry": False}
             self._agent(told, "compaction", {**done, "messages": event.messages, "summary": event.summary})
 
+    def _think(self, told: _Told, text: str) -> None:
+        if told.pending:  # what was said before a thought is told before it
+            self._flush(told)
+        told.thought.append(text)
+
     def _flush_or_wait(self, told: _Told) -> None:
-        pause_s = max(FLUSH_S, len(told.text) / RETOLD_CHARS_PER_S)
+        pause_s = max(FLUSH_S, (len(told.text) + len(told.thinking)) / RETOLD_CHARS_PER_S)
         wait_s = told.last_flush_s + pause_s - self._clock.monotonic_s()
         if wait_s <= 0:
             self._flush(told)
@@ -198,12 +204,21 @@ class EventBridge:
         self._flush(told)
 
     def _flush(self, told: _Told) -> None:
-        if not told.pending:
+        if not (told.pending or told.thought):
             return
+        now_s = told.last_flush_s = self._clock.monotonic_s()
+        if told.thought:
+            delta = "".join(told.thought)
+            told.thought.clear()
+            told.thinking += delta
+            self._agent(told, "thinking", {"text": told.thinking, "delta": delta}, delta=f"{told.run.id}:thinking")
+        if told.pending:
+            self._flush_text(told, now_s)
+
+    def _flush_text(self, told: _Told, now_s: float) -> None:
         delta = "".join(told.pending)
         told.pending.clear()
         told.text += delta
-        now_s = told.last_flush_s = self._clock.monotonic_s()
         said = {"text": told.text, "delta": delta, "itemId": f"{told.run.id}:{told.item}"}
         self._agent(told, "assistant", said, delta=f"{told.run.id}:agent")
         old_due = now_s - told.last_chat_s >= OLD_CHAT_S

@@ -40,7 +40,7 @@ MAX_WATCHED: Final = 256
 """Sessions that one connection may watch by key; the one named first goes when there are more."""
 
 MAX_SPARED: Final = 256
-"""Streams of which a peer that is behind may miss deltas; of one beyond it hears only the end."""
+"""Streams whose missed deltas are made good by the next one, for each peer; the end of a run makes good all."""
 
 TOOL_EVENTS: Final = "tool-events"
 """The capability of a client that shows what tools do."""
