@@ -36,6 +36,9 @@ WARM_UP = 0.3
 
 SAMPLES = 120
 BATCH = 50
+REST_S = 2.0
+"""Long enough for what was told last to be heard, and for the presence event that follows the clients' coming."""
+
 PATIENCE_S = 60.0
 
 
@@ -62,7 +65,10 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it. `faults` names the first few of `fault_count` events out of order and clients lost."""
+    """What came of it. `faults` names the first few of `fault_count` events out of order and clients lost.
+
+    Shape: the pairs are at rest, before the first message and after the last one, with all clients connected.
+    """
 
     clients: int
     seconds: float
@@ -105,9 +111,10 @@ class Ears:
             if payload.seq != due:
                 book.fault(f"{self._name}: {payload.run_id} has {payload.seq} where {due} was due")
             self._runs[payload.run_id] = payload.seq
+            if payload.stream == "lifecycle" and payload.data.phase in ("end", "error"):
+                self._runs.pop(payload.run_id)
         elif frame.event == "chat" and payload.state in ENDS:
             self.ends += 1
-            self._runs.pop(payload.run_id, None)
             waiting = self.waiting.pop(payload.run_id, None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(payload.state)
@@ -144,6 +151,8 @@ async def soak(plan: Plan) -> Outcome:
         frames = [connect_frame(one, _scope(one >= plan.idle), plan.token) for one in batch]
         opening = [Watcher.open(plan.port, frame, ears[one].hear) for one, frame in zip(batch, frames, strict=True)]
         clients += await asyncio.gather(*opening)
+    await asyncio.sleep(REST_S)
+    before = await asyncio.to_thread(_look, plan, 0.0)
     began = time.monotonic()
     talks = [
         asyncio.ensure_future(_talk(clients[one], ears[one], one, plan, began + plan.seconds, book))
@@ -152,14 +161,15 @@ async def soak(plan: Plan) -> Outcome:
     passing = asyncio.ensure_future(_pass_by(plan, began + plan.seconds))
     samples = await _sample(plan, began)
     await asyncio.gather(passing, *talks)
-    await asyncio.sleep(1)  # the last ends are on their way
+    await asyncio.sleep(REST_S)  # the last ends are on their way
+    rest = (before, await asyncio.to_thread(_look, plan, time.monotonic() - began))
     for client, its in zip(clients, ears, strict=True):
         if client.lost:
             book.fault(f"lost: {client.lost}")
         client.close()
         if its.ends != book.runs:
             book.fault(f"heard {its.ends} ends of {book.runs}")
-    return _outcome(plan, book, samples, time.monotonic() - began, sum(book.runs - its.ends for its in ears))
+    return _outcome(plan, book, samples, rest, sum(book.runs - its.ends for its in ears))
 
 
 def _scope(busy: bool) -> str:
@@ -227,17 +237,13 @@ def _tasks(plan: Plan) -> int:
     return -1
 
 
-def _outcome(plan: Plan, book: Book, samples: list[Sample], seconds: float, missed: int) -> Outcome:
+def _outcome(plan: Plan, book: Book, samples: list[Sample], rest: tuple[Sample, Sample], missed: int) -> Outcome:
     steady = [sample for sample in samples if sample.at_s >= plan.seconds * WARM_UP]
-    first, last = steady[: max(1, len(steady) // 4)], steady[-max(1, len(steady) // 4) :]
-
-    def ends(name: str) -> tuple[int, int]:
-        return tuple(int(quantile([getattr(one, name) for one in part], 0.5)) for part in (first, last))  # type: ignore[return-value]  # two
-
+    before, after = rest
     lags = book.lags or [0.0]
     return Outcome(
         clients=plan.idle + plan.busy,
-        seconds=round(seconds, 1),
+        seconds=round(after.at_s, 1),
         events=book.events,
         runs=book.runs,
         ends_missed=missed,
@@ -245,11 +251,11 @@ def _outcome(plan: Plan, book: Book, samples: list[Sample], seconds: float, miss
         faults=book.told,
         lag_p50_ms=round(quantile(lags, 0.5), 2),
         lag_p99_ms=round(quantile(lags, 0.99), 2),
-        rss_mb=(round(steady[0].rss_mb, 1), round(steady[-1].rss_mb, 1)),
+        rss_mb=(round(before.rss_mb, 1), round(after.rss_mb, 1)),
         rss_mb_per_minute=round(_slope([one.at_s for one in steady], [one.rss_mb for one in steady]) * 60, 3),
-        descriptors=ends("descriptors"),
-        threads=ends("threads"),
-        tasks=ends("tasks"),
+        descriptors=(before.descriptors, after.descriptors),
+        threads=(before.threads, after.threads),
+        tasks=(before.tasks, after.tasks),
     )
 
 

@@ -15,6 +15,12 @@ from bench.tools import BadRun
 CONNECT_S = 30.0
 
 
+class Data(msgspec.Struct, frozen=True):
+    """What the data of an `agent` event may hold."""
+
+    phase: str = ""
+
+
 class Payload(msgspec.Struct, rename="camel"):
     """What the payload of any event may hold."""
 
@@ -23,6 +29,7 @@ class Payload(msgspec.Struct, rename="camel"):
     ts: int = 0
     state: str = ""
     stream: str = ""
+    data: Data = Data()
 
 
 class Frame(msgspec.Struct):

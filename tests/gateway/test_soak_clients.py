@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from bench.soak import Book, Ears, Outcome
-from bench.watcher import Frame, Payload
+from bench.watcher import Data, Frame, Payload
 
 from .process import TOKEN, gateway
 
@@ -35,8 +35,8 @@ async def test_many_clients_hear_every_event_in_order_and_leave_nothing_behind(t
     assert (done.fault_count, list(done.faults), done.ends_missed) == (0, [], 0)
     assert done.runs >= BUSY
     assert done.events > done.runs * done.clients
-    assert done.descriptors[1] - done.descriptors[0] <= 5  # connections that come and go
-    assert done.tasks[1] - done.tasks[0] <= BUSY
+    assert done.descriptors[1] <= done.descriptors[0] + 2  # the SQLite log, and a connection on its way out
+    assert done.tasks[1] <= done.tasks[0]
 
 
 def test_a_gap_in_the_order_of_a_connection_or_a_run_is_noticed() -> None:
@@ -49,3 +49,7 @@ def test_a_gap_in_the_order_of_a_connection_or_a_run_is_noticed() -> None:
     assert book.faults == 1
     ears.hear(Frame("event", "agent", 5), Payload("r", 4))
     assert book.faults == 2
+    ears.hear(Frame("event", "chat", 6), Payload("r", 4, state="aborted"))
+    ears.hear(Frame("event", "agent", 7), Payload("r", 5, stream="lifecycle", data=Data("end")))
+    ears.hear(Frame("event", "agent", 8), Payload("r", 1))
+    assert (book.faults, ears.ends) == (2, 1)
