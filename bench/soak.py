@@ -27,8 +27,8 @@ from bench.tools import BadRun
 from bench.watcher import Frame, Payload, Watcher
 
 FAMILY = "soak"
-MODEL = "fake/fake-n20-d20"
-"""The gateway's own stand-in: an answer of twenty words in 0.4 s."""
+MODEL = "fake-n20-d20"
+"""An answer of twenty words in 0.4 s, of whichever stand-in the provider is."""
 
 ENDS = ("final", "aborted", "error")
 WARM_UP = 0.3
@@ -52,6 +52,8 @@ class Plan(msgspec.Struct, frozen=True):
     busy: int = 50
     seconds: float = 20.0
     pause_s: float = 5.0
+    provider: str = "fake"
+    """The gateway's own stand-in keeps what it was asked: memory is judged with another."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -178,7 +180,7 @@ def _scope(busy: bool) -> str:
 
 async def _talk(client: Watcher, ears: Ears, number: int, plan: Plan, until: float, book: Book) -> None:
     """Send a message, wait for its end, look at something else, rest; now and then stop an answer halfway."""
-    key = f"soak-{number}"
+    key, model = f"soak-{number}", f"{plan.provider}/{MODEL}"
     await asyncio.sleep(plan.pause_s * (number % plan.busy) / plan.busy)
     turn = 0
     while time.monotonic() < until:
@@ -188,8 +190,8 @@ async def _talk(client: Watcher, ears: Ears, number: int, plan: Plan, until: flo
         book.runs += 1
         asked: dict[str, Any] = {"sessionKey": key, "message": f"turn {turn}", "idempotencyKey": run_id}
         if turn == 1:
-            await client.ask("agent", {**asked, "model": MODEL})
-            await client.ask("sessions.patch", {"key": key, "model": MODEL})
+            await client.ask("agent", {**asked, "model": model})
+            await client.ask("sessions.patch", {"key": key, "model": model})
         else:
             await client.ask("chat.send", asked)
         if turn % 7 == 0:
@@ -271,7 +273,9 @@ def long_soak(lab: Lab) -> list[Row]:
     minutes = lab.minutes
     seconds = minutes * 60 if minutes else 5.0 if lab.rounds == 1 else 20.0
     with running(lab) as gateway, pinned(lab.cores.others):
-        plan = Plan(gateway.port, gateway.process.pid, seconds=seconds, pause_s=30.0 if minutes else 5.0)
+        plan = Plan(
+            gateway.port, gateway.process.pid, seconds=seconds, pause_s=30.0 if minutes else 5.0, provider="bench"
+        )
         before = gateway.cpu_s()
         done = uvloop.run(soak(plan))
         cpu = (gateway.cpu_s() - before) / done.events * 1e6
