@@ -16,6 +16,7 @@ from openclaw.agent.conversation import Recent
 from openclaw.agent.directory import Directory, build_directory
 from openclaw.agent.prompt import PromptRoom
 from openclaw.agent.service import Study
+from openclaw.automation.system_event import SystemEvents
 from openclaw.base.clock import SYSTEM_CLOCK, Clock
 from openclaw.base.errors import ModelNotFound
 from openclaw.base.ids import AgentId, RunId, SessionKey, new_run_id
@@ -97,6 +98,7 @@ class House:
 
     def __init__(self, study: Study, store: SqliteStore, client: FakeClient, box: Box, models: OneModel) -> None:
         self.study, self.store, self.client, self.box, self.models = study, store, client, box, models
+        self.events: SystemEvents
 
     async def say(self, text: str, *, key: SessionKey = KEY, run_id: str = "", **more: Any) -> Run:
         return await self.study.submit(inbound(text, key=key, run_id=run_id, **more))
@@ -151,11 +153,13 @@ async def house(
     clock: Clock = SYSTEM_CLOCK,
     profile: Mapping[str, Any] | None = None,
     grace_s: float = 0,
+    announcing: bool = False,
 ) -> AsyncIterator[House]:
     client = client or FakeClient()
     box = Box(functions or {})
     models = OneModel(client, **(profile or {}))
     store = await SqliteStore.open(folder / "openclaw.db", clock=clock)
+    events = SystemEvents(store.shelf, clock)
     shop = Workshop(
         store=store,
         models=models,
@@ -165,10 +169,13 @@ async def house(
         route=lambda inbound, purpose, tokens: None,
         purse=lambda inbound: None,
         recent=Recent(),
+        announcements=events if announcing else None,
     )
     study = Study(directory=directory_of(config or config_of(), box, folder), shop=shop)
     try:
-        yield House(study, store, client, box, models)
+        here = House(study, store, client, box, models)
+        here.events = events
+        yield here
     finally:
         await study.stop(grace_s)
         await store.close()

@@ -36,6 +36,11 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         ["sessions", "show", "main"],
         ["usage"],
         ["usage", "--by", "model", "--days", "1"],
+        ["cron", "list", "--all"],
+        ["cron", "status"],
+        ["cron", "runs"],
+        ["system", "heartbeat", "last"],
+        ["system", "presence"],
         ["logs"],
         ["models", "list"],
         ["models", "status"],
@@ -178,3 +183,30 @@ def test_a_configuration_that_must_not_start_ends_with_78(tmp_path: Path) -> Non
     broken = place.run("config", "show")
     assert broken.returncode == 78
     assert "line" in broken.stderr
+
+
+def test_a_job_is_made_run_changed_and_removed(live: Place) -> None:
+    made = live.run("cron", "add", "tea", "--every", "1h", "-m", "make tea", "--missed", "skip", "--json")
+    assert made.returncode == 0, made.stderr
+    job = msgspec.json.decode(made.stdout)
+    assert (job["schedule"]["everyMs"], job["missed"]) == (3_600_000, "skip")
+    assert "every 1h" in live.run("cron", "list").stdout
+    assert live.run("cron", "run", job["id"]).returncode == 0
+    assert live.run("cron", "run", job["id"], "--due").returncode == 1
+    edited = live.run("cron", "edit", job["id"], "--cron", "0 7 * * *", "--tz", "UTC", "--name", "coffee")
+    assert "coffee" in edited.stdout
+    assert "0 7 * * * UTC" in edited.stdout
+    assert live.run("cron", "disable", job["id"]).returncode == 0
+    assert "coffee" not in live.run("cron", "list").stdout
+    assert live.run("cron", "enable", job["id"]).returncode == 0
+    assert live.run("cron", "get", job["id"]).returncode == 0
+    assert live.run("cron", "rm", job["id"]).returncode == 0
+    assert live.run("cron", "rm", job["id"]).returncode == 1
+    assert live.run("cron", "add", "nothing").returncode == 2
+
+
+def test_a_note_waits_for_the_next_message(live: Place) -> None:
+    assert live.run("system", "event", "the kettle is on").returncode == 0
+    live.run("agent", "-m", "hello")
+    shown = live.run("sessions", "show", "main").stdout
+    assert "the kettle is on" in shown

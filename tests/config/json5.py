@@ -19,18 +19,25 @@ SCALARS = (
     | st.floats(allow_nan=False).filter(math.isfinite)
     | st.text()
 )
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
-    max_leaves=8,
-)
+
+
+def values(keys: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    """Return a strategy for values whose objects have these keys."""
+    return st.recursive(
+        SCALARS,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+        max_leaves=8,
+    )
+
+
+VALUES = values(KEYS)
 _BLANKS = st.sampled_from(["", " ", "\n", "\n  ", " // note\n", " /* c */ ", "/* a\n b */", "\r\n\t"])
 
 
 @st.composite
-def texts(draw: st.DrawFn) -> str:
+def texts(draw: st.DrawFn, keys: st.SearchStrategy[str] = KEYS) -> str:
     """Draw the text of an object with comments, odd blanks, both quotes and trailing commas."""
-    value = draw(st.dictionaries(KEYS, VALUES, max_size=4))
+    value = draw(st.dictionaries(keys, VALUES if keys is KEYS else values(keys), max_size=4))
     return draw(_BLANKS) + _write(draw, value) + draw(_BLANKS)
 
 

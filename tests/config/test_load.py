@@ -14,8 +14,8 @@ from openclaw.base.secret import Secret
 from openclaw.config.env import Environment
 from openclaw.config.load import Loaded, load_text
 from openclaw.config.paths import resolve_paths
-from openclaw.config.schema import Config, ModelChoice, ToolsConfig
-from openclaw.config.validate import CLOSED_TOOLS
+from openclaw.config.schema import Config, ModelChoice, NodeCommandsConfig, ToolsConfig
+from openclaw.config.validate import CLOSED_NODES, CLOSED_TOOLS
 from tests.config.json5 import NOISE
 from tests.config.make import Home, errors, issue_at
 
@@ -167,6 +167,29 @@ def test_all_problems_are_collected_not_only_the_first() -> None:
 @pytest.mark.parametrize("text", ["{tools: {deny: 'write_file'}}", "{tools: {allow: [5]}}", "{tools: 'none'}"])
 def test_broken_tool_lists_close_the_tools_instead_of_opening_them(text: str) -> None:
     assert loaded(text).config.tools == CLOSED_TOOLS
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        "commands: {deny: 'camera.snap', allow: ['a']}",
+        "commands: 'all'",
+        "commands: {deny: [5]}",
+        "denyCommands: 'x', allowCommands: ['a']",
+        "denyCommands: ['x'], commands: {deny: 'y'}",
+    ],
+)
+def test_broken_lists_of_node_commands_let_none_through(commands: str) -> None:
+    text = f"{{gateway: {{port: 19000, nodes: {{{commands}}}}}}}"
+    found = loaded(text).config.gateway
+    assert (found.nodes.commands, found.port) == (CLOSED_NODES, 19000)
+
+
+def test_node_commands_are_read_where_older_files_have_them_and_the_newer_place_wins() -> None:
+    old = "{gateway: {nodes: {allowCommands: ['a'], denyCommands: ['b']}}}"
+    assert loaded(old).config.gateway.nodes.commands == NodeCommandsConfig(allow=("a",), deny=("b",))
+    both = "{gateway: {nodes: {allowCommands: ['a'], denyCommands: ['b'], commands: {allow: ['c'], deny: ['d']}}}}"
+    assert loaded(both).config.gateway.nodes.commands == NodeCommandsConfig(allow=("c",), deny=("b", "d"))
 
 
 def test_a_missing_variable_disables_only_the_part_that_holds_it() -> None:

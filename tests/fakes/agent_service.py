@@ -105,6 +105,8 @@ class FakeAgentService:
     def __init__(self, clock: Clock | None = None, answer: str | None = None) -> None:
         self.clock = clock or ManualClock()
         self.answer = answer
+        self.folder = ""
+        """Holds the agents' workspaces."""
         self.runs: dict[RunId, FakeRun] = {}
         self.table: dict[SessionKey, SessionRow] = {}
         self.transcripts: dict[SessionId, list[StepRow]] = {}
@@ -115,8 +117,8 @@ class FakeAgentService:
 
     def agents(self) -> list[AgentInfo]:
         return [
-            AgentInfo(id=AgentId("main"), name="main", model="fake/fake-1", workspace="/w", default=True),
-            AgentInfo(id=AgentId("bob"), name="Bob", model="fake/fake-1", workspace="/b", default=False),
+            AgentInfo(id=AgentId("main"), name="main", model="fake/fake-1", workspace=f"{self.folder}/w", default=True),
+            AgentInfo(id=AgentId("bob"), name="Bob", model="fake/fake-1", workspace=f"{self.folder}/b", default=False),
         ]
 
     def default_agent(self) -> AgentId:

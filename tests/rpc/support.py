@@ -5,26 +5,43 @@ from __future__ import annotations
 import itertools
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from openclaw.automation.job import AgentTurn, Delivery, Job, JobOwner
+from openclaw.automation.room import Automation
+from openclaw.automation.schedule import Every
+from openclaw.automation.system_event import SystemEvents
 from openclaw.base.clock import ManualClock
-from openclaw.base.ids import OwnerId
+from openclaw.base.ids import DEFAULT_TENANT, OwnerId
 from openclaw.base.model import ModelInfo
 from openclaw.base.principal import ALL_SCOPES, Principal
 from openclaw.base.secret import Secret
+from openclaw.config.env import Environment
+from openclaw.config.load import load
+from openclaw.config.paths import StatePaths, resolve_paths
 from openclaw.config.schema import AuthConfig, Config, GatewayConfig
+from openclaw.gateway.config_desk import ConfigDesk
+from openclaw.policy.gatekeeper import Gatekeeper
+from openclaw.policy.node_door import KIND as NODE
+from openclaw.policy.node_door import node_rule
 from openclaw.protocol.frames import Request
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
+from openclaw.rpc.cron_rows import tell_beat, tell_job
 from openclaw.rpc.deps import Ledger, RpcDeps
 from openclaw.rpc.hub import Hub
+from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.peer import ClientInfo
+from openclaw.rpc.upkeep_port import ProviderAuth
+from openclaw.store.shelf import Shelf
 from openclaw.telemetry.health import HealthBoard
 from tests.fakes.agent_service import FakeAgentService
 from tests.fakes.devices import no_devices
+from tests.fakes.memory_shelf import MemoryShelf
 
 CONFIG = Config(gateway=GatewayConfig(auth=AuthConfig(token=Secret("s3cret-token-value"))))
 RAW = '{\n  // a comment\n  "gateway": {"auth": {"token": "s3cret-token-value"}}\n}'
@@ -96,6 +113,28 @@ class FakePeer:
         return [frame["payload"] for frame in self.frames if frame.get("event") == name]
 
 
+class FakeUpkeep:
+    """A process with two providers, which takes a restart as asked for."""
+
+    def __init__(self) -> None:
+        self.restarts = 0
+
+    async def reload_secrets(self) -> int:
+        return 0
+
+    def provider_auth(self) -> list[ProviderAuth]:
+        return [ProviderAuth("fake", takes_key=False), ProviderAuth("shut", ("work",), problem="no API key")]
+
+    def request_restart(self) -> None:
+        self.restarts += 1
+
+
+def desk_over(paths: StatePaths, hub: Hub, clock: ManualClock) -> ConfigDesk:
+    """Return a desk over the real file of those paths; there is no gateway to take changes up."""
+    env = Environment((("process", {"HOME": str(paths.state_dir.parent), "OPENCLAW_STATE_DIR": str(paths.state_dir)}),))
+    return ConfigDesk(paths, lambda: load(paths, env), None, hub, clock)
+
+
 class Bench:
     """A counter with everything around it."""
 
@@ -106,10 +145,17 @@ class Bench:
         *,
         ledger: Ledger | None = None,
         config: Config = CONFIG,
+        shelf: Shelf | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.agent = FakeAgentService(self.clock, answer)
         self.hub = Hub(self.clock, "9.9")
+        self.paired_at_ms: dict[str, int] = {}
+        gate = Gatekeeper({NODE: node_rule(lambda: config.gateway.nodes)})
+        self.nodes = Nodes(self.hub, gate, self.clock, shelf, lambda device: self.paired_at_ms.get(device, 0))
+        self.agent.folder = str(logs_dir)
+        self.paths = resolve_paths(Environment((("process", {"OPENCLAW_STATE_DIR": str(logs_dir)}),)))
+        self.config_desk = desk_over(self.paths, self.hub, self.clock)
         self.deps = RpcDeps(
             agent=self.agent,
             hub=self.hub,
@@ -122,8 +168,46 @@ class Bench:
             state_dir=Path("/state"),
             ledger=ledger,
             devices=no_devices(self.clock),
+            nodes=self.nodes,
+            automation=self._automation(config),
+            config_desk=self.config_desk,
+            upkeep=FakeUpkeep(),
         )
         self.counter: Counter = build_counter(self.deps)
+
+    def _automation(self, config: Config) -> Automation:
+        shelf = MemoryShelf()
+        return Automation(
+            shelf=shelf,
+            events=SystemEvents(shelf, self.clock),
+            agent=self.agent,
+            clock=self.clock,
+            config=lambda: config,
+            tell_job=partial(tell_job, self.hub),
+            tell_beat=partial(tell_beat, self.hub),
+        )
+
+    @property
+    def automation(self) -> Automation:
+        """What acts without being asked; it keeps no time unless a test starts it."""
+        assert self.deps.automation is not None
+        return self.deps.automation
+
+    async def add_job(self, job_id: str = "known", owner: str = "operator") -> Job:
+        """Keep a job that is never due in a test's time."""
+        return await self.automation.jobs.add(
+            Job(
+                id=job_id,
+                name=f"job {job_id}",
+                owner=JobOwner(DEFAULT_TENANT, OwnerId(owner), ("operator.admin",)),
+                created_at_ms=self.clock.now_ms(),
+                updated_at_ms=self.clock.now_ms(),
+                schedule=Every(every_ms=86_400_000),
+                payload=AgentTurn(message="work"),
+                session_target="isolated",
+                delivery=Delivery(mode="announce"),
+            )
+        )
 
     def begin(
         self, peer: FakePeer, method: str, params: Any = None, id_: str = "1"
@@ -144,4 +228,7 @@ class Bench:
 
     async def close(self) -> None:
         await self.hub.shutdown("test")
+        await self.nodes.close()
+        await self.automation.close()
         await self.counter.close()
+        await self.config_desk.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openclaw.rpc.methods.logs import NO_CURSOR, tail
-from tests.rpc.support import Bench, FakePeer
+from tests.rpc.support import RAW, Bench, FakePeer
 
 pytestmark = pytest.mark.anyio
 
@@ -54,14 +56,18 @@ async def test_health_of_protocol_3_has_no_newer_parts(bench: Bench) -> None:
 
 
 async def test_config_shows_no_secret_and_the_hash_to_write_with(bench: Bench) -> None:
+    bench.paths.config_path.write_text(RAW)
+    seen: dict[int, str] = {}
     for protocol in (3, 4):
         shown = await _payload(bench, "config.get", protocol=protocol)
         assert "s3cret-token-value" not in str(shown)
         assert shown["raw"].startswith("{\n  // a comment")
         assert shown["parsed"]["gateway"]["auth"]["token"] == "__OPENCLAW_REDACTED__"
         assert shown["config"]["gateway"]["auth"]["token"] == "__OPENCLAW_REDACTED__"
-        assert shown["hash"] == "ab" * 32
+        seen[protocol] = shown["hash"]
         assert ("sourceConfig" in shown) is (protocol == 4)
+    assert seen[3] == sha256(RAW.encode()).hexdigest()
+    assert re.fullmatch(r"hmac-sha256:v1:[\w-]{43}", seen[4])
 
 
 async def test_models_and_agents_have_each_protocols_shape(bench: Bench) -> None:

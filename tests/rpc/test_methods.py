@@ -48,7 +48,10 @@ async def test_a_method_is_served_to_a_peer_with_exactly_its_scope(
 ) -> None:
     bench.agent.answer = "fine"
     bench.agent.make_session(bench.agent.resolve_key("known"), FakePeer().principal.owner)
-    answer = await bench.ask(peer_for(spec, protocol, spec.scope), spec.name, GOOD.get(spec.name))
+    await bench.add_job("known")
+    peer = peer_for(spec, protocol, spec.scope)
+    bench.hub.join(peer)
+    answer = await bench.ask(peer, spec.name, GOOD.get(spec.name))
     if not has(spec, protocol):
         assert answer["error"]["message"] == f"unknown method: {spec.name}"
     elif spec.name in REFUSALS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,6 +17,7 @@ from openclaw.agent.live import LiveRun
 from openclaw.agent.prompt import PromptRoom
 from openclaw.base.clock import Clock
 from openclaw.base.errors import BudgetExceeded, ModelContextOverflow, ModelError, OpenClawError
+from openclaw.base.ids import SessionKey
 from openclaw.base.message import ImagePart, Message, Part, TextPart, ToolOutcome, assistant
 from openclaw.base.model import ModelFinish, ModelInfo, ModelRequest, Purpose, TextDelta, ToolSpec, Usage
 from openclaw.base.run import Compacted, Inbound, RunEvent
@@ -67,6 +68,26 @@ class Route(Protocol):
     def __call__(self, inbound: Inbound, purpose: Purpose, tokens: Callable[[], int]) -> str | None: ...
 
 
+class Announcements(Protocol):
+    """Lines that wait for a session's next message (automation.system_event); what is taken is opaque here."""
+
+    def take(self, key: SessionKey) -> Sequence[Any]:
+        """Hand out what waits; nobody else gets it."""
+        ...
+
+    def text(self, taken: Sequence[Any]) -> str:
+        """Return the lines as text, each ended by a line break."""
+        ...
+
+    async def told(self, taken: Sequence[Any]) -> None:
+        """Let go of what is durable in a message."""
+        ...
+
+    def give_back(self, taken: Sequence[Any]) -> None:
+        """Let it wait again: its message was not accepted."""
+        ...
+
+
 class Workshop(msgspec.Struct, frozen=True):
     """What every run needs of the rooms below; the same for all of them."""
 
@@ -80,6 +101,7 @@ class Workshop(msgspec.Struct, frozen=True):
     recent: Recent
     review: Callable[[], ReviewConfig] = ReviewConfig
     """The review that is configured now."""
+    announcements: Announcements | None = None
 
 
 class Asking:
@@ -137,10 +159,11 @@ class Asking:
     def _choose(self) -> tuple[str, ...]:
         """Return the models to try in order: what the message names, else the session, a route, the agent."""
         inbound, session = self._run.inbound, self._run.session
-        named = inbound.model or (session.model if session else "")
+        beats = inbound.source == "heartbeat"  # its tier is for cheap models: a session's dear one is for people
+        named = inbound.model or (session.model if session and not beats else "")
         if named:
             return (named,)
-        purpose: Purpose = "tools" if self._spec.toolbox.specs() else "interactive"
+        purpose = purpose_of(inbound, tools=bool(self._spec.toolbox.specs()))
         routed = self._shop.route(inbound, purpose, self._conversation.tokens)
         return line_up(routed, self._spec.model, self._shop.models.default_ref())
 
@@ -239,7 +262,7 @@ class Asking:
             await self._shop.store.record_usage([row])
 
     def _ledger_row(
-        self, ref: str, *, purpose: str = "interactive", usage: Usage = _NOTHING, took_ms: int = 0, code: str = ""
+        self, ref: str, *, purpose: str = "", usage: Usage = _NOTHING, took_ms: int = 0, code: str = ""
     ) -> UsageRow:
         run, principal = self._run, self._run.inbound.principal
         provider, _, model = ref.partition("/")
@@ -252,7 +275,7 @@ class Asking:
             owner=principal.owner,
             provider=provider,
             model=model,
-            purpose=purpose,
+            purpose=purpose or purpose_of(run.inbound),
             usage=usage,
             latency_ms=took_ms,
             first_token_ms=0,
@@ -284,7 +307,7 @@ class Asking:
             temperature=inbound.temperature,
             thinking=self._thinking() if info.reasoning else "",
             tool_choice=inbound.tool_choice if tools else "",
-            purpose="tools" if tools else "interactive",
+            purpose=purpose_of(inbound, tools=bool(tools)),
             session_id=inbound.session_key,
         )
 
@@ -371,6 +394,13 @@ class Asking:
         gone = self._conversation.replace(covers_seq, summary.message)
         _compactions.inc("summarised")
         await self._publish((Compacted(gone, summary.message.text),))
+
+
+def purpose_of(inbound: Inbound, *, tools: bool = False) -> Purpose:
+    """Return what a message's own calls are for."""
+    if inbound.source == "heartbeat":
+        return "heartbeat"
+    return "tools" if tools else "interactive"
 
 
 def _offered(

@@ -46,6 +46,8 @@ class LiveRun:
         self.in_transcript = False
         """Whether the message stands in the transcript already (accepted with `start`, or begun)."""
         self.dropped_note = ""
+        self.announced: Sequence[Any] = ()
+        """Lines that its message has taken along, until they are durable in it."""
         self._events: list[RunEvent] = []
         self._waiters: list[asyncio.Future[None]] = []
         self._reply: Reply | None = None

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 import msgspec
 
 from openclaw.agent.acting import Acting
-from openclaw.agent.asking import Answer, Asking, Workshop
+from openclaw.agent.asking import Answer, Asking, Workshop, purpose_of
 from openclaw.agent.conversation import Conversation
 from openclaw.agent.directory import AgentSpec
 from openclaw.agent.live import LiveRun
@@ -246,6 +246,7 @@ class Runner:
             latency_ms=answer.latency_ms if answer else 0,
             first_token_ms=answer.first_token_ms if answer else 0,
             usd_micros=answer.usd_micros if answer else None,
+            purpose=purpose_of(self._run.inbound),
             channel=self._run.inbound.source,
         )
 

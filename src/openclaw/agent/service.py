@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
+
+import msgspec
 
 from openclaw.agent.api import AgentInfo, CompactedSession, Run, RunObserver
 from openclaw.agent.asking import Workshop
@@ -120,9 +122,15 @@ class Study:
         known = self._live.get(inbound.run_id) or self._ended.get(inbound.run_id)
         if known is not None:
             return await self._repeat(known, inbound)
+        inbound, announced = self._announced(inbound)
         run = LiveRun(inbound, self._clock.now_ms(), self._observers)
+        run.announced = announced
         queue = self._directory.require(inbound.agent_id).queue
-        decision, victim = self._lanes.admit(run, inbound.lane_mode or queue.mode, queue.cap, queue.drop)
+        try:
+            decision, victim = self._lanes.admit(run, inbound.lane_mode or queue.mode, queue.cap, queue.drop)
+        except OpenClawError:
+            self._give_back(run)
+            raise
         run.accepted = asyncio.get_running_loop().create_future()
         run.accepted.add_done_callback(_retrieved)
         self._live[run.id] = run
@@ -138,6 +146,30 @@ class Study:
             self._tasks.spawn(self._accept_waiting(run), "accept")
         first = await asyncio.shield(run.accepted)
         return run if first is run else RepeatedRun(first)
+
+    def _announced(self, inbound: Inbound) -> tuple[Inbound, Sequence[Any]]:
+        """Return the message with the lines that waited for one before it: they are part of it from here on."""
+        announcements = self._shop.announcements
+        taken = announcements.take(inbound.session_key) if announcements is not None else ()
+        if announcements is None or not taken:
+            return inbound, ()
+        message = inbound.message
+        parts = (TextPart(announcements.text(taken) + "\n"), *message.parts)
+        return msgspec.structs.replace(inbound, message=Message(message.role, parts)), taken
+
+    def _give_back(self, run: LiveRun) -> None:
+        if self._shop.announcements is not None and run.announced:
+            self._shop.announcements.give_back(run.announced)
+            run.announced = ()
+
+    async def _let_go_of_announced(self, run: LiveRun) -> None:
+        if self._shop.announcements is None or not run.announced:
+            return
+        try:
+            await self._shop.announcements.told(run.announced)
+        except OpenClawError as error:  # told again after a restart, which is better than not at all
+            _log.warning("announcements_kept", extra={"fields": {"run": run.id, "code": error.code}})
+        run.announced = ()
 
     def _check(self, inbound: Inbound) -> None:
         self._directory.require(inbound.agent_id)
@@ -164,13 +196,16 @@ class Study:
         try:
             accepted = await self._store.accept(run.inbound, run.accepted_at_ms, start=start)
         except OpenClawError as error:
+            self._give_back(run)
             _resolve(run, error)
             return False
         except Exception as error:
+            self._give_back(run)
             _log.exception("accept_failed", extra={"fields": {"run": run.id}})
             _resolve(run, InternalError("the message could not be stored"))
             raise error from None
         if accepted.duplicate is not None:
+            self._give_back(run)
             _resolve(run, self._first_of(accepted.duplicate))
             return False
         run.session = accepted.session
@@ -181,6 +216,7 @@ class Study:
         _resolve(run, run)
         if run.stop_reason is not None and run.task is not None and run.task is not asyncio.current_task():
             run.task.cancel()  # it was stopped before it could be cancelled
+        await self._let_go_of_announced(run)
         return True
 
     def _first_of(self, row: RunRow) -> LiveRun:

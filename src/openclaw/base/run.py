@@ -21,7 +21,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 
     `run_id` doubles as the idempotency key: a second Inbound with the same run_id of the same owner gets the first's
     answer. `history` replaces the stored transcript (stateless HTTP callers bring their own); `ephemeral` sessions are
-    pruned. `system` is text added after the agent's own instructions.
+    pruned. `system` is text added after the agent's own instructions. `source` is the channel that budgets count it in;
+    a heartbeat's calls are of that purpose.
     """
 
     run_id: RunId
@@ -29,7 +30,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: AgentId
     message: Message
     principal: Principal
-    source: Literal["rpc", "http", "cli", "channel", "resume"] = "rpc"
+    source: Literal["rpc", "http", "cli", "channel", "resume", "cron", "heartbeat"] = "rpc"
     history: tuple[Message, ...] = ()
     system: str = ""
     ephemeral: bool = False

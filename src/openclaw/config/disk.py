@@ -6,7 +6,10 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
+
+from openclaw.base.errors import Conflict
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -28,6 +31,20 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def replace_unchanged(path: Path, data: bytes, base_hash: str | None) -> None:
+    """Replace a file, or make it, while its sha256 (hex) is still `base_hash`; None skips the check.
+
+    Raises: Conflict when it has changed since.
+    """
+    with locked_folder(path.resolve().parent):
+        exists = path.exists()
+        current = path.read_bytes() if exists else b""
+        if base_hash is not None and sha256(current).hexdigest() != base_hash:
+            raise Conflict(f"{path} has changed since it was read", hint="Read it again and repeat the change.")
+        if not exists or data != current:
+            write_atomically(path, data)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -13,11 +13,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from openclaw.base.errors import Conflict, InternalError, InvalidRequest, NotFound
-from openclaw.config.disk import locked_folder, write_atomically
+from openclaw.base.errors import InternalError, InvalidRequest, NotFound
+from openclaw.config.disk import replace_unchanged
 from openclaw.config.keypath import KeyPath, format_path, parse_path
 from openclaw.config.parse import parse
 from openclaw.config.paths import is_yaml
+from openclaw.config.redact import PLACEHOLDER, placeholders
 from openclaw.config.render import Style, render, render_key
 from openclaw.config.scan import Item, Node, scan, skip_trivia, walk
 
@@ -43,7 +44,11 @@ def set_value(text: str, dotted_path: str, value: Any) -> str:
 
     Raises: INVALID_REQUEST when a parent is no object or list, or the value is not JSON; CONFIG_INVALID.
     """
-    path = parse_path(dotted_path)
+    return set_at(text, parse_path(dotted_path), value)
+
+
+def set_at(text: str, path: KeyPath, value: Any) -> str:
+    """Do the same for a path in parts."""
     text = text if skip_trivia(text, 0) < len(text) else text.rstrip(" \t") + "{}\n"
     parse(text)
     root = scan(text)
@@ -64,9 +69,13 @@ def unset_value(text: str, dotted_path: str) -> str:
 
     Raises: NOT_FOUND when it is not there; CONFIG_INVALID.
     """
-    path = parse_path(dotted_path)
+    return unset_at(text, parse_path(dotted_path))
+
+
+def unset_at(text: str, path: KeyPath) -> str:
+    """Do the same for a path in parts."""
     if _lookup(parse(text), path) is _ABSENT:
-        raise NotFound(f"{dotted_path} is not set, so there is nothing to remove")
+        raise NotFound(f"{format_path(path)} is not set, so there is nothing to remove")
     while True:
         root = scan(text)
         parent, depth = _deepest(root, path[:-1])
@@ -83,18 +92,17 @@ def write_config(path: Path, text: str, base_hash: str | None) -> str:
 
     Shape: `base_hash` is the hash the edit started from (`Loaded.hash`); None skips the check.
     Raises: CONFLICT when the file has changed since; CONFIG_INVALID when the text does not parse; INVALID_REQUEST for a
-    YAML file.
+    YAML file, and for a placeholder that stands where a secret should.
     """
     require_json5(path)
-    parse(text)
+    for place in placeholders(parse(text)):
+        raise InvalidRequest(
+            f"{format_path(place)} holds {PLACEHOLDER}, which only stands for a secret and is never written",
+            hint="Give the secret itself, or leave the setting out.",
+        )
     data = text.encode()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with locked_folder(path.resolve().parent):
-        current = path.read_bytes() if path.exists() else b""
-        if base_hash is not None and sha256(current).hexdigest() != base_hash:
-            raise Conflict(f"{path} has changed since it was read", hint="Read it again and repeat the change.")
-        if not path.exists() or data != current:
-            write_atomically(path, data)
+    replace_unchanged(path, data, base_hash)
     return sha256(data).hexdigest()
 
 

@@ -33,6 +33,8 @@ DOCUMENTED_VARIABLES: Mapping[str, str] = {
     "AWS_REGION": "Region of the provider `bedrock`; AWS_DEFAULT_REGION does as well.",
     "AWS_BEARER_TOKEN_BEDROCK": "Key for Amazon Bedrock; without it AWS' usual credential chain is asked.",
     "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "Address to call Amazon Bedrock at, instead of the region's own.",
+    "OPENCLAW_SUPERVISED": "`1` says that something starts the gateway again when it ends with a code other than 0: "
+    "then gateway.restart.request works. systemd is noticed without it.",
     "OLLAMA_HOST": "Where Ollama runs, e.g. `127.0.0.1:11434`; with it the provider `ollama` needs no configuration.",
 }
 

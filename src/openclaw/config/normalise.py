@@ -42,6 +42,24 @@ def normalise(raw: dict[str, Any]) -> None:
             body[key] = normalise_value(path, body[key])
     if isinstance(raw.get("env"), dict):
         raw["env"] = _env_block(raw["env"])
+    _node_commands(raw)
+
+
+def _node_commands(raw: dict[str, Any]) -> None:
+    """Older files write `gateway.nodes.allowCommands` and `denyCommands`. Where both places are used, all is denied
+    that either denies, and only what the newer one allows is allowed."""
+    gateway = raw.get("gateway")
+    nodes = gateway.get("nodes") if isinstance(gateway, dict) else None
+    if not isinstance(nodes, dict) or not {"allowCommands", "denyCommands"} & set(nodes):
+        return
+    commands = nodes.setdefault("commands", {})
+    if not isinstance(commands, dict):
+        return
+    if "allowCommands" in nodes:
+        commands.setdefault("allow", nodes.pop("allowCommands"))
+    if "denyCommands" in nodes:
+        old, new = nodes.pop("denyCommands"), commands.get("deny", [])
+        commands["deny"] = [*old, *new] if isinstance(old, list) and isinstance(new, list) else None
 
 
 def _env_block(block: dict[str, Any]) -> dict[str, Any]:

@@ -101,6 +101,25 @@ class ReloadConfig(Section, frozen=True):
     debounce_ms: Annotated[int, leaf("Quiet time before a change is read.", "live", "ms", ge=50, le=60_000)] = 300
 
 
+class NodeCommandsConfig(Section, frozen=True):
+    """Which of the commands that nodes offer may be invoked."""
+
+    allow: Annotated[
+        tuple[str, ...], leaf("Commands to let through besides the harmless ones, e.g. camera.snap.", "live")
+    ] = ()
+    deny: Annotated[tuple[str, ...], leaf("Commands never to let through, `*` = all; wins over allow.", "live")] = ()
+
+
+class NodesConfig(Section, frozen=True):
+    """What the machines and phones that attach as nodes may do."""
+
+    commands: NodeCommandsConfig = NodeCommandsConfig()
+    sessions: Annotated[
+        Literal["own", "any"],
+        leaf("Sessions that an approved node may follow and write to: its own (`node-<id>`), or any.", "live"),
+    ] = "own"
+
+
 class GatewayConfig(Section, frozen=True):
     """Where the gateway listens and who may connect."""
 
@@ -122,6 +141,10 @@ class GatewayConfig(Section, frozen=True):
     control_ui: ControlUiConfig = ControlUiConfig()
     http: HttpConfig = HttpConfig()
     reload: ReloadConfig = ReloadConfig()
+    nodes: NodesConfig = NodesConfig()
+
+
+_CLOCK_PATTERN = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
 
 class LimitsConfig(Section, frozen=True):
@@ -179,6 +202,33 @@ class SubagentsConfig(Section, frozen=True):
     max_children: Annotated[int, leaf("Agents that one run may start.", "live", ge=1, le=100)] = 8
 
 
+class ActiveHoursConfig(Section, frozen=True):
+    """The hours in which heartbeats may come; a start later than the end spans midnight."""
+
+    start: Annotated[str, leaf("First minute, HH:MM.", "live", pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "00:00"
+    end: Annotated[
+        str, leaf("Minute before which they end, HH:MM; 24:00 is midnight.", "live", pattern=_CLOCK_PATTERN)
+    ] = "24:00"
+    timezone: Annotated[str, leaf("IANA zone; empty = agents.defaults.userTimezone.", "live")] = ""
+
+
+class HeartbeatConfig(Section, frozen=True):
+    """Turns that an agent takes on its own when something waits for it. Off without `every`."""
+
+    every: Annotated[
+        str, leaf("How often, e.g. 30m or 1h; empty or 0m = never.", "live", pattern="^([0-9]{1,6}(ms|s|m|h|d)?)?$")
+    ] = ""
+    prompt: Annotated[str, leaf("What the agent is asked; empty = the built-in question.", "live")] = ""
+    target: Annotated[str, leaf("Where an answer is told besides the session; shown to clients.", "live")] = "none"
+    ack_max_chars: Annotated[
+        int, leaf("Text beside HEARTBEAT_OK up to which an answer counts as silence.", "live", ge=0, le=10_000)
+    ] = 300
+    active_hours: ActiveHoursConfig | None = None
+    model: Annotated[str, leaf("`provider/model`; empty = models.tiers.heartbeat, else the agent's.", "live")] = ""
+    session: Annotated[str, leaf("Session it speaks in; empty = the main one.", "live")] = ""
+    timeout_seconds: Annotated[int, leaf("Wall time of one; 0 = as any run.", "live", "s", ge=0)] = 0
+
+
 class AgentDefaults(Section, frozen=True):
     """What every agent uses unless it says otherwise."""
 
@@ -201,6 +251,8 @@ class AgentDefaults(Section, frozen=True):
     compaction: CompactionConfig = CompactionConfig()
     memory: MemoryConfig = MemoryConfig()
     subagents: SubagentsConfig = SubagentsConfig()
+    user_timezone: Annotated[str, leaf("IANA zone of jobs and hours that name none; empty = UTC.", "live")] = ""
+    heartbeat: HeartbeatConfig | None = None
 
 
 class ToolSelection(Section, frozen=True):
@@ -225,6 +277,7 @@ class AgentConfig(Section, frozen=True):
     actions: Annotated[tuple[str, ...], leaf("Names of actions offered; empty = all.", "live")] = ()
     limits: LimitsConfig | None = None
     queue: QueueConfig | None = None
+    heartbeat: HeartbeatConfig | None = None
 
 
 class AgentsConfig(Section, frozen=True):
@@ -414,6 +467,19 @@ class McpConfig(Section, frozen=True):
     servers: Annotated[dict[str, McpServerConfig], leaf("Servers by name.", "live")] = {}
 
 
+class CronConfig(Section, frozen=True):
+    """Jobs that run at their times."""
+
+    enabled: Annotated[bool, leaf("Run jobs at their times.", "live")] = True
+    max_concurrent_runs: Annotated[int, leaf("Jobs that run at once.", "live", ge=1, le=100)] = 4
+    skip_missed_jobs: Annotated[
+        bool, leaf("Whether times that passed while the gateway was down are left out instead of run once.", "live")
+    ] = False
+    max_missed_age_ms: Annotated[
+        int, leaf("Age beyond which a missed time is not made up for.", "live", "ms", ge=0)
+    ] = 86_400_000
+
+
 class NetworkPolicyConfig(Section, frozen=True):
     """Where tools may send bytes. Private, loopback and metadata addresses are never reached."""
 
@@ -520,6 +586,7 @@ class Config(Section, frozen=True):
     session: SessionConfig = SessionConfig()
     tools: ToolsConfig = ToolsConfig()
     mcp: McpConfig = McpConfig()
+    cron: CronConfig = CronConfig()
     network_policy: NetworkPolicyConfig = NetworkPolicyConfig()
     hooks: HooksConfig = HooksConfig()
     logging: LoggingConfig = LoggingConfig()

@@ -18,11 +18,20 @@ from openclaw.config.channel import check_channel
 from openclaw.config.issue import Issue, IssueKind
 from openclaw.config.keypath import KeyPath, format_path, section_of
 from openclaw.config.scan import Positions
-from openclaw.config.schema import Config, HooksConfig, Section, ToolsConfig
+from openclaw.config.schema import Config, HooksConfig, NodeCommandsConfig, Section, ToolsConfig
 from openclaw.config.shape import Shape, base_types, expected, fields, is_secret, shape_of
 
 CLOSED_TOOLS = ToolsConfig(allow=("none-until-the-config-is-fixed",))
 """Offers nothing: the one name that it allows belongs to no tool."""
+
+
+CLOSED_NODES = NodeCommandsConfig(deny=("*",))
+"""Lets no command through: what a broken list was to deny is not known."""
+
+
+def _with_closed_nodes(config: Config) -> Config:
+    nodes = msgspec.structs.replace(config.gateway.nodes, commands=CLOSED_NODES)
+    return msgspec.structs.replace(config, gateway=msgspec.structs.replace(config.gateway, nodes=nodes))
 
 
 class _Invalid:
@@ -137,6 +146,8 @@ class Validator:
         config = msgspec.structs.replace(config, hooks=self._hooks(config))
         if any(issue.severity == "error" and issue.section == "tools" for issue in self.issues):
             config = msgspec.structs.replace(config, tools=CLOSED_TOOLS)
+        if any(issue.severity == "error" and issue.path.startswith("gateway.nodes") for issue in self.issues):
+            config = _with_closed_nodes(config)
         return config
 
     def _unique(self, entries: tuple[Any, ...], attribute: str, path: KeyPath) -> tuple[Any, ...]:

@@ -8,25 +8,31 @@ from __future__ import annotations
 SILENT = frozenset({"$schema", "meta"})
 """Bookkeeping of editors and other gateways: carried along, never reported."""
 
+_HEARTBEAT = """accountId agentId directPolicy includeReasoning isolatedSession lightContext
+    suppressToolErrorWarnings to"""
+
 _GROUPS: dict[str, str] = {
-    "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands cron desktop
+    "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands desktop
         diagnostics discovery dmPolicy memory messages nodeHost plugins proxy secrets security
         skills store surfaces talk telemetry transcripts tts ui update wizard worktreeAcceleration worktreeRoot web
         audio media canvasHost""",
     "agents": "entries ownership",
     "agents.defaults": """authInheritance blockStreamingBreak blockStreamingChunk blockStreamingCoalesce
         blockStreamingDefault bootstrapMaxChars bootstrapTotalMaxChars contextInjection contextLimits
-        contextPruning cwd decisionModel elevatedDefault embeddedAgent experimental fastModeDefault heartbeat
+        contextPruning cwd decisionModel elevatedDefault embeddedAgent experimental fastModeDefault
         humanDelay imageMaxDimensionPx imageModel imageQuality mediaMaxMb mediaModels memorySearch modelPolicy
         modelSelectionScope models params pdfMaxMb pdfMaxPages pdfModel reasoningDefault repoRoot sandbox sessionStore
         silentReply skills skipBootstrap skipOptionalBootstrapFiles startupContext systemAgent
-        toolProgressDetail typingIntervalSeconds typingMode userTimezone utilityModel verboseDefault
+        toolProgressDetail typingIntervalSeconds typingMode utilityModel verboseDefault
         voiceModel""",
-    "agents.list[]": """agentDir groupChat heartbeat humanDelay identity memory memorySearch params runtime sandbox
+    "agents.list[]": """agentDir groupChat humanDelay identity memory memorySearch params runtime sandbox
         skills subagents""",
+    "agents.defaults.heartbeat": _HEARTBEAT,
+    "agents.list[].heartbeat": _HEARTBEAT,
     "agents.list[].tools": "alsoAllow byProvider elevated exec fs profile sandbox",
+    "cron": "failureAlert runLog sessionRetention store triggers webhook webhookSsrfPolicy webhookToken",
     "env": "shellEnv",
-    "gateway": """allowRealIpFallback allowTailscale cliAgents nodes portals publicOrigin push rateLimit roles
+    "gateway": """allowRealIpFallback allowTailscale cliAgents portals publicOrigin push rateLimit roles
         tailscale terminal tls tools""",
     "gateway.auth": "allowTailscale cognito identityScopes oidc trustedProxy",
     "gateway.auth.rateLimit": "exemptLoopback",
@@ -36,6 +42,7 @@ _GROUPS: dict[str, str] = {
     "gateway.http": "securityHeaders",
     "gateway.http.endpoints.chatCompletions": "images",
     "gateway.http.endpoints.responses": "files images maxUrlParts",
+    "gateway.nodes": "allowSkills browser pairing pluginTools",
     "gateway.remote": """edgeAuth password remotePort sshHostKeyPolicy sshIdentity sshTarget transport""",
     "hooks": "gmail internal maxBodyBytes presets transformsDir",
     "hooks.mappings[]": "channel deliver forEach sessionMode to transform",

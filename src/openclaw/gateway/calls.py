@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
-from openclaw.agent.asking import Workshop
+from openclaw.agent.asking import Announcements, Workshop
 from openclaw.agent.conversation import Recent
 from openclaw.agent.prompt import PromptRoom
 from openclaw.base.clock import Clock
@@ -55,6 +55,7 @@ def open_workshop(
     credentials: Credentials,
     clock: Clock,
     purse: Purses,
+    announcements: Announcements,
 ) -> tuple[Workshop, Failover]:
     """Return what runs need to call models; routes, tiers, budgets and review follow the configuration."""
     failover = Failover(models, credentials, clock)
@@ -83,6 +84,7 @@ def open_workshop(
         purse=lambda inbound: purse(spender_of(inbound)),
         recent=Recent(),
         review=lambda: config().review,
+        announcements=announcements,
     )
     return shop, failover
 

@@ -20,7 +20,7 @@ from openclaw.telemetry.metrics import METRICS
 
 def build_front(rooms: Rooms) -> App:
     """Return the app that every socket of the gateway speaks to."""
-    hooks = HookDeps(rooms.study, None, rooms.clock, lambda: _hooks(rooms.config), rooms.config.hooks.path)
+    hooks = HookDeps(rooms.study, rooms.automation, rooms.clock, lambda: _hooks(rooms.config), rooms.config.hooks.path)
     return build_app(
         ListenerDeps(
             agent=rooms.study,

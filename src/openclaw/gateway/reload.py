@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
-
-import msgspec
 
 from openclaw.base.errors import OpenClawError
 from openclaw.config import lastgood
@@ -24,22 +21,12 @@ from openclaw.config.plan import Change, plan
 from openclaw.config.schema import Config, LoggingConfig
 from openclaw.config.secret_values import secrets_of
 from openclaw.gateway.calls import read_credentials
+from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.rooms import Rooms, agent_directory
 from openclaw.telemetry import log as logs
 from openclaw.telemetry.redact import REDACTOR
 
-SHARED_METHODS: Final = ("token", "password", "none")
-"""How clients come by the shared credential, or by none being needed."""
-
 _log = logging.getLogger("openclaw.gateway")
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of a reload. `waiting` names the leaves that need a restart."""
-
-    applied: tuple[str, ...] = ()
-    waiting: tuple[str, ...] = ()
-    error: str = ""
 
 
 async def reload(rooms: Rooms, load_again: Callable[[], Loaded], *, verbose: bool, quiet: bool) -> Outcome:
@@ -57,11 +44,11 @@ async def reload(rooms: Rooms, load_again: Callable[[], Loaded], *, verbose: boo
     live = [change for change in changes if change.reload != "process"]
     waiting = tuple(change.path for change in changes if change.reload == "process")
     try:
-        await _apply(rooms, loaded, live, verbose=verbose, quiet=quiet)
+        renewed = await _apply(rooms, loaded, live, verbose=verbose, quiet=quiet)
     except OpenClawError as error:
         return _refused(error.message)
     lastgood.save(rooms.paths.last_good, loaded.raw)
-    outcome = Outcome(tuple(change.path for change in live), waiting)
+    outcome = Outcome(tuple(change.path for change in live), waiting, renewed=renewed)
     _log.info("config_reloaded", extra={"fields": {"applied": outcome.applied, "need_restart": waiting}})
     return outcome
 
@@ -71,7 +58,8 @@ def _refused(why: str) -> Outcome:
     return Outcome(error=why)
 
 
-async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose: bool, quiet: bool) -> None:
+async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose: bool, quiet: bool) -> bool:
+    """Return whether callers prove themselves by another shared credential now."""
     old = rooms.loaded
     remember_secrets(loaded.config)
     touched = {change.path.split(".", 1)[0].split("[", 1)[0] for change in changes}
@@ -79,14 +67,14 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     directory = agent_directory(loaded.config, tools, rooms.paths)
     try:
         if "models" in touched:
-            await rooms.models.reload(loaded.config.models)
+            await rooms.models.reload(loaded.config.models, loaded.env.get)
         if "mcp" in touched:
             await rooms.mcp.reload(loaded.config.mcp.servers)
         if "logging" in touched:
             configure_logs(loaded.config.logging, rooms, verbose=verbose, quiet=quiet)
         rooms.study.reload(directory)
     except Exception:
-        await rooms.models.reload(old.config.models)
+        await rooms.models.reload(old.config.models, old.env.get)
         await rooms.mcp.reload(old.config.mcp.servers)
         configure_logs(old.config.logging, rooms, verbose=verbose, quiet=quiet)
         raise
@@ -94,8 +82,9 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     read_credentials(rooms.failover.credentials)
     rooms.failover.reset()
     auth = loaded.config.gateway.auth
-    if rooms.authenticator.renew(auth.mode, auth.token, auth.password):
-        rooms.hub.cut(lambda principal: principal.method in SHARED_METHODS, "gateway auth changed")
+    renewed = rooms.authenticator.renew(auth.mode, auth.token, auth.password)
+    await rooms.automation.reloaded()
+    return renewed
 
 
 def configure_logs(config: LoggingConfig, rooms: Rooms, *, verbose: bool, quiet: bool) -> None:

@@ -13,12 +13,16 @@ from typing import Any
 from openclaw import __version__
 from openclaw.agent.directory import Directory, build_directory
 from openclaw.agent.service import Study
+from openclaw.automation.room import Automation
+from openclaw.automation.system_event import SystemEvents
 from openclaw.base.clock import Clock
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
+from openclaw.gateway.config_desk import ConfigDesk
 from openclaw.gateway.tooling import Tooling
+from openclaw.gateway.upkeep import Upkeep
 from openclaw.identity.authenticate import Authenticator
 from openclaw.identity.devices.book import Devices
 from openclaw.models.calling.failover import Failover
@@ -29,14 +33,18 @@ from openclaw.net.http import HttpClient
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import egress_rule
 from openclaw.policy.gatekeeper import Gatekeeper
+from openclaw.policy.node_door import KIND as NODE
+from openclaw.policy.node_door import node_rule
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
 from openclaw.processes.spawner import Spawner
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
+from openclaw.rpc.cron_rows import tell_beat, tell_job
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.device_events import DeviceEvents
 from openclaw.rpc.hub import Hub
+from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.tool_desk import ToolDesk
 from openclaw.store.lock import StateLock
 from openclaw.store.sqlite import SqliteStore
@@ -69,7 +77,11 @@ class Rooms:
     purses: Purses
     devices: Devices
     authenticator: Authenticator
+    nodes: Nodes
+    automation: Automation
+    config_desk: ConfigDesk
     stack: contextlib.AsyncExitStack = field(repr=False)
+    upkeep: Upkeep = field(init=False, repr=False)
 
     @property
     def config(self) -> Config:
@@ -110,21 +122,43 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             catalog_path=paths.state_dir / CATALOG_FILE,
         )
         stack.push_async_callback(models.close)
-        gate = Gatekeeper({TOOL: tool_verdict, EGRESS: egress_rule(lambda: rooms.config.network_policy)})
+        gate = Gatekeeper(
+            {
+                TOOL: tool_verdict,
+                EGRESS: egress_rule(lambda: rooms.config.network_policy),
+                NODE: node_rule(lambda: rooms.config.gateway.nodes),
+            }
+        )
         hub = Hub(clock, __version__)
         devices = await Devices.open(store.shelf, clock, paths.identity)
         stack.push_async_callback(devices.close)
         devices.observer = DeviceEvents(hub)
         auth = loaded.config.gateway.auth
         authenticator = Authenticator(auth.mode, auth.token, auth.password, auth.rate_limit, clock, devices)
+        nodes = await Nodes.open(hub, gate, clock, store.shelf, partial(_paired_at_ms, devices))
+        stack.push_async_callback(nodes.close)
+        events = SystemEvents(store.shelf, clock)
+        await events.load()
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
-        shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses)
+        shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
         study = Study(directory=Directory.empty(), shop=shop)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
         desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config)
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
+        automation = Automation(
+            shelf=store.shelf,
+            events=events,
+            agent=study,
+            clock=clock,
+            config=lambda: rooms.config,
+            tell_job=partial(tell_job, hub),
+            tell_beat=partial(tell_beat, hub),
+        )
+        stack.push_async_callback(automation.close)
+        config_desk = ConfigDesk(paths, lambda: rooms.loaded, store.shelf, hub, clock)
+        stack.push_async_callback(config_desk.close)
         rooms = Rooms(
             loaded,
             paths,
@@ -145,8 +179,12 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             purses,
             devices,
             authenticator,
+            nodes,
+            automation,
+            config_desk,
             stack,
         )
+        rooms.upkeep = Upkeep(rooms)
         rooms.counter = build_counter(_rpc_deps(rooms))
         stack.push_async_callback(rooms.counter.close)
         _watch(rooms)
@@ -156,6 +194,11 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
 
 _NO_COUNTER: Any = None
 """Stands in until the counter is built: it needs the rooms, and the rooms hold it."""
+
+
+def _paired_at_ms(devices: Devices, device_id: str) -> int:
+    device = devices.get(device_id)
+    return device.created_at_ms if device is not None else 0
 
 
 def agent_directory(config: Config, tools: ToolRegistry, paths: StatePaths) -> Directory:
@@ -181,6 +224,10 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         ledger=rooms.store,
         tools=rooms.tool_desk,
         devices=rooms.devices,
+        nodes=rooms.nodes,
+        automation=rooms.automation,
+        config_desk=rooms.config_desk,
+        upkeep=rooms.upkeep,
         shelf=rooms.store.shelf,
     )
 
@@ -196,6 +243,7 @@ GAUGES: tuple[tuple[str, str, Callable[[Rooms], float]], ...] = (
     ("openclaw_runs_running", "Runs that are going.", lambda rooms: rooms.study.running()),
     ("openclaw_runs_queued", "Messages that wait in lanes.", lambda rooms: rooms.study.queued()),
     ("openclaw_ws_peers", "Connected clients of the Gateway protocol.", lambda rooms: len(rooms.hub)),
+    ("openclaw_nodes", "Connected nodes.", lambda rooms: len(rooms.nodes.live)),
     ("openclaw_tasks", "Tasks of the event loop.", lambda rooms: len(asyncio.all_tasks())),
     ("openclaw_children", "Child processes.", lambda rooms: rooms.spawner.children()),
     ("process_resident_memory_bytes", "Resident memory of the gateway.", lambda rooms: resident_bytes()),

@@ -29,6 +29,7 @@ from openclaw.config.token import ensure_token
 from openclaw.config.watch import Watcher
 from openclaw.gateway.banner import banner
 from openclaw.gateway.front import build_front, hosts_of
+from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.reload import configure_logs, reload, remember_secrets
 from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.state import prepare
@@ -38,7 +39,7 @@ from openclaw.telemetry.redact import REDACTOR
 
 _log = logging.getLogger("openclaw.gateway")
 
-EXIT_OK, EXIT_FAILED, EXIT_CONFIG = 0, 1, 78
+EXIT_OK, EXIT_FAILED, EXIT_RESTART, EXIT_CONFIG = 0, 1, 75, 78
 DRAIN_S = 10.0
 """Time that runs get to end when the gateway is told to stop; those that need longer are parked and resumed."""
 PRUNE_EVERY_S = 600.0
@@ -76,22 +77,23 @@ OnReady = Callable[[GatewayHandle], None]
 
 
 def run_gateway(options: RunOptions, on_ready: OnReady | None = None) -> int:
-    """Run until a signal or `request_stop`; return the exit code (0, 1, or 78 for a configuration that must not start).
+    """Run until a signal or `request_stop`; return the exit code.
 
+    Shape: 0, 1, 75 for a gateway that wants to be started again, 78 for a configuration that must not start.
     Call it in the main thread. `on_ready` is called on the loop once the gateway listens.
     """
     import uvloop
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_Gateway(options, on_ready).main())
+            restart = runner.run(_Gateway(options, on_ready).main())
     except (ConfigError, StateLocked) as error:
         _tell(error)
         return EXIT_CONFIG
     except OpenClawError as error:
         _tell(error)
         return EXIT_FAILED
-    return EXIT_OK
+    return EXIT_RESTART if restart else EXIT_OK
 
 
 def _tell(error: OpenClawError) -> None:
@@ -108,17 +110,19 @@ class _Gateway:
         self._clock = clock
         self._stopping = asyncio.Event()
         self._reload_now = asyncio.Event()
+        self._restart = False
         self._tasks = TaskSet("gateway")
         self._env: Environment
+        self._paths: StatePaths
         self._rooms: Rooms
 
-    async def main(self) -> None:
-        """Start, serve, stop."""
+    async def main(self) -> bool:
+        """Start, serve, stop. Return whether somebody asked for a restart."""
         env = load_environment()
         self._env = env
-        paths = resolve_paths(env, self._options.config_path)
+        self._paths = paths = resolve_paths(env, self._options.config_path)
         prepare(paths.state_dir, paths.logs_dir)
-        loaded = self._load(paths)
+        loaded = self._load()
         lock = StateLock(paths.state_dir)
         lock.acquire()
         try:
@@ -130,13 +134,22 @@ class _Gateway:
                 await rooms.close()
         finally:
             lock.release()
+        return self._restart
 
     def _load_again(self) -> Loaded:
         self._env = load_environment()
-        return self._load(self._rooms.paths)
+        return self._load()
 
-    def _load(self, paths: StatePaths) -> Loaded:
-        loaded = load(paths, self._env)
+    def _load(self) -> Loaded:
+        loaded = self._accepted(load(self._paths, self._env))
+        remember_secrets(loaded.config)
+        return loaded
+
+    def _accepted(self, loaded: Loaded) -> Loaded:
+        """Return a configuration with what the command line says over it.
+
+        Raises: ConfigError when the gateway must not start with it.
+        """
         config = loaded.config
         if self._options.port is not None:
             config = replace_at(config, ("gateway", "port"), self._options.port)
@@ -144,11 +157,10 @@ class _Gateway:
             config = _bound(config, self._options.bind)
         auth = config.gateway.auth
         if auth.mode == "token" and not auth.token:
-            config = replace_at(config, ("gateway", "auth", "token"), ensure_token(paths.token))
+            config = replace_at(config, ("gateway", "auth", "token"), ensure_token(self._paths.token))
         loaded = msgspec.structs.replace(loaded, config=config)
         if stop := refusals(loaded):
             raise stop[0]
-        remember_secrets(config)
         return loaded
 
     async def _serve(self, rooms: Rooms) -> None:
@@ -168,8 +180,11 @@ class _Gateway:
     async def _open_for_business(self, rooms: Rooms, server: GatewayServer) -> None:
         await rooms.store.reconcile(self._clock.now_ms())
         resumed, reported = await rooms.study.resume()
+        rooms.config_desk.bind(load_environment, self._accepted, self._reload)
+        rooms.upkeep.restart = self._stop_to_restart
         rooms.health.phase = "ready"
         await rooms.mcp.start()
+        await rooms.automation.start()
         self._tasks.spawn(rooms.health.watch_loop(), "loop-lag")
         self._supervised("watch-config", self._watch_config)
         self._supervised("watch-reload", self._watch_reload)
@@ -195,6 +210,7 @@ class _Gateway:
         """Take nothing new in, let runs end, tell the clients, close the sockets."""
         rooms.health.phase = "draining"
         _log.info("gateway_stopping", extra={"fields": {"running": rooms.study.running()}})
+        rooms.automation.pause()
         await rooms.study.stop(self._options.drain_s)
         await rooms.hub.shutdown("service restart", RESTART_EXPECTED_MS)
         await server.stop()
@@ -207,6 +223,10 @@ class _Gateway:
         loop.add_signal_handler(signal.SIGHUP, self._reload_now.set)
 
     def _on_stop_signal(self) -> None:
+        self._stopping.set()
+
+    def _stop_to_restart(self) -> None:
+        self._restart = True
         self._stopping.set()
 
     def _supervised(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -223,8 +243,11 @@ class _Gateway:
         while True:
             await self._reload_now.wait()
             self._reload_now.clear()
-            await reload(self._rooms, self._load_again, verbose=self._options.verbose, quiet=self._options.quiet)
+            await self._rooms.config_desk.reload()
             self._report(self._rooms.loaded)
+
+    async def _reload(self) -> Outcome:
+        return await reload(self._rooms, self._load_again, verbose=self._options.verbose, quiet=self._options.quiet)
 
     async def _prune(self) -> None:
         while True:

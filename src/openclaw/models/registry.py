@@ -148,9 +148,17 @@ class ModelRegistry:
                 out[choice] = chosen.problem
         return out
 
-    async def reload(self, config: ModelsConfig) -> None:
-        """Take a new configuration. Clients of changed providers serve what they have begun, then close."""
+    def providers(self) -> list[Provider]:
+        """Return every provider that is configured or built in, as it would be used."""
+        return list(self._providers())
+
+    async def reload(self, config: ModelsConfig, env: Env | None = None) -> None:
+        """Take a new configuration, and environment if there is one.
+
+        Clients of changed providers serve what they have begun, then close.
+        """
         self._config = config
+        self._env = env or self._env
         self._catalog = self._read_catalog(config)
         for (provider_id, name), served in list(self._clients.items()):
             if self._with_key(provider_id, served.credential if name else None)[0] != served.provider:

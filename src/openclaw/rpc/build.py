@@ -7,19 +7,26 @@ from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.methods import (
     agent,
+    agents,
     chat,
     config,
+    cron,
     desk,
     device_setup,
     devices,
     health,
     logs,
     models,
+    node_host,
+    node_pairing,
+    nodes,
     sessions,
     system,
     tools,
     transcript,
+    upkeep,
     usage,
+    wake,
 )
 
 METHODS: tuple[MethodSpec, ...] = (
@@ -37,6 +44,13 @@ METHODS: tuple[MethodSpec, ...] = (
     *desk.METHODS,
     *devices.METHODS,
     *device_setup.METHODS,
+    *nodes.METHODS,
+    *node_pairing.METHODS,
+    *node_host.METHODS,
+    *cron.METHODS,
+    *wake.METHODS,
+    *agents.METHODS,
+    *upkeep.METHODS,
 )
 """Every method, once. docs/rpc.md is generated from this table."""
 

@@ -24,7 +24,7 @@ from openclaw.rpc.hello import hello_ok
 from openclaw.rpc.method import Failed, MethodSpec, holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.rpc.versions import OLD_PARAMS, error_for, result_for
+from openclaw.rpc.versions import OLD_PARAMS, error_for, result_for, result_instead
 from openclaw.telemetry.metrics import METRICS
 
 _log = logging.getLogger("openclaw.rpc")
@@ -158,6 +158,9 @@ class Counter:
             error = InternalError(
                 f"internal error in {request.method[:128]} (incident {incident})", details={"incident": incident}
             )
+        instead = result_instead(request.method, error.details.get("code"), peer.protocol)
+        if instead is not None:
+            return encode_result(request.id, instead)
         name = request.method if request.method in self._entries else "unknown"
         _requests.inc(name, error.code)
         return encode_error(request.id, error_for(request.method, to_wire(error, peer.protocol), peer.protocol))

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from openclaw.agent.api import AgentService
+from openclaw.automation.room import Automation
 from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import Config
 from openclaw.identity.devices.book import Devices
+from openclaw.rpc.config_port import ConfigPort
 from openclaw.rpc.hub import Hub
+from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.tool_desk import ToolPort
+from openclaw.rpc.upkeep_port import UpkeepPort
 from openclaw.store.api import Cap, UsageBy, UsageTotal
 from openclaw.store.shelf import Shelf
 from openclaw.telemetry.health import HealthBoard
@@ -101,4 +105,8 @@ class RpcDeps:
     ledger: Ledger | None = None
     tools: ToolPort | None = None
     devices: Devices | None = None
+    nodes: Nodes | None = None
+    automation: Automation | None = None
+    config_desk: ConfigPort | None = None
+    upkeep: UpkeepPort | None = None
     shelf: Shelf | None = None

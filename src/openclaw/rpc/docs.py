@@ -49,11 +49,17 @@ _EVENTS = {
     "the start and the end of a compaction that somebody asked for.",
     "sessions.changed": "`{sessionKey, agentId, reason, ts, session}`, after `sessions.subscribe`; `session` is the "
     "row of sessions.list. A run has `phase` (`start`, `end`, `error`) and `runId` instead of a reason.",
+    "config.changed": "`{path, hash, ts}`: the gateway has taken up another configuration, from whoever wrote it.",
+    "chat.metadata.changed": "`{}`: agents or models may be others now: lists of them are to be asked for again.",
     "usage.notice": "`{scope, subject, window, text}`: most of a budget is gone; told to whoever made the call and to "
     "administrators, once per cap and window.",
     "presence": "`{presence[]}`: somebody came or went.",
     "tick": "`{ts}`, every 30 s; two missing ones mean that the connection is dead.",
     "shutdown": "`{reason, restartExpectedMs?}`, before the gateway closes each connection with 1012.",
+    "heartbeat": "`{ts, status, durationMs, reason?, preview?}`: what became of a heartbeat, as in `last-heartbeat`. "
+    "One with a preview is told to administrators only.",
+    "cron": "`{jobId, action, job, runAtMs?, status?, summary?, error?, …}`: a job was `added`, `updated`, `removed`, "
+    "`started` or `finished`; told to its owner and to administrators. Protocol 3 gets `nextRunAtMs` instead of `job`.",
     "health": "The answer of `health`, once a minute and after a probe.",
     "device.pair.requested": "A request as `device.pair.list` shows it: a device waits for a decision. To "
     "`operator.pairing`, like the next two.",
@@ -62,6 +68,14 @@ _EVENTS = {
     "device.pair.changed": "`{deviceId, ts}`: a paired device came, went, or has another name, role, scope or token.",
     "device.pair.setup.completed": "`{setupId, deviceId, deviceName?, access, ts}`: a setup code has paired a device. "
     "To `operator.admin`.",
+    "node.pair.requested": "A row of `pending` in node.pair.list: a node offers what nobody has approved. To "
+    "`operator.pairing`, like the next.",
+    "node.pair.resolved": '`{requestId, nodeId, decision: "approved"|"rejected"|"removed", ts}`, also to the '
+    "node itself.",
+    "node.presence": "`{nodeId, lastActiveAtMs?, presenceUpdatedAtMs}`: when a node was last used.",
+    "node.invoke.request": "`{id, nodeId, command, paramsJSON?, timeoutMs, idempotencyKey}`, to that node alone and "
+    "without `seq`; it answers with node.invoke.result.",
+    "node.invoke.cancel": "`{invokeId, nodeId}`, to that node alone: nobody waits for it any more.",
 }
 
 

@@ -7,7 +7,8 @@
 4. What was pending is told before a tool starts and before the run ends, so that deltas always add up to the text.
 5. What tools do is told to clients that show it (capability `tool-events`).
 6. Each kind of client counts a run's `seq` over the events that it hears: clients take a gap for a loss.
-7. A run whose beginning nobody heard is told only by its end, which carries the whole text.
+7. A heartbeat's text is told in `chat` events only at its end, and not when it says that there is nothing to tell.
+8. A run whose beginning nobody heard is told only by its end, which carries the whole text.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Final
 from openclaw.agent.api import Run
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
-from openclaw.base.ids import SessionKey
+from openclaw.base.ids import AgentId, SessionKey
 from openclaw.base.model import TextDelta, ThinkingDelta, Usage
 from openclaw.base.run import Compacted, Reply, RunEnded, RunEvent, RunStarted, ToolFinished, ToolStarted
 from openclaw.base.tasks import TaskSet
@@ -86,8 +87,15 @@ class EventBridge:
     """A RunObserver that turns run events into `agent` and `chat` events of the hub."""
 
     def __init__(
-        self, hub: Hub, clock: Clock, tasks: TaskSet, news: SessionNews, sessions_changed: Callable[[], None]
+        self,
+        hub: Hub,
+        clock: Clock,
+        tasks: TaskSet,
+        news: SessionNews,
+        sessions_changed: Callable[[], None],
+        is_silence: Callable[[AgentId, str], bool],
     ) -> None:
+        self._is_silence = is_silence
         self._hub = hub
         self._clock = clock
         self._tasks = tasks
@@ -221,6 +229,8 @@ class EventBridge:
         told.text += delta
         said = {"text": told.text, "delta": delta, "itemId": f"{told.run.id}:{told.item}"}
         self._agent(told, "assistant", said, delta=f"{told.run.id}:agent")
+        if told.run.inbound.source == "heartbeat":
+            return
         old_due = now_s - told.last_chat_s >= OLD_CHAT_S
         if old_due:
             told.last_chat_s = now_s
@@ -231,6 +241,7 @@ class EventBridge:
         self._told.pop(run.id)
         told.session_id = reply.session_id
         self._flush(told)
+        silent = run.inbound.source == "heartbeat" and self._is_silence(reply.agent_id, reply.text)
         if reply.state == "aborted":
             self._chat(told, {"state": "aborted", "stopReason": _abort_reason(reply), **_final_message(reply)})
             status = {"status": "cancelled", "aborted": True, "stopReason": _abort_reason(reply)}
@@ -244,10 +255,11 @@ class EventBridge:
         else:
             self._agent(told, "usage", {"outputTokens": reply.usage.output_tokens})
             self._lifecycle_end(told, reply, {})
-            self._chat(
-                told, {"state": "final", "stopReason": stop_reason(reply.finish_reason), **_final_message(reply)}
-            )
-        self.news.answered(run, reply)
+            if not silent:
+                reason = stop_reason(reply.finish_reason)
+                self._chat(told, {"state": "final", "stopReason": reason, **_final_message(reply)})
+        if not silent:
+            self.news.answered(run, reply)
         self.news.ended(run, "end" if reply.state == "ok" else "error")
 
     def _lifecycle_end(self, told: _Told, reply: Reply, status: dict[str, Any]) -> None:
@@ -264,7 +276,7 @@ class EventBridge:
             "agentId": inbound.agent_id,
             "seq": 0,
             "ts": self._clock.now_ms(),
-            "isHeartbeat": False,
+            "isHeartbeat": inbound.source == "heartbeat",
         }
         if told.session_id:
             payload["sessionId"] = told.session_id

@@ -67,8 +67,22 @@ class Kind(NamedTuple):
     whole: bool = False
 
 
+class PeerObserver(Protocol):
+    """Who wants to know when a peer comes and goes. Called on the loop; must not block or raise."""
+
+    def joined(self, peer: Peer) -> None: ...
+
+    def left(self, peer: Peer) -> None: ...
+
+
+FOLLOWED: Final = frozenset(("agent", "chat"))
+"""Events of a session that a peer without scopes is told when it follows that session."""
+
+MAX_FOLLOWED: Final = 32
+
+
 class _Member:
-    __slots__ = ("peer", "reads", "seq", "sessions", "spared", "tools", "watched")
+    __slots__ = ("follows", "peer", "reads", "seq", "sessions", "spared", "tools", "watched")
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
@@ -76,6 +90,7 @@ class _Member:
         self.reads = holds(peer.principal, "operator.read")
         self.tools = TOOL_EVENTS in peer.client.caps
         self.sessions = False
+        self.follows: frozenset[str] = frozenset()
         self.watched: BoundedMap[SessionKey, None] | None = None
         self.spared: BoundedMap[str, None] | None = None
 
@@ -109,9 +124,11 @@ class Hub:
         self._ticking = False
         self._telling_presence = False
         self._presence = Presence(clock, version)
+        self._observers: list[PeerObserver] = []
+        self._followers = 0
         self.readers = 0
         """Peers that may see runs; 0 means that nobody listens and events need not be made."""
-        self.followers = 0
+        self.subscribers = 0
         """Peers that follow all sessions."""
         self.health_version = 1
         self.health_payload: Callable[[int], Any] | None = None
@@ -124,6 +141,8 @@ class Hub:
         """Take in a peer that has completed its handshake. The first one starts the ticks."""
         member = self._members[peer.conn_id] = _Member(peer)
         self.readers += member.reads
+        for observer in self._observers:
+            observer.joined(peer)
         if self._presence.note(peer, "connect"):
             self._presence_changed()
         if not self._ticking:
@@ -135,17 +154,42 @@ class Hub:
         member = self._members.pop(peer.conn_id, None)
         if member is None:
             return
-        self.readers -= member.reads
-        self.followers -= member.sessions
+        self.readers -= member.reads or bool(member.follows)
+        self._followers -= bool(member.follows)
+        self.subscribers -= member.sessions
+        for observer in self._observers:
+            observer.left(peer)
         if self._presence.note(peer, "disconnect"):
             self._presence_changed()
+
+    def observe(self, observer: PeerObserver) -> None:
+        """Tell an observer of every peer that comes and goes from now on."""
+        self._observers.append(observer)
+
+    def follow(self, peer: Peer, session_key: str, wanted: bool) -> bool:
+        """Turn the FOLLOWED events of one session on or off for a peer that may not read all of them.
+
+        Say whether it is as wanted now: a peer follows at most MAX_FOLLOWED sessions.
+        """
+        member = self._members.get(peer.conn_id)
+        if member is None or member.reads:
+            return member is not None
+        before = member.follows
+        after = before | {session_key} if wanted else before - {session_key}
+        if len(after) > MAX_FOLLOWED:
+            return False
+        member.follows = after
+        change = bool(after) - bool(before)
+        self._followers += change
+        self.readers += change
+        return True
 
     def subscribe_sessions(self, peer: Peer, wanted: bool) -> None:
         """Turn the events of every session (`sessions.changed`, `session.*`) on or off for one peer."""
         member = self._members.get(peer.conn_id)
         if member is not None and member.sessions is not wanted:
             member.sessions = wanted
-            self.followers += 1 if wanted else -1
+            self.subscribers += 1 if wanted else -1
 
     def subscribe_messages(self, peer: Peer, key: SessionKey, wanted: bool) -> None:
         """Turn the `session.*` events of one session on or off for one peer."""
@@ -203,7 +247,7 @@ class Hub:
         """
         heads: dict[Kind, bytes | None] = {}
         told = 0
-        for member in self._hearing(scope, owner, audience, key):
+        for member in self._hearing(event, scope, owner, audience, key):
             if delta and member.peer.behind:
                 member.spare(delta)
                 continue
@@ -218,11 +262,13 @@ class Hub:
         return told
 
     def _hearing(
-        self, scope: str | None, owner: Owner | None, audience: Audience, key: SessionKey | None
+        self, event: str, scope: str | None, owner: Owner | None, audience: Audience, key: SessionKey | None
     ) -> Iterator[_Member]:
+        followed = self._followers > 0 and event in FOLLOWED
         for member in list(self._members.values()):
             principal = member.peer.principal
-            if not (member.reads if scope == "operator.read" else holds(principal, scope)):
+            may_hear = member.reads if scope == "operator.read" else holds(principal, scope)
+            if not may_hear and not (followed and key in member.follows):
                 continue
             if audience != "all" and not member.listens(audience, key):
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from openclaw.base.bounded import BoundedMap
-from openclaw.base.errors import Conflict, RateLimited
+from openclaw.base.errors import Conflict, NotSupported, RateLimited
 from openclaw.base.ids import AgentId, SessionKey
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
@@ -13,6 +13,7 @@ from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.events import EventBridge
 from openclaw.rpc.hub import sees
 from openclaw.rpc.method import Rate
+from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.once import Once
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.rows import session_row
@@ -29,9 +30,15 @@ class Room:
         self.tasks = TaskSet("rpc")
         self.health = HealthSnapshot(deps, self.tasks)
         news = SessionNews(deps.hub, deps.clock, self.tasks, self.session_row, deps.agent.session)
-        self.bridge = EventBridge(deps.hub, deps.clock, self.tasks, news, self.health.sessions_changed)
+        self.bridge = EventBridge(
+            deps.hub, deps.clock, self.tasks, news, self.health.sessions_changed, self._is_silence
+        )
         self.once = Once(deps.shelf, deps.clock, self.tasks)
         self._buckets: BoundedMap[tuple[str, str, str], list[float]] = BoundedMap("rpc.buckets", 4096)
+
+    def _is_silence(self, agent_id: AgentId, text: str) -> bool:
+        automation = self.deps.automation
+        return automation is not None and automation.heartbeats.is_silence(agent_id, text)
 
     def session_key(self, raw: str, agent_id: str = "") -> SessionKey:
         """Return the key that a client's text means. Raises: InvalidRequest, NotFound for an unknown agent."""
@@ -66,6 +73,12 @@ class Room:
         row = await self.deps.agent.session(key, peer.principal)
         if row is not None and row.id != session_id:
             raise Conflict(f"session {key} was reset: it is now {row.id}", hint="Load the history and send again.")
+
+    def nodes(self) -> Nodes:
+        """Return the desk for nodes. Raises: NotSupported where there is none."""
+        if self.deps.nodes is None:
+            raise NotSupported("this gateway takes no nodes")
+        return self.deps.nodes
 
     def state_path(self) -> str:
         """Return where sessions live, as shown to people."""

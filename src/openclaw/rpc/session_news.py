@@ -45,7 +45,7 @@ class SessionNews:
 
     def changed(self, session: SessionRow, reason: str, **more: Any) -> None:
         """Tell that a session is not what it was. `more` goes into the event; a `phase` stands in for the reason."""
-        if not self._hub.followers:
+        if not self._hub.subscribers:
             return
         payload: dict[str, Any] = {"sessionKey": session.key, "agentId": session.agent_id, "ts": self._clock.now_ms()}
         if reason:
@@ -88,7 +88,7 @@ class SessionNews:
 
     def ended(self, run: Run, phase: str) -> None:
         """Tell that a run has ended and that its session is at rest."""
-        if self._hub.followers:
+        if self._hub.subscribers:
             with contextlib.suppress(RuntimeError):  # closing: clients read the list when they are back
                 self._tasks.spawn(self._tell_end(run, phase), "session-end")
 

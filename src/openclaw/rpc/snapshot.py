@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
+from openclaw.automation.pulse import shown
 from openclaw.base.errors import OpenClawError
+from openclaw.base.ids import AgentId
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.base.tasks import TaskSet
 from openclaw.protocol.versions import SUPPORTED
@@ -117,13 +119,13 @@ class HealthSnapshot:
             "channels": {},
             "channelOrder": [],
             "channelLabels": {},
-            "heartbeatSeconds": 0,
+            "heartbeatSeconds": deps.automation.heartbeats.period_s() if deps.automation else 0,
             "defaultAgentId": default,
             "agents": [
                 {
                     "agentId": agent.id,
                     "isDefault": agent.default,
-                    "heartbeat": HEARTBEAT_OFF,
+                    "heartbeat": heartbeat(deps, agent.id),
                     "sessions": self._shown_sessions(agent.id, now_ms),
                 }
                 for agent in deps.agent.agents()[:MAX_AGENTS]
@@ -150,15 +152,9 @@ class HealthSnapshot:
         return {"path": str(self._deps.state_dir or ""), "count": count, "recent": recent}
 
 
-HEARTBEAT_OFF: Final = {
-    "enabled": False,
-    "every": "disabled",
-    "everyMs": None,
-    "prompt": "",
-    "target": "none",
-    "ackMaxChars": 0,
-}
-"""No agent acts on its own yet."""
+def heartbeat(deps: RpcDeps, agent_id: AgentId) -> dict[str, Any]:
+    """Return how an agent acts on its own."""
+    return deps.automation.heartbeats.shown(agent_id) if deps.automation else shown(None, on=False)
 
 
 def _reload_status(mode: str) -> str:

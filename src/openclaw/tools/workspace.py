@@ -53,6 +53,14 @@ class Page(msgspec.Struct, frozen=True):
     """The last line is longer than what one read returns; its end is missing."""
 
 
+class Facts(msgspec.Struct, frozen=True):
+    """What is known of a file or folder without reading it. `updated_at_ms` is Unix time."""
+
+    folder: bool
+    size: int
+    updated_at_ms: int
+
+
 class Workspace:
     """One folder as a room for files. Blocking: call it from a thread. Use it as a context manager.
 
@@ -89,6 +97,18 @@ class Workspace:
             except OSError as error:
                 refuse(folder, parts[-1], path, error)
         return not stat.S_ISDIR(info.st_mode)
+
+    def facts(self, path: str) -> Facts | None:
+        """Return what is known of a file or folder; None when there is none of either, links and devices included."""
+        parts = components(path)
+        try:
+            with self._folder(parts[:-1]) as folder:
+                info = os.stat(parts[-1] if parts else ".", dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        if not stat.S_ISDIR(info.st_mode) and not stat.S_ISREG(info.st_mode):
+            return None
+        return Facts(stat.S_ISDIR(info.st_mode), info.st_size, info.st_mtime_ns // 1_000_000)
 
     def read_bytes(self, path: str, limit: int = WRITE_LIMIT_BYTES) -> bytes:
         """Return a whole file of at most `limit` bytes."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+from openclaw.base.ids import AgentId
 from openclaw.protocol.validate import Params
+from openclaw.rpc.deps import RpcDeps
+from openclaw.rpc.hub import sees
 from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.rows import session_row, split_ref
+from openclaw.rpc.snapshot import heartbeat
 
 RECENT = 10
 
@@ -60,12 +64,10 @@ async def status(room: Room, peer: Peer, params: StatusParams) -> dict[str, Any]
         "hostDesktop": {"enabled": False, "state": "disabled"},
         "heartbeat": {
             "defaultAgentId": default,
-            "agents": [
-                {"agentId": agent.id, "enabled": False, "every": "disabled", "everyMs": None} for agent in agents
-            ],
+            "agents": [_heartbeat_row(deps, agent.id) for agent in agents],
         },
         "channelSummary": [],
-        "queuedSystemEvents": [],
+        "queuedSystemEvents": _queued_events(room, peer),
         "degradedSecretOwners": [],
         "degradedPlugins": [],
         "tasks": {"total": running + queued, "active": running, "byStatus": {"queued": queued, "running": running}},
@@ -78,6 +80,20 @@ async def status(room: Room, peer: Peer, params: StatusParams) -> dict[str, Any]
             "byAgent": by_agent,
         },
     }
+
+
+def _heartbeat_row(deps: RpcDeps, agent_id: AgentId) -> dict[str, Any]:
+    row = heartbeat(deps, agent_id)
+    return {"agentId": agent_id, **{name: row[name] for name in ("enabled", "every", "everyMs")}}
+
+
+def _queued_events(room: Room, peer: Peer) -> list[str]:
+    """Return what waits for the default agent's main session, as far as it is the caller's."""
+    automation = room.deps.automation
+    if automation is None:
+        return []
+    lines = automation.events.waiting(room.session_key("main"))
+    return [line.text for line in lines if sees(peer.principal, line)]
 
 
 METHODS = (

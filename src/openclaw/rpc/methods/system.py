@@ -1,4 +1,4 @@
-"""system-presence, last-heartbeat: who is here, and when an agent last acted on its own."""
+"""system-presence: who is here."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ def system_presence(room: Room, peer: Peer, params: NoParams) -> list[dict[str, 
     return room.deps.hub.presence()
 
 
-def last_heartbeat(room: Room, peer: Peer, params: NoParams) -> None:
-    """Return null: no agent acts on its own yet."""
-
-
 METHODS = (
     MethodSpec(
         "system-presence",
@@ -27,13 +23,5 @@ METHODS = (
         system_presence,
         "Lists the gateway and the clients that are connected or left lately.",
         "`[{host, version, platform, mode, reason, text, ts, instanceId?, roles?, scopes?}]`, the gateway first.",
-    ),
-    MethodSpec(
-        "last-heartbeat",
-        NoParams,
-        "operator.read",
-        last_heartbeat,
-        "Returns the last heartbeat event.",
-        "`null`: heartbeats are not there yet.",
     ),
 )

@@ -10,27 +10,29 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any, Final
 
-from openclaw.rpc.versions import devices, gateway, runs, sessions
+from openclaw.rpc.versions import config, cron, devices, gateway, nodes, runs, sessions
 from openclaw.rpc.versions.events import EVENTS, event_payload
 from openclaw.rpc.versions.gateway import old_health
 from openclaw.rpc.versions.hello import hello_auth
-from openclaw.rpc.versions.shaping import NOT_SENT, Errors, OldParams, Results
+from openclaw.rpc.versions.shaping import NOT_SENT, Errors, OldParams, Refusals, Results
 
 __all__ = (
     "CAPABILITIES",
     "EVENTS",
     "NOT_SENT",
     "OLD_PARAMS",
+    "error_for",
     "event_payload",
     "hello_auth",
     "old_health",
     "result_for",
+    "result_instead",
 )
 
 CAPABILITIES: Final = ("published-model-catalog",)
 """What protocol 4 clients look for before they use a feature."""
 
-_FAMILIES: Final[tuple[ModuleType, ...]] = (devices, gateway, runs, sessions)
+_FAMILIES: Final[tuple[ModuleType, ...]] = (config, cron, devices, gateway, nodes, runs, sessions)
 
 OLD_PARAMS: Final[OldParams] = {
     name: params for family in _FAMILIES for name, params in getattr(family, "PARAMS", {}).items()
@@ -52,6 +54,16 @@ def error_for(method: str, error: dict[str, Any], protocol: int) -> dict[str, An
         return error
     adapted: dict[str, Any] = _OLD_ERRORS[method](error)
     return adapted
+
+
+_OLD_REFUSALS: Final[Refusals] = {
+    name: answers for family in _FAMILIES for name, answers in getattr(family, "REFUSALS", {}).items()
+}
+
+
+def result_instead(method: str, code: object, protocol: int) -> Any:
+    """Return what a protocol answers instead of refusing with that `details.code`, or None."""
+    return _OLD_REFUSALS.get(method, {}).get(str(code)) if protocol < 4 else None
 
 
 def result_for(method: str, result: Any, protocol: int) -> Any:

@@ -5,39 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from openclaw.rpc.versions.nodes import old_pairing
 from openclaw.rpc.versions.shaping import NOT_SENT, Adapt
 
-EVENTS: Final[Mapping[int, tuple[str, ...]]] = {
-    3: (
-        "connect.challenge",
-        "agent",
-        "chat",
-        "presence",
-        "tick",
-        "shutdown",
-        "health",
-        "device.pair.requested",
-        "device.pair.resolved",
-    ),
-    4: (
-        "connect.challenge",
-        "agent",
-        "chat",
-        "session.message",
-        "session.operation",
-        "session.tool",
-        "sessions.changed",
-        "usage.notice",
-        "presence",
-        "tick",
-        "shutdown",
-        "health",
-        "device.pair.changed",
-        "device.pair.requested",
-        "device.pair.resolved",
-        "device.pair.setup.completed",
-    ),
-}
+_BOTH: Final = (
+    "connect.challenge",
+    "agent",
+    "chat",
+    "presence",
+    "tick",
+    "shutdown",
+    "health",
+    "heartbeat",
+    "cron",
+    "device.pair.requested",
+    "device.pair.resolved",
+    "node.pair.requested",
+    "node.pair.resolved",
+    "node.invoke.request",
+)
+_SINCE_4: Final = (
+    "session.message",
+    "session.operation",
+    "session.tool",
+    "sessions.changed",
+    "usage.notice",
+    "device.pair.changed",
+    "device.pair.setup.completed",
+    "node.presence",
+    "node.invoke.cancel",
+    "chat.metadata.changed",
+    "config.changed",
+)
+EVENTS: Final[Mapping[int, tuple[str, ...]]] = {3: _BOTH, 4: (*_BOTH, *_SINCE_4)}
 """Events we send, by protocol, as announced in hello."""
 
 _OLD_STREAMS: Final = frozenset(("lifecycle", "assistant", "tool", "thinking", "compaction", "error"))
@@ -71,7 +71,20 @@ def _chat(payload: dict[str, Any]) -> Any:
     return {key: value for key, value in payload.items() if key not in dropped}
 
 
-_ADAPT: Final[Mapping[str, Adapt]] = {"agent": _agent, "chat": _chat}
+def _cron(payload: dict[str, Any]) -> Any:
+    old = {key: value for key, value in payload.items() if key != "job"}
+    due_ms = payload["job"]["state"].get("nextRunAtMs")
+    if payload["action"] in ("added", "updated", "finished") and due_ms is not None:
+        old["nextRunAtMs"] = due_ms
+    return old
+
+
+_ADAPT: Final[Mapping[str, Adapt]] = {
+    "agent": _agent,
+    "chat": _chat,
+    "cron": _cron,
+    "node.pair.requested": old_pairing,
+}
 
 
 def event_payload(event: str, payload: Any, protocol: int) -> Any:

@@ -36,5 +36,5 @@ RESULTS: Final[Results] = {
     "agent.identity.get": without("nameSource"),
     "models.list": _models_list,
     "usage.cost": _usage_cost,
-    "config.get": without("runtimeConfig", "sourceConfig", "configRevisionHash", "appliedConfigHash"),
+    "agents.delete": without("removed", "failed"),
 }

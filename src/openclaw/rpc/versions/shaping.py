@@ -12,6 +12,10 @@ Adapt: TypeAlias = Callable[[Any], Any]
 
 Results: TypeAlias = Mapping[str, Adapt]
 Errors: TypeAlias = Mapping[str, Adapt]
+
+Refusals: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""By method and `details.code`: the answer that a protocol gives instead of that refusal."""
+
 OldParams: TypeAlias = Mapping[str, type[Params]]
 
 NOT_SENT: Final = object()

@@ -1,0 +1,72 @@
+"""What an administrator may ask of the running process: its secrets read again, and a restart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from openclaw.base.errors import ConfigError, NotSupported
+from openclaw.gateway.calls import read_credentials
+from openclaw.rpc.upkeep_port import ProviderAuth
+
+if TYPE_CHECKING:
+    from openclaw.gateway.rooms import Rooms
+
+SUPERVISED = "OPENCLAW_SUPERVISED"
+_SYSTEMD_PID = "SYSTEMD_EXEC_PID"
+"""systemd gives every service its own process id; what a service starts inherits it, and is not that process."""
+
+
+class Upkeep:
+    """Acts on the rooms of one gateway. `restart` is set by whoever runs it."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self.restart: Callable[[], None] | None = None
+
+    async def reload_secrets(self) -> int:
+        """Read environment files, credentials and configuration again. Return how many things are wrong with them.
+
+        Raises: ConfigError when what they say now cannot be used; what was in use goes on.
+        """
+        rooms = self._rooms
+        outcome = await rooms.config_desk.reload()
+        if outcome.error:
+            raise ConfigError(f"nothing was reloaded: {outcome.error}")
+        read_credentials(rooms.failover.credentials)
+        await rooms.models.reload(rooms.config.models, rooms.loaded.env.get)
+        rooms.failover.reset()
+        rooms.hub.broadcast("chat.metadata.changed", {})
+        missing = sum(issue.kind == "missing-env" for issue in rooms.loaded.issues)
+        return missing + len(rooms.failover.credentials.issues)
+
+    def provider_auth(self) -> list[ProviderAuth]:
+        """Return how each provider that is configured or built in is signed in to."""
+        rooms = self._rooms
+        configured = rooms.config.models.providers
+        found: list[ProviderAuth] = []
+        for provider in rooms.models.providers():
+            own = configured.get(provider.id)
+            in_config = own is not None and own.api_key is not None
+            found.append(
+                ProviderAuth(
+                    provider.id,
+                    tuple(each.name for each in rooms.failover.credentials.of(provider.id)),
+                    "config" if in_config else "env" if rooms.models.has_own_key(provider.id) else "",
+                    provider.takes_key,
+                    provider.problem if provider.configured else "",
+                )
+            )
+        return found
+
+    def request_restart(self) -> None:
+        """Begin a restart. Raises: NotSupported when nobody would start the gateway again."""
+        env = self._rooms.loaded.env
+        supervised = (env.get(SUPERVISED) or "").lower() in ("1", "true", "yes")
+        if self.restart is None or not (supervised or env.get(_SYSTEMD_PID) == str(os.getpid())):
+            raise NotSupported(
+                "nobody would start this gateway again once it has stopped",
+                hint=f"Restart it where it was started; under a supervisor other than systemd set {SUPERVISED}=1.",
+            )
+        self.restart()

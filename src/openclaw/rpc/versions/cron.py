@@ -1,0 +1,27 @@
+"""Jobs, for protocol 3."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from openclaw.rpc.versions.shaping import Refusals, Results, without
+
+
+def _run(result: dict[str, Any]) -> dict[str, Any]:
+    ran: dict[str, Any] = {"ok": result["ok"], "ran": result["enqueued"]}
+    return ran | ({"reason": result["reason"]} if "reason" in result else {})
+
+
+def _runs(result: dict[str, Any]) -> dict[str, Any]:
+    drop = without("completionStatus", "runId", "deliveryStatus", "delivered", "deliveryError", "jobName")
+    return {"entries": [drop(entry) for entry in result["entries"]]}
+
+
+RESULTS: Final[Results] = {
+    "cron.status": without("triggersEnabled", "storage", "sqlitePath"),
+    "cron.list": lambda result: {"jobs": result["jobs"]},
+    "cron.run": _run,
+    "cron.runs": _runs,
+}
+
+REFUSALS: Final[Refusals] = {"cron.remove": {"CRON_JOB_NOT_FOUND": {"ok": True, "removed": False}}}
