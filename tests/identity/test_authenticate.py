@@ -12,9 +12,13 @@ from openclaw.base.principal import ALL_SCOPES, Principal
 from openclaw.base.secret import Secret
 from openclaw.config.schema import RateLimitConfig
 from openclaw.identity.authenticate import Authenticator, Evidence, Mode
+from openclaw.identity.devices.record import Ask
 from openclaw.identity.locality import Source
 from openclaw.identity.rate_limit import MAX_ADDRESSES, SignInLimiter
 from openclaw.identity.scopes import granted, require
+from tests.fakes.devices import no_devices
+
+pytestmark = pytest.mark.anyio
 
 LOCAL = Source("127.0.0.1", True)
 REMOTE = Source("9.9.9.9", False)
@@ -191,3 +195,41 @@ def test_a_missing_scope_is_named() -> None:
         require(Principal(scopes=frozenset(("operator.read",))), "operator.admin")
     assert caught.value.message == "missing scope: operator.admin"
     require(Principal(scopes=frozenset(("operator.admin",))), "operator.read")
+
+
+async def test_what_is_right_beside_a_guess_lets_in_and_the_guess_is_counted() -> None:
+    clock = ManualClock()
+    devices = no_devices(clock)
+    issued = await devices.pair(Ask(device_id="d", public_key="k", role="operator", scopes=("operator.read",)))
+    authenticator = Authenticator("password", None, Secret("pass"), RateLimitConfig(max_attempts=3), clock, devices)
+    both = Evidence(password="guess", device_token=issued.token)
+    for _ in range(3):
+        principal = authenticator.connect(both, REMOTE, "operator", ("operator.read",), 4, "d")
+        assert (principal.method, principal.device) == ("device-token", "d")
+    with pytest.raises(RateLimited):
+        authenticator.connect(both, REMOTE, "operator", ("operator.read",), 4, "d")
+
+
+async def test_a_device_token_sent_as_the_token_is_no_guess() -> None:
+    clock = ManualClock()
+    devices = no_devices(clock)
+    issued = await devices.pair(Ask(device_id="d", public_key="k", role="operator", scopes=("operator.read",)))
+    authenticator = Authenticator("token", Secret("s3cret"), None, RateLimitConfig(max_attempts=1), clock, devices)
+    for _ in range(3):
+        found = authenticator.connect(Evidence(token=issued.token), REMOTE, "operator", ("operator.read",), 4, "d")
+        assert found.method == "device-token"
+    with pytest.raises(Unauthorized):
+        authenticator.http({b"authorization": b"Bearer " + issued.token.encode()}, LOCAL)
+
+
+def test_another_secret_holds_at_once_and_tells_whoever_holds_the_old() -> None:
+    authenticator = make()
+    called: list[str] = []
+    authenticator.holders.add(lambda: called.append("closed"))
+    assert not authenticator.renew("token", Secret("s3cret"), Secret("other"))
+    assert called == []
+    assert authenticator.renew("token", Secret("new"), None)
+    assert called == ["closed"]
+    with pytest.raises(Unauthorized):
+        authenticator.http(GOOD, REMOTE)
+    authenticator.http({b"authorization": b"Bearer new"}, REMOTE)

@@ -9,7 +9,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from openclaw.base.errors import LaneBusy, ModelTimeout
-from tests.listeners.fakes import BEARER, TOKEN, World, http, raw_request, world
+from openclaw.base.secret import Secret
+from tests.listeners.fakes import BEARER, TOKEN, World, http, raw_request, until, world
 
 pytestmark = pytest.mark.anyio
 
@@ -151,6 +152,24 @@ async def test_a_socket_without_the_token_is_closed(first: str) -> None:
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 1008
         assert here.agent.inbounds == []
+
+
+async def test_a_socket_is_closed_when_the_token_it_came_by_is_no_more() -> None:
+    async with world() as here:
+        authenticator = here.app._deps.authenticator
+        async with connect(f"{here.ws_url}/v1/agent/main", proxy=None) as late:
+            await late.send(json.dumps({"type": "auth", "token": TOKEN}))
+            assert (await receive(late))["type"] == "ready"
+            async with connect(f"{here.ws_url}/v1/agent/main", additional_headers=BEARER, proxy=None) as early:
+                await early.send('{"prompt":"hi"}')
+                await until_end(early)
+                authenticator.renew("token", Secret("another"), None)
+                for socket in (late, early):
+                    with pytest.raises(ConnectionClosed) as caught:
+                        await socket.recv()
+                    assert caught.value.rcvd is not None
+                    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4001, "gateway auth changed")
+        await until(lambda: not authenticator.holders)
 
 
 async def test_a_wrong_header_a_foreign_page_or_a_wrong_path_gets_no_socket() -> None:

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.base.clock import ManualClock
+from openclaw.base.secret import Secret
 from openclaw.identity.locality import Browser, Source
 from openclaw.listeners.ws_handshake import Accepted, Handshake, Outcome, Phase, Refused, Waits, Written
+from openclaw.protocol.device_auth import encode_base64url
 from tests.fakes.devices import no_devices
 from tests.listeners.device import sign
 from tests.listeners.fakes import TOKEN, authenticator
@@ -362,6 +364,27 @@ def test_too_many_guesses_say_when_to_come_back() -> None:
     assert (error["details"]["code"], error["retryAfterMs"]) == ("AUTH_RATE_LIMITED", 300_000)
 
 
+def test_a_wrong_signature_counts_as_a_wrong_credential() -> None:
+    machine = machine_for(REMOTE, max_attempts=2)
+    codes = []
+    for _ in range(3):
+        body = sign(params(), "nonce", machine.now_ms, signature=encode_base64url(b"x" * 64))
+        frame = {"type": "req", "id": "c1", "method": "connect", "params": body}
+        outcome = settled(machine, machine.receive(json.dumps(frame).encode()))
+        codes.append(error_of(outcome)["details"]["code"])
+    assert codes == ["DEVICE_AUTH_SIGNATURE_INVALID"] * 2 + ["AUTH_RATE_LIMITED"]
+
+
+def test_a_token_that_changes_while_a_device_is_being_paired_lets_nobody_in() -> None:
+    machine = machine_for(LOCAL)
+    body = sign(params(), "nonce", machine.now_ms)
+    frame = {"type": "req", "id": "c1", "method": "connect", "params": body}
+    waits = machine.receive(json.dumps(frame).encode())
+    assert isinstance(waits, Waits)
+    machine.authenticator.renew("token", Secret("another"), None)  # type: ignore[attr-defined]  # the real one
+    assert settled(machine, waits) == Refused(4001, "gateway auth changed")
+
+
 @pytest.mark.parametrize(
     ("first", "is_text", "code", "reason"),
     [
@@ -404,6 +427,23 @@ def test_any_change_to_the_parameters_is_let_in_or_refused_in_form(changes: dict
         error_of(outcome)
     else:
         assert outcome.principal.scopes <= frozenset(ALL)
+
+
+DEVICE_FIELDS = {"id": JSON, "publicKey": JSON, "signature": JSON, "signedAt": JSON, "nonce": JSON}
+TEXTS = st.text(max_size=90) | st.text("ABCabc012-_=+/", min_size=40, max_size=90)
+
+
+@given(
+    st.fixed_dictionaries({}, optional={**DEVICE_FIELDS, "extra": JSON})
+    | st.fixed_dictionaries(
+        {"id": TEXTS, "publicKey": TEXTS, "signature": TEXTS, "signedAt": st.integers(0), "nonce": TEXTS}
+    ),
+    st.sampled_from([3, 4]),
+)
+def test_no_made_up_device_gets_in(device: dict[str, Any], version: int) -> None:
+    outcome = connect({**params(version), "device": device})
+    assert isinstance(outcome, Refused)
+    error_of(outcome)
 
 
 @given(st.text().filter(lambda text: text != TOKEN), st.sampled_from([3, 4]), st.sampled_from([LOCAL, REMOTE]))

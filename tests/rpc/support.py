@@ -25,6 +25,7 @@ from openclaw.config.load import load
 from openclaw.config.paths import StatePaths, resolve_paths
 from openclaw.config.schema import AuthConfig, Config, GatewayConfig
 from openclaw.gateway.config_desk import ConfigDesk
+from openclaw.policy.approvals import Approvals
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
@@ -146,6 +147,7 @@ class Bench:
         ledger: Ledger | None = None,
         config: Config = CONFIG,
         shelf: Shelf | None = None,
+        state_dir: Path = Path("/state"),
     ) -> None:
         self.clock = ManualClock()
         self.agent = FakeAgentService(self.clock, answer)
@@ -156,6 +158,8 @@ class Bench:
         self.agent.folder = str(logs_dir)
         self.paths = resolve_paths(Environment((("process", {"OPENCLAW_STATE_DIR": str(logs_dir)}),)))
         self.config_desk = desk_over(self.paths, self.hub, self.clock)
+        shelf = shelf or MemoryShelf()
+        self.approvals = Approvals(shelf, self.clock)
         self.deps = RpcDeps(
             agent=self.agent,
             hub=self.hub,
@@ -165,13 +169,15 @@ class Bench:
             logs_dir=logs_dir,
             clock=self.clock,
             version="9.9",
-            state_dir=Path("/state"),
+            state_dir=state_dir,
             ledger=ledger,
             devices=no_devices(self.clock),
             nodes=self.nodes,
             automation=self._automation(config),
             config_desk=self.config_desk,
             upkeep=FakeUpkeep(),
+            shelf=shelf,
+            approvals=self.approvals,
         )
         self.counter: Counter = build_counter(self.deps)
 
@@ -232,3 +238,4 @@ class Bench:
         await self.automation.close()
         await self.counter.close()
         await self.config_desk.close()
+        await self.approvals.close()

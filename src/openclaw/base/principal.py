@@ -14,6 +14,7 @@ Scope = Literal[
     "operator.admin",
     "operator.approvals",
     "operator.pairing",
+    "operator.questions",
 ]
 AuthMethod = Literal["token", "password", "device-token", "bootstrap-token", "local", "none", "hook"]
 

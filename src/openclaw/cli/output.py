@@ -107,6 +107,11 @@ def silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def plain(text: str) -> str:
+    """Return a stranger's text for a terminal: what would move the cursor or turn the writing round is spelled out."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 def ago(then_ms: int | None, now_ms: int) -> str:
     """Return a time in the past as `5 s`, `3 min`, `2 h` or `4 d` ago."""
     if not then_ms:

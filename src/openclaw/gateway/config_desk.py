@@ -35,13 +35,12 @@ from openclaw.config.revision import names, revision
 from openclaw.config.rewrite import invalid, worse
 from openclaw.config.token import ensure_token
 from openclaw.gateway.outcome import Outcome
+from openclaw.identity.authenticate import RENEWED, SHARED_METHODS
 from openclaw.rpc.config_port import ConfigChange, ConfigWritten, TakenUp
 from openclaw.store.shelf import Change, Shelf
 
 _log = logging.getLogger("openclaw.gateway")
 
-SHARED_METHODS: Final = ("token", "password", "none")
-"""How clients come by the shared credential, or by none being needed."""
 ANSWER_S: Final = 0.25
 """Whoever changed the shared credential hears that it is done before the connection that came by the old one ends."""
 RECORD_KIND = "config.change"
@@ -226,7 +225,7 @@ class ConfigDesk:
 
     async def _cut_soon(self) -> None:
         await self._clock.sleep(ANSWER_S)
-        self._hub.cut(lambda principal: principal.method in SHARED_METHODS, "gateway auth changed")
+        self._hub.cut(lambda principal: principal.method in SHARED_METHODS, RENEWED)
 
     def _off(self) -> bool:
         return self._current().config.gateway.reload.mode == "off"

@@ -13,6 +13,8 @@ from typing import Any
 from openclaw import __version__
 from openclaw.agent.directory import Directory, build_directory
 from openclaw.agent.service import Study
+from openclaw.agent.skill import FOLDER as SKILLS_FOLDER
+from openclaw.agent.skill import Skills
 from openclaw.automation.room import Automation
 from openclaw.automation.system_event import SystemEvents
 from openclaw.base.clock import Clock
@@ -30,6 +32,7 @@ from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
 from openclaw.models.registry import ModelRegistry
 from openclaw.net.http import HttpClient
+from openclaw.policy.approvals import Approvals
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import egress_rule
 from openclaw.policy.gatekeeper import Gatekeeper
@@ -80,6 +83,7 @@ class Rooms:
     nodes: Nodes
     automation: Automation
     config_desk: ConfigDesk
+    approvals: Approvals
     stack: contextlib.AsyncExitStack = field(repr=False)
     upkeep: Upkeep = field(init=False, repr=False)
 
@@ -92,6 +96,12 @@ class Rooms:
     def tool_desk(self) -> ToolDesk:
         """Tools for people and programs, over the agents of the moment."""
         return ToolDesk(self.study.directory, self.study)
+
+    @property
+    def skills(self) -> Skills:
+        """The skills on disk, judged by the environment and the configuration of the moment."""
+        folder = self.paths.state_dir / SKILLS_FOLDER
+        return Skills(folder, lambda: self.loaded.env, lambda: self.loaded.parsed)
 
     async def close(self) -> None:
         """Close every room, the last opened first."""
@@ -139,6 +149,9 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
         stack.push_async_callback(nodes.close)
         events = SystemEvents(store.shelf, clock)
         await events.load()
+        approvals = Approvals(store.shelf, clock)
+        await approvals.open()
+        stack.push_async_callback(approvals.close)
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
         study = Study(directory=Directory.empty(), shop=shop)
@@ -182,6 +195,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             nodes,
             automation,
             config_desk,
+            approvals,
             stack,
         )
         rooms.upkeep = Upkeep(rooms)
@@ -229,6 +243,8 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         config_desk=rooms.config_desk,
         upkeep=rooms.upkeep,
         shelf=rooms.store.shelf,
+        approvals=rooms.approvals,
+        skills=rooms.skills,
     )
 
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -30,6 +30,13 @@ MAX_CREDENTIAL_CHARS: Final = 4096
 _failures = METRICS.counter(
     "openclaw_auth_failures", "Refused credentials by surface and reason.", ("surface", "reason")
 )
+
+
+SHARED_METHODS: Final[tuple[AuthMethod, ...]] = ("token", "password", "none")
+"""How callers come by the shared credential, or by none being needed."""
+
+RENEWED: Final = "gateway auth changed"
+"""Why a connection closes that came by a shared credential that is no more; with 4001."""
 
 
 class Evidence(msgspec.Struct, frozen=True, rename="camel"):
@@ -152,7 +159,10 @@ _ALLOWED: Final[dict[Role, frozenset[str]]] = {"operator": OPERATOR_ALLOWED, "no
 
 
 class Authenticator:
-    """Checks credentials, for HTTP and for connect. `renew` changes the shared one while the gateway runs."""
+    """Checks credentials, for HTTP and for connect. `renew` changes the shared one while the gateway runs.
+
+    `holders` are called when it changes: each closes a connection that came by the old one and that no hub knows.
+    """
 
     def __init__(
         self,
@@ -167,14 +177,21 @@ class Authenticator:
         self._devices = devices
         self.mode: Mode = mode
         self._secret: Secret | None = None
+        self.holders: set[Callable[[], object]] = set()
+        self.renewals = 0
+        """How often the shared credential has become another."""
         self.renew(mode, token, password)
 
     def renew(self, mode: Mode, token: Secret | None, password: Secret | None) -> bool:
-        """Take another shared credential from the next request on. Say whether it is another than before."""
+        """Take the shared credential that holds from the next request on. Say whether it is another than before."""
         secret = token if mode == "token" else password if mode == "password" else None
         same = mode == self.mode and secret == self._secret
         self.mode, self._secret = mode, secret
         self._http_principal = Principal(method=mode, scopes=OPERATOR_ALLOWED)
+        if not same:
+            self.renewals += 1
+            for shut_out in list(self.holders):
+                shut_out()
         return not same
 
     def http(self, headers: Mapping[bytes, bytes], source: Source) -> Principal:

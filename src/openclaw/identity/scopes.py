@@ -16,7 +16,7 @@ WRITE: Final = "operator.write"
 ADMIN: Final = "operator.admin"
 
 KNOWN: Final = frozenset((*ALL_SCOPES, "operator.questions", "operator.talk", "operator.talk.secrets"))
-"""Protocol 4 clients also name the last three; they are accepted and open nothing yet."""
+"""Protocol 4 clients also name the last three; of these only `operator.questions` opens something."""
 
 OPERATOR_ALLOWED: Final = KNOWN
 """What the holder of the shared credential may have."""

@@ -17,12 +17,12 @@ from openclaw.base.ids import new_id
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound
 from openclaw.base.tasks import TaskSet
-from openclaw.identity.authenticate import Authenticator
+from openclaw.identity.authenticate import RENEWED, Authenticator
 from openclaw.identity.locality import Source
 from openclaw.listeners.agent_api import Prompt, inbound_of
 from openclaw.listeners.agent_frames import error_frame, event_frame, start_frame
 from openclaw.listeners.ws_socket import Socket
-from openclaw.protocol.limits import HANDSHAKE_TIMEOUT_MS, MAX_PAYLOAD_BYTES
+from openclaw.protocol.limits import CUT, HANDSHAKE_TIMEOUT_MS, MAX_PAYLOAD_BYTES
 
 MAX_RUNNING: Final = 32
 _encode = msgspec.json.Encoder().encode
@@ -71,7 +71,7 @@ class AgentSocket:
         """Wait for the credential, unless it came with the upgrade."""
         self._socket = socket
         if self._principal is not None:
-            socket.set_limit(MAX_PAYLOAD_BYTES)
+            self._let_in()
             return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(HANDSHAKE_TIMEOUT_MS / 1000, socket.close, 1008, "authentication timeout")
@@ -115,8 +115,15 @@ class AgentSocket:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._socket.set_limit(MAX_PAYLOAD_BYTES)
+        self._let_in()
         self._send({"type": "ready"})
+
+    def _let_in(self) -> None:
+        self._authenticator.holders.add(self._shut_out)
+        self._socket.set_limit(MAX_PAYLOAD_BYTES)
+
+    def _shut_out(self) -> None:
+        self._socket.close(CUT, RENEWED)
 
     def _abort(self, principal: Principal, run_id: str | None) -> None:
         for inbound in list(self._running.values()):
@@ -155,6 +162,7 @@ class AgentSocket:
 
     def lost(self) -> None:
         """Stop what nobody can come back to."""
+        self._authenticator.holders.discard(self._shut_out)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

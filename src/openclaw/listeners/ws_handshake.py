@@ -27,13 +27,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Literal, NoReturn, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from openclaw.base.errors import OpenClawError, RateLimited, Unavailable
 from openclaw.base.principal import Principal
-from openclaw.identity.authenticate import Evidence
+from openclaw.identity.authenticate import RENEWED, SHARED_METHODS, Evidence
 from openclaw.identity.devices.proof import BadProof, prove
 from openclaw.identity.devices.record import Ask, Device, Issued, PairingRequest, Reason, SetupCode, lacking
 from openclaw.identity.locality import Source
@@ -41,7 +41,7 @@ from openclaw.identity.scopes import KNOWN, Role
 from openclaw.listeners.connect_params import BadConnect, Connect, ask, claim, client_info, evidence, parse_connect
 from openclaw.listeners.origin import FOREIGN, MISSING
 from openclaw.protocol.frames import BadFrame, Request, decode_request, encode_error, encode_event
-from openclaw.protocol.limits import close_reason
+from openclaw.protocol.limits import CUT, close_reason
 from openclaw.protocol.versions import CURRENT, OLDEST, negotiate, shape_for
 from openclaw.rpc.peer import ClientInfo
 
@@ -66,6 +66,9 @@ class Authenticate(Protocol):
 
     @property
     def mode(self) -> str: ...
+
+    @property
+    def renewals(self) -> int: ...
 
     def connect(
         self,
@@ -159,6 +162,7 @@ class _Attempt:
         "params",
         "principal",
         "reason",
+        "renewals",
         "role",
         "shape",
         "version",
@@ -178,6 +182,7 @@ class _Attempt:
         self.reason: Reason | None = None
         self.issued: tuple[Issued, ...] = ()
         self.work: Work | None = None
+        self.renewals = handshake.authenticator.renewals
 
     @property
     def has_device(self) -> bool:
@@ -245,6 +250,8 @@ class Handshake:
             return _refused(waits.request_id, attempt.shape, _pairing_required(attempt, written))
         if isinstance(written, OpenClawError):
             return _refused(waits.request_id, attempt.shape, _not_written(written))
+        if attempt.principal.method in SHARED_METHODS and attempt.renewals != self.authenticator.renewals:
+            return Refused(CUT, RENEWED)  # the credential that it came by is no more
         attempt.issued = (written,) if isinstance(written, Issued) else written
         return attempt.accepted(waits.request_id)
 
@@ -381,7 +388,7 @@ def _check_node_device(attempt: _Attempt) -> None:
         _refuse_unpaired()
 
 
-def _refuse_unpaired() -> None:
+def _refuse_unpaired() -> NoReturn:
     raise _Refusal("device identity required", {"code": "DEVICE_IDENTITY_REQUIRED"}, code="NOT_PAIRED")
 
 
@@ -414,9 +421,10 @@ def _check_pairing(attempt: _Attempt) -> None:
     attempt.reason = lacking(devices.get(wanted.device_id), wanted)
     if method == "bootstrap-token":
         setup = devices.setup_of(evidence(attempt.params).bootstrap_token or "", attempt.role)
-        if setup is not None:
-            allowed = tuple(scope for scope in wanted.scopes if scope in attempt.principal.scopes)
-            attempt.work = partial(devices.redeem, setup.setup_id, msgspec.structs.replace(wanted, scopes=allowed))
+        if setup is None:
+            _refuse_unpaired()
+        allowed = tuple(scope for scope in wanted.scopes if scope in attempt.principal.scopes)
+        attempt.work = partial(devices.redeem, setup.setup_id, msgspec.structs.replace(wanted, scopes=allowed))
     elif attempt.reason is None:
         issued = _refusing(partial(devices.open_token, wanted.device_id, attempt.role))
         attempt.issued = (issued,) if issued is not None else ()

@@ -22,6 +22,9 @@ HANDSHAKE_TIMEOUT_MS: Final = 15_000
 CLOSE_REASON_BYTES: Final = 123
 """RFC 6455: a control frame carries 125 bytes, two of them the code."""
 
+CUT: Final = 4001
+"""Close code for a client whose credential is worth nothing any more."""
+
 
 def close_reason(text: str) -> str:
     """Cut a text to what fits in a close frame, never inside a character."""

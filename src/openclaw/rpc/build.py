@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from openclaw.rpc.approval_rows import ApprovalBridge
 from openclaw.rpc.counter import Counter
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.methods import (
     agent,
     agents,
+    approvals,
+    channels,
     chat,
     config,
     cron,
     desk,
     device_setup,
     devices,
+    diagnostics,
+    exec_rules,
     health,
     logs,
     models,
     node_host,
     node_pairing,
     nodes,
+    questions,
+    session_usage,
     sessions,
+    skills,
+    speech,
     system,
     tools,
     transcript,
@@ -51,6 +60,14 @@ METHODS: tuple[MethodSpec, ...] = (
     *wake.METHODS,
     *agents.METHODS,
     *upkeep.METHODS,
+    *approvals.METHODS,
+    *questions.METHODS,
+    *exec_rules.METHODS,
+    *channels.METHODS,
+    *speech.METHODS,
+    *skills.METHODS,
+    *session_usage.METHODS,
+    *diagnostics.METHODS,
 )
 """Every method, once. docs/rpc.md is generated from this table."""
 
@@ -59,4 +76,6 @@ def build_counter(deps: RpcDeps) -> Counter:
     """Return a counter over every method that tells the runs of `deps.agent` to the peers of `deps.hub`."""
     counter = Counter(deps, METHODS)
     deps.agent.observe(counter.room.bridge)
+    if deps.approvals is not None:
+        deps.approvals.observe(ApprovalBridge(deps.hub))
     return counter

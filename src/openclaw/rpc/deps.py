@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from openclaw.agent.api import AgentService
+from openclaw.agent.skill import Skills
 from openclaw.automation.room import Automation
 from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import Config
 from openclaw.identity.devices.book import Devices
+from openclaw.policy.approvals import Approvals
 from openclaw.rpc.config_port import ConfigPort
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.nodes.desk import Nodes
@@ -110,3 +112,5 @@ class RpcDeps:
     config_desk: ConfigPort | None = None
     upkeep: UpkeepPort | None = None
     shelf: Shelf | None = None
+    approvals: Approvals | None = None
+    skills: Skills | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from openclaw.protocol.validate import Params
 from openclaw.protocol.versions import CURRENT
 from openclaw.rpc.build import METHODS
 from openclaw.rpc.method import MethodSpec
@@ -76,6 +77,16 @@ _EVENTS = {
     "node.invoke.request": "`{id, nodeId, command, paramsJSON?, timeoutMs, idempotencyKey}`, to that node alone and "
     "without `seq`; it answers with node.invoke.result.",
     "node.invoke.cancel": "`{invokeId, nodeId}`, to that node alone: nobody waits for it any more.",
+    "talk.mode": "`{enabled, phase, ts}`: another client of the same owner began or ended talking.",
+    "voicewake.changed": "`{triggers[]}`: the wake words are others now.",
+    "exec.approval.requested": "`{approvalKind, id, request, createdAtMs, expiresAtMs}`: a command waits for a "
+    "decision; told to who may decide it. Protocol 3 has no `approvalKind` and less of the request.",
+    "exec.approval.resolved": "`{approvalKind, id, decision, resolvedBy, ts, request}`: somebody decided. Protocol 3 "
+    "has no kind and no request.",
+    "plugin.approval.requested": "As exec.approval.requested, for an act of a plugin or a tool.",
+    "plugin.approval.resolved": "As exec.approval.resolved.",
+    "question.requested": "A set of questions, as in question.get; told to who may answer.",
+    "question.resolved": "`{id, status, answers?}`: it was answered, cancelled, or its time is over.",
 }
 
 
@@ -100,7 +111,7 @@ def _method(spec: MethodSpec) -> str:
     if spec.rate is not None:
         lines.append(f"Rate per principal: {spec.rate.burst} at once, then {spec.rate.per_s:g} a second.")
     if spec.name in OLD_PARAMS:
-        lines.append("Protocol 3 takes no parameters.")
+        lines.append(_old_params(OLD_PARAMS[spec.name]))
     lines.append("")
     schemas, definitions = msgspec.json.schema_components((spec.params,))
     shape = definitions[schemas[0]["$ref"].rsplit("/", 1)[-1]]
@@ -110,6 +121,11 @@ def _method(spec: MethodSpec) -> str:
         lines.append(f"- `{name}`: {_kind(schema)}{must}")
     lines.append(f"\nResult: {spec.result}\n")
     return "\n".join(lines)
+
+
+def _old_params(params: type[Params]) -> str:
+    names = [f"`{name}`" for name in params.__struct_encode_fields__]
+    return f"Protocol 3 takes only {', '.join(names)}." if names else "Protocol 3 takes no parameters."
 
 
 def _who(spec: MethodSpec) -> str:

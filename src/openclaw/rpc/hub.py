@@ -20,7 +20,7 @@ from openclaw.base.ids import OwnerId, SessionKey, TenantId
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.protocol.frames import event_head, finish_event
-from openclaw.protocol.limits import TICK_INTERVAL_MS
+from openclaw.protocol.limits import CUT, TICK_INTERVAL_MS
 from openclaw.rpc.method import holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.presence import Presence
@@ -28,9 +28,6 @@ from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
 
 PRESENCE_PAUSE_S: Final = 1.0
 """Changes of presence within this time are told as one: a thousand sockets coming up make one event, not a million."""
-
-CUT: Final = 4001
-"""Close code for a peer whose credential is worth nothing any more."""
 
 TICKS_PER_HEALTH: Final = 2
 """A `health` event goes out with every second tick: once a minute."""
@@ -238,16 +235,20 @@ class Hub:
         audience: Audience = "all",
         key: SessionKey | None = None,
         delta: str = "",
+        only: Callable[[Peer], bool] | None = None,
     ) -> int:
         """Tell an event to everybody who may hear it; return to how many.
 
         Shape: `payload` is protocol 4's, adapted here for older peers; a callable gets the Kind and returns the payload
-        already adapted, or NOT_SENT. `owner` keeps it to that owner's peers and to admins. `key` is the session that
-        the event is of, for the audience `session`. `delta` names the stream that it goes on with: see rule 4.
+        already adapted, or NOT_SENT. `owner` keeps it to that owner's peers and to admins, `only` to those of them for
+        whom it holds. `key` is the session that the event is of, for the audience `session`. `delta` names the stream
+        that it goes on with: see rule 4.
         """
         heads: dict[Kind, bytes | None] = {}
         told = 0
         for member in self._hearing(event, scope, owner, audience, key):
+            if only is not None and not only(member.peer):
+                continue
             if delta and member.peer.behind:
                 member.spare(delta)
                 continue
@@ -260,6 +261,11 @@ class Hub:
                 member.peer.send(finish_event(head, member.seq))
                 told += 1
         return told
+
+    def has_hearer(self, scope: str, only: Callable[[Peer], bool]) -> bool:
+        """Say whether an event of that scope would reach anybody for whom `only` holds."""
+        peers = (member.peer for member in self._members.values())
+        return any(holds(peer.principal, scope) and only(peer) for peer in peers)
 
     def _hearing(
         self, event: str, scope: str | None, owner: Owner | None, audience: Audience, key: SessionKey | None

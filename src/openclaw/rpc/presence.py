@@ -54,6 +54,7 @@ class Presence:
             "deviceFamily": client.device_family,
             "mode": client.mode,
             "instanceId": client.instance_id,
+            "deviceId": peer.principal.device,
         }
         entry: dict[str, Any] = {key: value for key, value in shown.items() if value}
         entry["reason"] = reason

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from openclaw.base.bounded import BoundedMap
-from openclaw.base.errors import Conflict, NotSupported, RateLimited
+from openclaw.base.errors import Conflict, NotSupported, RateLimited, Unavailable
 from openclaw.base.ids import AgentId, SessionKey
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
+from openclaw.policy.approvals import Approvals
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.events import EventBridge
 from openclaw.rpc.hub import sees
@@ -35,6 +36,13 @@ class Room:
         )
         self.once = Once(deps.shelf, deps.clock, self.tasks)
         self._buckets: BoundedMap[tuple[str, str, str], list[float]] = BoundedMap("rpc.buckets", 4096)
+
+    @property
+    def approvals(self) -> Approvals:
+        """The desk where requests to people wait. Raises: Unavailable where there is none."""
+        if self.deps.approvals is None:
+            raise Unavailable("this gateway has no desk for approvals")
+        return self.deps.approvals
 
     def _is_silence(self, agent_id: AgentId, text: str) -> bool:
         automation = self.deps.automation

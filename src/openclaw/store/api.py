@@ -163,7 +163,7 @@ class Reservation(msgspec.Struct, frozen=True):
     """What is spent or held of each cap with this reservation, in the order the caps were given."""
 
 
-UsageBy = Literal["agent", "channel", "principal", "model", "provider", "purpose", "day"]
+UsageBy = Literal["agent", "channel", "principal", "model", "provider", "purpose", "day", "session"]
 
 
 class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):

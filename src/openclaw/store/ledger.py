@@ -20,6 +20,7 @@ _DIMENSIONS: Final[Mapping[UsageBy, str]] = {
     "model": "provider || '/' || model",
     "provider": "provider",
     "purpose": "purpose",
+    "session": "session_key",
     "day": "strftime('%Y-%m-%d', at_ms / 1000, 'unixepoch')",
 }
 _SUMS = (

@@ -9,7 +9,7 @@ import click
 from openclaw.cli import output
 from openclaw.cli.reach import Reach, gateway_options
 
-BY = ("day", "model", "provider", "agent", "channel", "principal", "purpose")
+BY = ("day", "model", "provider", "agent", "channel", "principal", "purpose", "session")
 
 
 @click.command()

@@ -1,13 +1,10 @@
-"""What terminal clients ask for when they open: the commands there are, and lists of what waits for a person.
-
-Nothing here asks questions, requests plugin approvals or suggests tasks: those lists are honestly empty.
-"""
+"""What terminal clients ask for when they open: the commands there are, and the tasks that are suggested (none)."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from openclaw.protocol.validate import NoParams, Params
+from openclaw.protocol.validate import Params
 from openclaw.rpc.commands import COMMANDS, STOP, Command
 from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.peer import Peer
@@ -53,16 +50,6 @@ def _row(name: str, command: Command, params: CommandsListParams) -> dict[str, A
     return row
 
 
-def question_list(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
-    """Return no questions."""
-    return {"questions": []}
-
-
-def plugin_approval_list(room: Room, peer: Peer, params: NoParams) -> list[Any]:
-    """Return no approvals."""
-    return []
-
-
 def task_suggestions_list(room: Room, peer: Peer, params: TaskSuggestionsListParams) -> dict[str, Any]:
     """Return no suggestions."""
     return {"suggestions": []}
@@ -76,24 +63,6 @@ METHODS = (
         commands_list,
         "Lists the slash commands that chat.send understands.",
         "`{commands: [{name, textAliases[], description, category, source, scope, acceptsArgs, args?}]}`",
-        since=4,
-    ),
-    MethodSpec(
-        "question.list",
-        NoParams,
-        "operator.read",
-        question_list,
-        "Lists questions that agents ask people: none, for agents ask in the conversation.",
-        "`{questions: []}`",
-        since=4,
-    ),
-    MethodSpec(
-        "plugin.approval.list",
-        NoParams,
-        "operator.read",
-        plugin_approval_list,
-        "Lists what plugins want approved: nothing, for no plugin asks.",
-        "`[]`",
         since=4,
     ),
     MethodSpec(

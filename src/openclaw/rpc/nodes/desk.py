@@ -24,7 +24,8 @@ from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.policy.gatekeeper import Ask, Gatekeeper, Verdict
 from openclaw.policy.node_door import KIND, NEEDS_ADMIN, reason_code
-from openclaw.rpc.hub import CUT, Hub
+from openclaw.protocol.limits import CUT
+from openclaw.rpc.hub import Hub
 from openclaw.rpc.nodes.book import NodeBook
 from openclaw.rpc.nodes.live import (
     MAX_PARAMS_BYTES,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any, Final
 
-from openclaw.rpc.versions import config, cron, devices, gateway, nodes, runs, sessions
+from openclaw.rpc.versions import approvals, config, cron, devices, doors, gateway, nodes, runs, sessions
 from openclaw.rpc.versions.events import EVENTS, event_payload
 from openclaw.rpc.versions.gateway import old_health
 from openclaw.rpc.versions.hello import hello_auth
@@ -20,6 +20,7 @@ __all__ = (
     "CAPABILITIES",
     "EVENTS",
     "NOT_SENT",
+    "OLD_ERRORS",
     "OLD_PARAMS",
     "error_for",
     "event_payload",
@@ -32,7 +33,7 @@ __all__ = (
 CAPABILITIES: Final = ("published-model-catalog",)
 """What protocol 4 clients look for before they use a feature."""
 
-_FAMILIES: Final[tuple[ModuleType, ...]] = (config, cron, devices, gateway, nodes, runs, sessions)
+_FAMILIES: Final[tuple[ModuleType, ...]] = (approvals, config, cron, devices, doors, gateway, nodes, runs, sessions)
 
 OLD_PARAMS: Final[OldParams] = {
     name: params for family in _FAMILIES for name, params in getattr(family, "PARAMS", {}).items()
@@ -43,16 +44,17 @@ _OLD_RESULTS: Final[Results] = {
     name: adapt for family in _FAMILIES for name, adapt in getattr(family, "RESULTS", {}).items()
 }
 
-_OLD_ERRORS: Final[Errors] = {
+OLD_ERRORS: Final[Errors] = {
     name: adapt for family in _FAMILIES for name, adapt in getattr(family, "ERRORS", {}).items()
 }
+"""Methods whose refusals protocol 3 words otherwise."""
 
 
 def error_for(method: str, error: dict[str, Any], protocol: int) -> dict[str, Any]:
     """Return a method's error object in the words of a protocol."""
-    if protocol >= 4 or method not in _OLD_ERRORS:
+    if protocol >= 4 or method not in OLD_ERRORS:
         return error
-    adapted: dict[str, Any] = _OLD_ERRORS[method](error)
+    adapted: dict[str, Any] = OLD_ERRORS[method](error)
     return adapted
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from openclaw.rpc.versions import approvals
 from openclaw.rpc.versions.nodes import old_pairing
 from openclaw.rpc.versions.shaping import NOT_SENT, Adapt
 
@@ -23,6 +24,10 @@ _BOTH: Final = (
     "node.pair.requested",
     "node.pair.resolved",
     "node.invoke.request",
+    "talk.mode",
+    "voicewake.changed",
+    "exec.approval.requested",
+    "exec.approval.resolved",
 )
 _SINCE_4: Final = (
     "session.message",
@@ -36,6 +41,10 @@ _SINCE_4: Final = (
     "node.invoke.cancel",
     "chat.metadata.changed",
     "config.changed",
+    "plugin.approval.requested",
+    "plugin.approval.resolved",
+    "question.requested",
+    "question.resolved",
 )
 EVENTS: Final[Mapping[int, tuple[str, ...]]] = {3: _BOTH, 4: (*_BOTH, *_SINCE_4)}
 """Events we send, by protocol, as announced in hello."""
@@ -84,6 +93,7 @@ _ADAPT: Final[Mapping[str, Adapt]] = {
     "chat": _chat,
     "cron": _cron,
     "node.pair.requested": old_pairing,
+    **approvals.EVENTS,
 }
 
 
