@@ -23,10 +23,10 @@ listed in [errors.md](errors.md). Each method needs the scope beside its name: `
 `operator.admin` implies everything. Parameters that are not listed are refused. Where nothing else is said,
 protocols 3 and 4 are served alike.
 
-An `idempotencyKey` makes a call safe to repeat: a repeat acts no second time but gets the first answer, or waits for it.
+An `idempotencyKey` makes a call safe to repeat: a repeat does not act again, it waits for the first answer or gets it.
 It belongs to its owner and method. Of `chat.send` and `agent` the key is the run's id, kept as long as the session; of
-slash commands it is kept for a day; of `node.invoke` while the gateway runs. Until then the same key with another
-command is refused (`IDEMPOTENCY_KEY_REUSED`), and so is a repeat of a slash command that a crash cut off
+slash commands and `tools.invoke` it is kept for a day, of `node.invoke` while the gateway runs. Until then the same key
+for something else is refused (`IDEMPOTENCY_KEY_REUSED`), and so is a repeat of what a crash cut off
 (`OUTCOME_UNKNOWN`); what failed may be tried again with its key.
 
 Events count per connection in `seq`. A client that reads too slowly is spared text deltas once a megabyte waits for it

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -24,6 +24,7 @@ from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.store.shelf import Change, Record, Shelf
 
+T = TypeVar("T")
 KIND: Final = "once"
 KEPT_MS: Final = 24 * 3600 * 1000
 """Clients repeat after a lost connection, at the latest after a night's sleep of the laptop."""
@@ -106,9 +107,7 @@ class Once:
         self._loaded = shelf is None
         self._loading = asyncio.Lock()
 
-    async def run(
-        self, principal: Principal, method: str, key: str, params: Any, act: Callable[[], Awaitable[Any]]
-    ) -> Any:
+    async def run(self, principal: Principal, method: str, key: str, params: Any, act: Callable[[], Awaitable[T]]) -> T:
         """Return what `act` answers, or answered under the same key before. An `act` goes on when its caller is gone.
 
         Shape: `params` and the answer are whatever msgspec can write as JSON.
@@ -122,7 +121,7 @@ class Once:
                 error = Unavailable("too much is going on, or the gateway is closing", retry_after_s=5)
                 await ticket.forget(error)
                 raise error from None
-        return await ticket.answer()
+        return cast("T", await ticket.answer())
 
     async def _act(self, ticket: Ticket, act: Callable[[], Awaitable[Any]]) -> None:
         try:
