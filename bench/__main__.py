@@ -13,12 +13,14 @@ from pathlib import Path
 from bench.completion import turns
 from bench.detour import failover
 from bench.durability import sync_cost
+from bench.fanout import fan_out
 from bench.gateway import Gateway, Lab, running, upstream
 from bench.machine import cores, facts, supported
 from bench.paced import first_tokens
 from bench.report import Row, as_json, table
 from bench.rpc import handshake_rate, health_calls, idle_sockets
 from bench.sessions import kept_sessions
+from bench.soak import long_soak
 from bench.start import cold_start, commands
 from bench.streams import steady_streams
 from bench.tools import HERE, BadRun, ToolMissing, Tools, source_folder
@@ -34,6 +36,8 @@ ALONE: dict[str, Callable[[Lab], list[Row]]] = {
     "wires": by_wire,
     "failover": failover,
     "streams": steady_streams,
+    "fanout": fan_out,
+    "soak": long_soak,
 }
 """Measurements that start gateways of their own."""
 SHARED: dict[str, Callable[[Lab, Gateway], list[Row]]] = {
@@ -74,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the gateway beside its upstream.")
     parser.add_argument("--quick", action="store_true", help="one short round each: a smoke test, not a measurement")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--minutes", type=float, default=0.0, help="how long to soak; default 20 seconds")
     parser.add_argument("--tools", type=Path, help="folder of the load tools' C sources; default ../shared/bench")
     return parser.parse_args()
 
@@ -90,7 +95,7 @@ def main() -> int:
     try:
         tools = Tools(source_folder(options.tools), split.others)
         with tempfile.TemporaryDirectory(prefix="openclaw-bench-") as folder, upstream(tools) as port:
-            rows = measure(Lab(tools, split, Path(folder), port, rounds, seconds), set(options.only))
+            rows = measure(Lab(tools, split, Path(folder), port, rounds, seconds, options.minutes), set(options.only))
     except ToolMissing as missing:
         print(missing, file=sys.stderr)
         return EXIT_MISSING

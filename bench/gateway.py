@@ -29,7 +29,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Lab(msgspec.Struct, frozen=True):
-    """What every measurement needs. Shape: `rounds` of `seconds` each."""
+    """What every measurement needs. Shape: `rounds` of `seconds` each; `minutes` is the soak's own length, if any."""
 
     tools: Tools
     cores: Cores
@@ -37,6 +37,7 @@ class Lab(msgspec.Struct, frozen=True):
     upstream: int
     rounds: int
     seconds: float
+    minutes: float = 0.0
 
 
 class Setting(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ CHALLENGE = 1
 """Frames that the server sends before it answers `connect`."""
 
 
-def connect_frame(instance: int | None = None) -> str:
+def connect_frame(instance: int | None = None, scope: str = "operator.read", token: str = TOKEN) -> str:
     """Return a `connect` request; clients with an instance are told apart in the presence list."""
     client = {"id": "gateway-client", "version": "bench", "platform": "linux", "mode": "backend"}
     if instance is not None:
@@ -28,9 +28,9 @@ def connect_frame(instance: int | None = None) -> str:
         "minProtocol": 3,
         "maxProtocol": 4,
         "client": client,
-        "auth": {"token": TOKEN},
+        "auth": {"token": token},
         "role": "operator",
-        "scopes": ["operator.read"],
+        "scopes": [scope],
     }
     return json.dumps({"type": "req", "id": "c", "method": "connect", "params": params})
 

@@ -59,7 +59,10 @@ class Hearing:
     def on_run_events(self, run: object, events: object) -> None:
         pass
 
-    def on_session_changed(self, key: SessionKey, reason: str) -> None:
+    def on_run_accepted(self, run: object, session: object) -> None:
+        pass
+
+    def on_session_changed(self, session: object, reason: str) -> None:
         self.reasons.append(reason)
 
 

@@ -9,7 +9,7 @@ import pytest
 from openclaw.base.errors import NotFound
 from openclaw.base.ids import OwnerId, SessionKey
 from openclaw.base.principal import LOCAL_OPERATOR, Principal
-from openclaw.store.api import SessionFilter
+from openclaw.store.api import SessionFilter, SessionRow
 from tests.agent.house import KEY, House, house, until
 from tests.fakes.agent_service import FakeAgentService
 
@@ -25,10 +25,12 @@ class Seen:
     def __init__(self) -> None:
         self.changes: list[tuple[str, str]] = []
 
+    def on_run_accepted(self, run: object, session: object) -> None: ...
+
     def on_run_events(self, run: object, events: object) -> None: ...
 
-    def on_session_changed(self, key: SessionKey, reason: str) -> None:
-        self.changes.append((key, reason))
+    def on_session_changed(self, session: SessionRow, reason: str) -> None:
+        self.changes.append((session.key, reason))
 
 
 async def talked(here: House, *texts: str) -> None:

@@ -280,7 +280,7 @@ class FakeAgentService:
         )
         self.transcripts.setdefault(session.id, []).append(step)
         for observer in self.observers:
-            observer.on_session_changed(session.key, "send")
+            observer.on_run_accepted(run, session)
         if self.answer is not None:
             run.start()
             run.say(self.answer)
@@ -326,7 +326,10 @@ class FakeAgentService:
     async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
         if key not in self.table:
             raise NotFound(f"no session {key}")
-        return self.make_session(key, principal.owner)
+        row = self.make_session(key, principal.owner)
+        for observer in self.observers:
+            observer.on_session_changed(row, "reset")
+        return row
 
     async def delete_session(self, key: SessionKey, principal: Principal) -> bool:
         return self.table.pop(key, None) is not None

@@ -258,7 +258,7 @@ class FakeCounter:
             return self._slow(peer, request)
         if request.method == "flood":
             frame = encode_result(request.id, "x" * 1_000_000)
-            for _ in range(60):
+            for _ in range(msgspec.json.decode(request.params).get("megabytes", 60)):
                 peer.send(frame)
         return encode_result(request.id, {"method": request.method, "params": msgspec.json.decode(request.params)})
 

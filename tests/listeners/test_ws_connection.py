@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -157,6 +158,23 @@ async def test_a_client_that_never_reads_is_closed_as_a_slow_consumer() -> None:
         with pytest.raises(ConnectionClosed):
             await drain(socket)
         socket.transport.abort()
+
+
+async def test_of_clients_that_hold_too_much_together_only_the_worst_is_cut() -> None:
+    async with world() as here:
+        sockets = [await open_client(here) for _ in range(4)]
+        for socket in sockets:
+            socket.transport.pause_reading()
+            await socket.send(request("1", "flood", {"megabytes": 40}))
+        await until(lambda: len(here.hub.peers) == 3)
+        answered = 0
+        for socket in sockets:
+            socket.transport.resume_reading()
+            with contextlib.suppress(ConnectionClosed):
+                frames = [await receive(socket) for _ in range(41)]
+                answered += frames[-1]["payload"]["method"] == "flood"
+            socket.transport.abort()
+        assert answered == 3
 
 
 async def test_stopping_tells_clients_the_service_restarts() -> None:

@@ -76,7 +76,7 @@ class FakeModels:
 
 
 class FakePeer:
-    """Keeps every frame; `full` stands for a slow consumer whose queue has overflowed."""
+    """Keeps every frame; `behind` stands for one that does not read."""
 
     _ids = itertools.count(1)
 
@@ -89,12 +89,14 @@ class FakePeer:
         *,
         role: Literal["operator", "node"] = "operator",
         device: str = "",
+        caps: tuple[str, ...] = (),
     ) -> None:
         self.conn_id = f"conn-{next(self._ids)}"
         self.protocol = protocol
         self.principal = Principal(scopes=frozenset(scopes), owner=OwnerId(owner), role=role, device=device)
-        self.client = ClientInfo(id="test", mode=mode, version="1", platform="linux")
+        self.client = ClientInfo(id="test", mode=mode, version="1", platform="linux", caps=caps)
         self.connected_at_ms = 0
+        self.behind = False
         self.raw: list[bytes] = []
         self.closed: tuple[int, str] | None = None
 

@@ -7,6 +7,7 @@ from typing import Any
 import anyio.lowlevel
 import pytest
 
+from openclaw.base.model import ThinkingDelta
 from openclaw.base.run import ToolFinished, ToolStarted
 from openclaw.rpc.events import FLUSH_S, OLD_CHAT_S
 from tests.fakes.agent_service import FakeRun
@@ -14,6 +15,7 @@ from tests.rpc.support import Bench, FakePeer
 
 pytestmark = pytest.mark.anyio
 SEND = {"sessionKey": "main", "message": "hello", "idempotencyKey": "run-1"}
+TOOL = (ToolStarted("c1", "read_file", '{"path":"x"}'), ToolFinished("c1", "read_file", "text", False))
 
 
 async def _begin(bench: Bench, *peers: FakePeer) -> FakeRun:
@@ -51,6 +53,8 @@ async def test_protocol_4_hears_status_deltas_and_a_final(bench: Bench) -> None:
     run.end()
     runs = [frame for frame in peer.frames if frame.get("event") in ("agent", "chat")]
     assert [_shape(frame) for frame in runs] == [
+        ("agent", "run_status", "preparing_context"),
+        ("chat", "status", "preparing_context"),
         ("agent", "lifecycle", "start"),
         ("agent", "run_status", "starting_model"),
         ("chat", "status", "starting_model"),
@@ -65,8 +69,10 @@ async def test_protocol_4_hears_status_deltas_and_a_final(bench: Bench) -> None:
     assert final["stopReason"] == "stop"
     assert final["agentId"] == "main"
     assert final["message"]["content"] == [{"type": "text", "text": "Tokyo"}]
-    assert runs[4]["payload"]["data"]["itemId"]
-    assert runs[4]["payload"]["isHeartbeat"] is False
+    said = runs[6]["payload"]
+    assert said["data"]["itemId"]
+    assert said["isHeartbeat"] is False
+    assert said["sessionId"] == run.session.id
 
 
 async def test_protocol_3_hears_cumulative_text_and_nothing_it_does_not_know(bench: Bench) -> None:
@@ -88,7 +94,8 @@ async def test_protocol_3_hears_cumulative_text_and_nothing_it_does_not_know(ben
     ]
     assert set(runs[1]["payload"]) == {"runId", "stream", "data", "sessionKey", "seq", "ts"}
     assert runs[3]["payload"]["data"] == {"text": "Tokyo", "delta": "yo"}
-    assert set(runs[2]["payload"]) == {"runId", "sessionKey", "seq", "state", "message"}
+    assert set(runs[2]["payload"]) == set(runs[6]["payload"]) == {"runId", "sessionKey", "seq", "state", "message"}
+    assert set(runs[5]["payload"]["data"]) == {"phase", "endedAt"}
     assert not peer.events("sessions.changed")
 
 
@@ -121,6 +128,24 @@ async def test_text_that_comes_fast_is_told_together_and_loses_nothing(bench: Be
 
 
 @pytest.mark.parametrize("protocol", [3, 4])
+async def test_thoughts_that_come_fast_are_told_together_and_before_what_follows_them(
+    protocol: int, bench: Bench
+) -> None:
+    peer = FakePeer(protocol)
+    run = await _begin(bench, peer)
+    for index in range(100):
+        run.emit(ThinkingDelta(f"{index} "))
+    run.say("so")
+    run.emit(ThinkingDelta("wait"))
+    run.end()
+    said = [(row["stream"], row["data"]) for row in peer.events("agent") if row["stream"] in ("thinking", "assistant")]
+    assert [name for name, _ in said] == ["thinking", "thinking", "assistant", "thinking"]
+    thoughts = [data for name, data in said if name == "thinking"]
+    assert "".join(data["delta"] for data in thoughts) == thoughts[-1]["text"]
+    assert thoughts[-1]["text"].endswith("99 wait")
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
 async def test_an_abort_tells_the_partial_text_and_the_reason(protocol: int, bench: Bench) -> None:
     peer = FakePeer(protocol)
     run = await _begin(bench, peer)
@@ -145,17 +170,58 @@ async def test_an_error_is_told_with_its_message(protocol: int, bench: Bench) ->
     assert peer.events("agent")[-1]["data"]["phase"] == "error"
 
 
-async def test_tool_calls_are_told_in_order_after_the_text_before_them(bench: Bench) -> None:
-    peer = FakePeer(4)
+@pytest.mark.parametrize("protocol", [3, 4])
+async def test_tool_calls_are_told_in_order_after_the_text_before_them(protocol: int, bench: Bench) -> None:
+    peer = FakePeer(protocol, caps=("tool-events",))
     run = await _begin(bench, peer)
     run.say("a")
     run.say("b")
-    run.emit(ToolStarted("c1", "read_file", '{"path":"x"}'), ToolFinished("c1", "read_file", "text", False))
-    streams = [(payload["stream"], payload["data"]) for payload in peer.events("agent")][3:]
+    run.emit(*TOOL)
+    streams = [(row["stream"], row["data"]) for row in peer.events("agent") if row["stream"] in ("assistant", "tool")]
     assert [name for name, _ in streams] == ["assistant", "assistant", "tool", "tool"]
     assert streams[1][1]["delta"] == "b"
     assert streams[2][1] == {"phase": "start", "name": "read_file", "toolCallId": "c1", "args": {"path": "x"}}
     assert streams[3][1]["result"] == {"content": [{"type": "text", "text": "text"}]}
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+@pytest.mark.parametrize("caps", [(), ("tool-events",)])
+async def test_only_clients_that_show_tools_hear_of_them_and_nobody_sees_a_gap(
+    protocol: int, caps: tuple[str, ...], bench: Bench
+) -> None:
+    peer = FakePeer(protocol, caps=caps)
+    run = await _begin(bench, peer)
+    run.emit(*TOOL)
+    run.say("done")
+    run.end()
+    agent = peer.events("agent")
+    assert [row["seq"] for row in agent] == list(range(1, len(agent) + 1))
+    assert ("tool" in [row["stream"] for row in agent]) is bool(caps)
+    assert not peer.events("session.tool")
+
+
+async def test_who_follows_a_session_hears_of_its_tools(bench: Bench) -> None:
+    follower, watcher, elsewhere, old = FakePeer(4), FakePeer(4), FakePeer(4), FakePeer(3)
+    for peer in (follower, watcher, elsewhere, old):
+        bench.hub.join(peer)
+        if peer in (follower, old):
+            bench.hub.subscribe_sessions(peer, True)
+    bench.hub.subscribe_messages(watcher, bench.agent.resolve_key("main"), True)
+    bench.hub.subscribe_messages(elsewhere, bench.agent.resolve_key("other"), True)
+    run = await _begin(bench, FakePeer(4))
+    run.emit(*TOOL)
+    for peer in (follower, watcher):
+        told = peer.events("session.tool")
+        assert [(row["stream"], row["data"]["phase"]) for row in told] == [("tool", "start"), ("tool", "result")]
+        assert told[0]["sessionKey"] == "agent:main:main"
+        assert peer.events("session.message")
+    for peer in (elsewhere, old):
+        assert not peer.events("session.tool")
+        assert not peer.events("session.message")
+    assert not watcher.events("sessions.changed")
+    bench.hub.subscribe_messages(watcher, bench.agent.resolve_key("main"), False)
+    run.emit(*TOOL)
+    assert len(watcher.events("session.tool")) == 2
 
 
 @pytest.mark.parametrize("protocol", [3, 4])
@@ -205,7 +271,61 @@ async def test_session_messages_reach_only_subscribers(bench: Bench) -> None:
     run = await _begin(bench, FakePeer(4))
     run.say("hi")
     run.end()
-    messages = peer.events("session.message")
-    assert [row["message"]["role"] for row in messages] == ["user", "assistant"]
+    user, assistant = peer.events("session.message")
+    assert (user["message"]["content"], user["message"]["idempotencyKey"]) == ("hello", "run-1:user")
+    assert assistant["message"]["content"] == [{"type": "text", "text": "hi"}]
     assert not other.events("session.message")
-    assert peer.events("sessions.changed")[0]["reason"] == "send"
+    assert not other.events("sessions.changed")
+
+
+async def test_the_life_of_a_session_is_told_to_who_follows_it(bench: Bench) -> None:
+    peer, stranger = FakePeer(4, ("operator.read",)), FakePeer(4, ("operator.read",), owner="ben")
+    for follower in (peer, stranger):
+        bench.hub.join(follower)
+        bench.hub.subscribe_sessions(follower, True)
+    run = await _begin(bench, FakePeer(4))
+    run.end()
+    await _turns()
+    await bench.ask(FakePeer(4), "sessions.reset", {"key": "main"})
+    await bench.ask(FakePeer(4), "sessions.delete", {"key": "agent:main:none"})
+    told = peer.events("sessions.changed")
+    assert [row.get("reason", row.get("phase")) for row in told] == [
+        "create",
+        "send",
+        "start",
+        "end",
+        "agent.input.settled",
+        "reset",
+    ]
+    assert [row["session"]["hasActiveRun"] for row in told] == [True, True, True, False, False, False]
+    assert told[3]["runId"] == "run-1"
+    assert told[3]["session"]["key"] == "agent:main:main"
+    assert not stranger.events("sessions.changed")
+
+
+async def test_a_client_that_is_behind_gets_no_deltas_until_it_has_caught_up_and_then_the_whole_text(
+    bench: Bench,
+) -> None:
+    slow, old, fast = FakePeer(4), FakePeer(3), FakePeer(4)
+    run = await _begin(bench, fast, slow, old)
+    run.say("a")
+    slow.behind = old.behind = True
+    for _ in range(5):
+        await _advance(bench, FLUSH_S)
+        run.say("b")
+    slow.behind = old.behind = False
+    await _advance(bench, FLUSH_S)
+    run.say("c")
+    await _advance(bench, FLUSH_S)
+    run.say("d")
+    deltas = [row for row in slow.events("chat") if row["state"] == "delta"]
+    assert [(row["deltaText"], row.get("replace", False)) for row in deltas] == [
+        ("a", False),
+        ("abbbbbc", True),
+        ("d", False),
+    ]
+    assert [row["deltaText"] for row in fast.events("chat") if row["state"] == "delta"] == list("abbbbbcd")
+    assert [row["message"]["content"][0]["text"] for row in old.events("chat")] == ["a", "abbbbbc"]
+    for peer in (slow, old, fast):
+        seqs = [frame["seq"] for frame in peer.frames if frame.get("type") == "event"]
+        assert seqs == list(range(1, len(seqs) + 1))

@@ -11,7 +11,7 @@ import pytest
 from openclaw.base.clock import ManualClock
 from openclaw.base.ids import AgentId, OwnerId, RunId
 from openclaw.rpc.docs import render
-from openclaw.rpc.hub import PRESENCE_PAUSE_S, Hub
+from openclaw.rpc.hub import PRESENCE_PAUSE_S, Hub, Kind
 from openclaw.rpc.presence import MAX_ENTRIES, MAX_LINE
 from openclaw.rpc.versions import EVENTS
 from openclaw.store.api import Spender
@@ -30,9 +30,9 @@ class Counted(msgspec.Struct):
 
     calls: int = 0
 
-    def __call__(self, version: int) -> Any:
+    def __call__(self, kind: Kind) -> Any:
         self.calls += 1
-        return {"v": version}
+        return {"v": kind.protocol}
 
 
 async def test_a_payload_is_made_once_per_version_and_seq_counts_per_connection() -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 from openclaw.base.message import ImagePart, TextPart
+from openclaw.rpc.build import build_counter
+from openclaw.store.sqlite import SqliteStore
 from tests.rpc.support import Bench, FakePeer
 
 pytestmark = pytest.mark.anyio
 SEND = {"sessionKey": "main", "message": "hello", "idempotencyKey": "run-1"}
 PNG = "iVBORw0KGgo="
+GIF = base64.b64encode(b"GIF89a").decode()
 
 
 @pytest.mark.parametrize("protocol", [3, 4])
@@ -44,20 +50,52 @@ async def test_a_repeat_after_an_abort_says_so_in_protocol_4(bench: Bench) -> No
     assert nothing == {"ok": True, "aborted": False, "runIds": []}
 
 
-async def test_an_image_is_attached_and_anything_else_refused(bench: Bench) -> None:
+@pytest.mark.parametrize("method", ["chat.send", "agent"])
+async def test_an_image_is_attached_as_what_it_is_and_anything_else_refused(method: str, bench: Bench) -> None:
+    bench.agent.answer = "seen"
     image = {"type": "image", "mimeType": "image/png", "fileName": "a.png", "content": PNG, "sizeBytes": 8}
-    params = {**SEND, "attachments": [image, {"content": f"data:image/gif;base64,{PNG}"}], "timeoutMs": 1500}
-    assert (await bench.ask(FakePeer(), "chat.send", params))["ok"]
+    nested = {"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data": GIF}}
+    said = {"message": "hello", "idempotencyKey": "run-1", "sessionKey": "main"}
+    params = {**said, "attachments": [image, {"content": f"data:image/gif;base64,{PNG}"}, nested]}
+    assert (await bench.ask(FakePeer(), method, params))["ok"]
     inbound = next(iter(bench.agent.runs.values())).inbound
-    assert inbound.timeout_s == 1.5
     assert inbound.message.parts == (
         TextPart("hello"),
         ImagePart(media_type="image/png", data=PNG),
-        ImagePart(media_type="image/gif", data=PNG),
+        ImagePart(media_type="image/png", data=PNG),
+        ImagePart(media_type="image/gif", data=GIF),
     )
-    for wrong in ({"mimeType": "text/plain", "content": PNG}, {"mimeType": "image/png", "content": "no base64!"}):
-        answer = await bench.ask(FakePeer(), "chat.send", {**SEND, "idempotencyKey": "2", "attachments": [wrong]})
-        assert answer["error"]["message"].startswith("invalid chat.send params: at /attachments/0")
+    text = base64.b64encode(b"<svg onload=alert(1)>").decode()
+    for wrong in ({"mimeType": "image/png", "content": text}, {"content": "no base64!"}, {"mimeType": "image/png"}):
+        answer = await bench.ask(FakePeer(), method, {**said, "idempotencyKey": "2", "attachments": [wrong]})
+        assert answer["error"]["message"].startswith(f"invalid {method} params: at /attachments/0")
+
+
+async def test_an_image_over_the_limit_in_hello_is_too_large(bench: Bench) -> None:
+    limit = bench.counter.hello_ok(FakePeer())["policy"]["attachments"]["maxImageBytes"]
+    big = base64.b64encode(base64.b64decode(PNG) + bytes(limit)).decode()
+    answer = await bench.ask(FakePeer(), "chat.send", {**SEND, "attachments": [{"content": big}]})
+    assert answer["error"]["details"]["code"] == "TOO_LARGE"
+    assert not bench.agent.runs
+
+
+async def test_a_time_limit_of_a_message_is_in_milliseconds_and_of_an_agent_in_seconds(bench: Bench) -> None:
+    bench.agent.answer = "x"
+    await bench.ask(FakePeer(), "chat.send", {**SEND, "timeoutMs": 1500})
+    await bench.ask(FakePeer(), "agent", {"message": "hi", "timeout": 600, "idempotencyKey": "a", "deliver": False})
+    assert [run.inbound.timeout_s for run in bench.agent.runs.values()] == [1.5, 600.0]
+
+
+async def test_an_agent_goes_on_in_the_session_with_an_id_and_says_when_there_is_none(bench: Bench) -> None:
+    bench.agent.answer = "x"
+    row = bench.agent.make_session(bench.agent.resolve_key("old"), FakePeer().principal.owner)
+    params = {"message": "hi", "idempotencyKey": "a"}
+    await bench.ask(FakePeer(), "agent", {**params, "sessionId": row.id})
+    assert next(iter(bench.agent.runs.values())).inbound.session_key == row.key
+    answer = await bench.ask(FakePeer(), "agent", {**params, "idempotencyKey": "b", "sessionId": "nope"})
+    assert answer["error"]["message"] == 'invalid agent params: no session with the id "nope"'
+    reset = {**params, "idempotencyKey": "c", "sessionKey": "old", "expectedExistingSessionId": "earlier"}
+    assert (await bench.ask(FakePeer(), "agent", reset))["error"]["details"]["code"] == "CONFLICT"
 
 
 async def test_an_empty_message_and_null_bytes_are_refused(bench: Bench) -> None:
@@ -86,6 +124,26 @@ async def test_commands_are_answered_once_as_a_chat_final(bench: Bench) -> None:
         await bench.ask(peer, "chat.send", {**params, "message": text, "idempotencyKey": text})
     assert "/stop" in peer.events("chat")[-1]["message"]["content"][0]["text"]
     assert not bench.agent.runs
+
+
+async def test_a_command_does_not_run_twice_even_after_a_restart(bench: Bench, tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "db.sqlite", clock=bench.clock)
+    deps = dataclasses.replace(bench.deps, shelf=store.shelf)
+    bench.agent.make_session(bench.agent.resolve_key("main"), FakePeer().principal.owner)
+    reset = {"sessionKey": "main", "message": "/reset", "idempotencyKey": "c1"}
+    ids, statuses = [], []
+    for _ in range(2):
+        bench.counter = build_counter(deps)
+        statuses.append((await bench.ask(FakePeer(), "chat.send", reset))["payload"]["status"])
+        ids.append(bench.agent.table[bench.agent.resolve_key("main")].id)
+        await bench.counter.close()
+    assert statuses == ["started", "ok"]
+    assert ids[0] == ids[1]
+    bench.counter = build_counter(deps)
+    other = await bench.ask(FakePeer(), "chat.send", {**reset, "message": "/compact"})
+    assert other["error"]["details"]["code"] == "IDEMPOTENCY_KEY_REUSED"
+    await bench.counter.close()
+    await store.close()
 
 
 async def test_text_is_no_way_around_the_scope_of_a_method(bench: Bench) -> None:

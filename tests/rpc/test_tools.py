@@ -83,3 +83,16 @@ async def test_the_methods_list_and_call_what_the_desk_has(tmp_path: Path) -> No
         failed = await bench.ask(peer, "tools.invoke", {"name": name})
         assert (failed["payload"]["ok"], failed["payload"]["error"]["code"]) == (False, code)
     await bench.close()
+
+
+async def test_a_call_with_a_key_is_made_once(tmp_path: Path, bench: Bench) -> None:
+    bench.counter = build_counter(dataclasses.replace(bench.deps, tools=desk(tmp_path, bench)))
+    call = {"name": "read_file", "args": {"path": "notes.txt"}, "idempotencyKey": "k"}
+    first = (await bench.ask(FakePeer(), "tools.invoke", call))["payload"]
+    (tmp_path / "w" / "notes.txt").write_text("something else")
+    assert (await bench.ask(FakePeer(), "tools.invoke", call))["payload"] == first
+    other = await bench.ask(FakePeer(), "tools.invoke", {**call, "args": {"path": "other.txt"}})
+    assert other["error"]["details"]["code"] == "IDEMPOTENCY_KEY_REUSED"
+    missing = {"name": "nope", "idempotencyKey": "m"}
+    for _ in range(2):
+        assert (await bench.ask(FakePeer(), "tools.invoke", missing))["payload"]["error"]["code"] == "not_found"

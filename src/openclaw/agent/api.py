@@ -163,9 +163,15 @@ class Run(Protocol):
 class RunObserver(Protocol):
     """Hears every event of every run (the RPC event bridge, metrics). Called on the loop; must not block or raise."""
 
+    def on_run_accepted(self, run: Run, session: SessionRow) -> None:
+        """A message is durable. `session` is as it was then; one made for it has the run's `accepted_at_ms`."""
+        ...
+
     def on_run_events(self, run: Run, events: Sequence[RunEvent]) -> None: ...
 
-    def on_session_changed(self, key: SessionKey, reason: str) -> None: ...
+    def on_session_changed(self, session: SessionRow, reason: str) -> None:
+        """A session was reset, deleted, patched, compacted or written into. `session` is as it is now, or was."""
+        ...
 
 
 class AgentService(Protocol):

@@ -31,7 +31,7 @@ class Study(Protocol):
         """Stop what runs in a session and wait for it, a short while."""
         ...
 
-    def changed(self, key: SessionKey, reason: str) -> None:
+    def changed(self, session: SessionRow, reason: str) -> None:
         """Tell the observers."""
         ...
 
@@ -58,7 +58,7 @@ class Register:
         if before is not None:
             return before
         row = await self._store.create_session(key, agent_id, principal.owner, self._clock.now_ms())
-        self._study.changed(key, "create")
+        self._study.changed(row, "create")
         return row
 
     async def mark(
@@ -84,7 +84,7 @@ class Register:
             expected=expected,
             owner=_owner(principal),
         )
-        self._study.changed(key, "patch")
+        self._study.changed(row, "patch")
         return row
 
     async def find(
@@ -113,7 +113,7 @@ class Register:
         row = await self._store.fork_session(
             key, to_key, self._clock.now_ms(), before_seq=before_seq, marks=marks, owner=_owner(principal)
         )
-        self._study.changed(to_key, "fork")
+        self._study.changed(row, "fork")
         return row
 
     async def rewind(self, key: SessionKey, principal: Principal, before_seq: int) -> SessionRow:
@@ -122,7 +122,7 @@ class Register:
         row = await self._store.rewind_session(
             key, self._clock.now_ms(), before_seq=before_seq, owner=_owner(principal)
         )
-        self._study.changed(key, "rewind")
+        self._study.changed(row, "rewind")
         return row
 
     async def search(

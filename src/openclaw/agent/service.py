@@ -213,6 +213,8 @@ class Study:
         run.session = accepted.session
         run.in_transcript = start
         run.accepted_seq = accepted.seq
+        for observer in self._observers:
+            observer.on_run_accepted(run, accepted.session)
         _resolve(run, run)
         if run.stop_reason is not None and run.task is not None and run.task is not asyncio.current_task():
             run.task.cancel()  # it was stopped before it could be cancelled
@@ -431,15 +433,16 @@ class Study:
         """Abort what runs, then start afresh. Raises: NotFound."""
         await self.quiet(key, principal, "reset")
         row = await self._store.reset_session(key, self._clock.now_ms(), _owner(principal))
-        self.changed(key, "reset")
+        self.changed(row, "reset")
         return row
 
     async def delete_session(self, key: SessionKey, principal: Principal) -> bool:
         """Abort what runs, then delete. Say whether it was there."""
         await self.quiet(key, principal, "delete")
+        session = await self.session(key, principal)
         gone = await self._store.delete_session(key, _owner(principal))
-        if gone:
-            self.changed(key, "delete")
+        if gone and session is not None:
+            self.changed(session, "delete")
         return gone
 
     async def patch_session(
@@ -455,15 +458,16 @@ class Study:
         if model:
             self._models.resolve(model)
         row = await self._store.patch_session(key, label=label, model=model, thinking=thinking, owner=_owner(principal))
-        self.changed(key, "patch")
+        self.changed(row, "patch")
         return row
 
     async def inject(self, key: SessionKey, principal: Principal, message: Message) -> int:
         """Append a message from outside any run. Return its seq. Raises: NotFound."""
-        if await self.session(key, principal) is None:
+        session = await self.session(key, principal)
+        if session is None:
             raise NotFound(f"no session {key!r}")
         seq = await self._store.append_notice(key, message, self._clock.now_ms())
-        self.changed(key, "inject")
+        self.changed(session, "inject")
         return seq
 
     async def compact_session(self, key: SessionKey, principal: Principal) -> CompactedSession:
@@ -478,7 +482,7 @@ class Study:
             raise LaneBusy(f"session {key} is busy: a run is going", retry_after_s=5)
         self._lanes.admit(holder, "reject", 0, "reject-new")
         holder.begun = True
-        holder.task = task = self._tasks.spawn(self._condense(holder.inbound), "compact")
+        holder.task = task = self._tasks.spawn(self._condense(holder.inbound, session), "compact")
         task.add_done_callback(lambda _: self._let_go(holder))  # even when it is cancelled before its first step
         await asyncio.wait((task,))
         if task.cancelled():
@@ -489,13 +493,13 @@ class Study:
             raise outcome
         return outcome
 
-    async def _condense(self, inbound: Inbound) -> CompactedSession | OpenClawError:
+    async def _condense(self, inbound: Inbound, session: SessionRow) -> CompactedSession | OpenClawError:
         try:
             compacted = await condense(self._shop, self._directory.require(inbound.agent_id), inbound)
         except OpenClawError as error:
             return error
         if compacted.compacted:
-            self.changed(compacted.key, "compact")
+            self.changed(session, "compact")
         return compacted
 
     def _let_go(self, holder: LiveRun) -> None:
@@ -510,10 +514,10 @@ class Study:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_GRACE_S)
 
-    def changed(self, key: SessionKey, reason: str) -> None:
+    def changed(self, session: SessionRow, reason: str) -> None:
         """Tell the observers that a session was made or changed."""
         for observer in self._observers:
-            observer.on_session_changed(key, reason)
+            observer.on_session_changed(session, reason)
 
     def check_model(self, ref: str) -> None:
         """Raises: ModelUnavailable, ModelNotFound."""

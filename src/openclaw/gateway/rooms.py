@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -260,6 +261,7 @@ GAUGES: tuple[tuple[str, str, Callable[[Rooms], float]], ...] = (
     ("openclaw_runs_queued", "Messages that wait in lanes.", lambda rooms: rooms.study.queued()),
     ("openclaw_ws_peers", "Connected clients of the Gateway protocol.", lambda rooms: len(rooms.hub)),
     ("openclaw_nodes", "Connected nodes.", lambda rooms: len(rooms.nodes.live)),
+    ("openclaw_tasks", "Tasks of the event loop.", lambda rooms: len(asyncio.all_tasks())),
     ("openclaw_children", "Child processes.", lambda rooms: rooms.spawner.children()),
     ("process_resident_memory_bytes", "Resident memory of the gateway.", lambda rooms: resident_bytes()),
 )

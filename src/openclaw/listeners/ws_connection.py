@@ -197,6 +197,11 @@ class GatewayConnection:
         running.add(task)
         task.add_done_callback(running.discard)
 
+    @property
+    def behind(self) -> bool:
+        """Say whether the client reads slower than it is told; see rpc.peer.Peer."""
+        return self._socket.behind
+
     def send(self, frame: bytes) -> None:
         """Queue a frame; see rpc.peer.Peer."""
         self._socket.send(frame)

@@ -27,6 +27,14 @@ SLOW_CLOSE_TIMEOUT_S: Final = 1.0
 """The same for a peer that does not read: its queue is all the memory that one connection may hold."""
 
 
+BEHIND_BYTES: Final = 1024 * 1024
+"""Unsent bytes from which a peer is behind: a second or two of the slowest links of today."""
+
+
+MAX_ALL_BUFFERED_BYTES: Final = 128 * 1024 * 1024
+"""Unsent bytes of all peers that are behind: beyond it whoever has most is closed, as one alone over its own limit."""
+
+
 class Session(Protocol):
     """What speaks over a socket. Called on the loop; must not block or raise."""
 
@@ -42,7 +50,17 @@ class Session(Protocol):
 class Socket(asyncio.Protocol):
     """One upgraded connection. `limit` bounds the next message; the session raises it after authentication."""
 
-    __slots__ = ("_closing", "_connections", "_loop", "_reader", "_session", "_timer", "_transport")
+    __slots__ = (
+        "_closing",
+        "_connections",
+        "_counted",
+        "_loop",
+        "_reader",
+        "_session",
+        "_timer",
+        "_transport",
+        "behind",
+    )
 
     def __init__(self, session: Session, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
         self._session: Session | None = session
@@ -52,12 +70,16 @@ class Socket(asyncio.Protocol):
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
+        self._counted = 0
+        """Unsent bytes when all were last added up."""
+        self.behind = False
+        """More than BEHIND_BYTES wait to be read."""
 
     def start(self, transport: asyncio.Transport, response: bytes, early: bytes) -> None:
         """Take over a transport: send the 101, open the session, then read what came along with the upgrade."""
         self._transport = transport
         self._connections.add(self)
-        transport.set_write_buffer_limits(high=MAX_BUFFERED_BYTES)
+        transport.set_write_buffer_limits(high=BEHIND_BYTES)
         transport.set_protocol(self)
         transport.write(response)
         if self._session is not None:
@@ -70,9 +92,32 @@ class Socket(asyncio.Protocol):
         self._reader.limit = limit
 
     def send(self, payload: bytes) -> None:
-        """Send a text message; nothing after a close."""
-        if not self._closing:
-            self._transport.write(text_frame(payload))
+        """Send a text message; nothing after a close. More than MAX_BUFFERED_BYTES unsent closes as too slow."""
+        if self._closing:
+            return
+        self._transport.write(text_frame(payload))
+        if self.behind:
+            self._relieve()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits for a peer that is behind; 0 for one that keeps up or is being closed."""
+        return self._transport.get_write_buffer_size() if self.behind and not self._closing else 0
+
+    def _relieve(self) -> None:
+        """Cut this peer when it holds too much, or whoever holds most when all do together."""
+        waiting = self.unsent_bytes
+        if waiting > MAX_BUFFERED_BYTES:
+            self.cut()
+        elif waiting - self._counted >= BEHIND_BYTES:
+            self._counted = waiting
+            holders = [one for one in self._connections if isinstance(one, Socket) and one.behind]
+            while sum(one.unsent_bytes for one in holders) > MAX_ALL_BUFFERED_BYTES:
+                max(holders, key=lambda one: one.unsent_bytes).cut()
+
+    def cut(self) -> None:
+        """Close as too slow: there is no time for what waits."""
+        self._begin_close(1008, "slow consumer", SLOW_CLOSE_TIMEOUT_S)
 
     def close(self, code: int, reason: str = "") -> None:
         """Close after what is queued; the first close wins."""
@@ -93,9 +138,13 @@ class Socket(asyncio.Protocol):
         self._transport.abort()
 
     def pause_writing(self) -> None:
-        """Called by the transport when more than MAX_BUFFERED_BYTES wait: this peer is too slow."""
-        if not self._closing:
-            self._begin_close(1008, "slow consumer", SLOW_CLOSE_TIMEOUT_S)
+        """Called by the transport when more than BEHIND_BYTES wait."""
+        self.behind = True
+
+    def resume_writing(self) -> None:
+        """Called by the transport when most of it has been read."""
+        self.behind = False
+        self._counted = 0
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""

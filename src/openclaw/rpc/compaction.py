@@ -15,7 +15,7 @@ async def compact(room: Room, key: SessionKey, principal: Principal) -> Compacte
     if row is None:
         raise NotFound(f"no session {key!r}")
     owner, operation = Principal(owner=row.owner, tenant=row.tenant), new_id()
-    room.bridge.operation(operation, key, owner, {"phase": "start"})
+    room.bridge.news.operation(operation, key, owner, {"phase": "start"})
     completed, reason = False, "nobody waited for it"
     try:
         done = await room.deps.agent.compact_session(key, principal)
@@ -25,7 +25,7 @@ async def compact(room: Room, key: SessionKey, principal: Principal) -> Compacte
         raise
     finally:
         end = {"phase": "end", "completed": completed}
-        room.bridge.operation(operation, key, owner, {**end, "reason": reason} if reason else end)
+        room.bridge.news.operation(operation, key, owner, {**end, "reason": reason} if reason else end)
     return done
 
 

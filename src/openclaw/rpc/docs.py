@@ -22,6 +22,16 @@ A request is `{type: "req", id, method, params}`, its answer `{type: "res", id, 
 listed in [errors.md](errors.md). Each method needs the scope beside its name: `operator.write` implies reading,
 `operator.admin` implies everything. Parameters that are not listed are refused. Where nothing else is said,
 protocols 3 and 4 are served alike.
+
+An `idempotencyKey` makes a call safe to repeat: a repeat does not act again, it waits for the first answer or gets it.
+It belongs to its owner and method. Of `chat.send` and `agent` the key is the run's id, kept as long as the session; of
+slash commands and `tools.invoke` it is kept for a day, of `node.invoke` while the gateway runs. Until then the same key
+for something else is refused (`IDEMPOTENCY_KEY_REUSED`), and so is a repeat of what a crash cut off
+(`OUTCOME_UNKNOWN`); what failed may be tried again with its key.
+
+Events count per connection in `seq`. A client that reads too slowly is spared text deltas once a megabyte waits for it
+(it sees no gap in `seq`) and is closed with 1008 `slow consumer` over `policy.maxBufferedBytes`, or when such clients
+hold too much together.
 """
 
 _EVENTS = {
@@ -31,11 +41,16 @@ _EVENTS = {
     "no longer shown, and what it is shown instead; empty when they were dropped); protocol 4 adds "
     "`run_status` and `usage`.",
     "chat": "`{runId, sessionKey, seq, state, message?}`: a run as chat clients show it. States: `delta`, `final`, "
-    "`aborted`, `error`; protocol 4 adds `status` and `deltaText`. Protocol 3 gets deltas at most every 150 ms.",
-    "session.message": "`{sessionKey, agentId, messageId, message}`, after `sessions.subscribe`.",
+    "`aborted`, `error`; protocol 4 adds `status` and `deltaText`. Protocol 3 gets deltas at most every 150 ms. A "
+    "client that reads too slowly is spared deltas; the next one has `replace: true` and all the text as `deltaText`.",
+    "session.message": "`{sessionKey, agentId, messageId, message}`: a message of a transcript, after "
+    "`sessions.subscribe` or `sessions.messages.subscribe`.",
+    "session.tool": "The `tool` stream of `agent`, to whoever gets `session.message`; `agent` itself tells it to "
+    "clients with the capability `tool-events`.",
     "session.operation": '`{operationId, operation: "compact", phase, sessionKey, agentId, ts, completed?, reason?}`: '
     "the start and the end of a compaction that somebody asked for.",
-    "sessions.changed": "`{sessionKey, agentId, reason, ts}`.",
+    "sessions.changed": "`{sessionKey, agentId, reason, ts, session}`, after `sessions.subscribe`; `session` is the "
+    "row of sessions.list. A run has `phase` (`start`, `end`, `error`) and `runId` instead of a reason.",
     "config.changed": "`{path, hash, ts}`: the gateway has taken up another configuration, from whoever wrote it.",
     "chat.metadata.changed": "`{}`: agents or models may be others now: lists of them are to be asked for again.",
     "usage.notice": "`{scope, subject, window, text}`: most of a budget is gone; told to whoever made the call and to "

@@ -1,12 +1,14 @@
 """Runs as events: what the study does, told to clients while it happens.
 
 1. Nobody listens, nothing is made: a batch then costs one comparison.
-2. Text is told at once when the last telling is FLUSH_S ago, else together with what follows within that time.
+2. Text is told at once when the last telling is FLUSH_S ago (longer ago for a long text), else together with what
+   follows within that time.
 3. Protocol 3 gets `chat` deltas, which repeat the whole text, at most every OLD_CHAT_S.
 4. What was pending is told before a tool starts and before the run ends, so that deltas always add up to the text.
-5. Each protocol counts `seq` over the events that it knows: clients take a gap for a loss.
-6. A heartbeat's text is told in `chat` events only at its end, and not when it says that there is nothing to tell.
-7. A run whose start nobody heard is told only by its end, which carries the whole text.
+5. What tools do is told to clients that show it (capability `tool-events`).
+6. Each kind of client counts a run's `seq` over the events that it hears: clients take a gap for a loss.
+7. A heartbeat's text is told in `chat` events only at its end, and not when it says that there is nothing to tell.
+8. A run whose beginning nobody heard is told only by its end, which carries the whole text.
 """
 
 from __future__ import annotations
@@ -18,17 +20,22 @@ from typing import Any, Final
 from openclaw.agent.api import Run
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
-from openclaw.base.ids import AgentId, SessionKey, new_id
-from openclaw.base.model import TextDelta, ThinkingDelta
+from openclaw.base.ids import AgentId, SessionKey
+from openclaw.base.model import TextDelta, ThinkingDelta, Usage
 from openclaw.base.run import Compacted, Reply, RunEnded, RunEvent, RunStarted, ToolFinished, ToolStarted
 from openclaw.base.tasks import TaskSet
-from openclaw.protocol.versions import OLDEST
-from openclaw.rpc.hub import Hub
+from openclaw.protocol.versions import CURRENT, OLDEST
+from openclaw.rpc.hub import Audience, Hub, Kind, Owner
 from openclaw.rpc.rows import arguments, stop_reason, text_message, usage_row
+from openclaw.rpc.session_news import SessionNews, agent_of
 from openclaw.rpc.versions import NOT_SENT, event_payload
+from openclaw.store.api import SessionRow
 
 FLUSH_S: Final = 0.04
-"""Twenty-five tellings a second look continuous to a person and keep cumulative texts from growing quadratic."""
+"""Twenty-five tellings a second look continuous to a person."""
+
+RETOLD_CHARS_PER_S: Final = 1_000_000
+"""Every telling repeats the text so far: a long text is told in longer steps, else its cost grows with its square."""
 
 OLD_CHAT_S: Final = 0.15
 MAX_RUNS: Final = 4096
@@ -40,36 +47,39 @@ _ERROR_KINDS: Final = {
 }
 
 
+_KINDS: Final = tuple((protocol, tools) for protocol in (OLDEST, CURRENT) for tools in (False, True))
+
+
 class _Told:
-    """What has been told of one run."""
+    """What has been told of one run. `seqs` counts its events for each kind of client."""
 
     __slots__ = (
         "flushing",
         "item",
         "last_chat_s",
         "last_flush_s",
-        "old_seq",
         "pending",
         "run",
-        "seq",
+        "seqs",
+        "session",
         "session_id",
-        "started_at_ms",
         "text",
         "thinking",
+        "thought",
     )
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.seq = 0
-        self.old_seq = 0
+        self.session: SessionRow | None = None
+        self.seqs = dict.fromkeys(_KINDS, 0)
         self.text = ""
         self.pending: list[str] = []
         self.thinking = ""
+        self.thought: list[str] = []
         self.last_flush_s = float("-inf")
         self.last_chat_s = float("-inf")
         self.flushing = False
         self.item = 1
-        self.started_at_ms = 0
         self.session_id = ""
 
 
@@ -81,6 +91,7 @@ class EventBridge:
         hub: Hub,
         clock: Clock,
         tasks: TaskSet,
+        news: SessionNews,
         sessions_changed: Callable[[], None],
         is_silence: Callable[[AgentId, str], bool],
     ) -> None:
@@ -90,6 +101,23 @@ class EventBridge:
         self._tasks = tasks
         self._sessions_changed = sessions_changed
         self._told: BoundedMap[str, _Told] = BoundedMap("rpc.told_runs", MAX_RUNS)
+        self.news = news
+        news.is_active = self._is_active
+
+    def _is_active(self, key: SessionKey) -> bool:
+        return any(told.run.inbound.session_key == key for told in self._told.values())
+
+    def on_run_accepted(self, run: Run, session: SessionRow) -> None:
+        """Tell a message that waits for its run, or begins it."""
+        self._sessions_changed()
+        if not self._hub.readers:
+            return
+        told = self._told.get(run.id) or _Told(run)
+        told.session, told.session_id = session, session.id
+        self._told.put(run.id, told)
+        self.news.accepted(run, session)
+        if run.state == "queued":
+            self._status(told, "preparing_context")
 
     def on_run_events(self, run: Run, events: Sequence[RunEvent]) -> None:
         """Tell a batch of events. Called on the loop by the study."""
@@ -100,6 +128,9 @@ class EventBridge:
             if isinstance(event, TextDelta):
                 if told is not None:
                     told.pending.append(event.text)
+            elif isinstance(event, ThinkingDelta):
+                if told is not None and event.text:
+                    self._think(told, event.text)
             elif isinstance(event, RunStarted):
                 told = self._start(run, event)
             elif isinstance(event, RunEnded):
@@ -107,51 +138,42 @@ class EventBridge:
                 told = None
             elif told is not None:
                 self._other(told, event)
-        if told is not None and told.pending:
+        if told is not None and (told.pending or told.thought):
             self._flush_or_wait(told)
 
-    def on_session_changed(self, key: SessionKey, reason: str) -> None:
-        """Tell that a session was made, changed, reset or deleted."""
+    def on_session_changed(self, session: SessionRow, reason: str) -> None:
+        """Tell that a session was changed, reset, deleted or written into."""
         self._sessions_changed()
-        if self._hub.readers:
-            payload = {"sessionKey": key, "agentId": _agent_of(key), "reason": reason, "ts": self._clock.now_ms()}
-            self._hub.broadcast("sessions.changed", payload)
+        self.news.changed(session, reason)
 
-    def command_answer(self, run_id: str, key: SessionKey, text: str, owner: Any) -> None:
+    def command_answer(self, run_id: str, key: SessionKey, text: str, owner: Owner) -> None:
         """Tell the answer to a slash command: a `chat` final of a run that never was."""
-        message = {**text_message(text, self._clock.now_ms()), "stopReason": "stop"}
+        message = house_message(text, self._clock.now_ms())
         payload = {"runId": run_id, "sessionKey": key, "seq": 1, "state": "final", "message": message}
-        self._hub.broadcast("chat", payload, owner=owner)
+        self._hub.broadcast("chat", payload, owner=owner, key=key)
 
-    def injected(self, message_id: str, key: SessionKey, owner: Any, message: dict[str, Any]) -> None:
+    def injected(self, message_id: str, key: SessionKey, owner: Owner, message: dict[str, Any]) -> None:
         """Tell a message that came from outside any run."""
-        payload = {"runId": f"inject-{message_id}", "sessionKey": key, "agentId": _agent_of(key), "seq": 0}
-        self._hub.broadcast("chat", {**payload, "state": "final", "message": message}, owner=owner)
-        row = {"sessionKey": key, "agentId": _agent_of(key), "messageId": message_id, "message": message}
-        self._hub.broadcast("session.message", row, owner=owner, subscribers_only=True)
-
-    def operation(self, operation_id: str, key: SessionKey, owner: Any, phase: dict[str, Any]) -> None:
-        """Tell the start or the end of a compaction that somebody asked for."""
-        head = {"operationId": operation_id, "operation": "compact", "sessionKey": key, "agentId": _agent_of(key)}
-        self._hub.broadcast("session.operation", {**head, **phase, "ts": self._clock.now_ms()}, owner=owner)
+        payload = {"runId": f"inject-{message_id}", "sessionKey": key, "agentId": agent_of(key), "seq": 0}
+        self._hub.broadcast("chat", {**payload, "state": "final", "message": message}, owner=owner, key=key)
+        self.news.message(key, owner, message_id, message)
 
     def _start(self, run: Run, event: RunStarted) -> _Told:
-        told = _Told(run)
-        told.started_at_ms = event.started_at_ms
+        told = self._told.get(run.id) or _Told(run)
         self._told.put(run.id, told)
         self._agent(told, "lifecycle", {"phase": "start", "startedAt": event.started_at_ms})
-        self._message(run, run.inbound.message.role, [{"type": "text", "text": run.inbound.message.text}])
-        self._agent(told, "run_status", {"phase": "starting_model"})
-        self._chat(told, {"state": "status", "phase": "starting_model"})
+        self._status(told, "starting_model")
         self._agent(told, "lifecycle", {"phase": "model", "provider": event.provider, "model": event.model})
+        if told.session is not None:
+            self.news.changed(told.session, "", phase="start", runId=run.id)
         return told
 
+    def _status(self, told: _Told, phase: str) -> None:
+        self._agent(told, "run_status", {"phase": phase})
+        self._chat(told, {"state": "status", "phase": phase})
+
     def _other(self, told: _Told, event: RunEvent) -> None:
-        if isinstance(event, ThinkingDelta):
-            if event.text:
-                told.thinking += event.text
-                self._agent(told, "thinking", {"text": told.thinking, "delta": event.text})
-        elif isinstance(event, ToolStarted):
+        if isinstance(event, ToolStarted):
             self._flush(told)
             told.item += 1
             started = {"phase": "start", "name": event.name, "toolCallId": event.call_id}
@@ -169,8 +191,14 @@ class EventBridge:
             done = {"phase": "end", "completed": True, "willRetry": False}
             self._agent(told, "compaction", {**done, "messages": event.messages, "summary": event.summary})
 
+    def _think(self, told: _Told, text: str) -> None:
+        if told.pending:  # what was said before a thought is told before it
+            self._flush(told)
+        told.thought.append(text)
+
     def _flush_or_wait(self, told: _Told) -> None:
-        wait_s = told.last_flush_s + FLUSH_S - self._clock.monotonic_s()
+        pause_s = max(FLUSH_S, (len(told.text) + len(told.thinking)) / RETOLD_CHARS_PER_S)
+        wait_s = told.last_flush_s + pause_s - self._clock.monotonic_s()
         if wait_s <= 0:
             self._flush(told)
         elif not told.flushing:
@@ -184,25 +212,36 @@ class EventBridge:
         self._flush(told)
 
     def _flush(self, told: _Told) -> None:
-        if not told.pending:
+        if not (told.pending or told.thought):
             return
+        now_s = told.last_flush_s = self._clock.monotonic_s()
+        if told.thought:
+            delta = "".join(told.thought)
+            told.thought.clear()
+            told.thinking += delta
+            self._agent(told, "thinking", {"text": told.thinking, "delta": delta}, delta=f"{told.run.id}:thinking")
+        if told.pending:
+            self._flush_text(told, now_s)
+
+    def _flush_text(self, told: _Told, now_s: float) -> None:
         delta = "".join(told.pending)
         told.pending.clear()
         told.text += delta
-        now_s = told.last_flush_s = self._clock.monotonic_s()
-        self._agent(told, "assistant", {"text": told.text, "delta": delta, "itemId": f"{told.run.id}:{told.item}"})
+        said = {"text": told.text, "delta": delta, "itemId": f"{told.run.id}:{told.item}"}
+        self._agent(told, "assistant", said, delta=f"{told.run.id}:agent")
         if told.run.inbound.source == "heartbeat":
             return
         old_due = now_s - told.last_chat_s >= OLD_CHAT_S
         if old_due:
             told.last_chat_s = now_s
         message = text_message(told.text, self._clock.now_ms())
-        self._chat(told, {"state": "delta", "deltaText": delta, "message": message}, old_too=old_due)
+        self._delta(told, {"state": "delta", "deltaText": delta, "message": message}, old_due)
 
     def _end(self, run: Run, told: _Told, reply: Reply) -> None:
         self._told.pop(run.id)
         told.session_id = reply.session_id
         self._flush(told)
+        silent = run.inbound.source == "heartbeat" and self._is_silence(reply.agent_id, reply.text)
         if reply.state == "aborted":
             self._chat(told, {"state": "aborted", "stopReason": _abort_reason(reply), **_final_message(reply)})
             status = {"status": "cancelled", "aborted": True, "stopReason": _abort_reason(reply)}
@@ -216,21 +255,18 @@ class EventBridge:
         else:
             self._agent(told, "usage", {"outputTokens": reply.usage.output_tokens})
             self._lifecycle_end(told, reply, {})
-            if run.inbound.source == "heartbeat" and self._is_silence(reply.agent_id, reply.text):
-                return
-            self._chat(
-                told, {"state": "final", "stopReason": stop_reason(reply.finish_reason), **_final_message(reply)}
-            )
-        if reply.text:
-            more = {"usage": usage_row(reply.usage), "provider": reply.provider, "model": reply.model}
-            self._message(run, "assistant", [{"type": "text", "text": reply.text}], more)
+            if not silent:
+                reason = stop_reason(reply.finish_reason)
+                self._chat(told, {"state": "final", "stopReason": reason, **_final_message(reply)})
+        if not silent:
+            self.news.answered(run, reply)
+        self.news.ended(run, "end" if reply.state == "ok" else "error")
 
     def _lifecycle_end(self, told: _Told, reply: Reply, status: dict[str, Any]) -> None:
         data = {"phase": "end", **status, "startedAt": reply.started_at_ms, "endedAt": reply.ended_at_ms}
         self._agent(told, "lifecycle", data)
 
-    def _agent(self, told: _Told, stream: str, data: dict[str, Any]) -> None:
-        told.seq += 1
+    def _agent(self, told: _Told, stream: str, data: dict[str, Any], delta: str = "") -> None:
         inbound = told.run.inbound
         payload: dict[str, Any] = {
             "runId": told.run.id,
@@ -238,40 +274,65 @@ class EventBridge:
             "data": data,
             "sessionKey": inbound.session_key,
             "agentId": inbound.agent_id,
-            "seq": told.seq,
+            "seq": 0,
             "ts": self._clock.now_ms(),
             "isHeartbeat": inbound.source == "heartbeat",
         }
         if told.session_id:
             payload["sessionId"] = told.session_id
-        old = event_payload("agent", payload, OLDEST)
-        if old is not NOT_SENT:
-            told.old_seq += 1
-            old["seq"] = told.old_seq
-        self._hub.broadcast("agent", lambda version: old if version == OLDEST else payload, owner=inbound.principal)
+        shapes = {CURRENT: payload, OLDEST: event_payload("agent", payload, OLDEST)}
+        heard = [kind for kind in _KINDS if shapes[kind[0]] is not NOT_SENT and (kind[1] or stream != "tool")]
+        for kind in heard:
+            told.seqs[kind] += 1
 
-    def _chat(self, told: _Told, state: dict[str, Any], old_too: bool = True) -> None:
+        def shaped(kind: Kind) -> Any:
+            reader = (kind.protocol, kind.tools)
+            return {**shapes[kind.protocol], "seq": told.seqs[reader]} if reader in heard else NOT_SENT
+
+        audience: Audience = "tools" if stream == "tool" else "all"
+        self._hub.broadcast(
+            "agent", shaped, owner=inbound.principal, audience=audience, key=inbound.session_key, delta=delta
+        )
+        if stream == "tool":
+            self.news.tool(told.run, {**payload, "seq": told.seqs[CURRENT, True]})
+
+    def _chat(self, told: _Told, state: dict[str, Any]) -> None:
         inbound = told.run.inbound
-        payload = {
-            "runId": told.run.id,
-            "sessionKey": inbound.session_key,
-            "agentId": inbound.agent_id,
-            "seq": told.seq,
-            **state,
-        }
-        old = event_payload("chat", {**payload, "seq": told.old_seq}, OLDEST) if old_too else NOT_SENT
-        self._hub.broadcast("chat", lambda version: old if version == OLDEST else payload, owner=inbound.principal)
+        self._hub.broadcast(
+            "chat", lambda kind: _chat_payload(told, kind, state), owner=inbound.principal, key=inbound.session_key
+        )
 
-    def _message(self, run: Run, role: str, content: list[dict[str, Any]], more: dict[str, Any] | None = None) -> None:
-        inbound = run.inbound
-        message = {"role": role, "content": content, "timestamp": self._clock.now_ms(), **(more or {})}
-        payload = {
-            "sessionKey": inbound.session_key,
-            "agentId": inbound.agent_id,
-            "messageId": new_id(),
-            "message": message,
-        }
-        self._hub.broadcast("session.message", payload, owner=inbound.principal, subscribers_only=True)
+    def _delta(self, told: _Told, state: dict[str, Any], old_due: bool) -> None:
+        """Tell a piece of text, or all of it to a client that missed one."""
+
+        def shaped(kind: Kind) -> Any:
+            if kind.protocol == OLDEST and not (old_due or kind.whole):
+                return NOT_SENT
+            anew = {"deltaText": told.text, "replace": True} if kind.whole else {}
+            return _chat_payload(told, kind, {**state, **anew})
+
+        inbound = told.run.inbound
+        self._hub.broadcast(
+            "chat", shaped, owner=inbound.principal, key=inbound.session_key, delta=f"{told.run.id}:chat"
+        )
+
+
+def _chat_payload(told: _Told, kind: Kind, state: dict[str, Any]) -> Any:
+    inbound = told.run.inbound
+    payload = {
+        "runId": told.run.id,
+        "sessionKey": inbound.session_key,
+        "agentId": inbound.agent_id,
+        "seq": told.seqs[kind.protocol, kind.tools],
+        **state,
+    }
+    return event_payload("chat", payload, kind.protocol)
+
+
+def house_message(text: str, at_ms: int) -> dict[str, Any]:
+    """Return a message of the assistant's side that no model wrote, as clients tell them apart."""
+    made = {"stopReason": "stop", "usage": usage_row(Usage()), "provider": "openclaw", "model": "gateway-injected"}
+    return {**text_message(text, at_ms), **made}
 
 
 def _final_message(reply: Reply) -> dict[str, Any]:
@@ -282,8 +343,3 @@ def _abort_reason(reply: Reply) -> str:
     details = (reply.error or {}).get("details")
     reason = details.get("reason") if isinstance(details, dict) else None
     return str(reason or "rpc")
-
-
-def _agent_of(key: str) -> str:
-    parts = key.split(":", 2)
-    return parts[1] if len(parts) == 3 and parts[0] == "agent" else ""

@@ -3,14 +3,16 @@
 1. A payload is encoded once per protocol version, never once per peer; a frame adds only the connection's own `seq`.
 2. `Peer.send` never blocks, so a slow consumer costs the others nothing; its own queue closes it.
 3. An event reaches only peers that hold its scope, and, when it belongs to someone, only that owner and admins.
+4. A peer that is behind is spared the deltas of a stream; the first one after that says the whole text anew. What it
+   was spared has no `seq` of its connection, so that it sees no gap.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
@@ -27,11 +29,21 @@ from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
 PRESENCE_PAUSE_S: Final = 1.0
 """Changes of presence within this time are told as one: a thousand sockets coming up make one event, not a million."""
 
+TICKS_PER_HEALTH: Final = 2
+"""A `health` event goes out with every second tick: once a minute."""
+
+
 MAX_WATCHED: Final = 256
 """Sessions that one connection may watch by key; the one named first goes when there are more."""
 
-TICKS_PER_HEALTH: Final = 2
-"""A `health` event goes out with every second tick: once a minute."""
+MAX_SPARED: Final = 256
+"""Streams whose missed deltas are made good by the next one, for each peer; the end of a run makes good all."""
+
+TOOL_EVENTS: Final = "tool-events"
+"""The capability of a client that shows what tools do."""
+
+Audience = Literal["all", "sessions", "session", "tools"]
+"""Everybody; who follows all sessions; who follows the session of the event; who shows what tools do."""
 
 
 class Owner(Protocol):
@@ -42,6 +54,14 @@ class Owner(Protocol):
 
     @property
     def owner(self) -> OwnerId: ...
+
+
+class Kind(NamedTuple):
+    """Peers that read the same bytes. `tools`: they show what tools do; `whole`: they missed the delta before."""
+
+    protocol: int
+    tools: bool = False
+    whole: bool = False
 
 
 class PeerObserver(Protocol):
@@ -59,19 +79,35 @@ MAX_FOLLOWED: Final = 32
 
 
 class _Member:
-    __slots__ = ("follows", "peer", "reads", "seq", "sessions", "watched")
+    __slots__ = ("follows", "peer", "reads", "seq", "sessions", "spared", "tools", "watched")
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.seq = 0
         self.reads = holds(peer.principal, "operator.read")
+        self.tools = TOOL_EVENTS in peer.client.caps
         self.sessions = False
         self.follows: frozenset[str] = frozenset()
         self.watched: BoundedMap[SessionKey, None] | None = None
-        """Sessions whose messages it wants though it does not want those of all."""
+        self.spared: BoundedMap[str, None] | None = None
 
-    def wants_message(self, payload: Any) -> bool:
-        return self.sessions or (self.watched is not None and payload["sessionKey"] in self.watched)
+    def listens(self, audience: Audience, key: SessionKey | None) -> bool:
+        if audience == "tools":
+            return self.tools
+        if self.sessions:
+            return True
+        return audience == "session" and self.watched is not None and key in self.watched
+
+    def spare(self, stream: str) -> None:
+        if self.spared is None:
+            self.spared = BoundedMap("rpc.spared", MAX_SPARED)
+        self.spared.put(stream, None)
+
+    def was_spared(self, stream: str) -> bool:
+        if self.spared is None or stream not in self.spared:
+            return False
+        self.spared.pop(stream)
+        return True
 
 
 class Hub:
@@ -89,6 +125,8 @@ class Hub:
         self._followers = 0
         self.readers = 0
         """Peers that may see runs; 0 means that nobody listens and events need not be made."""
+        self.subscribers = 0
+        """Peers that follow all sessions."""
         self.health_version = 1
         self.health_payload: Callable[[int], Any] | None = None
         """Makes the payload of the `health` event for a protocol; set by the counter."""
@@ -115,6 +153,7 @@ class Hub:
             return
         self.readers -= member.reads or bool(member.follows)
         self._followers -= bool(member.follows)
+        self.subscribers -= member.sessions
         for observer in self._observers:
             observer.left(peer)
         if self._presence.note(peer, "disconnect"):
@@ -143,10 +182,24 @@ class Hub:
         return True
 
     def subscribe_sessions(self, peer: Peer, wanted: bool) -> None:
-        """Turn `session.message` events on or off for one peer."""
+        """Turn the events of every session (`sessions.changed`, `session.*`) on or off for one peer."""
         member = self._members.get(peer.conn_id)
-        if member is not None:
+        if member is not None and member.sessions is not wanted:
             member.sessions = wanted
+            self.subscribers += 1 if wanted else -1
+
+    def subscribe_messages(self, peer: Peer, key: SessionKey, wanted: bool) -> None:
+        """Turn the `session.*` events of one session on or off for one peer."""
+        member = self._members.get(peer.conn_id)
+        if member is None:
+            return
+        if not wanted:
+            if member.watched is not None:
+                member.watched.pop(key)
+            return
+        if member.watched is None:
+            member.watched = BoundedMap("rpc.watched", MAX_WATCHED)
+        member.watched.put(key, None)
 
     def cut(self, wanted: Callable[[Principal], bool], reason: str, *, spare: str = "") -> int:
         """Close every peer whose principal is wanted with CUT, but the connection `spare`; return how many."""
@@ -163,18 +216,6 @@ class Hub:
     def devices(self) -> frozenset[str]:
         """Return the ids of the devices that are connected."""
         return frozenset(member.peer.principal.device for member in self._members.values()) - {""}
-
-    def subscribe_messages(self, peer: Peer, key: SessionKey, wanted: bool) -> None:
-        """Turn `session.message` events of one session on or off for one peer."""
-        member = self._members.get(peer.conn_id)
-        if member is None:
-            return
-        if member.watched is None:
-            member.watched = BoundedMap("rpc.watched", MAX_WATCHED)
-        if wanted:
-            member.watched.put(key, None)
-        else:
-            member.watched.pop(key)
 
     def presence(self) -> list[dict[str, Any]]:
         """Return the presence list: the gateway, then clients."""
@@ -196,36 +237,34 @@ class Hub:
         scope: str | None = "operator.read",
         *,
         owner: Owner | None = None,
-        subscribers_only: bool = False,
+        audience: Audience = "all",
+        key: SessionKey | None = None,
+        delta: str = "",
         only: Callable[[Peer], bool] | None = None,
     ) -> int:
         """Tell an event to everybody who may hear it; return to how many.
 
-        `subscribers_only` is for events of one session, named by the payload's `sessionKey`: only peers that follow it
-        hear them.
-
-        Shape: `payload` is protocol 4's, adapted here for older peers; a callable gets the version and returns the
-        payload already adapted, or NOT_SENT. `owner` keeps it to that owner's peers and to admins, `only` to those
-        of them for whom it holds.
+        Shape: `payload` is protocol 4's, adapted here for older peers; a callable gets the Kind and returns the payload
+        already adapted, or NOT_SENT. `owner` keeps it to that owner's peers and to admins, `only` to those of them for
+        whom it holds. `key` is the session that the event is of, for the audience `session`. `delta` names the stream
+        that it goes on with: see rule 4.
         """
-        heads: dict[int, bytes | None] = {}
+        heads: dict[Kind, bytes | None] = {}
         told = 0
-        for member in list(self._members.values()):
-            peer = member.peer
-            may_hear = holds(peer.principal, scope) and (not subscribers_only or member.wants_message(payload))
-            if not may_hear and not (self._followers and event in FOLLOWED and _follows(member, payload)):
+        for member in self._hearing(event, scope, owner, audience, key):
+            if only is not None and not only(member.peer):
                 continue
-            if (owner is not None and not sees(peer.principal, owner)) or (only is not None and not only(peer)):
+            if delta and member.peer.behind:
+                member.spare(delta)
                 continue
-            version = peer.protocol
-            if version not in heads:
-                heads[version] = self._head(event, payload, version)
-            head = heads[version]
-            if head is None:
-                continue
-            member.seq += 1
-            peer.send(finish_event(head, member.seq))
-            told += 1
+            kind = Kind(member.peer.protocol, member.tools, bool(delta) and member.was_spared(delta))
+            if kind not in heads:
+                heads[kind] = self._head(event, payload, kind)
+            head = heads[kind]
+            if head is not None:
+                member.seq += 1
+                member.peer.send(finish_event(head, member.seq))
+                told += 1
         return told
 
     def has_hearer(self, scope: str, only: Callable[[Peer], bool]) -> bool:
@@ -233,10 +272,24 @@ class Hub:
         peers = (member.peer for member in self._members.values())
         return any(holds(peer.principal, scope) and only(peer) for peer in peers)
 
-    def _head(self, event: str, payload: Any, version: int) -> bytes | None:
-        if event not in EVENTS.get(version, ()):
+    def _hearing(
+        self, event: str, scope: str | None, owner: Owner | None, audience: Audience, key: SessionKey | None
+    ) -> Iterator[_Member]:
+        followed = self._followers > 0 and event in FOLLOWED
+        for member in list(self._members.values()):
+            principal = member.peer.principal
+            may_hear = member.reads if scope == "operator.read" else holds(principal, scope)
+            if not may_hear and not (followed and key in member.follows):
+                continue
+            if audience != "all" and not member.listens(audience, key):
+                continue
+            if owner is None or sees(principal, owner):
+                yield member
+
+    def _head(self, event: str, payload: Any, kind: Kind) -> bytes | None:
+        if event not in EVENTS.get(kind.protocol, ()):
             return None
-        adapted = payload(version) if callable(payload) else event_payload(event, payload, version)
+        adapted = payload(kind) if callable(payload) else event_payload(event, payload, kind.protocol)
         if adapted is NOT_SENT:
             return None
         head = event_head(event, adapted)
@@ -247,9 +300,10 @@ class Hub:
 
     def tell_health(self) -> None:
         """Send the `health` event to everybody who may read."""
-        if self.health_payload is not None and self.readers:
+        payload = self.health_payload
+        if payload is not None and self.readers:
             self.health_version += 1
-            self.broadcast("health", self.health_payload)
+            self.broadcast("health", lambda kind: payload(kind.protocol))
 
     def _presence_changed(self) -> None:
         if not self._telling_presence and self.readers:
@@ -281,14 +335,6 @@ class Hub:
             member.peer.close(1012, "service restart")
         await self._tasks.close()
         await asyncio.sleep(0)  # let the carriers begin to write what was queued
-
-
-def _follows(member: _Member, payload: Any) -> bool:
-    """Say whether an event is of a session that this member follows."""
-    if not member.follows:
-        return False
-    told = payload(member.peer.protocol) if callable(payload) else payload
-    return isinstance(told, dict) and told.get("sessionKey") in member.follows
 
 
 def sees(viewer: Principal, owner: Owner) -> bool:

@@ -32,7 +32,7 @@ class ClientInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Peer(Protocol):
-    """One authenticated connection. Attributes never change while it lives."""
+    """One authenticated connection. Attributes but `behind` never change while it lives."""
 
     @property
     def conn_id(self) -> str: ...
@@ -50,6 +50,11 @@ class Peer(Protocol):
 
     @property
     def connected_at_ms(self) -> int: ...
+
+    @property
+    def behind(self) -> bool:
+        """Much of what was sent still waits to be read; more of it should be left out where that loses nothing."""
+        ...
 
     def send(self, frame: bytes) -> None:
         """Queue a frame. Never blocks or raises; a queue over its limit closes the peer with 1008 `slow consumer`."""

@@ -1,4 +1,4 @@
-"""What handlers share while the gateway runs: the rooms below, the health snapshot, answers to repeated commands."""
+"""What handlers share while the gateway runs: the rooms below, the health snapshot, what must not run twice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from openclaw.base.bounded import BoundedMap
-from openclaw.base.errors import NotSupported, RateLimited, Unavailable
+from openclaw.base.errors import Conflict, NotSupported, RateLimited, Unavailable
 from openclaw.base.ids import AgentId, SessionKey, new_id
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
@@ -16,8 +16,10 @@ from openclaw.rpc.events import EventBridge
 from openclaw.rpc.hub import sees
 from openclaw.rpc.method import Rate
 from openclaw.rpc.nodes.desk import Nodes
+from openclaw.rpc.once import Once
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.rows import session_row
+from openclaw.rpc.session_news import SessionNews
 from openclaw.rpc.snapshot import HealthSnapshot
 from openclaw.store.api import SessionRow
 from openclaw.store.shelf import Shelf
@@ -32,9 +34,11 @@ class Room:
         """Tells clients that come back whether this is still the gateway they left."""
         self.tasks = TaskSet("rpc")
         self.health = HealthSnapshot(deps, self.tasks)
-        self.bridge = EventBridge(deps.hub, deps.clock, self.tasks, self.health.sessions_changed, self._is_silence)
-        self.command_answers: BoundedMap[str, dict[str, Any]] = BoundedMap("rpc.command_answers", 1024)
-        """Answers to slash commands by `owner/run id`: a repeated idempotency key must not run a command twice."""
+        news = SessionNews(deps.hub, deps.clock, self.tasks, self.session_row, deps.agent.session)
+        self.bridge = EventBridge(
+            deps.hub, deps.clock, self.tasks, news, self.health.sessions_changed, self._is_silence
+        )
+        self.once = Once(deps.shelf, deps.clock, self.tasks)
         self._buckets: BoundedMap[tuple[str, str, str], list[float]] = BoundedMap("rpc.buckets", 4096)
 
     @property
@@ -87,6 +91,12 @@ class Room:
         agent_id = self.agent_of(key)
         own = next((agent.thinking for agent in self.deps.agent.agents() if agent.id == agent_id), "")
         return own or "off"
+
+    async def expect_session(self, peer: Peer, key: SessionKey, session_id: str) -> None:
+        """Insist that a session, if there is one, is still that one. Raises: Conflict after a reset."""
+        row = await self.deps.agent.session(key, peer.principal)
+        if row is not None and row.id != session_id:
+            raise Conflict(f"session {key} was reset: it is now {row.id}", hint="Load the history and send again.")
 
     def nodes(self) -> Nodes:
         """Return the desk for nodes. Raises: NotSupported where there is none."""

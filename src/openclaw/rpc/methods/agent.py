@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
 from openclaw.base.errors import InvalidRequest, NotFound
-from openclaw.base.ids import AgentId, RunId
+from openclaw.base.ids import AgentId, RunId, SessionKey
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.thinking import thinking_level
 from openclaw.protocol.validate import NoParams, Params
@@ -25,11 +25,15 @@ RUNS: Final = Rate(2000, 500)
 
 MAX_WAIT_MS: Final = 600_000
 POLL_S: Final = 0.1
+MAX_SEARCHED: Final = 1000
+"""Sessions, the latest ones, among which one is looked for by its id."""
+
 RunKey = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
 class AgentParams(Params, frozen=True):
-    """`idempotencyKey` becomes the run's id. What concerns channels is accepted and has no meaning yet."""
+    """`idempotencyKey` becomes the run's id. `sessionId` names a session when `sessionKey` does not. What concerns
+    channels is accepted and has no meaning yet; what would change how the run is made, at its default only."""
 
     message: Annotated[str, Meta(min_length=1)]
     idempotency_key: RunKey
@@ -59,6 +63,16 @@ class AgentParams(Params, frozen=True):
     spawned_by: str = ""
     cleanup_bundle_mcp_on_run_end: bool = False
     label: Annotated[str, Meta(min_length=1, max_length=512)] = ""
+    expected_existing_session_id: str = ""
+    voice_wake_trigger: str = ""
+    source_reply_delivery_mode: Literal["automatic", "message_tool_only"] = "automatic"
+    bootstrap_context_mode: Literal["full", "lightweight"] = "full"
+    bootstrap_context_run_kind: Literal["default", "heartbeat", "cron"] = "default"
+    prompt_mode: Literal["full"] = "full"
+    session_effects: Literal["visible"] = "visible"
+    disable_message_tool: bool = False
+    force_code_mode_tools: bool = False
+    force_restart_safe_tools: bool = False
 
 
 class AgentWaitParams(Params, frozen=True):
@@ -79,7 +93,7 @@ async def agent(room: Room, peer: Peer, params: AgentParams) -> AsyncIterator[di
     """Answer twice: when the message is durable, and when the run has ended."""
     service = room.deps.agent
     agent_id = _agent_id(room, params.agent_id)
-    key = room.session_key(params.session_key or "main", agent_id or "")
+    key = await _session_key(room, peer, params, agent_id)
     of_key = room.agent_of(key)
     if agent_id is not None and agent_id != of_key:
         raise InvalidRequest(f'invalid agent params: agent "{agent_id}" does not match session key "{key}"')
@@ -104,6 +118,21 @@ async def agent(room: Room, peer: Peer, params: AgentParams) -> AsyncIterator[di
             "acceptedAt": run.accepted_at_ms,
         }
     yield _final(await run.result())
+
+
+async def _session_key(room: Room, peer: Peer, params: AgentParams, agent_id: AgentId | None) -> SessionKey:
+    """Return the session meant, by key or by id. Raises: InvalidRequest, Conflict when it is another one by now."""
+    service = room.deps.agent
+    if params.session_id and not params.session_key:
+        rows, _ = await service.sessions(peer.principal, agent_id=agent_id, include_ephemeral=True, limit=MAX_SEARCHED)
+        found = next((row.key for row in rows if row.id == params.session_id), None)
+        if found is None:
+            raise InvalidRequest(f'invalid agent params: no session with the id "{params.session_id[:128]}"')
+        return found
+    key = room.session_key(params.session_key or "main", agent_id or "")
+    if params.expected_existing_session_id:
+        await room.expect_session(peer, key, params.expected_existing_session_id)
+    return key
 
 
 def _model_ref(params: AgentParams) -> str | None:

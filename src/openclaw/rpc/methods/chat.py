@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from openclaw.base.errors import Conflict
 from openclaw.base.ids import RunId, SessionKey
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.thinking import thinking_level
@@ -29,8 +28,8 @@ Key = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
 class ChatSendParams(Params, frozen=True):
-    """`idempotencyKey` becomes the run's id. `thinking` is for this message only. `deliver` is accepted
-    and has no meaning yet."""
+    """`idempotencyKey` becomes the run's id. `thinking` is for this message only. What concerns channels, permission
+    modes and tool bindings is accepted and has no meaning yet."""
 
     session_key: Key
     message: str
@@ -51,7 +50,12 @@ class ChatSendParams(Params, frozen=True):
     suppress_command_interpretation: bool = False
     expected_leaf_entry_id: str | None = None
     expected_session_routing_contract: str = ""
+    expected_permission_mode: str | None = None
+    expected_tool_overrides: dict[str, Any] | None = None
+    fast_auto_on_seconds: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    tool_bindings: Annotated[dict[str, Any], Meta(max_length=16)] | UnsetType = UNSET
     system_input_provenance: dict[str, Any] | UnsetType = UNSET
+    system_provenance_receipt: str = ""
 
 
 class ChatHistoryParams(Params, frozen=True):
@@ -88,11 +92,8 @@ async def chat_send(room: Room, peer: Peer, params: ChatSendParams) -> dict[str,
         command = commands.parse(params.message)
         if command is not None:
             return await _command(room, peer, key, params.idempotency_key, *command)
-    service = room.deps.agent
     if params.session_id:
-        row = await service.session(key, peer.principal)
-        if row is not None and row.id != params.session_id:
-            raise Conflict(f"session {key} was reset: it is now {row.id}", hint="Load the history and send again.")
+        await room.expect_session(peer, key, params.session_id)
     inbound = Inbound(
         run_id=RunId(params.idempotency_key),
         session_key=key,
@@ -103,7 +104,7 @@ async def chat_send(room: Room, peer: Peer, params: ChatSendParams) -> dict[str,
         lane_mode=None if isinstance(params.queue_mode, UnsetType) else params.queue_mode,
         timeout_s=params.timeout_ms / 1000 if params.timeout_ms else None,
     )
-    run = await service.submit(inbound)
+    run = await room.deps.agent.submit(inbound)
     if not run.duplicate:
         return {"runId": run.id, "status": "started"}
     if run.state in ("queued", "running"):
@@ -127,26 +128,25 @@ def _ended(reply: Reply) -> dict[str, Any]:
 
 
 async def _command(room: Room, peer: Peer, key: SessionKey, run_id: str, name: str, argument: str) -> dict[str, Any]:
-    memory = f"{peer.principal.tenant}/{peer.principal.owner}/{run_id}"
-    earlier = room.command_answers.get(memory)
-    if earlier is not None:
-        return earlier
+    if name != "stop":
+        commands.check(peer.principal, name)
+    ticket = await room.once.open(peer.principal, "chat.send", run_id, (key, name, argument))
+    if not ticket.first:
+        return {"runId": run_id, "status": "in_flight"} if ticket.going else await ticket.answer()
     if name == "stop":
         stopped = await room.deps.agent.abort(key, peer.principal, reason="stop")
         answer = {"ok": True, "aborted": bool(stopped), "runIds": list(stopped)}
-        room.command_answers.put(memory, answer)
+        await ticket.done(answer)
         return answer
-    commands.check(peer.principal, name)
-    room.command_answers.put(memory, {"runId": run_id, "status": "in_flight"})
 
     async def run() -> None:
         try:
             text = await commands.answer(room, key, peer.principal, name, argument)
-        except BaseException:
-            room.command_answers.pop(memory)
+        except Exception as error:
+            await ticket.forget(error)
             raise
-        room.command_answers.put(memory, {"runId": run_id, "status": "ok"})
         room.bridge.command_answer(run_id, key, text, peer.principal)
+        await ticket.done({"runId": run_id, "status": "ok"})
 
     if commands.COMMANDS[name].slow:
         room.tasks.spawn(run(), "command")

@@ -335,13 +335,13 @@ def resolved_model(room: Room, row: SessionRow) -> dict[str, str]:
 
 
 def sessions_subscribe(room: Room, peer: Peer, params: SubscribeParams) -> dict[str, Any]:
-    """Send `session.message` events to this connection from now on."""
+    """Tell this connection what happens to sessions from now on."""
     room.deps.hub.subscribe_sessions(peer, True)
     return {"subscribed": True}
 
 
 def sessions_unsubscribe(room: Room, peer: Peer, params: SubscribeParams) -> dict[str, Any]:
-    """Send no more of them."""
+    """Tell it no more."""
     room.deps.hub.subscribe_sessions(peer, False)
     return {"subscribed": False}
 
@@ -420,7 +420,7 @@ METHODS = (
         SubscribeParams,
         "operator.read",
         sessions_subscribe,
-        "Turns on `session.message` events for this connection.",
+        "Turns on `sessions.changed`, `session.message` and `session.tool` events for this connection.",
         "`{subscribed: true}`",
         since=4,
     ),
@@ -429,7 +429,7 @@ METHODS = (
         SubscribeParams,
         "operator.read",
         sessions_unsubscribe,
-        "Turns `session.message` events off again.",
+        "Turns them off again.",
         "`{subscribed: false}`",
         since=4,
     ),

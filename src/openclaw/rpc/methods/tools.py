@@ -30,7 +30,7 @@ class ToolsEffectiveParams(Params, frozen=True):
 
 
 class ToolsInvokeParams(Params, frozen=True):
-    """`confirm` and `idempotencyKey` are accepted; a tool that needs an approval is not available here."""
+    """`confirm` is accepted; a tool that needs an approval is not available here."""
 
     name: str
     args: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -57,15 +57,26 @@ def tools_effective(room: Room, peer: Peer, params: ToolsEffectiveParams) -> dic
 
 async def tools_invoke(room: Room, peer: Peer, params: ToolsInvokeParams) -> dict[str, Any]:
     """Call a tool; what goes wrong with it is part of the answer."""
+
+    async def act() -> dict[str, Any]:
+        return await _invoke(room, peer, params)
+
+    try:
+        if not params.idempotency_key:
+            return await act()
+        return await room.once.run(peer.principal, "tools.invoke", params.idempotency_key, params, act)
+    except NotFound as error:
+        answer = {"ok": False, "toolName": params.name, "source": "core"}
+        return {**answer, "error": {"code": "not_found", "message": error.message}}
+
+
+async def _invoke(room: Room, peer: Peer, params: ToolsInvokeParams) -> dict[str, Any]:
     answer: dict[str, Any] = {"ok": False, "toolName": params.name, "source": "core"}
     if room.deps.tools is None:
-        return {**answer, "error": {"code": "not_found", "message": f"Tool not available: {params.name}"}}
-    try:
-        found = await room.deps.tools.invoke(
-            peer.principal, params.name, params.args, session_key=params.session_key, agent_id=params.agent_id
-        )
-    except NotFound as error:
-        return {**answer, "error": {"code": "not_found", "message": error.message}}
+        raise NotFound(f"Tool not available: {params.name}")
+    found = await room.deps.tools.invoke(
+        peer.principal, params.name, params.args, session_key=params.session_key, agent_id=params.agent_id
+    )
     if found.is_error:
         return {**answer, "error": {"code": "tool_error", "message": found.text or "the tool failed"}}
     return {**answer, "ok": True, "output": {"content": [{"type": "text", "text": found.text}]}}

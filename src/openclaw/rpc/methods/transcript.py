@@ -9,14 +9,13 @@ from msgspec import Meta, structs
 from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.base.ids import AgentId
 from openclaw.base.message import assistant
-from openclaw.base.model import Usage
-from openclaw.base.principal import Principal
 from openclaw.protocol.validate import Params
 from openclaw.rpc.compaction import compact
+from openclaw.rpc.events import house_message
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.rpc.rows import fitting, message_rows, preview_items, text_message, usage_row
+from openclaw.rpc.rows import fitting, message_rows, preview_items
 from openclaw.store.api import SessionRow
 
 MAX_SEARCHED: Final = 1000
@@ -176,14 +175,8 @@ async def chat_inject(room: Room, peer: Peer, params: ChatInjectParams) -> dict[
     text = f"[{params.label}]\n\n{params.message}" if params.label else params.message
     seq = await room.deps.agent.inject(key, peer.principal, assistant(text))
     message_id = f"{row.id}-{seq}"
-    message = {
-        **text_message(text, room.deps.clock.now_ms()),
-        "stopReason": "stop",
-        "usage": usage_row(Usage()),
-        "provider": "openclaw",
-        "model": "gateway-injected",
-    }
-    room.bridge.injected(message_id, key, Principal(owner=row.owner, tenant=row.tenant), message)
+    message = house_message(text, room.deps.clock.now_ms())
+    room.bridge.injected(message_id, key, row, message)
     return {"ok": True, "messageId": message_id}
 
 
@@ -238,5 +231,6 @@ METHODS = (
         "the run `inject-<messageId>`.",
         "`{ok, messageId}`",
         rate=WRITES,
+        announced=False,
     ),
 )

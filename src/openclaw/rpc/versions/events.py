@@ -32,6 +32,7 @@ _BOTH: Final = (
 _SINCE_4: Final = (
     "session.message",
     "session.operation",
+    "session.tool",
     "sessions.changed",
     "usage.notice",
     "users.prefs.changed",
@@ -52,12 +53,17 @@ EVENTS: Final[Mapping[int, tuple[str, ...]]] = {3: _BOTH, 4: (*_BOTH, *_SINCE_4)
 _OLD_STREAMS: Final = frozenset(("lifecycle", "assistant", "tool", "thinking", "compaction", "error"))
 
 
+_CHAT_ONLY_4: Final = ("agentId", "deltaText", "replace", "errorKind")
+
+
 def _agent(payload: dict[str, Any]) -> Any:
     if payload["stream"] not in _OLD_STREAMS or payload["data"].get("phase") == "model":
         return NOT_SENT
     data = payload["data"]
-    if "itemId" in data:
-        data = {key: value for key, value in data.items() if key != "itemId"}
+    if payload["stream"] == "assistant":
+        data = {"text": data["text"], "delta": data["delta"]}
+    elif data.get("phase") == "end" and "startedAt" in data:
+        data = {key: value for key, value in data.items() if key != "startedAt"}
     return {
         "runId": payload["runId"],
         "stream": payload["stream"],
@@ -71,7 +77,8 @@ def _agent(payload: dict[str, Any]) -> Any:
 def _chat(payload: dict[str, Any]) -> Any:
     if payload["state"] == "status":
         return NOT_SENT
-    return {key: value for key, value in payload.items() if key not in ("agentId", "deltaText", "errorKind")}
+    dropped = _CHAT_ONLY_4 if payload["state"] != "final" else (*_CHAT_ONLY_4, "stopReason")
+    return {key: value for key, value in payload.items() if key not in dropped}
 
 
 def _cron(payload: dict[str, Any]) -> Any:
