@@ -32,9 +32,11 @@ async def served(tmp_path_factory: pytest.TempPathFactory, anyio_backend: object
     folder, port = tmp_path_factory.mktemp("nodes") / "state", free_port()
     nodes = {"commands": {"allow": ["demo.echo"]}}
     write_config(folder, port, gateway={"port": port, "auth": {"token": TOKEN}, "nodes": nodes})
-    running = await (await GatewayProcess.start(folder, port)).ready()
-    yield running
-    assert await running.stop() == 0
+    running = await GatewayProcess.start(folder, port)
+    try:
+        yield await running.ready()
+    finally:
+        await running.stop()
 
 
 async def test_a_node_host_is_approved_and_does_what_it_is_asked(driver: Driver, served: GatewayProcess) -> None:
