@@ -71,9 +71,7 @@ class Event:
 class Call:
     """One call. `then` is the second answer to the same id; `keep` remembers parts of the answer under a name.
 
-    `owner` names who builds a method that is still missing: until it is served the row must fail, from then on it must
-    hold. `needs` names the method that comes with it, where that is another one. `partly` is for what no
-    method announces: the row must fail until the mark is taken away.
+    `partly` is for what is not done yet: the row must fail until the mark is taken away.
     """
 
     method: str
@@ -83,8 +81,6 @@ class Call:
     events: tuple[Event, ...] = ()
     keep: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
-    owner: str = ""
-    needs: str = ""
     partly: bool = False
 
     @property

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.progress import SERVED
 from tests.gateway.process import TOKEN, GatewayProcess
 from tests.npm.client import Driver, NpmClient, Refused
 
-NOT_YET = pytest.mark.xfail("device.pair.list" not in SERVED[4], reason="devices: another part of issue 4")
-pytestmark = [pytest.mark.anyio, NOT_YET]
+pytestmark = pytest.mark.anyio
 
 ALL = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"]
 

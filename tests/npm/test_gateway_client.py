@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.progress import SERVED
 from tests.gateway.process import TOKEN, GatewayProcess, free_port, gateway, write_config
 from tests.npm.client import Driver, NpmClient, Refused, Seen
 
@@ -138,7 +137,6 @@ async def test_two_versions_on_one_session_see_one_conversation(driver: Driver, 
     await new.stop()
 
 
-@pytest.mark.xfail(strict=True, reason="chat: messages live and in the history do not say yet which they are")
 async def test_a_screen_shows_each_message_once_whether_it_came_live_or_with_the_history(
     driver: Driver, served: GatewayProcess
 ) -> None:
@@ -167,7 +165,6 @@ async def test_a_screen_shows_each_message_once_whether_it_came_live_or_with_the
     assert {run["status"] for run in shown["runs"].values()} == {"completed"}
 
 
-@pytest.mark.xfail("sessions.messages.subscribe" not in SERVED[4], reason="chat: another part of issue 4")
 async def test_it_follows_the_messages_of_one_session_and_no_others(driver: Driver, served: GatewayProcess) -> None:
     client, writer = await connected(driver, served), await connected(driver, served, 3)
     assert (await client.follow("followed"))["key"] == "agent:main:followed"
