@@ -48,7 +48,7 @@ lock: dev ## Resolve the locked sets again (requirements/*.txt)
 dev: $(VENV)/.dev
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/npm/node_modules
 
 # Each stamp is younger than what it was made from; when nothing changed, make does nothing.
 $(VENV)/bin/python:

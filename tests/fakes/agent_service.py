@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
-from openclaw.agent.api import AgentInfo, CompactedSession, Run, RunObserver
+from openclaw.agent.api import AgentInfo, CompactedSession, Found, Mark, Run, RunObserver
 from openclaw.base.clock import Clock, ManualClock
-from openclaw.base.errors import InvalidRequest, LaneBusy, ModelUnavailable, NotFound
+from openclaw.base.errors import Conflict, InvalidRequest, LaneBusy, ModelUnavailable, NotFound
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
 from openclaw.base.message import Message, assistant
 from openclaw.base.model import TextDelta, Usage
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, RunStarted, RunState
 from openclaw.base.thinking import Thinking
-from openclaw.store.api import RunRow, SessionRow, StepRow
+from openclaw.store.api import RunRow, SessionFilter, SessionMarks, SessionRow, StepRow
 
 
 class FakeRun:
@@ -99,6 +99,94 @@ class _Repeat:
         return getattr(self._run, name)
 
 
+class FakeRegister:
+    """Implements SessionRegister over the fake's table, as far as the counter's tests go."""
+
+    def __init__(self, service: FakeAgentService) -> None:
+        self._service = service
+
+    async def create(self, key: SessionKey, agent_id: AgentId, principal: Principal) -> SessionRow:
+        return self._service.table.get(key) or self._service.make_session(key, principal.owner)
+
+    async def mark(
+        self,
+        key: SessionKey,
+        principal: Principal,
+        *,
+        label: str | None = None,
+        model: str | None = None,
+        thinking: Thinking | None = None,
+        marks: Mapping[str, Mark] | None = None,
+        expected: SessionId | None = None,
+    ) -> SessionRow:
+        row = await self._service.patch_session(key, principal, label=label, model=model, thinking=thinking)
+        if expected not in (None, row.id):
+            raise Conflict(f"session {key} changed meanwhile")
+        kept = {**msgspec.to_builtins(row.marks), **(marks or {})}
+        kept = {name: value for name, value in kept.items() if value is not None}
+        row = msgspec.structs.replace(row, marks=msgspec.convert(kept, SessionMarks))
+        self._service.table[key] = row
+        return row
+
+    async def find(
+        self,
+        principal: Principal,
+        wanted: SessionFilter,
+        *,
+        agent_id: AgentId | None = None,
+        active_since_ms: int = 0,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[SessionRow], int]:
+        rows, _ = await self._service.sessions(principal, agent_id=agent_id, limit=1_000_000)
+        rows = [row for row in rows if wanted.archived in (None, bool(row.marks.archived_at_ms))]
+        rows = [row for row in rows if wanted.label in (None, row.label)]
+        rows = [row for row in rows if (wanted.search or "").lower() in f"{row.key} {row.label}".lower()]
+        return rows[offset : offset + limit], len(rows)
+
+    async def fork(self, key: SessionKey, to_key: SessionKey, principal: Principal, before_seq: int) -> SessionRow:
+        source = self._service.table[key]
+        row = self._service.make_session(to_key, source.owner)
+        self._service.transcripts[row.id] = self._before(source, before_seq)
+        return row
+
+    async def rewind(self, key: SessionKey, principal: Principal, before_seq: int) -> SessionRow:
+        kept = self._before(self._service.table[key], before_seq)
+        row = await self._service.reset_session(key, principal)
+        self._service.transcripts[row.id] = kept
+        return row
+
+    def _before(self, row: SessionRow, seq: int) -> list[StepRow]:
+        return [step for step in self._service.transcripts.get(row.id, []) if step.seq < seq]
+
+    async def search(
+        self,
+        principal: Principal,
+        text: str,
+        *,
+        keys: Sequence[SessionKey] = (),
+        agent_id: AgentId | None = None,
+        wanted: SessionFilter | None = None,
+        limit: int = 25,
+    ) -> list[Found]:
+        return []
+
+    async def regroup(self, principal: Principal, name: str, to: str | None) -> int:
+        return 0
+
+    async def grouped(self, principal: Principal) -> dict[str, int]:
+        return {}
+
+    async def step(self, key: SessionKey, principal: Principal, session_id: str, seq: int) -> StepRow | None:
+        row = self._service.table.get(key)
+        steps = self._service.transcripts.get(row.id, []) if row is not None and row.id == session_id else []
+        return next((step for step in steps if step.seq == seq), None)
+
+    def runs(self, key: SessionKey) -> list[RunId]:
+        live = [run for run in self._service.runs.values() if run.inbound.session_key == key]
+        return [run.id for run in live if run.state in ("queued", "running")]
+
+
 class FakeAgentService:
     """Implements AgentService. `answer`, when set, is said by every run at once; else the test drives `runs`."""
 
@@ -113,6 +201,7 @@ class FakeAgentService:
         self.observers: list[RunObserver] = []
         self.compaction: Callable[[SessionKey], Awaitable[CompactedSession]] | None = None
         """What compact_session does; None: there is nothing to compact."""
+        self.register = FakeRegister(self)
         self._count = 0
 
     def agents(self) -> list[AgentInfo]:

@@ -127,6 +127,8 @@ class FakeAgent:
         self.runs: dict[RunId, FakeRun] = {}
         self.deleted: list[SessionKey] = []
         self.aborts: list[tuple[SessionKey, RunId | None, str]] = []
+        self.register: Any = None
+        """No door but the counter asks for it."""
 
     def agents(self) -> list[AgentInfo]:
         return [

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.protocol.frames import (
+    MAX_UNEXPECTED,
     BadFrame,
     ErrorShape,
     decode_request,
@@ -72,9 +73,44 @@ def test_text_that_is_no_json_is_told_apart(data: bytes) -> None:
     assert not caught.value.is_json
 
 
-def test_deep_nesting_is_a_bad_frame() -> None:
-    with pytest.raises(BadFrame):
+def test_deep_nesting_is_a_bad_frame_that_is_answered() -> None:
+    with pytest.raises(BadFrame) as caught:
+        decode_request(b'{"type":"req","id":"7","method":"x","params":' + b"[" * 10_000 + b"]" * 10_000 + b"}")
+    assert (caught.value.is_json, caught.value.reply_id) == (True, "7")
+    assert caught.value.problems == ("must not be nested this deeply",)
+    with pytest.raises(BadFrame) as caught:
         decode_request(b'{"type":' + b"[" * 100_000)
+    assert caught.value.reply_id == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("sent", "taken"),
+    [
+        (r"half \ud83d!", "half \ufffd!"),
+        (r"\udE00 the other half", "\ufffd the other half"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"\uD83D\uDE00", "\U0001f600"),
+        (r"a backslash: \\ud83d and \ud83d", "a backslash: \\ud83d and \ufffd"),
+    ],
+)
+def test_half_an_emoji_is_taken_as_a_replacement_character(sent: str, taken: str) -> None:
+    request = decode_request(f'{{"type":"req","id":"1","method":"x","params":{{"m":"{sent}"}}}}'.encode())
+    assert msgspec.json.decode(request.params) == {"m": taken}
+
+
+@given(st.text(st.characters(codec=None)), st.text(st.characters(codec=None)))
+def test_whatever_javascript_writes_is_a_request(one: str, other: str) -> None:
+    sent = json.dumps({"type": "req", "id": "1", "method": "x", "params": {"m": one + other}})
+    taken = msgspec.json.decode(decode_request(sent.encode()).params)["m"]
+    assert taken == (one + other).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def test_a_million_unexpected_properties_make_a_short_refusal() -> None:
+    with pytest.raises(BadFrame) as caught:
+        decode_request(
+            msgspec.json.encode({"type": "req", "id": "1", "method": "x", **{str(n): n for n in range(9999)}})
+        )
+    assert len(caught.value.problems) == MAX_UNEXPECTED
 
 
 @given(st.binary(max_size=200))

@@ -12,7 +12,7 @@ from openclaw.base.clock import ManualClock
 from openclaw.base.ids import AgentId, OwnerId, RunId
 from openclaw.rpc.docs import render
 from openclaw.rpc.hub import PRESENCE_PAUSE_S, Hub, Kind
-from openclaw.rpc.presence import MAX_ENTRIES
+from openclaw.rpc.presence import MAX_ENTRIES, MAX_LINE
 from openclaw.rpc.versions import EVENTS
 from openclaw.store.api import Spender
 from tests.rpc.support import Bench, FakePeer
@@ -104,6 +104,23 @@ async def test_comings_and_goings_are_told_together_and_passers_by_not_at_all() 
     for _ in range(100):
         hub.join(FakePeer())
     assert len(hub.presence()) == MAX_ENTRIES + 1
+    await hub.shutdown("test")
+
+
+async def test_a_line_that_somebody_left_is_shown_once_and_cut() -> None:
+    clock = ManualClock()
+    hub = Hub(clock, "1.0")
+    watcher = FakePeer()
+    hub.join(watcher)
+    before = hub.state_version()["presence"]
+    for _ in range(2):
+        hub.show_line("x" * 1000)
+    await _turns()
+    clock.advance(PRESENCE_PAUSE_S)
+    await _turns()
+    (told,) = watcher.events("presence")
+    assert [entry["text"] for entry in told["presence"] if "mode" not in entry] == ["x" * MAX_LINE]
+    assert hub.state_version()["presence"] == before + 2
     await hub.shutdown("test")
 
 

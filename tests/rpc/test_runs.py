@@ -164,6 +164,8 @@ async def test_history_shows_both_sides_and_an_unknown_session_is_empty(bench: B
     await bench.ask(FakePeer(), "chat.send", SEND)
     history = (await bench.ask(FakePeer(), "chat.history", {"sessionKey": "main"}))["payload"]
     user, reply = history["messages"]
+    own = {"id": "run-1:user", "seq": 1, "idempotencyKey": "run-1:user"}
+    assert (user.pop("__openclaw"), user.pop("idempotencyKey")) == (own, "run-1:user")
     assert user == {"role": "user", "content": [{"type": "text", "text": "hello"}], "timestamp": user["timestamp"]}
     assert reply["content"] == [{"type": "text", "text": "hi there"}]
     assert (reply["provider"], reply["model"], reply["stopReason"]) == ("fake", "fake-1", "stop")

@@ -304,7 +304,7 @@ async def test_a_compaction_is_visible_in_the_history_of_a_real_study(tmp_path: 
             row = history["messages"][-1]
             assert row["role"] == "system"
             assert row["content"] == [{"type": "text", "text": MARK + "They talked of tea."}]
-            assert row["__openclaw"] == {"kind": "compaction", "id": f"{history['sessionId']}-5"}
+            assert row["__openclaw"] == {"kind": "compaction", "id": f"{history['sessionId']}-5", "seq": 5}
             assert [message["role"] for message in history["messages"][:-1]] == ["user", "assistant"] * 2
         assert (await _payload(bench, "sessions.get", {"key": "main"}))["messages"][-1]["role"] == "system"
         listed = await _payload(bench, "sessions.list", {"includeLastMessage": True})

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 import msgspec
 
-from openclaw.base.ids import AgentId, OwnerId, RunId, SessionKey
+from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
 from openclaw.base.message import Message
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply, RunEvent, RunState
 from openclaw.base.thinking import Thinking
-from openclaw.store.api import RunRow, SessionRow, StepRow
+from openclaw.store.api import RunRow, SessionFilter, SessionRow, StepRow
 
 
 class AgentInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +41,94 @@ class CompactedSession(msgspec.Struct, frozen=True, kw_only=True):
     """What stands in their place; empty when they were dropped."""
     reason: str = ""
     """Why nothing was done, or why they were dropped instead of summarised."""
+
+
+Mark: TypeAlias = str | int | bool | None
+"""The new value of a field of SessionMarks; None takes it away."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that a search found: `index` is its place among the messages of the step."""
+
+    row: SessionRow
+    step: StepRow
+    index: int
+    snippet: str
+
+
+class SessionRegister(Protocol):
+    """The sessions as a person keeps them. Everything is the principal's own, an administrator's everybody's."""
+
+    async def create(self, key: SessionKey, agent_id: AgentId, principal: Principal) -> SessionRow:
+        """Make a session without a message; one that is there already stays as it is. Raises: NotFound (foreign)."""
+        ...
+
+    async def mark(
+        self,
+        key: SessionKey,
+        principal: Principal,
+        *,
+        label: str | None = None,
+        model: str | None = None,
+        thinking: Thinking | None = None,
+        marks: Mapping[str, Mark] | None = None,
+        expected: SessionId | None = None,
+    ) -> SessionRow:
+        """Change what is given, all or nothing.
+
+        Raises: NotFound; Conflict when the id is no longer `expected`; ModelUnavailable, ModelNotFound.
+        """
+        ...
+
+    async def find(
+        self,
+        principal: Principal,
+        wanted: SessionFilter,
+        *,
+        agent_id: AgentId | None = None,
+        active_since_ms: int = 0,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[list[SessionRow], int]:
+        """Return sessions that fit, latest first, and how many fit without the limit."""
+        ...
+
+    async def fork(self, key: SessionKey, to_key: SessionKey, principal: Principal, before_seq: int) -> SessionRow:
+        """Copy a session, with its steps before one, under a key that is free. Raises: NotFound, Conflict."""
+        ...
+
+    async def rewind(self, key: SessionKey, principal: Principal, before_seq: int) -> SessionRow:
+        """Stop what runs, then go on under a new id with the steps before one. Raises: NotFound."""
+        ...
+
+    async def search(
+        self,
+        principal: Principal,
+        text: str,
+        *,
+        keys: Sequence[SessionKey] = (),
+        agent_id: AgentId | None = None,
+        wanted: SessionFilter | None = None,
+        limit: int = 25,
+    ) -> list[Found]:
+        """Return recent messages of people and models that hold a text, the latest first."""
+        ...
+
+    async def regroup(self, principal: Principal, name: str, to: str | None) -> int:
+        """Put one's own sessions of a group into another, or into none. Return how many."""
+        ...
+
+    async def grouped(self, principal: Principal) -> dict[str, int]:
+        """Return how many of one's own sessions are in each group."""
+        ...
+
+    async def step(self, key: SessionKey, principal: Principal, session_id: str, seq: int) -> StepRow | None:
+        """Return one step of a session, while that is its id; None for any other."""
+        ...
+
+    def runs(self, key: SessionKey) -> list[RunId]:
+        """Return the runs of a session that are going or waiting."""
+        ...
 
 
 class Run(Protocol):
@@ -88,6 +176,9 @@ class RunObserver(Protocol):
 
 class AgentService(Protocol):
     """The study's counter."""
+
+    @property
+    def register(self) -> SessionRegister: ...
 
     def agents(self) -> list[AgentInfo]:
         """Every configured agent, the default first."""

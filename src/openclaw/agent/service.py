@@ -17,6 +17,7 @@ from openclaw.agent.directory import Directory, problem_of
 from openclaw.agent.lane import Lanes
 from openclaw.agent.live import LiveRun, RepeatedRun, ended_run
 from openclaw.agent.recovery import recovery
+from openclaw.agent.register import Register
 from openclaw.agent.runner import NotAdmitted, Runner, reply_for
 from openclaw.agent.session_key import parse_key
 from openclaw.agent.turn import EndState
@@ -68,6 +69,7 @@ class Study:
         self._ended: BoundedMap[RunId, LiveRun] = BoundedMap("ended_runs", ENDED_KEPT)
         self._observers: list[RunObserver] = []
         self._draining = False
+        self.register = Register(self, shop.store, shop.clock)
 
     # agents
 
@@ -429,18 +431,18 @@ class Study:
 
     async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
         """Abort what runs, then start afresh. Raises: NotFound."""
-        await self._quiet(key, principal, "reset")
+        await self.quiet(key, principal, "reset")
         row = await self._store.reset_session(key, self._clock.now_ms(), _owner(principal))
-        self._changed(row, "reset")
+        self.changed(row, "reset")
         return row
 
     async def delete_session(self, key: SessionKey, principal: Principal) -> bool:
         """Abort what runs, then delete. Say whether it was there."""
-        await self._quiet(key, principal, "delete")
+        await self.quiet(key, principal, "delete")
         session = await self.session(key, principal)
         gone = await self._store.delete_session(key, _owner(principal))
         if gone and session is not None:
-            self._changed(session, "delete")
+            self.changed(session, "delete")
         return gone
 
     async def patch_session(
@@ -456,7 +458,7 @@ class Study:
         if model:
             self._models.resolve(model)
         row = await self._store.patch_session(key, label=label, model=model, thinking=thinking, owner=_owner(principal))
-        self._changed(row, "patch")
+        self.changed(row, "patch")
         return row
 
     async def inject(self, key: SessionKey, principal: Principal, message: Message) -> int:
@@ -465,7 +467,7 @@ class Study:
         if session is None:
             raise NotFound(f"no session {key!r}")
         seq = await self._store.append_notice(key, message, self._clock.now_ms())
-        self._changed(session, "inject")
+        self.changed(session, "inject")
         return seq
 
     async def compact_session(self, key: SessionKey, principal: Principal) -> CompactedSession:
@@ -497,23 +499,33 @@ class Study:
         except OpenClawError as error:
             return error
         if compacted.compacted:
-            self._changed(session, "compact")
+            self.changed(session, "compact")
         return compacted
 
     def _let_go(self, holder: LiveRun) -> None:
         with contextlib.suppress(RuntimeError):  # closing: what waits behind it goes on at the next start
             self._lanes.leave(holder, had_slot=False)
 
-    async def _quiet(self, key: SessionKey, principal: Principal, reason: str) -> None:
+    async def quiet(self, key: SessionKey, principal: Principal, reason: str) -> None:
+        """Stop what runs in a session and wait for it, a short while."""
         members = self._lanes.members(key)
         await self.abort(key, principal, reason=reason)
         tasks = [run.task for run in members if run.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_GRACE_S)
 
-    def _changed(self, session: SessionRow, reason: str) -> None:
+    def changed(self, session: SessionRow, reason: str) -> None:
+        """Tell the observers that a session was made or changed: as it is now, or was."""
         for observer in self._observers:
             observer.on_session_changed(session, reason)
+
+    def check_model(self, ref: str) -> None:
+        """Raises: ModelUnavailable, ModelNotFound."""
+        self._models.resolve(ref)
+
+    def runs_of(self, key: SessionKey) -> list[RunId]:
+        """Return the runs of a session that are going or waiting, the running one first."""
+        return [run.id for run in self._lanes.members(key)]
 
     def running(self) -> int:
         """How many runs are going."""

@@ -245,6 +245,7 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         shelf=rooms.store.shelf,
         approvals=rooms.approvals,
         skills=rooms.skills,
+        memories=rooms.store,
     )
 
 

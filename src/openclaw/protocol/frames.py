@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -72,27 +74,51 @@ class BadFrame(Exception):
         self.reply_id = reply_id
 
 
-def decode_request(data: bytes | bytearray | memoryview | str) -> Request:
+def decode_request(data: bytes) -> Request:
     """Decode a request frame. Raises: BadFrame."""
     try:
         request = _request_decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        whole = _without_halves(data)
+        if whole != data:
+            return decode_request(whole)
         raise _explain(data) from None
     if type(request) is Request and request.id and request.method:
         return request
     raise _explain(data)
 
 
-def _explain(data: bytes | bytearray | memoryview | str) -> BadFrame:
+_ESCAPE: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
+
+
+def _without_halves(data: bytes) -> bytes:
+    """Replace halves of surrogate pairs: JavaScript sends one, in good JSON, for a text cut inside an emoji."""
+    if b"\\ud" not in data and b"\\uD" not in data:
+        return data
+    return _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], data)
+
+
+_ID: Final = re.compile(rb'\s*\{\s*(?:"type"\s*:\s*"req"\s*,\s*)?"id"\s*:\s*"([ !#-\[\]-~]{1,128})"')
+
+
+def _explain(data: bytes) -> BadFrame:
     """Say what is wrong with a frame, in the words clients already match on."""
     try:
         value = _any_decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except RecursionError:
+        # As good as JSON gets, only too deep for us: whoever waits for the answer is told.
+        found = _ID.match(data)
+        reply_id = found[1].decode() if found else "invalid"
+        return BadFrame(True, ("must not be nested this deeply",), reply_id)
+    except (msgspec.MsgspecError, UnicodeError):
         return BadFrame(False)
     if not isinstance(value, dict):
         return BadFrame(True, ("must be object",))
     problems = [f"must have required property '{name}'" for name in ("type", "id", "method") if name not in value]
-    problems += [f"at root: unexpected property '{name}'" for name in value if name not in _REQUEST_FIELDS]
+    unexpected = (name for name in value if name not in _REQUEST_FIELDS)
+    problems += [f"at root: unexpected property '{name[:64]}'" for name in islice(unexpected, MAX_UNEXPECTED)]
     if "type" in value and value["type"] != "req":
         problems.append("at /type: must be equal to constant")
     for name in ("id", "method"):
@@ -107,6 +133,9 @@ def _explain(data: bytes | bytearray | memoryview | str) -> BadFrame:
         True, tuple(problems), reply_id if isinstance(reply_id, str | int) and reply_id != "" else "invalid"
     )
 
+
+MAX_UNEXPECTED: Final = 8
+"""Properties named in a refusal: a frame may hold a million."""
 
 _REQUEST_FIELDS: Final = frozenset(("type", "id", "method", "params", "traceparent"))
 

@@ -11,7 +11,7 @@ from openclaw.agent.api import AgentService
 from openclaw.agent.skill import Skills
 from openclaw.automation.room import Automation
 from openclaw.base.clock import Clock
-from openclaw.base.ids import OwnerId
+from openclaw.base.ids import AgentId, OwnerId, TenantId
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import Config
 from openclaw.identity.devices.book import Devices
@@ -21,7 +21,7 @@ from openclaw.rpc.hub import Hub
 from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.tool_desk import ToolPort
 from openclaw.rpc.upkeep_port import UpkeepPort
-from openclaw.store.api import Cap, UsageBy, UsageTotal
+from openclaw.store.api import Cap, MemoryRow, UsageBy, UsageTotal
 from openclaw.store.shelf import Shelf
 from openclaw.telemetry.health import HealthBoard
 
@@ -91,6 +91,14 @@ class Ledger(Protocol):
     async def spent(self, cap: Cap) -> tuple[int, int]: ...
 
 
+class Memories(Protocol):
+    """What agents remember (store.api.Store)."""
+
+    async def recall(
+        self, query: str, *, owner: OwnerId, agent_id: AgentId, tenant: TenantId, limit: int = 10
+    ) -> list[MemoryRow]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class RpcDeps:
     """`config` returns the configuration of this moment; `state_dir` is only shown, never read."""
@@ -114,3 +122,4 @@ class RpcDeps:
     shelf: Shelf | None = None
     approvals: Approvals | None = None
     skills: Skills | None = None
+    memories: Memories | None = None

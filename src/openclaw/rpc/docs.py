@@ -55,7 +55,8 @@ _EVENTS = {
     "chat.metadata.changed": "`{}`: agents or models may be others now: lists of them are to be asked for again.",
     "usage.notice": "`{scope, subject, window, text}`: most of a budget is gone; told to whoever made the call and to "
     "administrators, once per cap and window.",
-    "presence": "`{presence[]}`: somebody came or went.",
+    "users.prefs.changed": "`{profileId, keys[]}`: another client of the same person has kept something.",
+    "presence": "`{presence[]}`: somebody came or went, or left a line (`system-event`).",
     "tick": "`{ts}`, every 30 s; two missing ones mean that the connection is dead.",
     "shutdown": "`{reason, restartExpectedMs?}`, before the gateway closes each connection with 1012.",
     "heartbeat": "`{ts, status, durationMs, reason?, preview?}`: what became of a heartbeat, as in `last-heartbeat`. "

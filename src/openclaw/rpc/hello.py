@@ -36,25 +36,43 @@ def hello_ok(peer: Peer, room: Room, methods: Sequence[str], issued: Sequence[Is
     }
     if protocol >= 4:
         hello["features"]["capabilities"] = list(CAPABILITIES)
-        hello["policy"]["attachments"] = {"maxBytes": MAX_ATTACHMENT_BYTES, "maxImageBytes": MAX_IMAGE_BYTES}
+        hello["server"]["bootId"] = room.boot_id
+        hello["policy"] |= {
+            "attachments": {"maxBytes": MAX_ATTACHMENT_BYTES, "maxImageBytes": MAX_IMAGE_BYTES},
+            "allowedSessionVisibilities": ["shared"],
+            "hasMultipleSessionSharingIdentities": False,
+        }
+        hello["snapshot"] |= _only_4(peer, room)
     return hello
+
+
+def _only_4(peer: Peer, room: Room) -> dict[str, Any]:
+    agents = room.deps.agent.agents()
+    defaults = {
+        **_session_defaults(room),
+        "modelConfigured": any(info.default and not info.problem for info in agents),
+        "ownership": "sole" if len(agents) == 1 else "explicit",
+        "selectionRequired": False,
+    }
+    more = {"suspension": {"phase": "accepting"}, "sessionDefaults": defaults}
+    return {**more, "authMode": room.deps.config().config.gateway.auth.mode} if room.is_admin(peer) else more
+
+
+def _session_defaults(room: Room) -> dict[str, Any]:
+    default = room.deps.agent.default_agent()
+    main = f"agent:{default}:{MAIN_KEY}"
+    return {"defaultAgentId": default, "mainKey": MAIN_KEY, "mainSessionKey": main, "scope": "per-sender"}
 
 
 def _snapshot(peer: Peer, room: Room) -> dict[str, Any]:
     deps = room.deps
-    default = deps.agent.default_agent()
     health = room.health.value(peer.protocol)
     snapshot: dict[str, Any] = {
         "presence": deps.hub.presence(),
         "health": {key: value for key, value in health.items() if key != "modelRuntime"},
         "stateVersion": deps.hub.state_version(),
         "uptimeMs": deps.health.uptime_ms(),
-        "sessionDefaults": {
-            "defaultAgentId": default,
-            "mainKey": MAIN_KEY,
-            "mainSessionKey": f"agent:{default}:{MAIN_KEY}",
-            "scope": "per-sender",
-        },
+        "sessionDefaults": _session_defaults(room),
     }
     if peer.principal.may("operator.admin"):
         snapshot["configPath"] = str(deps.config().path)

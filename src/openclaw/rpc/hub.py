@@ -221,6 +221,11 @@ class Hub:
         """Return the presence list: the gateway, then clients."""
         return self._presence.entries()
 
+    def show_line(self, text: str) -> None:
+        """Show a line in the presence list, and tell everybody who may read."""
+        self._presence.line(text)
+        self._presence_changed()
+
     def state_version(self) -> dict[str, int]:
         """Return the versions of the two states that events carry."""
         return {"presence": self._presence.version, "health": self.health_version}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Any
+from typing import Any, Final
 
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
@@ -16,6 +16,10 @@ MAX_ENTRIES = 50
 
 PASSING_MODES = frozenset(("cli", "probe"))
 """Clients that come for one call; announcing each would wake everybody once a second."""
+
+
+MAX_LINE: Final = 256
+"""Characters of a line that is shown: it goes to everybody with every change."""
 
 
 class Presence:
@@ -65,3 +69,9 @@ class Presence:
         self._entries.put(client.instance_id or peer.conn_id, entry)
         self.version += 1
         return True
+
+    def line(self, text: str) -> None:
+        """Show a line that somebody left, in the place of an equal one."""
+        text = text[:MAX_LINE]
+        self._entries.put(f"line:{text}", {"text": text, "ts": self._clock.now_ms()})
+        self.version += 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import Conflict, NotSupported, RateLimited, Unavailable
-from openclaw.base.ids import AgentId, SessionKey
+from openclaw.base.ids import AgentId, SessionKey, new_id
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.policy.approvals import Approvals
@@ -21,6 +22,7 @@ from openclaw.rpc.rows import session_row
 from openclaw.rpc.session_news import SessionNews
 from openclaw.rpc.snapshot import HealthSnapshot
 from openclaw.store.api import SessionRow
+from openclaw.store.shelf import Shelf
 
 
 class Room:
@@ -28,6 +30,8 @@ class Room:
 
     def __init__(self, deps: RpcDeps) -> None:
         self.deps = deps
+        self.boot_id = new_id()
+        """Tells clients that come back whether this is still the gateway they left."""
         self.tasks = TaskSet("rpc")
         self.health = HealthSnapshot(deps, self.tasks)
         news = SessionNews(deps.hub, deps.clock, self.tasks, self.session_row, deps.agent.session)
@@ -64,6 +68,22 @@ class Room:
         size = next((model.context_tokens for model in self.deps.models.models() if model.ref == ref), 0)
         return ref, size
 
+    def session_row(self, row: SessionRow) -> dict[str, Any]:
+        """Return a session as the wire shows it."""
+        return self.session_rows((row,))[0]
+
+    def session_rows(self, rows: Iterable[SessionRow]) -> list[dict[str, Any]]:
+        """Return sessions as the wire shows them."""
+        model, size = self.default_model()
+        now_ms, runs = self.deps.clock.now_ms(), self.deps.agent.register.runs
+        return [session_row(row, model, size, runs(row.key), now_ms) for row in rows]
+
+    def shelf(self) -> Shelf:
+        """Return the small records of the house. Raises: Unavailable."""
+        if self.deps.shelf is None:
+            raise Unavailable("nothing can be kept here")
+        return self.deps.shelf
+
     def thinking(self, key: SessionKey, row: SessionRow | None = None) -> str:
         """Return how much a session's models think: as it was set, else as its agent has it."""
         if row is not None and row.thinking:
@@ -71,10 +91,6 @@ class Room:
         agent_id = self.agent_of(key)
         own = next((agent.thinking for agent in self.deps.agent.agents() if agent.id == agent_id), "")
         return own or "off"
-
-    def session_row(self, row: SessionRow) -> dict[str, Any]:
-        """Return a session as it is listed."""
-        return session_row(row, *self.default_model())
 
     async def expect_session(self, peer: Peer, key: SessionKey, session_id: str) -> None:
         """Insist that a session, if there is one, is still that one. Raises: Conflict after a reset."""

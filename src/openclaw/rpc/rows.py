@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from openclaw.base.message import ImagePart, Message, Part, TextPart, ThinkingPart, ToolCall, ToolOutcome
 from openclaw.base.model import Usage
-from openclaw.store.api import SessionRow, StepRow
+from openclaw.store.api import SessionMarks, SessionRow, StepRow
 
 MAX_HISTORY_CHARS: Final = 6_000_000
 """Characters in one history answer: a quarter of the largest frame; older messages are left out beyond it."""
 
+_MESSAGE_ID: Final = re.compile(r"(.+)-([0-9]{1,15})(?:\.([0-9]{1,5}))?", re.DOTALL)
 _STOP_REASONS: Final = {
     "stop": "stop",
     "length": "length",
@@ -50,8 +52,46 @@ def text_message(text: str, at_ms: int) -> dict[str, Any]:
 def message_rows(steps: Iterable[StepRow]) -> Iterator[dict[str, Any]]:
     """Yield the messages of a transcript, oldest first. A tool message becomes one row per outcome."""
     for step in steps:
-        for message in step.messages:
-            yield from _rows(message, step)
+        for index, row in enumerate(row for message in step.messages for row in _rows(message, step)):
+            own = row.setdefault("__openclaw", {})
+            own |= {"id": message_id(step, index), "seq": step.seq}
+            if step.kind == "inbound" and step.run_id:  # by this a client knows its own message again
+                row["idempotencyKey"] = own["idempotencyKey"] = input_id(step.run_id)
+            yield row
+
+
+def input_id(run_id: str) -> str:
+    """Return the id of what a run was asked."""
+    return f"{run_id}:user"
+
+
+def answer_id(run_id: str) -> str:
+    """Return the id of what a run answered."""
+    return f"{run_id}:assistant"
+
+
+def find_step(steps: Sequence[StepRow], event_id: str) -> StepRow | None:
+    """Return the step of what a run was asked or answered, by that message's id."""
+    run_id, _, side = event_id.rpartition(":")
+    kind = {"user": "inbound", "assistant": "model"}.get(side)
+    return next((step for step in reversed(steps) if step.run_id == run_id and step.kind == kind), None)
+
+
+def message_id(step: StepRow, index: int = 0) -> str:
+    """Return the id of the row at a place among those of its step: the one under which events told it, if they did."""
+    if index == 0 and step.run_id:
+        if step.kind == "inbound":
+            return input_id(step.run_id)
+        if step.kind == "model" and len(step.messages) == 1:  # it called no tools, so it is what the run answered
+            return answer_id(step.run_id)
+    first = f"{step.session_id}-{step.seq}"
+    return f"{first}.{index}" if index else first
+
+
+def parse_message_id(text: str) -> tuple[str, int, int]:
+    """Return session id, seq and place of an id that names them; seq 0 (which no step has) for any other text."""
+    found = _MESSAGE_ID.fullmatch(text)
+    return (found[1], int(found[2]), int(found[3] or 0)) if found else ("", 0, 0)
 
 
 def preview_items(steps: Iterable[StepRow], max_chars: int) -> list[dict[str, str]]:
@@ -82,6 +122,17 @@ def fitting(rows: list[dict[str, Any]], max_chars: int = MAX_HISTORY_CHARS) -> l
     return kept
 
 
+def newest(rows: list[dict[str, Any]], max_bytes: int) -> list[dict[str, Any]]:
+    """Return the last messages that fit into some bytes of JSON, one at least."""
+    left, start = max_bytes, len(rows)
+    while start > 0:
+        left -= len(msgspec.json.encode(rows[start - 1]))
+        if left < 0 and start < len(rows):
+            break
+        start -= 1
+    return rows[start:]
+
+
 def _size(part: dict[str, Any]) -> int:
     return sum(len(str(value)) for value in part.values())
 
@@ -106,7 +157,7 @@ def _rows(message: Message, step: StepRow) -> Iterator[dict[str, Any]]:
     }
     if step.kind == "summary":
         row["role"] = "system"
-        row["__openclaw"] = {"kind": "compaction", "id": f"{step.session_id}-{step.seq}"}
+        row["__openclaw"] = {"kind": "compaction"}
     if message.role == "assistant" and step.kind == "model":
         row["provider"] = step.provider
         row["model"] = step.model
@@ -138,33 +189,81 @@ def arguments(text: str) -> Any:
         return text
 
 
-def session_row(row: SessionRow, default_model: str, context_tokens: int) -> dict[str, Any]:
-    """Return a session as listed. `model` on the wire has no provider; that stands beside it."""
+def session_row(
+    row: SessionRow, default_model: str, context_tokens: int, runs: Sequence[str] = (), now_ms: int = 0
+) -> dict[str, Any]:
+    """Return a session as listed. `model` on the wire has no provider; that stands beside it.
+
+    Shape: `runs` are those that go or wait in it; a note that has run out at `now_ms` is not shown.
+    """
     provider, model = split_ref(row.model or default_model)
     rest = row.key.split(":", 2)[-1]
+    group = ":group:" in row.key
     shown: dict[str, Any] = {
         "key": row.key,
-        "kind": "group" if ":group:" in row.key else "direct",
+        "kind": "group" if group else "direct",
         "displayName": row.label or rest,
-        "chatType": "group" if ":group:" in row.key else "direct",
+        "chatType": "group" if group else "direct",
+        "classification": _classification(rest),
         "agentId": row.agent_id,
         "isMain": rest == "main",
+        "isBackground": rest.startswith("cron:"),
+        "visibility": "shared",
+        "permissionModePending": False,
         "createdAt": row.created_at_ms,
         "updatedAt": row.updated_at_ms,
         "sessionId": row.id,
+        "lifecycleRevision": row.id,
         "systemSent": True,
         "abortedLastRun": row.aborted_last_run,
         "inputTokens": row.input_tokens,
         "outputTokens": row.output_tokens,
         "totalTokens": row.input_tokens + row.output_tokens,
+        "totalTokensFresh": True,
         "modelProvider": provider,
         "model": model,
+        "modelOverrideSource": "user" if row.model else None,
         "contextTokens": context_tokens,
+        "hasActiveRun": bool(runs),
+        "activeRunIds": list(runs),
+        "archived": bool(row.marks.archived_at_ms),
+        "pinned": bool(row.marks.pinned_at_ms),
+        "unread": bool(row.marks.unread_at_ms),
+        **marks_row(row.marks, now_ms),
     }
+    if runs:
+        shown |= {"status": "running", "lastRunId": runs[0]}
     if row.label:
         shown["label"] = row.label
     if row.thinking:
         shown["thinkingLevel"] = row.thinking
+    return shown
+
+
+def _classification(rest: str) -> str:
+    """Return what kind of session a key is of: by the first part of its name where that says so."""
+    head = rest.partition(":")[0]
+    return head if head in ("main", "cron", "dashboard", "subagent") else "direct"
+
+
+def marks_row(marks: SessionMarks, now_ms: int) -> dict[str, Any]:
+    """Return what people put on a session, without what is not there."""
+    named = {
+        "archivedAt": marks.archived_at_ms,
+        "pinnedAt": marks.pinned_at_ms,
+        "markedUnreadAt": marks.unread_at_ms,
+        "lastReadAt": marks.read_at_ms,
+        "category": marks.category,
+        "icon": marks.icon,
+        "color": marks.color,
+        "boardFace": marks.board_face,
+        "parentSessionKey": marks.parent,
+        "forkedFromParent": marks.forked,
+    }
+    shown = {name: value for name, value in named.items() if value}
+    if (marks.note or marks.attention) and (not marks.note_until_ms or marks.note_until_ms > now_ms):
+        status = {"note": marks.note, "attention": marks.attention, "expiresAt": marks.note_until_ms}
+        shown["agentStatus"] = {name: value for name, value in status.items() if value}
     return shown
 
 

@@ -6,7 +6,7 @@ belongs to someone carries tenant and owner; `owner=None` in a query means "all 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -16,6 +16,48 @@ from openclaw.base.message import Message, ToolOutcome
 from openclaw.base.model import Usage
 from openclaw.base.run import Inbound, Reply, RunState
 from openclaw.base.thinking import Thinking
+
+
+class SessionMarks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What people put on a session to find it again. Times are Unix ms; 0 and the empty text are "not"."""
+
+    archived_at_ms: int = 0
+    pinned_at_ms: int = 0
+    unread_at_ms: int = 0
+    """When somebody marked it as unread."""
+    read_at_ms: int = 0
+    category: str = ""
+    """The group it is in."""
+    icon: str = ""
+    color: str = ""
+    note: str = ""
+    note_until_ms: int = 0
+    attention: str = ""
+    board_face: str = ""
+    parent: str = ""
+    """The key of the session it was made from."""
+    forked: bool = False
+    """It began with a copy of its parent's transcript."""
+
+
+class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which sessions are wanted; None means that it does not matter. `search` looks at key and label, in either case
+    of ASCII letters."""
+
+    search: str | None = None
+    label: str | None = None
+    archived: bool | None = None
+    pinned: bool | None = None
+    category: str | None = None
+    board_face: str | None = None
+    parent: str | None = None
+    agents: tuple[AgentId, ...] | None = None
+    cron: bool | None = None
+    """Made by a scheduled job (`:cron:` in its key)."""
+    subagent: bool | None = None
+
+
+EVERY_SESSION = SessionFilter()
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +79,7 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     aborted_last_run: bool = False
     thinking: Thinking = ""
     """How much to think, chosen for this session, or empty."""
+    marks: SessionMarks = SessionMarks()
 
 
 class StepRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,6 +301,7 @@ class Store(Protocol):
         agent_id: AgentId | None = None,
         active_since_ms: int = 0,
         include_ephemeral: bool = False,
+        wanted: SessionFilter = EVERY_SESSION,
         limit: int = 100,
         offset: int = 0,
     ) -> tuple[list[SessionRow], int]:
@@ -275,9 +319,49 @@ class Store(Protocol):
         label: str | None = None,
         model: str | None = None,
         thinking: Thinking | None = None,
+        marks: Mapping[str, str | int | bool | None] | None = None,
+        expected: SessionId | None = None,
         owner: OwnerId | None = None,
     ) -> SessionRow:
-        """Change what is given. Raises: NotFound."""
+        """Change what is given, all or nothing; of `marks` (fields of SessionMarks) None takes one away.
+
+        Raises: NotFound; Conflict when the session's id is no longer `expected`.
+        """
+        ...
+
+    async def create_session(self, key: SessionKey, agent_id: AgentId, owner: OwnerId, now_ms: int) -> SessionRow:
+        """Make a session without a run; one that is there already stays as it is. Another owner's key: NotFound."""
+        ...
+
+    async def fork_session(
+        self,
+        key: SessionKey,
+        to_key: SessionKey,
+        now_ms: int,
+        *,
+        before_seq: int,
+        marks: Mapping[str, str | int | bool | None],
+        owner: OwnerId | None = None,
+    ) -> SessionRow:
+        """Copy a session, with its steps before one, under another key. Raises: NotFound, Conflict (key taken)."""
+        ...
+
+    async def rewind_session(
+        self, key: SessionKey, now_ms: int, *, before_seq: int, owner: OwnerId | None = None
+    ) -> SessionRow:
+        """Go on under a new id with the steps before one; the old transcript stays in the archive. Raises: NotFound."""
+        ...
+
+    async def regroup(self, name: str, to: str | None, owner: OwnerId) -> int:
+        """Put an owner's sessions of one group into another, or into none. Return how many."""
+        ...
+
+    async def grouped(self, owner: OwnerId) -> dict[str, int]:
+        """Return how many of an owner's sessions are in each group."""
+        ...
+
+    async def search_steps(self, session_ids: Sequence[SessionId], text: str, *, limit: int) -> list[StepRow]:
+        """Return recent steps whose stored form holds a text, the latest first: candidates, to be looked at."""
         ...
 
     async def reset_session(self, key: SessionKey, now_ms: int, owner: OwnerId | None = None) -> SessionRow:

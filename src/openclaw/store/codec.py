@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from openclaw.base.message import Message
 from openclaw.base.model import Usage
 from openclaw.base.run import Inbound, Reply
-from openclaw.store.api import NewStep, SessionRow, StepRow, UsageRow
+from openclaw.store.api import NewStep, SessionMarks, SessionRow, StepRow, UsageRow
 from openclaw.store.transcript import as_steps
 
 _NOT_HERE = Message("user", ())
@@ -35,8 +35,20 @@ class _StepBody(msgspec.Struct, frozen=True, omit_defaults=True):
 _sessions = msgspec.json.Decoder(list[SessionRow], strict=False)
 _steps = msgspec.json.Decoder(list[StepRow])
 _usage = msgspec.json.Decoder(list[UsageRow])
+_marks = msgspec.json.Decoder(SessionMarks)
+_NO_MARKS = SessionMarks()
 _inbound = msgspec.json.Decoder(Inbound)
 _reply = msgspec.json.Decoder(Reply)
+
+
+def decode_marks(raw: str) -> SessionMarks:
+    """Return the marks of a session's row."""
+    return _NO_MARKS if raw == "{}" else _marks.decode(raw)
+
+
+def encode_patch(marks: Mapping[str, str | int | bool | None]) -> str:
+    """Return a change of marks as a merge patch: None takes a mark away. Raises: UnicodeEncodeError."""
+    return _encoder.encode(marks).decode()
 
 
 def encode_step(run_id: str, step: NewStep, at_ms: int) -> bytes:

@@ -11,11 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 import apsw
+import msgspec
 
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId
-from openclaw.store.api import RunRow, SessionRow, StepRow, UsageRow
+from openclaw.store.api import RunRow, SessionFilter, SessionRow, StepRow, UsageRow
 from openclaw.store.codec import (
     decode_inbound,
+    decode_marks,
     decode_reply,
     decode_sessions,
     decode_steps,
@@ -25,13 +27,13 @@ from openclaw.store.codec import (
 
 SESSION_COLUMNS = (
     "key, id, agent_id, tenant, owner, created_at_ms, updated_at_ms, ephemeral, label, model,"
-    " input_tokens, output_tokens, aborted_last_run, thinking"
+    " input_tokens, output_tokens, aborted_last_run, thinking, marks"
 )
 _SESSION_OBJECT = (
     "json_object('key', key, 'id', id, 'agent_id', agent_id, 'tenant', tenant, 'owner', owner,"
     " 'created_at_ms', created_at_ms, 'updated_at_ms', updated_at_ms, 'ephemeral', ephemeral, 'label', label,"
     " 'model', model, 'input_tokens', input_tokens, 'output_tokens', output_tokens,"
-    " 'aborted_last_run', aborted_last_run, 'thinking', thinking)"
+    " 'aborted_last_run', aborted_last_run, 'thinking', thinking, 'marks', json(marks))"
 )
 _ARRAY = "SELECT CAST('[' || group_concat(row, ',') || ']' AS BLOB) FROM "
 
@@ -42,10 +44,19 @@ _MATCHING = (
 )
 _PAGE = " ORDER BY updated_at_ms DESC, key LIMIT ?5 OFFSET ?6)"
 _LASTING = " AND ephemeral = 0"
-_COUNT_ALL = "SELECT COUNT(*)" + _MATCHING
-_COUNT_LASTING = _COUNT_ALL + _LASTING
-_LIST_ALL = _ARRAY + "(SELECT " + _SESSION_OBJECT + " AS row" + _MATCHING + _PAGE
-_LIST_LASTING = _ARRAY + "(SELECT " + _SESSION_OBJECT + " AS row" + _MATCHING + _LASTING + _PAGE
+_WANTED: dict[str, str] = {
+    "archived": "(marks <> '{}' AND marks ->> '$.archived_at_ms' IS NOT NULL) = ?",
+    "pinned": "(marks <> '{}' AND marks ->> '$.pinned_at_ms' IS NOT NULL) = ?",
+    "category": "marks ->> '$.category' = ?",
+    "board_face": "COALESCE(marks ->> '$.board_face', 'chat') = ?",
+    "parent": "marks ->> '$.parent' = ?",
+    "agents": "agent_id IN (SELECT value FROM json_each(?))",
+    "cron": "(instr(key, ':cron:') > 0) = ?",
+    "subagent": "(instr(key, ':subagent:') > 0) = ?",
+    "label": "label = ?",
+    "search": "instr(lower(key || char(10) || label), lower(?))",
+}
+"""What a SessionFilter asks for, field by field. A part is only in the statement when its field is set."""
 
 _STEPS = (
     _ARRAY
@@ -76,7 +87,7 @@ _USAGE_SINCE = _ARRAY + (
 def session_row(columns: tuple[Any, ...]) -> SessionRow:
     """Return the row of SESSION_COLUMNS."""
     key, id_, agent, tenant, owner, created, updated, ephemeral, label, model, *rest = columns
-    tokens_in, tokens_out, aborted, thinking = rest
+    tokens_in, tokens_out, aborted, thinking, marks = rest
     return SessionRow(
         key=key,
         id=id_,
@@ -92,6 +103,7 @@ def session_row(columns: tuple[Any, ...]) -> SessionRow:
         output_tokens=tokens_out,
         aborted_last_run=bool(aborted),
         thinking=thinking,
+        marks=decode_marks(marks),
     )
 
 
@@ -109,14 +121,22 @@ def sessions(
     agent_id: AgentId | None,
     active_since_ms: int,
     include_ephemeral: bool,
+    wanted: SessionFilter,
     limit: int,
     offset: int,
 ) -> tuple[list[SessionRow], int]:
     """Return a page of sessions, latest first, and how many match in all."""
     match = (tenant, owner, agent_id, active_since_ms)
+    values = {name: value for name in _WANTED if (value := getattr(wanted, name)) is not None}
+    if "agents" in values:
+        values["agents"] = msgspec.json.encode(values["agents"]).decode()
+    where = _MATCHING + ("" if include_ephemeral else _LASTING)
+    where += "".join(f" AND {_WANTED[name].replace('?', f'?{7 + i}')}" for i, name in enumerate(values))
+    bound = (*match, limit, offset, *values.values())
     with db:
-        count = int(db.execute(_COUNT_ALL if include_ephemeral else _COUNT_LASTING, match).get or 0)
-        page = db.execute(_LIST_ALL if include_ephemeral else _LIST_LASTING, (*match, limit, offset)).get
+        # The page's bounds are named but not used here: SQLite counts parameters by the highest number.
+        count = int(db.execute(f"SELECT COUNT(*){where} AND ?5 >= 0 AND ?6 >= 0", bound).get or 0)
+        page = db.execute(f"{_ARRAY}(SELECT {_SESSION_OBJECT} AS row{where}{_PAGE}", bound).get
     return (decode_sessions(page) if page else []), count
 
 

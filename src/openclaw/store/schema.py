@@ -118,6 +118,10 @@ _SESSION_THINKING = """
 ALTER TABLE sessions ADD COLUMN thinking TEXT NOT NULL DEFAULT '';
 """
 
+_SESSION_MARKS = """
+ALTER TABLE sessions ADD COLUMN marks TEXT NOT NULL DEFAULT '{}';
+"""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, _FIRST),
     Migration(2, budget.TABLES),
@@ -126,6 +130,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(5, vector.TABLES),
     Migration(6, _SESSION_THINKING),
     Migration(7, shelf.TABLES),
+    Migration(8, _SESSION_MARKS),
 )
 
 

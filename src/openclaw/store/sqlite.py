@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -17,7 +17,9 @@ from openclaw.base.message import Message
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.thinking import Thinking
 from openclaw.store import budget, ledger, memory, pending, read, vector, write
+from openclaw.store import marks as marking
 from openclaw.store.api import (
+    EVERY_SESSION,
     Accepted,
     Cap,
     MemoryRow,
@@ -25,6 +27,7 @@ from openclaw.store.api import (
     PendingStep,
     Reservation,
     RunRow,
+    SessionFilter,
     SessionRow,
     Spender,
     StepRow,
@@ -32,7 +35,7 @@ from openclaw.store.api import (
     UsageRow,
     UsageTotal,
 )
-from openclaw.store.codec import encode_inbound, encode_inbound_steps, encode_reply, encode_step
+from openclaw.store.codec import encode_inbound, encode_inbound_steps, encode_patch, encode_reply, encode_step
 from openclaw.store.connect import READER_CACHE_KIB, WRITER_CACHE_KIB, connect, create_private
 from openclaw.store.fault import fault
 from openclaw.store.lock import StateLock
@@ -157,6 +160,7 @@ class SqliteStore:
         agent_id: AgentId | None = None,
         active_since_ms: int = 0,
         include_ephemeral: bool = False,
+        wanted: SessionFilter = EVERY_SESSION,
         limit: int = 100,
         offset: int = 0,
     ) -> tuple[list[SessionRow], int]:
@@ -169,6 +173,7 @@ class SqliteStore:
                 agent_id=agent_id,
                 active_since_ms=active_since_ms,
                 include_ephemeral=include_ephemeral,
+                wanted=wanted,
                 limit=max(limit, 0),
                 offset=max(offset, 0),
             ),
@@ -188,11 +193,64 @@ class SqliteStore:
         label: str | None = None,
         model: str | None = None,
         thinking: Thinking | None = None,
+        marks: Mapping[str, str | int | bool | None] | None = None,
+        expected: SessionId | None = None,
         owner: OwnerId | None = None,
     ) -> SessionRow:
         """See Store.patch_session."""
+        patch = _encoded("patch_session", encode_patch, marks or {})
         return await self._writer.submit(
-            lambda db: write.patch_session(db, self._tenant, key, owner, label, model, thinking), "patch_session"
+            lambda db: marking.patch_session(db, self._tenant, key, owner, label, model, thinking, patch, expected),
+            "patch_session",
+        )
+
+    async def create_session(self, key: SessionKey, agent_id: AgentId, owner: OwnerId, now_ms: int) -> SessionRow:
+        """See Store.create_session."""
+        fresh = new_session_id()
+        return await self._writer.submit(
+            lambda db: marking.create_session(db, self._tenant, key, agent_id, owner, fresh, now_ms), "create_session"
+        )
+
+    async def fork_session(
+        self,
+        key: SessionKey,
+        to_key: SessionKey,
+        now_ms: int,
+        *,
+        before_seq: int,
+        marks: Mapping[str, str | int | bool | None],
+        owner: OwnerId | None = None,
+    ) -> SessionRow:
+        """See Store.fork_session."""
+        fresh, put = new_session_id(), _encoded("fork_session", encode_patch, marks)
+        return await self._writer.submit(
+            lambda db: marking.fork_session(db, self._tenant, key, owner, before_seq, to_key, put, fresh, now_ms),
+            "fork_session",
+        )
+
+    async def rewind_session(
+        self, key: SessionKey, now_ms: int, *, before_seq: int, owner: OwnerId | None = None
+    ) -> SessionRow:
+        """See Store.rewind_session."""
+        fresh = new_session_id()
+        return await self._writer.submit(
+            lambda db: marking.rewind_session(db, self._tenant, key, owner, before_seq, fresh, now_ms),
+            "rewind_session",
+        )
+
+    async def regroup(self, name: str, to: str | None, owner: OwnerId) -> int:
+        """See Store.regroup."""
+        return await self._writer.submit(lambda db: marking.regroup(db, self._tenant, owner, name, to), "regroup")
+
+    async def grouped(self, owner: OwnerId) -> dict[str, int]:
+        """See Store.grouped."""
+        return await self._reader.submit(lambda db: marking.grouped(db, self._tenant, owner), "grouped")
+
+    async def search_steps(self, session_ids: Sequence[SessionId], text: str, *, limit: int) -> list[StepRow]:
+        """See Store.search_steps."""
+        like = _encoded("search_steps", marking.pattern, text)
+        return await self._reader.submit(
+            lambda db: marking.search_steps(db, session_ids, like, max(limit, 0)), "search_steps"
         )
 
     async def reset_session(self, key: SessionKey, now_ms: int, owner: OwnerId | None = None) -> SessionRow:

@@ -61,10 +61,6 @@ _INSERT_USAGE = (
     " ?17 IS NOT NULL AND EXISTS (SELECT 1 FROM reservations WHERE run_id = ?2 AND owner = ?6 AND tenant = ?5))"
     " RETURNING reserved"
 )
-_PATCH_SESSION = (
-    "UPDATE sessions SET label = COALESCE(?4, label), model = COALESCE(?5, model), thinking = COALESCE(?6, thinking)"
-    " WHERE tenant = ?1 AND key = ?2 AND (?3 IS NULL OR owner = ?3) RETURNING " + SESSION_COLUMNS
-)
 _KEEP_PAST = "INSERT INTO past_sessions (tenant, key, id, owner, ended_at_ms) VALUES (?, ?, ?, ?, ?)"
 _RESET_SESSION = (
     "UPDATE sessions SET id = ?3, created_at_ms = ?4, updated_at_ms = ?4, input_tokens = 0, output_tokens = 0,"
@@ -216,22 +212,6 @@ def _write_usage(db: apsw.Connection, row: UsageRow) -> None:
     ).get
     if cost and not reserved:
         budget.count(db, cost, 0, row.at_ms, row.tenant, row.owner, row.agent_id, row.channel)
-
-
-def patch_session(
-    db: apsw.Connection,
-    tenant: TenantId,
-    key: SessionKey,
-    owner: OwnerId | None,
-    label: str | None,
-    model: str | None,
-    thinking: str | None,
-) -> SessionRow:
-    """Change what is not None."""
-    columns = db.execute(_PATCH_SESSION, (tenant, key, owner, label, model, thinking)).get
-    if columns is None:
-        raise no_session(key)
-    return session_row(columns)
 
 
 def reset_session(

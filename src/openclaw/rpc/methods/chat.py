@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
@@ -16,10 +17,12 @@ from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.methods.agent import RUNS, RunKey
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.rpc.rows import MAX_HISTORY_CHARS, fitting, message_rows
+from openclaw.rpc.rows import MAX_HISTORY_CHARS, find_step, fitting, input_id, message_id, message_rows, newest
+from openclaw.store.api import StepRow
 
 DEFAULT_MESSAGES: Final = 200
 MAX_MESSAGES: Final = 1000
+MAX_WAITING_SHOWN: Final = 20
 
 Key = Annotated[str, Meta(min_length=1, max_length=512)]
 
@@ -56,7 +59,9 @@ class ChatSendParams(Params, frozen=True):
 
 
 class ChatHistoryParams(Params, frozen=True):
-    """`maxChars` cuts each text; `sessionId` must be the session's current one."""
+    """`maxChars` cuts each text; the newest messages that fit into `maxBytes` are returned. `sessionId` must be the
+    session's current one. `inputRunIds` asks what became of messages sent. A `cursor` is always answered by
+    `{kind: "reset"}`: load the page again."""
 
     session_key: Key
     agent_id: str = ""
@@ -64,6 +69,11 @@ class ChatHistoryParams(Params, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=MAX_MESSAGES)] = DEFAULT_MESSAGES
     offset: Annotated[int, Meta(ge=0)] = 0
     max_chars: Annotated[int, Meta(ge=1, le=500_000)] | UnsetType = UNSET
+    max_bytes: Annotated[int, Meta(ge=1024)] = MAX_HISTORY_CHARS
+    cursor: str | None = None
+    message_id: str = ""
+    pending_before: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    input_run_ids: Annotated[tuple[RunKey, ...], Meta(max_length=50)] = ()
 
 
 class ChatAbortParams(Params, frozen=True):
@@ -155,22 +165,58 @@ async def chat_abort(room: Room, peer: Peer, params: ChatAbortParams) -> dict[st
 
 async def chat_history(room: Room, peer: Peer, params: ChatHistoryParams) -> dict[str, Any]:
     """Return the last messages of a session, oldest first; an unknown session has none."""
+    if params.cursor is not None:
+        return {"kind": "reset"}
     key = room.session_key(params.session_key, params.agent_id)
     service = room.deps.agent
     session = await service.session(key, peer.principal)
     if session is None:
         return {"sessionKey": params.session_key, "messages": [], "thinkingLevel": room.thinking(key)}
-    wanted = params.limit + min(params.offset, MAX_MESSAGES)
-    rows = list(message_rows(await service.history(key, peer.principal, limit=wanted)))
-    end = len(rows) - params.offset
-    rows = rows[max(0, end - params.limit) : max(0, end)]
+    steps = await service.history(key, peer.principal, limit=params.limit + min(params.offset, MAX_MESSAGES) + 1)
+    rows = list(message_rows(steps))
+    end = max(0, len(rows) - params.offset)
     cut = MAX_HISTORY_CHARS if isinstance(params.max_chars, UnsetType) else params.max_chars
+    shown = newest(fitting(rows[max(0, end - params.limit) : end], cut), params.max_bytes)
+    receipts = {"inputReceipts": _receipts(room, key, steps, params.input_run_ids)} if params.input_run_ids else {}
+    waiting = _waiting(room, key)
     return {
         "sessionKey": params.session_key,
         "sessionId": session.id,
-        "messages": fitting(rows, cut),
+        "messages": shown,
+        "hasMore": len(shown) < end,
+        "pendingInputs": {"items": waiting[:MAX_WAITING_SHOWN], "total": len(waiting)},
+        **receipts,
         "thinkingLevel": room.thinking(key, session),
     }
+
+
+def _waiting(room: Room, key: SessionKey) -> list[dict[str, Any]]:
+    """Return the messages that wait for their turn."""
+    runs = [room.deps.agent.live_run(run_id) for run_id in room.deps.agent.register.runs(key)]
+    return [
+        {
+            "id": input_id(run.id),
+            "runId": run.id,
+            "acceptedAt": run.accepted_at_ms,
+            "state": "queued",
+            "message": {"role": "user", "content": run.inbound.message.text, "timestamp": run.accepted_at_ms},
+        }
+        for run in runs
+        if run is not None and run.state == "queued"
+    ]
+
+
+def _receipts(room: Room, key: SessionKey, steps: Sequence[StepRow], run_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what became of messages: they stand in the transcript, or wait; of others nothing is known."""
+    waiting = room.deps.agent.register.runs(key)
+    receipts = []
+    for run_id in run_ids:
+        step = find_step(steps, input_id(run_id))
+        if step is not None:
+            receipts.append({"runId": run_id, "state": "consumed", "consumedByEventId": message_id(step)})
+        elif run_id in waiting:
+            receipts.append({"runId": run_id, "state": "pending"})
+    return receipts
 
 
 _COMMANDS: Final = " ".join(f"/{name}" for name in ("stop", *commands.COMMANDS))
@@ -183,7 +229,8 @@ METHODS = (
         chat_history,
         "Returns the last messages of a session, oldest first.",
         "`{sessionKey, sessionId, messages: [{role, content[], timestamp, provider?, model?, usage?, stopReason?}], "
-        'thinkingLevel}`. A `system` message with `__openclaw.kind: "compaction"` stands where a summary took the '
+        "thinkingLevel}`, in protocol 4 also `hasMore`, `pendingInputs` and `inputReceipts?`. A `system` message "
+        'with `__openclaw.kind: "compaction"` stands where a summary took the '
         "place of older ones. An unknown session has no `sessionId` and no messages.",
     ),
     MethodSpec(

@@ -21,10 +21,15 @@ THINKING: Final = ("off", "low", "medium", "high")
 class ModelsListParams(Params, frozen=True):
     """Only models of configured or usable providers are known, so that every view but `provider-config` is the same.
 
-    `preparedOnly` leaves out what cannot be called now; `refresh` has no meaning: nothing here is cached.
+    `provider` narrows the list; `preparedOnly` leaves out what cannot be called now; `refresh` has no meaning:
+    nothing here is cached.
     """
 
     agent_id: Annotated[str, Meta(min_length=1)] = ""
+    session_key: str = ""
+    auth_profile_id: str = ""
+    provider: str = ""
+    include_default_models: bool = False
     include_provider_capabilities: bool = False
     include_details: bool = False
     prepared_only: bool = False
@@ -58,6 +63,8 @@ def models_list(room: Room, peer: Peer, params: Params) -> dict[str, Any]:
     if params.view == "provider-config":
         configured = room.deps.config().config.models.providers
         models = [model for model in models if model.provider in configured]
+    if params.provider:
+        models = [model for model in models if model.provider == params.provider]
     if params.prepared_only:
         models = [model for model in models if model.available]
     keyed = _takes_key(room) if params.include_provider_capabilities else {}

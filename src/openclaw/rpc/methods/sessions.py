@@ -1,23 +1,29 @@
-"""sessions.*: list, change, reset, delete; and the agents that they belong to."""
+"""sessions.*: list, describe, follow, reset, delete."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, structs
 
+from openclaw.agent.session_key import main_key
 from openclaw.base.errors import InvalidRequest
-from openclaw.base.ids import AgentId, SessionKey
-from openclaw.base.thinking import thinking_level
+from openclaw.base.ids import AgentId, OwnerId, SessionKey
+from openclaw.base.principal import Principal
+from openclaw.base.thinking import LEVELS
+from openclaw.policy.approval import Kind
 from openclaw.protocol.validate import Params
-from openclaw.rpc.method import MethodSpec, Rate
+from openclaw.rpc.approval_rows import snapshot
+from openclaw.rpc.hub import MAX_WATCHED
+from openclaw.rpc.method import MethodSpec, Rate, holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.rpc.rows import preview_items, session_row, split_ref
-from openclaw.store.api import SessionRow
+from openclaw.rpc.rows import find_step, marks_row, parse_message_id, preview_items, split_ref
+from openclaw.store.api import SessionFilter, SessionRow, StepRow
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
+MAX_OFFSET: Final = 1_000_000
 MAX_PREVIEWS: Final = 50
 """Sessions whose last message is looked up for one list; each costs a query."""
 
@@ -27,36 +33,65 @@ PREVIEW_STEPS: Final = 3
 
 Key = Annotated[str, Meta(min_length=1, max_length=512)]
 Label = Annotated[str, Meta(min_length=1, max_length=512)]
+NotEmpty = Annotated[str, Meta(min_length=1, max_length=512)]
 CHANGES: Final = Rate(100, 20)
+REPLAYED: Final[tuple[Kind, ...]] = ("exec", "plugin", "system-agent")
+MAX_REPLAYED: Final = 50
+
+
+class ProfileRelation(Params, frozen=True):
+    """Sessions of one owner; in which relation changes nothing, for a session has one person."""
+
+    profile_id: NotEmpty
+    relationship: Literal["owned", "created", "involving"]
 
 
 class SessionsListParams(Params, frozen=True):
-    """Filters narrow the list; `search` and `label` look at key and label."""
+    """Filters narrow the list; `search` and `label` look at key and label. `creatorId`, `ownerId`,
+    `involvingProfileId` and `profileRelation` all mean whose sessions, `spawnedBy` the session they were made from."""
 
     limit: Annotated[int, Meta(ge=1)] = DEFAULT_LIMIT
     offset: Annotated[int, Meta(ge=0)] = 0
     active_minutes: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    active_only: bool = False
     require_last_interaction: bool = False
-    sort_by: Literal["updatedAt", "lastInteractionAt"] = "updatedAt"
+    sort_by: Literal["updatedAt", "lastInteractionAt", "activity"] = "updatedAt"
     include_global: bool = True
     include_unknown: bool = False
+    include_activity_summary: bool = False
+    exclude_cron: bool = False
+    exclude_subagents: bool = False
+    exclude_system: bool = False
     configured_agents_only: bool = False
     include_derived_titles: bool = False
     include_last_message: bool = False
     include_people: bool = False
     label: Label | UnsetType = UNSET
-    spawned_by: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
-    agent_id: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
-    search: str = ""
+    group: Annotated[str, Meta(max_length=512)] | UnsetType = UNSET
+    pinned: bool | UnsetType = UNSET
+    board_face: Literal["chat", "dashboard"] | UnsetType = UNSET
+    has_board: bool = False
+    spawned_by: NotEmpty | UnsetType = UNSET
+    agent_id: NotEmpty | UnsetType = UNSET
+    project_id: NotEmpty = ""
+    workspace_dir: NotEmpty = ""
+    creator_id: NotEmpty = ""
+    owner_id: NotEmpty = ""
+    involving_me: bool = False
+    involving_profile_id: NotEmpty = ""
+    profile_relation: ProfileRelation | UnsetType = UNSET
+    search: Annotated[str, Meta(max_length=4096)] = ""
     archived: bool | Literal["all"] = False
     owner_first: bool = False
 
 
-class SessionKeyParams(Params, frozen=True):
-    """Names one session."""
+class SessionsDescribeParams(Params, frozen=True):
+    """Names one session, and what else of it is wanted."""
 
     key: Key
     agent_id: str = ""
+    include_derived_titles: bool = False
+    include_last_message: bool = False
 
 
 class SessionsResetParams(Params, frozen=True):
@@ -64,6 +99,7 @@ class SessionsResetParams(Params, frozen=True):
 
     key: Key
     agent_id: str = ""
+    expected_session_id: str = ""
     reason: Literal["new", "reset"] = "reset"
 
 
@@ -74,45 +110,10 @@ class SessionsDeleteParams(Params, frozen=True):
     agent_id: str = ""
     delete_transcript: bool = True
     emit_lifecycle_hooks: bool = True
+    archived_only: bool = False
     expected_session_id: str = ""
-
-
-Level = Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType | None
-
-
-class SessionsPatchParams(Params, frozen=True):
-    """What is given is changed; null takes a label, a model or a level of thinking away. The other fields are
-    accepted at their defaults."""
-
-    key: Key
-    agent_id: str = ""
-    expected_session_id: str = ""
-    label: Label | UnsetType | None = UNSET
-    model: Annotated[str, Meta(min_length=1)] | UnsetType | None = UNSET
-    thinking_level: Level = UNSET
-    verbose_level: Level = UNSET
-    trace_level: Level = UNSET
-    reasoning_level: Level = UNSET
-    elevated_level: Level = UNSET
-    fast_mode: bool | Literal["auto"] | UnsetType | None = UNSET
-    response_usage: Literal["off", "tokens", "full", "on"] | UnsetType | None = UNSET
-    exec_host: Level = UNSET
-    exec_security: Level = UNSET
-    exec_ask: Level = UNSET
-    exec_node: Level = UNSET
-    send_policy: Literal["allow", "deny"] | UnsetType | None = UNSET
-    group_activation: Literal["mention", "always"] | UnsetType | None = UNSET
-    spawned_by: Level = UNSET
-    spawn_depth: Annotated[int, Meta(ge=0)] | UnsetType | None = UNSET
-    archived: bool = False
-    pinned: bool = False
-    unread: bool = False
-
-
-DEFAULTS: Final = (UNSET, None, False, 0, "off", "allow")
-"""Values of a field of sessions.patch that say what is so anyway."""
-
-CHANGEABLE: Final = ("key", "agent_id", "expected_session_id", "label", "model", "thinking_level")
+    expected_lifecycle_revision: str = ""
+    expected_session_updated_at: Annotated[int, Meta(ge=0)] | None = None
 
 
 class SubscribeParams(Params, frozen=True):
@@ -121,58 +122,124 @@ class SubscribeParams(Params, frozen=True):
     include_approvals: bool = False
 
 
+class MessagesSubscribeParams(Params, frozen=True):
+    """Names the session to follow. With `includeApprovals` the answer says what waits in it for a person."""
+
+    key: Key
+    agent_id: str = ""
+    include_approvals: bool = False
+
+
 async def sessions_list(room: Room, peer: Peer, params: SessionsListParams) -> dict[str, Any]:
     """Return a page of sessions, latest first."""
-    deps = room.deps
-    limit = min(params.limit, MAX_LIMIT)
-    offset = min(params.offset, 1_000_000)
-    now_ms = deps.clock.now_ms()
+    limit, offset = min(params.limit, MAX_LIMIT), min(params.offset, MAX_OFFSET)
+    now_ms = room.deps.clock.now_ms()
     since_ms = 0 if params.active_minutes is UNSET else max(0, now_ms - params.active_minutes * 60_000)
-    filtered = bool(params.search) or params.label is not UNSET
-    nothing = params.archived is True or params.spawned_by is not UNSET  # neither exists here
     rows: list[SessionRow] = []
     total = 0
-    if not nothing:
-        rows, total = await deps.agent.sessions(
-            peer.principal,
+    viewer, wanted = _viewer(peer.principal, params), _filter(room, params)
+    if viewer is not None and wanted is not None:
+        rows, total = await room.deps.agent.register.find(
+            viewer,
+            wanted,
             agent_id=None if params.agent_id is UNSET else AgentId(params.agent_id),
             active_since_ms=since_ms,
-            limit=MAX_LIMIT if filtered else limit,
-            offset=0 if filtered else offset,
+            limit=MAX_LIMIT if params.active_only else limit,
+            offset=0 if params.active_only else offset,
         )
-    if filtered:
-        rows = [row for row in rows if _matches(row, params)]
-        total = len(rows)
-        rows = rows[offset : offset + limit]
-    default_model, context_tokens = room.default_model()
-    shown = [session_row(row, default_model, context_tokens) for row in rows]
-    if params.include_derived_titles:
-        for row in shown:
-            row["derivedTitle"] = row["displayName"]
-    if params.include_last_message:
-        for row in shown[:MAX_PREVIEWS]:
-            row["lastMessagePreview"] = await _preview(room, peer, row["key"])
-    provider, model = split_ref(default_model)
+    if params.active_only:
+        rows = [row for row in rows if room.deps.agent.register.runs(row.key)]
+        rows, total = rows[offset : offset + limit], len(rows)
+    shown = room.session_rows(rows)
+    for place, row in enumerate(shown):
+        await _add(room, peer, row, params.include_derived_titles, params.include_last_message and place < MAX_PREVIEWS)
     more = offset + len(rows) < total
+    people = {"people": [], "peopleIncomplete": False, "peopleSessionCount": total} if params.include_people else {}
     return {
         "ts": now_ms,
         "path": room.state_path(),
         "count": len(shown),
         "totalCount": total,
         "limitApplied": limit,
+        **({"offset": offset} if offset else {}),
         "nextOffset": offset + len(rows) if more else None,
         "hasMore": more,
         "owners": [],
-        "defaults": {"modelProvider": provider or None, "model": model or None, "contextTokens": context_tokens},
+        **people,
+        "defaults": session_defaults(room),
         "sessions": shown,
     }
 
 
-def _matches(row: SessionRow, params: SessionsListParams) -> bool:
-    if params.label is not UNSET and row.label != params.label:
-        return False
-    wanted = params.search.casefold()
-    return wanted in row.key.casefold() or wanted in row.label.casefold()
+def _viewer(principal: Principal, params: SessionsListParams) -> Principal | None:
+    """Return as whom to look: as oneself, or as the one owner that is asked for; None when two are."""
+    named = {params.creator_id, params.owner_id, params.involving_profile_id} - {""}
+    if params.profile_relation is not UNSET:
+        named.add(params.profile_relation.profile_id)
+    if params.involving_me:
+        named.add(principal.owner)
+    if not named:
+        return principal
+    owner = OwnerId(named.pop())
+    if named or (owner != principal.owner and not principal.may("operator.admin")):
+        return None
+    return structs.replace(principal, owner=owner, scopes=frozenset(("operator.read",)))
+
+
+def _filter(room: Room, params: SessionsListParams) -> SessionFilter | None:
+    """Return what is asked for; None when nothing can fit."""
+    agents = room.deps.agent.agents()
+    if params.project_id:
+        agents = [info for info in agents if project_id(info.id) == params.project_id]
+    if params.workspace_dir:
+        agents = [info for info in agents if info.workspace == params.workspace_dir]
+    narrowed = bool(params.project_id or params.workspace_dir or params.configured_agents_only)
+    if params.has_board or (narrowed and not agents):
+        return None
+    return SessionFilter(
+        search=params.search or None,
+        label=_or_none(params.label),
+        archived=None if params.archived == "all" else params.archived,
+        pinned=None if params.pinned is UNSET else params.pinned,
+        category=_or_none(params.group),
+        board_face=_or_none(params.board_face),
+        parent=_or_none(params.spawned_by),
+        agents=tuple(info.id for info in agents) if narrowed else None,
+        cron=False if params.exclude_cron or params.exclude_system else None,
+        subagent=False if params.exclude_subagents else None,
+    )
+
+
+def _or_none(value: str | UnsetType) -> str | None:
+    return None if isinstance(value, UnsetType) else value
+
+
+def project_id(agent_id: str) -> str:
+    """Return the id under which an agent's workspace is a project."""
+    return f"workspace:{agent_id}"
+
+
+def session_defaults(room: Room) -> dict[str, Any]:
+    """Return what a session has that nothing was chosen for."""
+    default_model, context_tokens = room.default_model()
+    provider, model = split_ref(default_model)
+    levels = [{"id": level, "label": level} for level in LEVELS]
+    return {
+        "modelProvider": provider or None,
+        "model": model or None,
+        "contextTokens": context_tokens,
+        "thinkingLevels": levels,
+        "thinkingOptions": list(LEVELS),
+        "thinkingDefault": room.thinking(main_key(room.deps.agent.default_agent())),
+        "modelSelectionTarget": "session",
+    }
+
+
+async def _add(room: Room, peer: Peer, row: dict[str, Any], title: bool, last_message: bool) -> None:
+    if title:
+        row["derivedTitle"] = row["displayName"]
+    if last_message:
+        row["lastMessagePreview"] = await _preview(room, peer, row["key"])
 
 
 async def _preview(room: Room, peer: Peer, key: str) -> str:
@@ -181,17 +248,22 @@ async def _preview(room: Room, peer: Peer, key: str) -> str:
     return items[-1]["text"] if items else ""
 
 
-async def sessions_describe(room: Room, peer: Peer, params: SessionKeyParams) -> dict[str, Any]:
+async def sessions_describe(room: Room, peer: Peer, params: SessionsDescribeParams) -> dict[str, Any]:
     """Return one session's row, or null."""
     row = await room.deps.agent.session(room.session_key(params.key, params.agent_id), peer.principal)
-    return {"session": None if row is None else session_row(row, *room.default_model())}
+    if row is None:
+        return {"session": None}
+    shown = room.session_row(row)
+    await _add(room, peer, shown, params.include_derived_titles, params.include_last_message)
+    return {"session": shown}
 
 
 async def sessions_reset(room: Room, peer: Peer, params: SessionsResetParams) -> dict[str, Any]:
     """Start the session afresh."""
     key = room.session_key(params.key, params.agent_id)
+    await _expect(room, peer, key, params.expected_session_id)
     row = await room.deps.agent.reset_session(key, peer.principal)
-    return {"ok": True, "key": key, "entry": _entry(row)}
+    return {"ok": True, "key": key, "entry": session_entry(row)}
 
 
 async def sessions_delete(room: Room, peer: Peer, params: SessionsDeleteParams) -> dict[str, Any]:
@@ -199,56 +271,53 @@ async def sessions_delete(room: Room, peer: Peer, params: SessionsDeleteParams) 
     key = room.session_key(params.key, params.agent_id)
     if key.count(":") == 2 and key.endswith(":main"):
         raise InvalidRequest(f"Cannot delete the main session ({key}).", hint="Reset it instead.")
-    if params.expected_session_id:
-        await _expect(room, peer, key, params.expected_session_id)
+    row = await _expect(room, peer, key, params.expected_session_id, params.expected_lifecycle_revision)
+    if row is not None and params.expected_session_updated_at not in (None, row.updated_at_ms):
+        raise changed_meanwhile(key)
+    if row is not None and params.archived_only and not row.marks.archived_at_ms:
+        raise InvalidRequest(f"session {key} is not archived")
     deleted = await room.deps.agent.delete_session(key, peer.principal)
     return {"ok": True, "key": key, "deleted": deleted, "archived": []}
 
 
-async def sessions_patch(room: Room, peer: Peer, params: SessionsPatchParams) -> dict[str, Any]:
-    """Change label, model or thinking."""
-    key = room.session_key(params.key, params.agent_id)
-    for name, wire in zip(params.__struct_fields__, params.__struct_encode_fields__, strict=True):
-        value = getattr(params, name)
-        if name not in CHANGEABLE and value not in DEFAULTS:
-            raise InvalidRequest(f'{wire} "{value}" is not supported (use {"off" if "evel" in wire else "null"})')
-    if params.expected_session_id:
-        await _expect(room, peer, key, params.expected_session_id)
-    level = _change(params.thinking_level)
-    row = await room.deps.agent.patch_session(
-        key,
-        peer.principal,
-        label=_change(params.label),
-        model=_change(params.model),
-        thinking=None if level is None else thinking_level(level, "thinkingLevel"),
-    )
-    provider, model = split_ref(row.model or room.default_model()[0])
-    resolved = {"modelProvider": provider, "model": model}
-    return {"ok": True, "path": room.state_path(), "key": key, "entry": _entry(row), "resolved": resolved}
+async def message_step(room: Room, principal: Principal, key: SessionKey, wanted: str) -> tuple[StepRow | None, int]:
+    """Return the step of a message and its place there, by its id."""
+    session_id, seq, index = parse_message_id(wanted)
+    if seq:
+        return await room.deps.agent.register.step(key, principal, session_id, seq), index
+    return find_step(await room.deps.agent.history(key, principal, limit=MAX_LIMIT), wanted), 0
 
 
-async def _expect(room: Room, peer: Peer, key: SessionKey, session_id: str) -> None:
+async def _expect(room: Room, peer: Peer, key: SessionKey, *ids: str) -> SessionRow | None:
+    """Return the session. Raises: InvalidRequest when it is not the one that each id which is given names."""
     row = await room.deps.agent.session(key, peer.principal)
-    if row is not None and row.id != session_id:
-        raise InvalidRequest(f"session changed: {key} is now {row.id}", hint="List the sessions and try again.")
+    if row is not None and any(expected not in ("", row.id) for expected in ids):
+        raise changed_meanwhile(key)
+    return row
 
 
-def _change(value: str | UnsetType | None) -> str | None:
-    """Return what the study takes: None leaves a field alone, the empty text clears it."""
-    if isinstance(value, UnsetType):
-        return None
-    return value or ""
+def changed_meanwhile(key: SessionKey) -> InvalidRequest:
+    """Return the refusal of a change to a session that is no longer what the caller has seen."""
+    return InvalidRequest(
+        f"session changed: {key} is not what it was",
+        hint="List the sessions and try again.",
+        details={"reason": "session-changed"},
+    )
 
 
-def _entry(row: SessionRow) -> dict[str, Any]:
+def session_entry(row: SessionRow, now_ms: int = 0) -> dict[str, Any]:
+    """Return a session as changes answer it."""
     entry: dict[str, Any] = {
         "sessionId": row.id,
+        "lifecycleRevision": row.id,
+        "createdAt": row.created_at_ms,
         "updatedAt": row.updated_at_ms,
         "systemSent": bool(row.input_tokens),
         "abortedLastRun": row.aborted_last_run,
         "inputTokens": row.input_tokens,
         "outputTokens": row.output_tokens,
         "totalTokens": row.input_tokens + row.output_tokens,
+        **marks_row(row.marks, now_ms),
     }
     if row.label:
         entry["label"] = row.label
@@ -257,6 +326,12 @@ def _entry(row: SessionRow) -> dict[str, Any]:
     if row.model:
         entry["providerOverride"], entry["modelOverride"] = split_ref(row.model)
     return entry
+
+
+def resolved_model(room: Room, row: SessionRow) -> dict[str, str]:
+    """Return the model that a session's next message goes to."""
+    provider, model = split_ref(row.model or room.default_model()[0])
+    return {"modelProvider": provider, "model": model}
 
 
 def sessions_subscribe(room: Room, peer: Peer, params: SubscribeParams) -> dict[str, Any]:
@@ -271,34 +346,56 @@ def sessions_unsubscribe(room: Room, peer: Peer, params: SubscribeParams) -> dic
     return {"subscribed": False}
 
 
+def messages_subscribe(room: Room, peer: Peer, params: MessagesSubscribeParams) -> dict[str, Any]:
+    """Send `session.message` events of one session to this connection from now on."""
+    key = room.session_key(params.key, params.agent_id)
+    room.deps.hub.subscribe_messages(peer, key, True)
+    answer: dict[str, Any] = {"subscribed": True, "key": key}
+    if params.include_approvals:
+        answer["approvalReplay"] = _replay(room, peer, key)
+    return answer
+
+
+def _replay(room: Room, peer: Peer, key: SessionKey) -> dict[str, Any]:
+    """Return what waits for a person in a session, for who may decide it."""
+    waiting = []
+    if room.deps.approvals is not None and holds(peer.principal, "operator.approvals"):
+        pending = [approval for kind in REPLAYED for approval in room.deps.approvals.pending(peer.principal, kind)]
+        waiting = [snapshot(approval) for approval in pending if approval.session_key == key]
+    return {
+        "sessionKey": key,
+        "updatedAtMs": room.deps.clock.now_ms(),
+        "approvals": waiting[:MAX_REPLAYED],
+        "truncated": len(waiting) > MAX_REPLAYED,
+    }
+
+
+def messages_unsubscribe(room: Room, peer: Peer, params: MessagesSubscribeParams) -> dict[str, Any]:
+    """Send no more of them."""
+    key = room.session_key(params.key, params.agent_id)
+    room.deps.hub.subscribe_messages(peer, key, False)
+    return {"subscribed": False, "key": key}
+
+
 METHODS = (
     MethodSpec(
         "sessions.list",
         SessionsListParams,
         "operator.read",
         sessions_list,
-        "Lists sessions, latest first; stateless ones are left out.",
+        "Lists sessions, latest first; stateless ones are left out, and archived ones unless they are asked for.",
         "`{ts, path, count, defaults, sessions: [{key, kind, displayName, updatedAt, sessionId, model, …}]}`; "
-        "protocol 4 adds `totalCount`, `limitApplied`, `nextOffset`, `hasMore`, `owners`.",
+        "protocol 4 adds `totalCount`, `limitApplied`, `nextOffset`, `hasMore`, `owners`, and to each session what "
+        "people put on it (`archived`, `pinned`, `unread`, `category`, …) and its `activeRunIds`.",
     ),
     MethodSpec(
         "sessions.describe",
-        SessionKeyParams,
+        SessionsDescribeParams,
         "operator.read",
         sessions_describe,
         "Returns one session.",
         "`{session}`, null when there is none.",
         since=4,
-    ),
-    MethodSpec(
-        "sessions.patch",
-        SessionsPatchParams,
-        "operator.write",
-        sessions_patch,
-        "Changes a session's label, model or `thinkingLevel`; null takes it away. What else clients may send is "
-        "refused unless it says what is so anyway (`off`, null, false).",
-        "`{ok, path, key, entry, resolved: {modelProvider, model}}`",
-        rate=CHANGES,
     ),
     MethodSpec(
         "sessions.reset",
@@ -334,6 +431,24 @@ METHODS = (
         sessions_unsubscribe,
         "Turns them off again.",
         "`{subscribed: false}`",
+        since=4,
+    ),
+    MethodSpec(
+        "sessions.messages.subscribe",
+        MessagesSubscribeParams,
+        "operator.read",
+        messages_subscribe,
+        f"Turns on `session.message` events of one session for this connection, which may follow {MAX_WATCHED} so.",
+        "`{subscribed: true, key, approvalReplay?}`",
+        since=4,
+    ),
+    MethodSpec(
+        "sessions.messages.unsubscribe",
+        MessagesSubscribeParams,
+        "operator.read",
+        messages_unsubscribe,
+        "Turns them off again.",
+        "`{subscribed: false, key}`",
         since=4,
     ),
 )

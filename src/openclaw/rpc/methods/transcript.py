@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.base.ids import AgentId
@@ -39,10 +39,19 @@ class SessionsPreviewParams(Params, frozen=True):
     max_chars: Annotated[int, Meta(ge=20, le=10_000)] = 240
 
 
+class Reference(Params, frozen=True):
+    """A session as a link names it; the slug is only for people."""
+
+    key: NotEmpty
+    slug: str = ""
+
+
 class SessionsResolveParams(Params, frozen=True):
-    """One of `key`, `sessionId`, `shortId` (the beginning of an id) and `label`. The `include…` change nothing here."""
+    """One of `key`, `sessionId`, `shortId` (the beginning of an id) and `label`; `reference` is another way to say
+    `key`. The `include…` change nothing here."""
 
     key: str = ""
+    reference: Reference | None = None
     session_id: str = ""
     short_id: str = ""
     label: Annotated[str, Meta(max_length=512)] = ""
@@ -99,6 +108,8 @@ async def _preview(room: Room, peer: Peer, raw: str, params: SessionsPreviewPara
 
 async def sessions_resolve(room: Room, peer: Peer, params: SessionsResolveParams) -> dict[str, Any]:
     """Return the key of the session that is meant."""
+    if params.reference is not None and not params.key:
+        params = structs.replace(params, key=params.reference.key, reference=None)
     given = [name for name in ("key", "session_id", "short_id", "label") if getattr(params, name)]
     if len(given) != 1:
         raise InvalidRequest("sessions.resolve needs exactly one of key, sessionId, shortId, label")

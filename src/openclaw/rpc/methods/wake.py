@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from openclaw.automation.room import Automation
 from openclaw.base.errors import NotFound, Unavailable
-from openclaw.base.ids import SessionKey
+from openclaw.base.ids import DEFAULT_TENANT, SessionKey
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.cron_rows import beat_row
@@ -71,8 +71,10 @@ async def wake(room: Room, peer: Peer, params: WakeParams) -> dict[str, Any]:
 
 
 async def system_event(room: Room, peer: Peer, params: SystemEventParams) -> dict[str, Any]:
-    """Queue a line."""
+    """Queue a line, and show it in the presence list, which is one for the whole gateway."""
     await _queue(room, peer, params)
+    if peer.principal.tenant == DEFAULT_TENANT:
+        room.deps.hub.show_line(params.text)
     return {"ok": True}
 
 
@@ -110,7 +112,7 @@ METHODS = (
         SystemEventParams,
         "operator.admin",
         system_event,
-        "Queues a line that stands before the session's next message.",
+        "Queues a line that stands before the session's next message; the presence list shows how it begins.",
         "`{ok: true}`: the line is durable.",
         rate=RATE,
     ),

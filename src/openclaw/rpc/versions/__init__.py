@@ -30,7 +30,7 @@ __all__ = (
     "result_instead",
 )
 
-CAPABILITIES: Final = ("published-model-catalog",)
+CAPABILITIES: Final = ("published-model-catalog", "session-scoped-chat-metadata", "session-unread-ack-contract")
 """What protocol 4 clients look for before they use a feature."""
 
 _FAMILIES: Final[tuple[ModuleType, ...]] = (approvals, config, cron, devices, doors, gateway, nodes, runs, sessions)

@@ -35,6 +35,7 @@ _SINCE_4: Final = (
     "session.tool",
     "sessions.changed",
     "usage.notice",
+    "users.prefs.changed",
     "device.pair.changed",
     "device.pair.setup.completed",
     "node.presence",
