@@ -25,9 +25,9 @@ class Seen:
     def __init__(self) -> None:
         self.changes: list[tuple[str, str]] = []
 
-    def on_run_events(self, run: object, events: object) -> None: ...
-
     def on_run_accepted(self, run: object, session: object) -> None: ...
+
+    def on_run_events(self, run: object, events: object) -> None: ...
 
     def on_session_changed(self, session: SessionRow, reason: str) -> None:
         self.changes.append((session.key, reason))

@@ -117,6 +117,7 @@ UI_PAGES: Final = (
     Call("channels.pairing.list"),
     Call("config.schema"),
     Call("plugins.list"),
+    Call("plugins.catalog.browse", {"intent": "all", "pageSize": 100}),
     Call("cron.runs", {"limit": 50}),
     Call("cron.list", {"includeDisabled": True}),
     Call("models.list", {"view": "configured"}),

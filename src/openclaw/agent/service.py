@@ -515,7 +515,7 @@ class Study:
             await asyncio.wait(tasks, timeout=STOP_GRACE_S)
 
     def changed(self, session: SessionRow, reason: str) -> None:
-        """Tell the observers that a session was made or changed: as it is now, or was."""
+        """Tell the observers that a session was made or changed."""
         for observer in self._observers:
             observer.on_session_changed(session, reason)
 

@@ -153,6 +153,17 @@ class EnvironmentStatusParams(Params, frozen=True):
     environment_id: Id
 
 
+class CatalogBrowseParams(Params, frozen=True):
+    """What a person looks for in a catalogue of plugins."""
+
+    query: Annotated[str, Meta(max_length=200)] = ""
+    search_source: Literal["openclaw-control-ui"] | UnsetType = UNSET
+    intent: Literal["all", "bundled", "trending", "official", "featured"] = "all"
+    category: Annotated[str, Meta(min_length=1, max_length=64)] = ""
+    cursor: Annotated[str, Meta(min_length=1, max_length=4096)] = ""
+    page_size: Annotated[int, Meta(ge=1, le=100)] = 100
+
+
 class SurfaceParams(Params, frozen=True):
     """Which plugin surface."""
 
@@ -354,6 +365,14 @@ _ROWS: Final[tuple[tuple[str, type[Params], Scope, Handler, str, str], ...]] = (
         _surface,
         "Refused (NOT_SUPPORTED): no plugin has a surface.",
         "An error.",
+    ),
+    (
+        "plugins.catalog.browse",
+        CatalogBrowseParams,
+        _READ,
+        always({"items": []}),
+        "Lists plugins that could be installed: none can.",
+        "`{items: []}`",
     ),
     (
         "plugins.controlUi.list",
