@@ -65,7 +65,9 @@ async def test_clients_that_ask_for_much_and_read_nothing_are_cut_and_their_memo
                         assert resident(running) - before < 4 * MAX_BUFFERED_BYTES + SLACK_BYTES
                 sizes.append(resident(running))
                 slow.socket.transport.abort()
-        assert sizes[-1] - sizes[0] < SLACK_BYTES / 2
+        assert (
+            sizes[-1] - sizes[0] < MAX_BUFFERED_BYTES
+        )  # the allocator keeps some; a queue a round would be twice this
         await answer(other, "r2")
         other.assert_no_gaps()
 
