@@ -69,10 +69,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Call:
-    """One call. `then` is the second answer to the same id; `keep` remembers parts of the answer under a name.
-
-    `partly` is for what is not done yet: the row must fail until the mark is taken away.
-    """
+    """One call. `then` is the second answer to the same id; `keep` remembers parts of the answer under a name."""
 
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -81,7 +78,6 @@ class Call:
     events: tuple[Event, ...] = ()
     keep: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
-    partly: bool = False
 
     @property
     def id(self) -> str:

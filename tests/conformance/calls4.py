@@ -188,9 +188,8 @@ CALLS: Final[tuple[Call, ...]] = (
     Call(
         "chat.history",
         {"sessionKey": MAIN, "limit": 1},
-        {"messages": list, "hasMore": True, "totalMessages": int, "defaults": dict, "sessionInfo": dict},
+        {"messages": list, "hasMore": True, "defaults": dict, "sessionInfo": dict},
         note="in parts",
-        partly=True,
     ),
     Call(
         "agent",

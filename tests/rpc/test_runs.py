@@ -173,7 +173,11 @@ async def test_history_shows_both_sides_and_an_unknown_session_is_empty(bench: B
     cut = (await bench.ask(FakePeer(), "chat.history", {"sessionKey": "main", "limit": 1, "maxChars": 2}))["payload"]
     assert [row["content"][0]["text"] for row in cut["messages"]] == ["hi…"]
     none = (await bench.ask(FakePeer(), "chat.history", {"sessionKey": "agent:main:nope"}))["payload"]
-    assert none == {"sessionKey": "agent:main:nope", "messages": [], "thinkingLevel": "off"}
+    assert (none["sessionKey"], none["messages"], none["thinkingLevel"]) == ("agent:main:nope", [], "off")
+    assert (none["hasMore"], none["totalMessages"], none["pendingInputs"]["total"]) == (False, 0, 0)
+    assert "sessionId" not in none
+    old = (await bench.ask(FakePeer(3), "chat.history", {"sessionKey": "agent:main:nope"}))["payload"]
+    assert old == {"sessionKey": "agent:main:nope", "messages": [], "thinkingLevel": "off"}
 
 
 @pytest.mark.parametrize("protocol", [3, 4])

@@ -55,7 +55,7 @@ class Reach:
         to = self.target
         client = await GatewayClient.open(
             to.url,
-            Role(client_id="cli", mode="cli", version=__version__),
+            Role(client_id="cli", mode="cli", version=__version__, caps=("tool-events",)),
             Credentials(token=to.token, password=to.password, source=to.token_source),
             trust=Trust(fingerprint=to.tls_fingerprint),
             timeout_s=self.timeout_s,

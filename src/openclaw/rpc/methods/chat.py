@@ -15,6 +15,7 @@ from openclaw.rpc import commands
 from openclaw.rpc.attachments import Attachment, user_message
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.methods.agent import RUNS, RunKey
+from openclaw.rpc.methods.sessions import session_defaults
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.rows import MAX_HISTORY_CHARS, find_step, fitting, input_id, message_id, message_rows, newest
@@ -170,8 +171,17 @@ async def chat_history(room: Room, peer: Peer, params: ChatHistoryParams) -> dic
     key = room.session_key(params.session_key, params.agent_id)
     service = room.deps.agent
     session = await service.session(key, peer.principal)
+    defaults = session_defaults(room)
     if session is None:
-        return {"sessionKey": params.session_key, "messages": [], "thinkingLevel": room.thinking(key)}
+        return {
+            "sessionKey": params.session_key,
+            "messages": [],
+            "hasMore": False,
+            "totalMessages": 0,
+            "pendingInputs": {"items": [], "total": 0},
+            "defaults": defaults,
+            "thinkingLevel": room.thinking(key),
+        }
     steps = await service.history(key, peer.principal, limit=params.limit + min(params.offset, MAX_MESSAGES) + 1)
     rows = list(message_rows(steps))
     end = max(0, len(rows) - params.offset)
@@ -186,6 +196,8 @@ async def chat_history(room: Room, peer: Peer, params: ChatHistoryParams) -> dic
         "hasMore": len(shown) < end,
         "pendingInputs": {"items": waiting[:MAX_WAITING_SHOWN], "total": len(waiting)},
         **receipts,
+        "defaults": defaults,
+        "sessionInfo": room.session_row(session),
         "thinkingLevel": room.thinking(key, session),
     }
 
@@ -229,7 +241,8 @@ METHODS = (
         chat_history,
         "Returns the last messages of a session, oldest first.",
         "`{sessionKey, sessionId, messages: [{role, content[], timestamp, provider?, model?, usage?, stopReason?}], "
-        "thinkingLevel}`, in protocol 4 also `hasMore`, `pendingInputs` and `inputReceipts?`. A `system` message "
+        "thinkingLevel}`, in protocol 4 also `hasMore`, `pendingInputs`, `inputReceipts?`, `defaults`, "
+        "`sessionInfo?`. A `system` message "
         'with `__openclaw.kind: "compaction"` stands where a summary took the '
         "place of older ones. An unknown session has no `sessionId` and no messages.",
     ),

@@ -13,7 +13,7 @@ from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.methods.chat import DEFAULT_MESSAGES, MAX_MESSAGES, ChatHistoryParams, chat_history
 from openclaw.rpc.methods.desk import CommandsListParams, commands_list
 from openclaw.rpc.methods.models import ModelsListParams, models_list
-from openclaw.rpc.methods.sessions import Key, NotEmpty, message_step, session_defaults
+from openclaw.rpc.methods.sessions import Key, NotEmpty, message_step
 from openclaw.rpc.methods.transcript import SessionsResolveParams, sessions_resolve
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
@@ -89,10 +89,7 @@ async def chat_startup(room: Room, peer: Peer, params: ChatStartupParams) -> dic
         max_chars=params.max_chars,
         input_run_ids=params.input_run_ids,
     )
-    history = await chat_history(room, peer, wanted)
-    row = await room.deps.agent.session(room.session_key(key, params.agent_id), peer.principal)
-    info = {} if row is None else {"sessionInfo": room.session_row(row)}
-    return {**history, "defaults": session_defaults(room), **info}
+    return await chat_history(room, peer, wanted)
 
 
 async def _session_key(room: Room, peer: Peer, params: ChatStartupParams) -> str:

@@ -35,7 +35,9 @@ _ENTRY_ONLY_4: Final = without(
 )
 
 
-_HISTORY_ONLY_4: Final = without("hasMore", "pendingInputs", "inputReceipts")
+_HISTORY_ONLY_4: Final = without(
+    "hasMore", "totalMessages", "pendingInputs", "inputReceipts", "defaults", "sessionInfo"
+)
 
 
 def _only(names: frozenset[str], row: dict[str, Any]) -> dict[str, Any]:
