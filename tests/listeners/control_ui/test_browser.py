@@ -20,7 +20,7 @@ from openclaw.protocol.device_auth import DeviceKey
 from tests.gateway.process import TOKEN, GatewayProcess, free_port, gateway, write_config
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, Page
+    from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = (
@@ -52,7 +52,12 @@ async def browser() -> AsyncIterator[BrowserContext]:
             context.set_default_timeout(10_000)
             complaints: list[str] = []
             context.on("weberror", lambda failed: complaints.append(str(failed.error)))
-            context.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+
+            def listen(said: ConsoleMessage) -> None:
+                if said.type == "error":
+                    complaints.append(said.text)
+
+            context.on("console", listen)
             async with asyncio.timeout(60):
                 yield context
             assert [text for text in complaints if "WebSocket connection" not in text] == []
