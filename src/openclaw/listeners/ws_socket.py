@@ -93,9 +93,11 @@ class Socket(asyncio.Protocol):
 
     def send(self, payload: bytes) -> None:
         """Send a text message; nothing after a close. More than MAX_BUFFERED_BYTES unsent closes as too slow."""
-        if self._closing:
-            return
-        self._transport.write(text_frame(payload))
+        if not self._closing:
+            self._write(text_frame(payload))
+
+    def _write(self, frame: bytes) -> None:
+        self._transport.write(frame)
         if self.behind:
             self._relieve()
 
@@ -167,7 +169,7 @@ class Socket(asyncio.Protocol):
             if opcode == TEXT:
                 self._session.text(payload)
             elif opcode == PING:
-                self._transport.write(control_frame(PONG, payload))
+                self._write(control_frame(PONG, payload))  # who pings and reads nothing is slow like any other
             elif opcode == BINARY:
                 self._session.binary(payload)
 
@@ -175,16 +177,21 @@ class Socket(asyncio.Protocol):
         if not self._closing:
             self._closing = True
             self._transport.write(control_frame(CLOSE, payload[:2]))
-        self._transport.close()
+        self._hang_up()
 
     def _fail(self, error: FrameError) -> None:
         """The stream cannot be read any further: say why and stop reading."""
-        if self._closing:
-            self._transport.close()
-            return
-        self._closing = True
-        self._transport.write(close_frame(error.code, close_reason(error.reason)))
+        if not self._closing:
+            self._closing = True
+            self._transport.write(close_frame(error.code, close_reason(error.reason)))
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close when what waits is written; a peer that does not read would else keep it in our memory for ever."""
         self._transport.close()
+        if self._timer is None and self._transport.get_write_buffer_size():
+            timeout_s = SLOW_CLOSE_TIMEOUT_S if self.behind else CLOSE_TIMEOUT_S
+            self._timer = self._loop.call_later(timeout_s, self._transport.abort)
 
     def eof_received(self) -> None:
         """Called by the transport at the end of input; it closes itself then."""
