@@ -177,6 +177,29 @@ async def test_of_clients_that_hold_too_much_together_only_the_worst_is_cut() ->
         assert answered == 3
 
 
+async def test_a_client_that_pings_without_end_and_reads_nothing_is_closed_like_any_slow_one() -> None:
+    async with world() as here:
+        socket = await open_client(here)
+        socket.transport.pause_reading()
+        pings = (b"\x89\xfd\0\0\0\0" + b"x" * 125) * 8000
+        for _ in range(100):
+            socket.transport.write(pings)
+            await until(lambda: not socket.transport.get_write_buffer_size() or not here.hub.peers)
+        await until(lambda: not here.hub.peers)
+        socket.transport.abort()
+
+
+async def test_a_client_that_says_goodbye_and_leaves_its_answers_unread_is_cut_after_the_grace() -> None:
+    async with world() as here:
+        socket = await open_client(here)
+        socket.transport.pause_reading()
+        await socket.send(request("1", "flood", {"megabytes": 16}))
+        await until(lambda: any(peer.behind for peer in here.hub.peers.values()))
+        socket.transport.write(b"\x88\x82\0\0\0\0\x03\xe8")
+        await until(lambda: not here.hub.peers)
+        socket.transport.abort()
+
+
 async def test_stopping_tells_clients_the_service_restarts() -> None:
     async with world() as here:
         socket = await open_client(here)

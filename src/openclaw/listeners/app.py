@@ -93,7 +93,9 @@ class App:
 
     def _origin_rules(self) -> OriginRules:
         config = self._config
-        return OriginRules(self._deps.loopback_bind, config.public_base_url, config.control_ui.allowed_origins)
+        # Without a credential the name is all that keeps rebound pages out, also while a wider bind awaits its restart.
+        loopback_names = self._deps.loopback_bind or config.auth.mode == "none"
+        return OriginRules(loopback_names, config.public_base_url, config.control_ui.allowed_origins)
 
     def _rules(self) -> OriginRules:
         """Return the rules for the configuration of this moment."""

@@ -24,6 +24,9 @@ RUNS: Final = Rate(2000, 500)
 """Runs of one principal: far above any person, below what would drown the archive's writer."""
 
 MAX_WAIT_MS: Final = 600_000
+LONGEST_S: Final = 30 * 86_400
+"""No run is given more time than this; whoever asks for more gets it, and a number past every float breaks nothing."""
+
 POLL_S: Final = 0.1
 MAX_SEARCHED: Final = 1000
 """Sessions, the latest ones, among which one is looked for by its id."""
@@ -106,7 +109,7 @@ async def agent(room: Room, peer: Peer, params: AgentParams) -> AsyncIterator[di
         system=params.extra_system_prompt,
         model=_model_ref(params),
         thinking=thinking_level(params.thinking),
-        timeout_s=float(params.timeout) if params.timeout else None,
+        timeout_s=float(min(params.timeout, LONGEST_S)) or None,
     )
     run = await service.submit(inbound)
     if run.state in ("queued", "running"):

@@ -14,7 +14,7 @@ from openclaw.protocol.validate import Params
 from openclaw.rpc import commands
 from openclaw.rpc.attachments import Attachment, user_message
 from openclaw.rpc.method import MethodSpec, Rate
-from openclaw.rpc.methods.agent import RUNS, RunKey
+from openclaw.rpc.methods.agent import LONGEST_S, RUNS, RunKey
 from openclaw.rpc.methods.sessions import session_defaults
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
@@ -103,7 +103,7 @@ async def chat_send(room: Room, peer: Peer, params: ChatSendParams) -> dict[str,
         principal=peer.principal,
         thinking=thinking_level(params.thinking),
         lane_mode=None if isinstance(params.queue_mode, UnsetType) else params.queue_mode,
-        timeout_s=params.timeout_ms / 1000 if params.timeout_ms else None,
+        timeout_s=min(params.timeout_ms, LONGEST_S * 1000) / 1000 or None,
     )
     run = await room.deps.agent.submit(inbound)
     if not run.duplicate:
