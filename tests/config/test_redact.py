@@ -9,6 +9,7 @@ import pytest
 
 from openclaw.config.parse import parse
 from openclaw.config.redact import PLACEHOLDER, is_secret_key, redacted, redacted_text
+from openclaw.config.restore import restored, restored_text
 from openclaw.config.secret_values import secrets_of
 from tests.config.test_load import loaded
 
@@ -39,6 +40,48 @@ def test_the_text_itself_can_be_shown_with_its_comments() -> None:
     assert "/* keep */" in shown
     assert redacted(parse(shown)) == parse(shown)
     assert parse(shown)["models"]["providers"]["a"]["apiKey"] == "${A_KEY}"
+
+
+CANARY = "canary-7f3a-91c2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{gateway: {auth: {"tok\\u0065n": "%s"}}}',
+        "{gateway: {auth: {tok\\u0065n: '%s'}}}",
+        '{gateway: {auth: {token: "%s"}}, gateway: {port: 1}}',
+        '{gateway: {auth: {pass: "%s", pwd: "%s"}}}',
+        "{channels: {a: {password: 9137046152, token: [9137046152]}}}",
+        '{models: {baseUrl: "https:\\/\\/u:%s@host"}}',
+        '{models: {baseUrl: "https://host/v1?x=1&api_key=%s#f", other: "wss://host/?key=%s"}}',
+        '{mcp: {args: ["serve", "--api-key", "%s", "--token=%s"], list: ["TOKEN=%s", "Authorization: Bearer %s"]}}',
+        "{} // token: %s",
+        "{} // the old token was %s",
+        '{} /* "apiKey": ["%s", "%s"], secret: {id: "%s"} */',
+        "{} // https://host/?access_token=%s",
+        "{} // sk-proj-%s",
+        "{} // sA9dK2mQ7xW4bN8vC1zR5tY3canary",
+    ],
+)
+def test_no_spelling_of_a_secret_is_shown_and_each_comes_back(text: str) -> None:
+    text = text.replace("%s", CANARY)
+    old = parse(text)
+    shown = redacted_text(text)
+    for told in (shown, repr(redacted(old))):
+        assert "canary" not in told
+        assert "9137046152" not in told
+    assert restored(redacted(old), old) == old
+    assert parse(restored_text(shown, text, old)) == old
+
+
+def test_what_only_looks_like_an_argument_or_names_a_secret_is_shown() -> None:
+    text = """{
+      // the model claude-sonnet-4-5-20250929 is good; see docs/configuration_reference_1.md
+      mcp: { args: ["--token=${TOKEN}", "--tokens", "5", "--verbose", "x"], url: "https://h/?page=2&tok=1" },
+    }"""
+    assert redacted_text(text) == text
+    assert redacted(parse(text)) == parse(text)
 
 
 def test_every_secret_can_be_collected_for_the_log() -> None:

@@ -50,9 +50,9 @@ def restored_text(text: str, old_text: str, old: Mapping[str, Any]) -> str:
         for path, node in walk(scan(text)):
             if node.kind == "scalar":
                 value = _at(whole, path)
-                if isinstance(value, str) and not same(_at(new, path), value):
-                    quote = text[node.start]
-                    edits.append(((node.start, node.end), quoted(value, quote)))
+                if value is not _ABSENT and not same(_at(new, path), value):
+                    put = quoted(value, text[node.start]) if isinstance(value, str) else repr(value)
+                    edits.append(((node.start, node.end), put))
     text = spliced(text, edits)
     if left := next(placeholders(parse(text)), None):
         raise _meaningless(left)
@@ -84,13 +84,24 @@ def _restore(new: Any, old: Any, path: KeyPath, *, hidden: bool) -> Any:
             out[key] = _restore(value, kept.get(key, _ABSENT), here, hidden=hidden or is_hiding_key(key))
         return out
     if isinstance(new, list):
-        before = _counterparts(new, old if isinstance(old, list) else [], hidden=hidden)
-        pairs = enumerate(zip(new, before, strict=True))
-        return [_restore(item, was, (*path, at), hidden=hidden) for at, (item, was) in pairs]
+        kept_items = old if isinstance(old, list) else []
+        shown = hidden_value(kept_items, hidden=hidden)
+        pairs = enumerate(zip(new, _counterparts(new, kept_items, shown), strict=True))
+        return [_entry(item, (*path, at), place, kept_items, shown, hidden=hidden) for at, (item, place) in pairs]
     return new
 
 
-def _text(new: str, old: Any, path: KeyPath, *, hidden: bool) -> str:
+def _entry(new: Any, path: KeyPath, place: int | None, old: list[Any], shown: list[Any], *, hidden: bool) -> Any:
+    """Return an entry of a list; its neighbours may say that it is a secret, so that what was shown decides."""
+    was = _ABSENT if place is None else old[place]
+    if place is not None and isinstance(was, str) and shown[place] != was and new in (shown[place], PLACEHOLDER):
+        return was
+    return _restore(new, was, path, hidden=hidden)
+
+
+def _text(new: str, old: Any, path: KeyPath, *, hidden: bool) -> Any:
+    if isinstance(old, int | float) and not isinstance(old, bool) and hidden and new == PLACEHOLDER:
+        return old
     if isinstance(old, str) and old and PLACEHOLDER not in old:
         shown = hidden_value(old, hidden=hidden)
         if new == shown or (new == PLACEHOLDER and (hidden or shown != old)):
@@ -98,27 +109,28 @@ def _text(new: str, old: Any, path: KeyPath, *, hidden: bool) -> str:
     raise _meaningless(path)
 
 
-def _counterparts(new: list[Any], old: list[Any], *, hidden: bool) -> list[Any]:
-    """Return for each new entry the old one that it was shown as, or _ABSENT."""
+def _counterparts(new: list[Any], old: list[Any], shown: list[Any]) -> list[int | None]:
+    """Return for each new entry the place of the old one that it was shown as, or None."""
     names = {name: index for index, item in enumerate(old) if (name := name_of(item))}
     taken = {name_of(item) for item in new}
-    shown: dict[str, list[int]] = {}
-    for index, item in enumerate(old):
-        shown.setdefault(repr(hidden_value(item, hidden=hidden)), []).append(index)
-    found: list[Any] = []
+    looks: dict[str, list[int]] = {}
+    for index, item in enumerate(shown):
+        looks.setdefault(repr(item), []).append(index)
+    found: list[int | None] = []
     for index, item in enumerate(new):
         name = name_of(item)
-        beside = old[index] if index < len(old) else _ABSENT
+        beside = index if index < len(old) else None
+        beside_name = None if beside is None else name_of(old[beside])
         if name:
-            if name == name_of(beside):
+            if name == beside_name or PLACEHOLDER in name[1]:
                 source = beside
             elif name in names:
-                source = old[names[name]]
+                source = names[name]
             else:  # renamed where it stands, or new
-                source = _ABSENT if name_of(beside) in taken else beside
+                source = None if beside_name in taken else beside
         else:
-            alike = shown.get(repr(item), [])
-            source = old[alike[0]] if len(alike) == 1 else beside if len(new) >= len(old) else _ABSENT
+            alike = looks.get(repr(item), [])
+            source = alike[0] if len(alike) == 1 else beside if len(new) >= len(old) else None
         found.append(source)
     return found
 
