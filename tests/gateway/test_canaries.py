@@ -69,10 +69,10 @@ def configuration(port: int) -> str:
     return f"// the old token was {PLANTED['comment']}\n{json.dumps(values, indent=1)}"
 
 
-def post(url: str, body: bytes = b'{"text": "hello", "message": "hello"}', **headers: str) -> tuple[int, bytes]:
+def post(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
     """Send a webhook."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(url, body, {"content-type": "application/json", **named})
+    body = b'{"text": "hello", "message": "hello"}'
+    request = urllib.request.Request(url, body, {"content-type": "application/json", **headers})
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             return int(answer.status), answer.read()
@@ -111,12 +111,12 @@ async def attempts(running: GatewayProcess) -> list[bytes]:
     hooks = f"{running.http_url}/hooks"
     for url, headers in (
         (f"{hooks}/wake", {"authorization": f"Bearer {PLANTED['hook']}"}),
-        (f"{hooks}/wake", {"x_openclaw_token": TRIED["wronghook"]}),
+        (f"{hooks}/wake", {"x-openclaw-token": TRIED["wronghook"]}),
         (f"{hooks}/agent?token={TRIED['urltoken']}", {}),
-        (f"{hooks}/signed", {"x_hub_signature_256": f"sha256={PLANTED['signature']}"}),
+        (f"{hooks}/signed", {"x-hub-signature-256": f"sha256={PLANTED['signature']}"}),
         (f"{running.http_url}/v1/chat/completions", {"authorization": f"Bearer {TRIED['guess']}"}),
     ):
-        status, body = await asyncio.to_thread(post, url, **headers)
+        status, body = await asyncio.to_thread(post, url, headers)
         assert status, url
         heard.append(body)
     return heard

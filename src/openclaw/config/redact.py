@@ -56,7 +56,7 @@ def redacted_text(text: str) -> str:
 
     Raises: CONFIG_INVALID if the text is not JSON5.
     """
-    edits = [(span, hidden) for span, comment in comments(text) if (hidden := redacted_comment(comment)) != comment]
+    edits = [(span, told) for span, comment in comments(text) if (told := redacted_comment(comment)) != comment]
     flags: dict[KeyPath, bool] = {}
     """Whether the last entry of a list names a secret that the next one is."""
     for path, node in walk(scan(text)):
