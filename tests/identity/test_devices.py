@@ -158,6 +158,24 @@ async def test_a_changed_machine_is_approved_only_by_who_holds_all_that_it_had(h
     assert lacking(device, moved) is None
 
 
+@pytest.mark.parametrize("how", ["narrowed", "revoked"])
+async def test_a_token_that_was_cut_down_grows_again_only_by_who_holds_all_that_it_opens_then(
+    how: str, house: House
+) -> None:
+    devices = house.devices
+    await devices.approve((await devices.request(ask(scopes=(READ, WRITE)), "not-paired")).request_id, ADMIN)
+    if how == "narrowed":
+        await devices.rotate("a" * 64, "operator", (READ,), ADMIN)
+    else:
+        await devices.revoke("a" * 64, "operator")
+    more = await devices.request(ask(scopes=("operator.approvals",)), "scope-upgrade")
+    approver = Principal(scopes=frozenset(("operator.pairing", "operator.approvals", READ)))
+    with pytest.raises(Forbidden, match=WRITE):
+        await devices.approve(more.request_id, approver)
+    device = await devices.approve(more.request_id, ADMIN)
+    assert device.tokens["operator"].scopes == ("operator.approvals", READ, WRITE)
+
+
 async def test_what_a_person_has_read_is_what_they_approve(house: House) -> None:
     devices = house.devices
     first = await devices.request(ask(), "not-paired")

@@ -6,9 +6,10 @@ sends through the peer. Whatever goes wrong becomes a typed error frame; only fa
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +25,7 @@ from openclaw.rpc.hello import hello_ok
 from openclaw.rpc.method import Failed, MethodSpec, holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
+from openclaw.rpc.turns import Turns
 from openclaw.rpc.versions import OLD_PARAMS, error_for, result_for, result_instead
 from openclaw.telemetry.metrics import METRICS
 
@@ -65,7 +67,11 @@ class Counter:
     def __init__(self, deps: RpcDeps, methods: Iterable[MethodSpec]) -> None:
         self.room = Room(deps)
         self._entries = {spec.name: _Entry(spec) for spec in methods}
+        self._turns = Turns()
+        self._passing: dict[str, set[asyncio.Task[None]]] = {}
+        """What ends with its connection, by that one's id."""
         deps.hub.health_payload = self.room.health.value
+        deps.hub.observe(self)
 
     def methods(self, protocol: int) -> list[str]:
         """Return the names of the methods that a protocol announces, in table order."""
@@ -93,6 +99,8 @@ class Counter:
                 _requests.inc(entry.name, "ok")
                 return result_with(request.id, result)
             if isawaitable(result):
+                if entry.spec.passing:
+                    return self._while_here(peer, request, result, large=entry.spec.passing == "large")
                 return self._later(peer, request, result)
             if isinstance(result, AsyncIterator):
                 return self._in_stages(peer, request, result)
@@ -141,6 +149,32 @@ class Counter:
         except Exception as error:  # noqa: BLE001  # as in handle
             frame = self._refusal(peer, request, error)
         peer.send(frame)
+
+    async def _while_here(self, peer: Peer, request: Request, result: Awaitable[Any], *, large: bool) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "a connection answers in tasks"
+        tasks = self._passing.setdefault(peer.conn_id, set())
+        tasks.add(task)
+        try:
+            if large:
+                async with self._turns.turn(peer.conn_id):
+                    await self._later(peer, request, result)
+            else:
+                await self._later(peer, request, result)
+        finally:
+            if iscoroutine(result):
+                result.close()  # its turn may never have come
+            tasks.discard(task)
+            if not tasks and self._passing.get(peer.conn_id) is tasks:
+                del self._passing[peer.conn_id]
+
+    def joined(self, peer: Peer) -> None:
+        """See Hub.observe."""
+
+    def left(self, peer: Peer) -> None:
+        """Give up what only this peer wanted to know; see Hub.observe."""
+        for task in self._passing.pop(peer.conn_id, ()):
+            task.cancel()
 
     async def _in_stages(self, peer: Peer, request: Request, stages: AsyncIterator[Any]) -> None:
         try:

@@ -42,6 +42,8 @@ class MethodSpec:
 
     Shape: `scope` None = any connected peer; `since` and `until` are the first and the last protocol that have it;
     `role` says which kind of peer may call it; a method that is not `announced` works but is not listed in hello.
+    A `passing` one changes nothing and ends with its connection: it waits for something, or its answer is large and
+    takes a turn (rpc.turns).
     """
 
     name: str
@@ -55,6 +57,7 @@ class MethodSpec:
     until: int = 4
     role: Literal["operator", "node", "any"] = "operator"
     announced: bool = True
+    passing: Literal["", "waits", "large"] = ""
 
 
 def holds(principal: Principal, scope: str | None) -> bool:

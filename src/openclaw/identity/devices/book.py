@@ -298,8 +298,12 @@ class Devices:
             if request.reason == "metadata-upgrade" and known is not None:
                 for scopes in known.approved.values():  # the device has the use of all it was approved for again
                     opened = merged(opened, scopes)
-            _require(by, opened)
             device = self._grown(ask, {ask.role: ask.scopes}, "owner")
+            old = known.tokens.get(ask.role) if known else None
+            held = old.scopes if old is not None and old.revoked_at_ms is None else ()
+            # A token that was narrowed or revoked opens all that was approved again: that is given here, too.
+            opened = merged(opened, tuple(one for one in device.tokens[ask.role].scopes if not covers(held, (one,))))
+            _require(by, opened)
             await self._save(_put(DEVICE, device.device_id, device), Change(REQUEST, request_id, None))
             self._take(device)
             self._resolve(request, "approved")

@@ -350,6 +350,7 @@ METHODS = (
         agents_files_get,
         "Reads one of those files.",
         f"`{{agentId, workspace, file: {_FILE}}}`",
+        passing="large",
     ),
     MethodSpec(
         "agents.files.set",
@@ -377,5 +378,6 @@ METHODS = (
         "Reads a file of an agent's workspace, at most 1 MiB.",
         "`{agentId, file: {path, name, size, updatedAtMs, mimeType, encoding, content}}`",
         since=4,
+        passing="large",
     ),
 )

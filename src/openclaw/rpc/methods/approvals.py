@@ -182,6 +182,7 @@ def _family(
             '`{id, decision, createdAtMs, expiresAtMs, terminalReason?: "timeout"|"no-route"|"run-aborted"|'
             '"gateway-restart"}`',
             since=4,
+            passing="waits",
         ),
         MethodSpec(
             f"{name}.resolve",

@@ -245,6 +245,7 @@ METHODS = (
         "`sessionInfo?`. A `system` message "
         'with `__openclaw.kind: "compaction"` stands where a summary took the '
         "place of older ones. An unknown session has no `sessionId` and no messages.",
+        passing="large",
     ),
     MethodSpec(
         "chat.abort",

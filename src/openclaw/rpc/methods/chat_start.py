@@ -140,6 +140,7 @@ METHODS = (
         "`{sessionKey, sessionId?, messages[], hasMore, pendingInputs, thinkingLevel, defaults, sessionInfo?}`, or "
         '`{kind: "reset"}`.',
         since=4,
+        passing="large",
     ),
     MethodSpec(
         "chat.metadata",
@@ -158,6 +159,7 @@ METHODS = (
         "Returns one message whole, by the id that histories show.",
         '`{ok, message}`, or `{ok: false, unavailableReason: "not_found" | "oversized"}`.',
         since=4,
+        passing="large",
     ),
     MethodSpec(
         "chat.toolTitles",

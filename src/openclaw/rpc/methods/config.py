@@ -208,6 +208,7 @@ METHODS = (
         "`{path, exists, raw, parsed, resolved, valid, config, hash, issues[], warnings[], legacyIssues[]}`: `config` "
         "and `parsed` are what the file sets, `resolved` has every setting; protocol 4 adds `sourceConfig`, "
         "`runtimeConfig` (in use), `configRevisionHash`, `appliedConfigHash`, and what concerns included files.",
+        passing="large",
     ),
     MethodSpec(
         "config.set",

@@ -364,6 +364,7 @@ METHODS = (
         "Waits until somebody has decided about more scopes for the calling device.",
         '`{status: "approved" | "rejected" | "expired", requestId, deviceToken?, scopes?}`',
         since=4,
+        passing="waits",
     ),
     MethodSpec(
         "gateway.identity.get",

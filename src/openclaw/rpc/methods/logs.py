@@ -72,5 +72,6 @@ METHODS = (
         "Returns the end of the gateway's log, or what came after `cursor`.",
         "`{file, cursor, size, lines[], truncated, reset}`; lines are JSON objects as written.",
         rate=Rate(60, 20),
+        passing="large",
     ),
 )

@@ -174,6 +174,7 @@ METHODS = (
         "Waits for the answers to questions.",
         '`{status: "pending"|"answered"|"cancelled"|"expired", answers?: {answers{}}}`',
         since=4,
+        passing="waits",
     ),
     MethodSpec(
         "question.resolve",

@@ -155,6 +155,7 @@ METHODS = (
         "first.",
         rate=SEARCHES,
         since=4,
+        passing="large",
     ),
     MethodSpec(
         "memory.search",
@@ -165,5 +166,6 @@ METHODS = (
         "`{agentId, provider, searchMode, results: [{path, startLine, endLine, score, snippet, source}]}`",
         rate=SEARCHES,
         since=4,
+        passing="large",
     ),
 )

@@ -387,6 +387,7 @@ METHODS = (
         "`{ts, path, count, defaults, sessions: [{key, kind, displayName, updatedAt, sessionId, model, …}]}`; "
         "protocol 4 adds `totalCount`, `limitApplied`, `nextOffset`, `hasMore`, `owners`, and to each session what "
         "people put on it (`archived`, `pinned`, `unread`, `category`, …) and its `activeRunIds`.",
+        passing="large",
     ),
     MethodSpec(
         "sessions.describe",

@@ -189,6 +189,7 @@ METHODS = (
         "Returns the last texts of several sessions, cut short.",
         "`{ts, previews: [{key, status, items: [{role, text}]}]}`; `status`: `ok`, `empty`, `missing`, `error`.",
         rate=READS,
+        passing="large",
     ),
     MethodSpec(
         "sessions.resolve",
@@ -209,6 +210,7 @@ METHODS = (
         "`{messages[]}`",
         rate=READS,
         since=4,
+        passing="large",
     ),
     MethodSpec(
         "sessions.compact",
