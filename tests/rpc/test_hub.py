@@ -171,3 +171,17 @@ async def test_a_budgets_notice_reaches_its_spender_and_administrators_in_protoc
 def test_every_event_is_in_the_manual() -> None:
     manual = render()
     assert all(f"- **{name}** " in manual for names in EVENTS.values() for name in names)
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+async def test_who_may_not_read_learns_from_hello_neither_who_is_here_nor_which_sessions_there_are(
+    protocol: int, bench: Bench
+) -> None:
+    bench.hub.join(FakePeer())
+    for peer in (FakePeer(protocol, ("operator.pairing",)), FakePeer(protocol, (), role="node")):
+        snapshot = bench.counter.hello_ok(peer)["snapshot"]
+        assert snapshot["presence"] == []
+        assert set(snapshot["health"]) == {"ok", "ts"}
+    snapshot = bench.counter.hello_ok(FakePeer(protocol, ("operator.read",)))["snapshot"]
+    assert len(snapshot["presence"]) == 2
+    assert "sessions" in snapshot["health"]

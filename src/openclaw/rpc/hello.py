@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from openclaw.identity.devices.record import Issued
 from openclaw.protocol.limits import MAX_BUFFERED_BYTES, MAX_PAYLOAD_BYTES, TICK_INTERVAL_MS
+from openclaw.rpc.method import holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.versions import CAPABILITIES, EVENTS, hello_auth
@@ -16,6 +17,8 @@ MAX_ATTACHMENT_BYTES: Final = 19_464_192
 """The largest file whose base64 still fits in one frame beside the message."""
 
 MAIN_KEY: Final = "main"
+_OPEN: Final = frozenset(("ok", "ts"))
+"""What every connected peer may know of the gateway's health."""
 
 
 def hello_ok(peer: Peer, room: Room, methods: Sequence[str], issued: Sequence[Issued] = ()) -> dict[str, Any]:
@@ -67,9 +70,11 @@ def _session_defaults(room: Room) -> dict[str, Any]:
 def _snapshot(peer: Peer, room: Room) -> dict[str, Any]:
     deps = room.deps
     health = room.health.value(peer.protocol)
+    reads = holds(peer.principal, "operator.read")
     snapshot: dict[str, Any] = {
-        "presence": deps.hub.presence(),
-        "health": {key: value for key, value in health.items() if key != "modelRuntime"},
+        # Who is here and which sessions there are is for readers alone, as in the methods that tell it.
+        "presence": deps.hub.presence() if reads else [],
+        "health": {key: value for key, value in health.items() if key != "modelRuntime" and (reads or key in _OPEN)},
         "stateVersion": deps.hub.state_version(),
         "uptimeMs": deps.health.uptime_ms(),
         "sessionDefaults": _session_defaults(room),
