@@ -3,13 +3,15 @@
 They are written to the shelf before they are acknowledged, and become part of the message that takes them: the
 transcript holds them, so what a model is shown of earlier turns never changes.
 
-1. At most MAX_WAITING wait per session, the oldest go first; the same line twice in a row waits once.
+1. At most MAX_WAITING wait per session, the oldest go first; the same line twice in a row waits once. They wait for
+   MAX_SESSIONS at most: the one that was told something least lately, and is no main one, loses its lines to another.
 2. A line is let go only when the message that took it is durable; one that was refused gives them back.
 3. A crash between the two tells a line again rather than never.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -17,7 +19,7 @@ from typing import Final
 import msgspec
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import InvalidRequest, Unavailable
+from openclaw.base.errors import InvalidRequest
 from openclaw.base.ids import OwnerId, SessionKey, TenantId
 from openclaw.store.shelf import Change, Shelf
 from openclaw.tools.untrusted import visible
@@ -79,26 +81,31 @@ class SystemEvents:
     def prepare(self, key: SessionKey, text: str, tenant: TenantId, owner: OwnerId) -> Queuing:
         """Return what queues a line; `queued` takes it in once its changes are made.
 
-        Raises: InvalidRequest for an empty line, Unavailable when too many sessions have lines waiting.
+        Raises: InvalidRequest for an empty line.
         """
         text = text.strip()[:MAX_CHARS]
         if not text:
             raise InvalidRequest("the text of a system event is empty")
         waiting = self._waiting.get(key, [])
+        dropped = waiting[: max(0, len(waiting) + 1 - MAX_WAITING)]
         if not waiting and len(self._waiting) >= MAX_SESSIONS:
-            raise Unavailable("too many sessions have system events waiting", retry_after_s=60)
+            dropped = min(self._waiting.values(), key=_standing)
         if waiting and waiting[-1].text == text:
             return Queuing()
         self._number = (self._number + 1) % 1_000_000
         line = Line(key, text, self._clock.now_ms(), self._number, tenant, owner)
-        return Queuing(line, tuple(waiting[: max(0, len(waiting) + 1 - MAX_WAITING)]))
+        return Queuing(line, tuple(dropped))
 
     def queued(self, queuing: Queuing) -> None:
         """Take in what `prepare` returned, once it is durable."""
-        if queuing.line is not None:
-            key = queuing.line.key
-            kept = [line for line in self._waiting.get(key, ()) if line not in queuing.dropped]
-            self._waiting[key] = [*kept, queuing.line]
+        if queuing.line is None:
+            return
+        for key in {line.key for line in queuing.dropped}:
+            self._waiting[key] = [line for line in self._waiting.get(key, ()) if line not in queuing.dropped]
+            if not self._waiting[key]:
+                del self._waiting[key]
+        key = queuing.line.key
+        self._waiting[key] = [*self._waiting.get(key, ()), queuing.line]
 
     async def queue(self, key: SessionKey, text: str, tenant: TenantId, owner: OwnerId) -> bool:
         """Queue a line durably. Say whether it waits, or the one before it says the same. Raises: as `prepare`."""
@@ -134,13 +141,18 @@ class SystemEvents:
             self._waiting[key] = [*taken, *self._waiting.get(key, [])][-MAX_WAITING:]
 
 
+def _standing(lines: Sequence[Line]) -> tuple[bool, int]:
+    """Return what the lines of sessions are ordered by; the first ones make room."""
+    return lines[-1].key.endswith(":main"), lines[-1].at_ms
+
+
 def _deletions(lines: Iterable[Line]) -> list[Change]:
     return [Change(KIND, line.id, None) for line in lines]
 
 
 def _one_entry(text: str) -> str:
     """Return the text so that none of its lines looks like another system event."""
-    return visible(text).replace("\n", "\n  ")
+    return re.sub("[\n\u2028\u2029]", "\n  ", visible(text))
 
 
 def _moment(at_ms: int) -> str:
