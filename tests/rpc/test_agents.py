@@ -201,6 +201,18 @@ async def test_links_lead_nowhere(bench: Bench, tmp_path: Path) -> None:
     assert secret.read_text() == "sekret"
 
 
+@pytest.mark.parametrize(("state", "shown"), [("w", False), ("w/.openclaw", False), ("", True), ("other", True)])
+async def test_a_workspace_around_the_gateways_own_state_is_not_shown(state: str, shown: bool, tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "openclaw.json").write_text("sekret")
+    bench = Bench(tmp_path, state_dir=tmp_path / state)
+    for method, params in (("agents.workspace.list", {}), ("agents.workspace.get", {"path": "openclaw.json"})):
+        answer = await _ask(bench, method, {"agentId": "main", **params})
+        assert answer["ok"] is shown
+        assert ("openclaw.json" in str(answer)) is shown
+    await bench.close()
+
+
 async def test_a_workspace_is_read_page_by_page(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "w" / "docs").mkdir(parents=True)
     for name in ("b.txt", "a.bin"):

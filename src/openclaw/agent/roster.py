@@ -63,6 +63,15 @@ def _danger(path: Path, home: Path, state: Path) -> str:
     return ""
 
 
+def holds_state(workspace: Path, state_dir: Path) -> bool:
+    """Say whether a folder shows the gateway's own files, with its secrets, to whoever may read a workspace.
+
+    A configuration may name such a folder: what `checked_workspace` refuses, an editor does not.
+    """
+    place, state = workspace.resolve(), state_dir.resolve()
+    return place in (state, *state.parents) or any(place.is_relative_to(state / name) for name in _OWN_STATE)
+
+
 def entries_of(parsed: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the agents that a configuration names; without any there is `main`, which is named from here on.
 

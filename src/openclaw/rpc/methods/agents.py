@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, TypeVar
 from msgspec import UNSET, Meta, UnsetType
 
 from openclaw.agent.leaving import to_trash
-from openclaw.agent.roster import checked_workspace, created, deleted, id_for, updated
+from openclaw.agent.roster import checked_workspace, created, deleted, holds_state, id_for, updated
 from openclaw.base.errors import InvalidRequest, NotFound, ToolError
 from openclaw.base.ids import AgentId
 from openclaw.config.env import expand, state_dir_of
@@ -228,7 +228,7 @@ async def agents_workspace_list(room: Room, peer: Peer, params: AgentsWorkspaceL
             answer["parentPath"] = path.rpartition("/")[0]
         return {**answer, "totalEntries": len(found), "offset": params.offset}
 
-    return await _in_workspace(room, params.agent_id, read)
+    return await _in_workspace(room, params.agent_id, read, every_file=True)
 
 
 async def agents_workspace_get(room: Room, peer: Peer, params: AgentsWorkspaceGetParams) -> dict[str, Any]:
@@ -253,18 +253,28 @@ async def agents_workspace_get(room: Room, peer: Peer, params: AgentsWorkspaceGe
         }
         return {"agentId": params.agent_id, "file": file}
 
-    return await _in_workspace(room, params.agent_id, read)
+    return await _in_workspace(room, params.agent_id, read, every_file=True)
 
 
-async def _in_workspace(room: Room, agent_id: str, work: Callable[[Workspace, str], T]) -> T:
-    """Run file work of an agent's workspace in a thread. Raises: InvalidRequest for what the workspace refuses."""
+async def _in_workspace(
+    room: Room, agent_id: str, work: Callable[[Workspace, str], T], *, every_file: bool = False
+) -> T:
+    """Run file work of an agent's workspace in a thread. Raises: InvalidRequest for what the workspace refuses.
+
+    `every_file`: the work may reach any file there, so that a workspace around the gateway's own state is refused.
+    """
     root = next((info.workspace for info in room.deps.agent.agents() if info.id == agent_id), None)
     if not root:
         raise NotFound(f'unknown agent id "{agent_id}"', hint="agents.list names the agents that there are.")
-    return await asyncio.to_thread(_opened, root, work)
+    return await asyncio.to_thread(_opened, root, work, room.deps.state_dir if every_file else None)
 
 
-def _opened(root: str, work: Callable[[Workspace, str], T]) -> T:
+def _opened(root: str, work: Callable[[Workspace, str], T], state_dir: Path | None) -> T:
+    if state_dir is not None and holds_state(Path(root), state_dir):
+        raise InvalidRequest(
+            f"{root} holds the gateway's own state, which is not shown to clients",
+            hint="Give the agent a folder of its own as its workspace.",
+        )
     with _refusals(), Workspace(Path(root)) as files:
         return work(files, root)
 
