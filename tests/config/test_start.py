@@ -69,6 +69,8 @@ def test_the_token_file_is_made_once_and_used_when_nothing_else_names_a_token(ho
         f"{{gateway: {{bind: 'lan', auth: {{token: '{STRONG}'}}}}}}",
         f"{{gateway: {{bind: 'lan', auth: {{mode: 'password', password: '{STRONG}'}}}}}}",
         "{bogus: 1, channels: {x: 1}, models: 'x'}",
+        "{gateway: {controlUi: {root: 'ui'}}}",
+        "{gateway: {controlUi: {root: '.', enabled: false}}}",
     ],
 )
 def test_these_start(home: Home, text: str) -> None:
@@ -86,6 +88,10 @@ def test_these_start(home: Home, text: str) -> None:
         ("{gateway: {bind: 'custom'}}", "gateway.customBindHost", 0),
         ("{gateway: {bind: 'custom', customBindHost: 'host'}}", "gateway.customBindHost", 1),
         ("{gateway: {bind: 'custom', customBindHost: '10.0.0.1'}}", "gateway.auth.token", 0),
+        *(
+            (f"{{gateway: {{controlUi: {{root: '{root}'}}}}}}", "gateway.controlUi.root", 1)
+            for root in (".", "..", "/", "logs", "credentials/x", "ui/../")
+        ),
     ],
 )
 def test_these_are_refused_with_the_fix(home: Home, text: str, path: str, line: int) -> None:

@@ -340,6 +340,7 @@ async def world(
     ui_root: Path | None = None,
     ui: bool = False,
     devices: Devices | None = None,
+    loopback_bind: bool = True,
 ) -> AsyncIterator[World]:
     """Run a server with fakes behind it."""
     settings = config or GatewayConfig()
@@ -348,6 +349,7 @@ async def world(
     health.phase = "ready"
     app = build_app(
         ListenerDeps(
+            loopback_bind=loopback_bind,
             agent=agent,
             counter=counter,
             hub=hub,

@@ -3,13 +3,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from openclaw.config.schema import GatewayConfig
+from openclaw.config.schema import AuthConfig, GatewayConfig
 from tests.listeners.fakes import TOKEN, World, raw_request, until, world
 
 pytestmark = pytest.mark.anyio
@@ -262,6 +262,23 @@ async def test_our_own_page_is_let_in() -> None:
 async def test_the_upgrade_takes_any_path(path: str) -> None:
     async with world() as here, connect(here.ws_url + path, proxy=None) as socket:
         assert (await receive(socket))["event"] == "connect.challenge"
+
+
+@pytest.mark.parametrize(("mode", "status"), [("none", 403), ("token", 101)])
+async def test_without_a_credential_a_rebound_name_gets_no_socket_on_a_wide_bind_either(
+    mode: Literal["none", "token"], status: int
+) -> None:
+    """A gateway that listens wide and has just been told to be local and open, until it restarts."""
+    config = GatewayConfig(auth=AuthConfig(mode=mode))
+    async with world(config, mode=mode, loopback_bind=False) as here:
+        page = {"Host": "evil.example", "Origin": "http://evil.example"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in page.items())
+        upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(f"GET / HTTP/1.1\r\n{head}{upgrade}{key}".encode())
+        assert int((await reader.readline()).split()[1]) == status
+        writer.close()
 
 
 async def test_a_rebound_name_or_a_forwarding_header_gets_no_socket() -> None:

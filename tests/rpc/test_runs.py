@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import dataclasses
 from collections.abc import Coroutine
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from openclaw.base.message import ImagePart, TextPart
+from openclaw.protocol.frames import Request
 from openclaw.rpc.build import build_counter
 from openclaw.store.sqlite import SqliteStore
 from tests.rpc.support import Bench, FakePeer
@@ -32,6 +35,22 @@ async def test_a_repeated_key_never_runs_twice(protocol: int, bench: Bench) -> N
     run.end()
     assert (await bench.ask(peer, "chat.send", SEND))["payload"] == {"runId": "run-1", "status": "ok"}
     assert len(bench.agent.runs) == 1
+
+
+@pytest.mark.parametrize(("method", "name"), [("chat.send", "timeoutMs"), ("agent", "timeout")])
+async def test_a_time_past_every_number_is_only_long(method: str, name: str, bench: Bench) -> None:
+    peer, params = FakePeer(), msgspec.json.encode({"sessionKey": "main", "message": "hello", "idempotencyKey": "long"})
+    raw = msgspec.Raw(params[:-1] + f',"{name}":{"9" * 400}}}'.encode())
+    answer = bench.counter.handle(peer, Request("1", method, raw))
+    assert not isinstance(answer, bytes)
+    task = asyncio.ensure_future(answer)
+    await anyio.wait_all_tasks_blocked()
+    assert peer.frames[0]["ok"], peer.frames
+    (run,) = bench.agent.runs.values()
+    assert run.inbound.timeout_s == 30 * 86_400
+    run.start()
+    run.end()
+    await task
 
 
 async def test_a_repeat_after_an_abort_says_so_in_protocol_4(bench: Bench) -> None:

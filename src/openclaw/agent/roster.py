@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from openclaw.agent.directory import MAIN_AGENT
 from openclaw.base.errors import Conflict, InvalidRequest, NotFound
+from openclaw.config.paths import OWN_STATE
 
 MAX_AGENTS: Final = 500
 _NOT_IN_ID: Final = re.compile(r"[^a-z0-9_-]+")
@@ -17,7 +18,6 @@ _SYSTEM: Final = tuple(
     for name in ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr", "var/lib", "var/run")
 )
 _SHARED: Final = tuple(Path(f"/{name}") for name in ("home", "media", "mnt", "opt", "srv", "tmp", "var"))
-_OWN_STATE: Final = ("agents", "backups", "channels", "credentials", "logs", "snapshots", "trash")
 _NEVER_SHARED: Final = (".ssh", ".gnupg", ".aws", ".kube", ".docker")
 
 
@@ -52,7 +52,7 @@ def _danger(path: Path, home: Path, state: Path) -> str:
     if path in (home, *home.parents) or path in (state, *state.parents):
         return "it holds a home directory or the gateway's state"
     if path.is_relative_to(state):  # which may well lie below /var/lib
-        own = any(path.is_relative_to(state / name) for name in _OWN_STATE)
+        own = any(path.is_relative_to(state / name) for name in OWN_STATE)
         return "it is the gateway's own" if own else ""
     if path in _SHARED:
         return "others keep their files there"
@@ -61,15 +61,6 @@ def _danger(path: Path, home: Path, state: Path) -> str:
     if any(path.is_relative_to(home / name) for name in _NEVER_SHARED):
         return "it holds keys"
     return ""
-
-
-def holds_state(workspace: Path, state_dir: Path) -> bool:
-    """Say whether a folder shows the gateway's own files, with its secrets, to whoever may read a workspace.
-
-    A configuration may name such a folder: what `checked_workspace` refuses, an editor does not.
-    """
-    place, state = workspace.resolve(), state_dir.resolve()
-    return place in (state, *state.parents) or any(place.is_relative_to(state / name) for name in _OWN_STATE)
 
 
 def entries_of(parsed: Mapping[str, Any]) -> list[dict[str, Any]]:

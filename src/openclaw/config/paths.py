@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,10 @@ from openclaw.config.env import Environment, expand, home_dir, state_dir_of
 
 SYSTEM_CONFIG = Path("/etc/openclaw/config.yaml")
 """Used when no path is named and the state directory holds no configuration: one file for a service."""
+
+
+OWN_STATE: Final = ("agents", "backups", "channels", "credentials", "logs", "snapshots", "trash")
+"""Folders of the state directory that are the gateway's own; beside them lie workspaces, which are not."""
 
 
 class StatePaths(msgspec.Struct, frozen=True):
@@ -72,3 +77,12 @@ def _cache_dir(env: Environment) -> Path:
     # The XDG specification says to ignore relative values.
     base = Path(shared) if shared and Path(shared).is_absolute() else home_dir(env) / ".cache"
     return base / "openclaw" / "models"
+
+
+def holds_state(folder: Path, state_dir: Path) -> bool:
+    """Say whether the gateway's own files, with its secrets, lie in a folder, or the folder among them.
+
+    Blocking: links are followed.
+    """
+    place, state = folder.resolve(), state_dir.resolve()
+    return place in (state, *state.parents) or any(place.is_relative_to(state / name) for name in OWN_STATE)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from pathlib import Path
 
 from openclaw.base.errors import ConfigError
 from openclaw.base.secret import Secret
+from openclaw.config.env import state_dir_of
 from openclaw.config.load import Loaded
+from openclaw.config.paths import holds_state
 from openclaw.config.schema import GatewayConfig
 
 MIN_SECRET_CHARS = 32
@@ -32,7 +35,24 @@ def refusals(loaded: Loaded) -> list[ConfigError]:
         )
     elif not binds_loopback_only(gateway):
         found.extend(_exposed(loaded))
+    if _serves_state(loaded):
+        found.append(
+            _refusal(
+                loaded,
+                "gateway.controlUi.root",
+                "gateway.controlUi.root is where the gateway keeps its secrets: it would serve them to anybody",
+                "Set gateway.controlUi.root to the folder of a built UI that holds nothing else, or remove it.",
+            )
+        )
     return found
+
+
+def _serves_state(loaded: Loaded) -> bool:
+    ui = loaded.config.gateway.control_ui
+    if not ui.enabled or not ui.root:
+        return False
+    root = (loaded.path.parent / Path(ui.root).expanduser()).resolve()
+    return holds_state(root, state_dir_of(loaded.env)) or loaded.path.resolve().is_relative_to(root)
 
 
 def binds_loopback_only(gateway: GatewayConfig) -> bool:

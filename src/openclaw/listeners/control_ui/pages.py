@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from openclaw.agent.api import AgentService
-from openclaw.base.errors import NotFound
+from openclaw.base.errors import ConfigError, NotFound
 from openclaw.config.schema import IdentityConfig
 from openclaw.listeners.control_ui.files import INDEX, Bundle, UiFile, find_files, read_file
 from openclaw.listeners.http import Header, Request
@@ -74,6 +74,8 @@ class ControlUi:
     def __init__(self, deps: UiDeps) -> None:
         self._deps = deps
         self._bundle: Bundle | None = None
+        self._broken: ConfigError | None = None
+        """Why there is nothing to show; a folder that is no UI is not searched anew for every stranger."""
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes for UIs; the page itself is the fallback."""
@@ -97,8 +99,14 @@ class ControlUi:
         """Answer a path without a route when it is the UI's; say whether it was."""
         if request.method not in ("GET", "HEAD"):
             return False
+        if self._broken is not None:
+            raise self._broken
         if self._bundle is None:
-            self._bundle = await asyncio.to_thread(find_files, self._deps.root or OWN_ROOT)
+            try:
+                self._bundle = await asyncio.to_thread(find_files, self._deps.root or OWN_ROOT)
+            except ConfigError as error:
+                self._broken = error
+                raise
         name = "/".join(segments) or INDEX
         file = self._bundle.files.get(name)
         if file is None:

@@ -13,11 +13,12 @@ from typing import Annotated, Any, Final, TypeVar
 from msgspec import UNSET, Meta, UnsetType
 
 from openclaw.agent.leaving import to_trash
-from openclaw.agent.roster import checked_workspace, created, deleted, holds_state, id_for, updated
+from openclaw.agent.roster import checked_workspace, created, deleted, id_for, updated
 from openclaw.base.errors import InvalidRequest, NotFound, ToolError
 from openclaw.base.ids import AgentId
 from openclaw.config.env import expand, state_dir_of
 from openclaw.config.load import Loaded
+from openclaw.config.paths import holds_state
 from openclaw.config.rewrite import with_values
 from openclaw.protocol.validate import Params
 from openclaw.rpc.config_port import ConfigChange

@@ -14,6 +14,8 @@ function element(tag, properties = {}, ...children) {
 }
 
 const line = (text) => ($("line").textContent = text);
+// A command as it is: what turns the writing direction, hides or breaks a line is made visible before a person decides.
+const plain = (text) => String(text).replace(/\n/g, "⏎").replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "\uFFFD");
 const time = (ms) => (ms ? new Date(ms).toLocaleString() : "never");
 const textOf = (message) =>
   typeof message?.content === "string"
@@ -259,8 +261,8 @@ async function showApprovals() {
   $("approvals").replaceChildren(
     ...waiting.map((one) =>
       row(
-        one.request?.command ?? one.id,
-        `in ${one.request?.cwd ?? "?"} · until ${time(one.expiresAtMs)}`,
+        plain(one.request?.command ?? one.id),
+        `in ${plain(one.request?.cwd ?? "?")} · until ${time(one.expiresAtMs)}`,
         ["Allow once", decide(one.id, "allow-once")],
         ["Deny", decide(one.id, "deny")],
       ),
