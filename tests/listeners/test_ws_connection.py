@@ -279,6 +279,8 @@ async def test_without_a_credential_a_rebound_name_gets_no_socket_on_a_wide_bind
         writer.write(f"GET / HTTP/1.1\r\n{head}{upgrade}{key}".encode())
         assert int((await reader.readline()).split()[1]) == status
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def test_a_rebound_name_or_a_forwarding_header_gets_no_socket() -> None:
