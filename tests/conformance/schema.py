@@ -115,8 +115,11 @@ EVENTS: Final = {
     "tick": "TickEvent",
 }
 
-BEYOND: Final = {"agent": frozenset(("sessionKey", "agentId", "sessionId", "lane", "session"))}
-"""What gateways of the field send with an event although its definition is closed; their clients read it."""
+BEYOND: Final = {
+    "agent": frozenset(("sessionKey", "agentId", "sessionId", "lane", "session")),
+    "cron.list": frozenset(("effectiveAgentId",)),
+}
+"""What gateways of the field send with an event or a part although its definition is closed; their clients read it."""
 
 
 _WELL_FORMED: Final = rb"(?:[^\\uD800-\\uDFFF]|[\\uD800-\\uDBFF][\\uDC00-\\uDFFF])+$"
@@ -167,7 +170,9 @@ def result_faults(method: str, payload: Any) -> list[str]:
     """Return what the schema says against an answer of protocol 4."""
     if method in PARTS:
         name, definition = PARTS[method]
-        return [fault for part in payload[name] for fault in faults(definition, part)]
+        beyond = BEYOND.get(method, frozenset())
+        known = ({key: value for key, value in part.items() if key not in beyond} for part in payload[name])
+        return [fault for part in known for fault in faults(definition, part)]
     definition_name = definition_of(method)
     return faults(definition_name, payload) if definition_name else []
 

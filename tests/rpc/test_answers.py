@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -161,6 +162,17 @@ async def test_the_log_is_read_page_by_page(bench: Bench) -> None:
     path.write_text("{}\n")
     rotated = await _payload(bench, "logs.tail", {"cursor": more["cursor"]})
     assert (rotated["lines"], rotated["reset"]) == (["{}"], True)
+
+
+async def test_a_line_of_our_log_has_the_keys_that_log_viewers_read(bench: Bench) -> None:
+    own = {"time": "2026-01-02T03:04:05.678Z", "level": "warning", "event": "slow", "component": "rpc", "ms": 7}
+    (bench.deps.logs_dir / "openclaw.log").write_text(json.dumps(own) + "\nnot ours\n[1]\n")
+    line, *others = (await _payload(bench, "logs.tail"))["lines"]
+    shown = json.loads(line)
+    subsystem = '{"subsystem":"rpc"}'
+    assert shown.pop("_meta") == {"logLevelName": "WARN", "date": own["time"], "name": subsystem}
+    assert shown == {**own, "0": subsystem, "1": "slow ms=7", "message": "slow ms=7"}
+    assert others == ["not ours", "[1]"]
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -202,6 +202,30 @@ async def test_a_page_of_jobs_says_where_it_goes_on(bench: Bench) -> None:
     assert [job["name"] for job in found["jobs"]] == ["job 2"]
 
 
+async def test_pages_of_one_revision_belong_together(bench: Bench) -> None:
+    async def page(offset: int) -> dict[str, Any]:
+        answer: dict[str, Any] = (await bench.ask(FakePeer(), "cron.list", {"limit": 1, "offset": offset}))["payload"]
+        return answer
+
+    first = await add(bench, FakePeer(), name="one")
+    await add(bench, FakePeer(), name="two")
+    before = await page(0)
+    assert before["snapshotRevision"] == (await page(1))["snapshotRevision"]
+    await bench.ask(FakePeer(), "cron.remove", {"id": first["id"]})
+    assert (await page(0))["snapshotRevision"] not in ("", before["snapshotRevision"])
+
+
+async def test_where_an_answer_will_be_told_is_previewed_unless_it_is_not_wanted(bench: Bench) -> None:
+    told = await add(bench, FakePeer())
+    quiet = await add(bench, FakePeer(), delivery={"mode": "none"})
+    plain = (await bench.ask(FakePeer(), "cron.list", {"includeDeliveryPreviews": False}))["payload"]
+    assert "deliveryPreviews" not in plain
+    listed = (await bench.ask(FakePeer(), "cron.list"))["payload"]
+    assert {job["effectiveAgentId"] for job in listed["jobs"]} == {"main"}
+    labels = {job: preview["label"] for job, preview in listed["deliveryPreviews"].items()}
+    assert labels == {told["id"]: "announce -> last", quiet["id"]: "not requested"}
+
+
 async def test_a_scratch_is_shared_under_its_revision(bench: Bench) -> None:
     await bench.add_job()
     peer = FakePeer()

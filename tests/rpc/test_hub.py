@@ -107,6 +107,16 @@ async def test_comings_and_goings_are_told_together_and_passers_by_not_at_all() 
     await hub.shutdown("test")
 
 
+@pytest.mark.parametrize("mode", ["cli", "probe", "backend"])
+async def test_a_client_that_comes_for_one_call_is_not_present(mode: str) -> None:
+    hub = Hub(ManualClock(), "1.0")
+    passing = FakePeer(mode=mode)
+    hub.join(passing)
+    hub.leave(passing)
+    assert [entry["reason"] for entry in hub.presence()] == ["self"]
+    await hub.shutdown("test")
+
+
 async def test_a_line_that_somebody_left_is_shown_once_and_cut() -> None:
     clock = ManualClock()
     hub = Hub(clock, "1.0")

@@ -105,15 +105,17 @@ async def test_a_time_limit_of_a_message_is_in_milliseconds_and_of_an_agent_in_s
     assert [run.inbound.timeout_s for run in bench.agent.runs.values()] == [1.5, 600.0]
 
 
-async def test_an_agent_goes_on_in_the_session_with_an_id_and_says_when_there_is_none(bench: Bench) -> None:
+async def test_an_agent_goes_on_in_the_session_with_an_id_and_makes_one_for_an_id_that_is_new(bench: Bench) -> None:
     bench.agent.answer = "x"
     row = bench.agent.make_session(bench.agent.resolve_key("old"), FakePeer().principal.owner)
     params = {"message": "hi", "idempotencyKey": "a"}
     await bench.ask(FakePeer(), "agent", {**params, "sessionId": row.id})
     assert next(iter(bench.agent.runs.values())).inbound.session_key == row.key
-    answer = await bench.ask(FakePeer(), "agent", {**params, "idempotencyKey": "b", "sessionId": "nope"})
-    assert answer["error"]["message"] == 'invalid agent params: no session with the id "nope"'
-    reset = {**params, "idempotencyKey": "c", "sessionKey": "old", "expectedExistingSessionId": "earlier"}
+    for key in ("b", "c"):
+        await bench.ask(FakePeer(), "agent", {**params, "idempotencyKey": key, "sessionId": "my-id"})
+    made = [str(run.inbound.session_key) for run in bench.agent.runs.values()][1:]
+    assert made == ["agent:main:explicit:my-id"] * 2
+    reset = {**params, "idempotencyKey": "d", "sessionKey": "old", "expectedExistingSessionId": "earlier"}
     assert (await bench.ask(FakePeer(), "agent", reset))["error"]["details"]["code"] == "CONFLICT"
 
 

@@ -54,6 +54,13 @@ def entry_row(entry: RunEntry) -> dict[str, Any]:
     return row
 
 
+def preview_row(job: Job) -> dict[str, Any]:
+    """Return where the answers of a job will be told, in words."""
+    if job.delivery is None or job.delivery.mode == "none":
+        return {"label": "not requested", "detail": "not requested"}
+    return {"label": f"announce -> {job.delivery.channel or 'last'}", "detail": _NO_CHANNEL}
+
+
 def undelivered(job: Job | None, row: dict[str, Any]) -> dict[str, Any]:
     """Return a line saying so when its job asked for its answer to be announced: there is nowhere to."""
     if job is None or job.delivery is None or job.delivery.mode != "announce":

@@ -14,7 +14,7 @@ from openclaw.rpc.peer import Peer
 MAX_ENTRIES = 50
 """Entries shown: every change is told to every client, so the list must stay small even with thousands of sockets."""
 
-PASSING_MODES = frozenset(("cli", "probe"))
+PASSING_MODES = frozenset(("cli", "probe", "backend"))
 """Clients that come for one call; announcing each would wake everybody once a second."""
 
 

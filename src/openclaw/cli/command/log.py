@@ -14,7 +14,6 @@ POLL_S = 0.5
 MAX_BYTES = 1_000_000
 LEVELS = ("debug", "info", "warning", "error")
 COLOURS = {"debug": "bright_black", "info": "green", "warning": "yellow", "error": "red", "critical": "red"}
-HEAD = frozenset({"time", "level", "event", "component"})
 
 
 @click.command()
@@ -80,11 +79,8 @@ def _print_line(line: str, least: int, *, as_json: bool) -> None:
     rank = LEVELS.index(level) if level in LEVELS else len(LEVELS)
     if rank < least:
         return
-    if as_json or not entry:
+    if as_json or "1" not in entry:
         click.echo(line)
         return
-    rest = " ".join(f"{name}={value}" for name, value in entry.items() if name not in HEAD)
     word = output.paint(level.ljust(7), COLOURS.get(level, "white"))
-    click.echo(
-        f"{entry.get('time', '')} {word} {entry.get('component', '')!s:12} {entry.get('event', '')} {rest}".rstrip()
-    )
+    click.echo(f"{entry.get('time', '')} {word} {entry.get('component', '')!s:12} {entry['1']}")

@@ -128,14 +128,15 @@ async def agent(room: Room, peer: Peer, params: AgentParams) -> AsyncIterator[di
 
 
 async def _session_key(room: Room, peer: Peer, params: AgentParams, agent_id: AgentId | None) -> SessionKey:
-    """Return the session meant, by key or by id. Raises: InvalidRequest, Conflict when it is another one by now."""
+    """Return the session meant, by key or by id; an id that nobody has yet names a new session.
+
+    Raises: InvalidRequest, Conflict when it is another one by now.
+    """
     service = room.deps.agent
     if params.session_id and not params.session_key:
         rows, _ = await service.sessions(peer.principal, agent_id=agent_id, include_ephemeral=True, limit=MAX_SEARCHED)
         found = next((row.key for row in rows if row.id == params.session_id), None)
-        if found is None:
-            raise InvalidRequest(f'invalid agent params: no session with the id "{params.session_id[:128]}"')
-        return found
+        return found or room.session_key(f"explicit:{params.session_id}", agent_id or "")
     key = room.session_key(params.session_key or "main", agent_id or "")
     if params.expected_existing_session_id:
         await room.expect_session(peer, key, params.expected_existing_session_id)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -15,7 +16,7 @@ from openclaw.automation.scheduler import Scheduler, no_job
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.ids import new_id
 from openclaw.protocol.validate import NoParams, Params
-from openclaw.rpc.cron_rows import entry_row, job_row, undelivered
+from openclaw.rpc.cron_rows import entry_row, job_row, preview_row, undelivered
 from openclaw.rpc.cron_wish import AddParams, Patch, changed_job, fresh_job
 from openclaw.rpc.hub import sees
 from openclaw.rpc.method import MethodSpec
@@ -64,7 +65,7 @@ class ListParams(Params, frozen=True):
     sort_dir: Literal["asc", "desc"] = "asc"
     agent_id: str = ""
     compact: bool = False
-    include_delivery_previews: bool = False
+    include_delivery_previews: bool = True
 
 
 class UpdateParams(JobParams, frozen=True, kw_only=True):
@@ -141,7 +142,17 @@ def cron_list(room: Room, peer: Peer, params: ListParams) -> dict[str, Any]:
     ]
     found.sort(key=_ORDERS[params.sort_by], reverse=params.sort_dir == "desc")
     page = found[params.offset : params.offset + params.limit]
-    return {"jobs": [job_row(job) for job in page], **_paging(len(found), params.offset, params.limit)}
+    jobs = [{**job_row(job), "effectiveAgentId": job.agent_id or default} for job in page]
+    answer = {"jobs": jobs, "snapshotRevision": _revision(found)}
+    if params.include_delivery_previews and not params.compact:
+        answer["deliveryPreviews"] = {job.id: preview_row(job) for job in page}
+    return answer | _paging(len(found), params.offset, params.limit)
+
+
+def _revision(found: Sequence[Job]) -> str:
+    """Return a name of what was found, in its order: pages of one name belong together."""
+    marks = "\n".join(f"{job.id} {job.updated_at_ms} {job.state.next_run_at_ms}" for job in found)
+    return f"sha256:{sha256(marks.encode()).hexdigest()}"
 
 
 _ORDERS: Final[dict[str, Callable[[Job], Any]]] = {
@@ -303,7 +314,8 @@ METHODS = (
         "operator.read",
         cron_list,
         "Lists the caller's jobs; an administrator's are everybody's. Jobs that are switched off only when asked for.",
-        "`{jobs[], total, offset, limit, hasMore, nextOffset}`; in protocol 3 `{jobs[]}`.",
+        "`{jobs[], snapshotRevision, deliveryPreviews?, total, offset, limit, hasMore, nextOffset}`: pages of one "
+        "`snapshotRevision` belong together; in protocol 3 `{jobs[]}`.",
     ),
     MethodSpec(
         "cron.status",

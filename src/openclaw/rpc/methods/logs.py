@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 from msgspec import Meta
 
 from openclaw.protocol.validate import Params
@@ -15,6 +16,12 @@ from openclaw.rpc.room import Room
 from openclaw.telemetry.log import LOG_FILE
 
 NO_CURSOR: Final = -1
+
+_OWN: Final = frozenset(("time", "level", "event", "component"))
+"""What every line of our log says; the rest are fields of its event."""
+
+_LEVELS: Final = {"warning": "WARN", "critical": "FATAL"}
+"""Levels that log viewers call by another name than ours in capitals."""
 
 
 class LogsTailParams(Params, frozen=True):
@@ -58,9 +65,28 @@ def tail(path: Path, cursor: int, limit: int, max_bytes: int) -> dict[str, Any]:
     answer["cursor"] = size - (len(data) - whole)
     answer["size"] = size
     answer["truncated"] = from_byte > start or len(lines) > limit
-    answer["lines"] = lines[-limit:]
+    answer["lines"] = [as_clients_read(line) for line in lines[-limit:]]
     answer["reset"] = reset
     return answer
+
+
+def as_clients_read(line: str) -> str:
+    """Return a line of our log with the keys that clients look for beside its own; another line as it is.
+
+    Clients read the text from `message` or `1`, and the level and the component from `_meta` or `0`.
+    """
+    try:
+        fields = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return line
+    if not isinstance(fields, dict) or not _OWN.issubset(fields):
+        return line
+    more = " ".join(f"{name}={value}" for name, value in fields.items() if name not in _OWN)
+    text = f"{fields['event']} {more}" if more else str(fields["event"])
+    subsystem = msgspec.json.encode({"subsystem": fields["component"]}).decode()
+    level = str(fields["level"])
+    meta = {"logLevelName": _LEVELS.get(level, level.upper()), "date": fields["time"], "name": subsystem}
+    return msgspec.json.encode({**fields, "0": subsystem, "1": text, "message": text, "_meta": meta}).decode()
 
 
 METHODS = (
@@ -70,7 +96,8 @@ METHODS = (
         "operator.read",
         logs_tail,
         "Returns the end of the gateway's log, or what came after `cursor`.",
-        "`{file, cursor, size, lines[], truncated, reset}`; lines are JSON objects as written.",
+        "`{file, cursor, size, lines[], truncated, reset}`; lines are the JSON objects of the log, each with the keys "
+        "`0` (`{subsystem}`), `1` and `message` (the text) and `_meta{logLevelName, date, name}` added for log viewers.",
         rate=Rate(60, 20),
         passing="large",
     ),

@@ -17,9 +17,14 @@ def _runs(result: dict[str, Any]) -> dict[str, Any]:
     return {"entries": [drop(entry) for entry in result["entries"]]}
 
 
+def _list(result: dict[str, Any]) -> dict[str, Any]:
+    drop = without("effectiveAgentId")
+    return {"jobs": [drop(job) for job in result["jobs"]]}
+
+
 RESULTS: Final[Results] = {
     "cron.status": without("triggersEnabled", "storage", "sqlitePath"),
-    "cron.list": lambda result: {"jobs": result["jobs"]},
+    "cron.list": _list,
     "cron.run": _run,
     "cron.runs": _runs,
 }
