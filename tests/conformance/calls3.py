@@ -44,14 +44,14 @@ ROW: Final = {
     "totalTokens": Maybe(int),
     "modelProvider": str,
     "model": str,
-    "contextTokens": int,
+    "contextTokens": Maybe(int),
 }
 SESSIONS: Final = Exactly(
     {
         "ts": int,
         "path": str,
         "count": int,
-        "defaults": {"modelProvider": str, "model": str, "contextTokens": int},
+        "defaults": {"modelProvider": str, "model": str, "contextTokens": Either((None, int))},
         "sessions": [ROW],
     }
 )

@@ -21,7 +21,7 @@ SESSIONS: Final = {
     "limitApplied": int,
     "nextOffset": Either((None, int)),
     "hasMore": bool,
-    "defaults": {"modelProvider": str, "model": str, "contextTokens": int},
+    "defaults": {"modelProvider": str, "model": str, "contextTokens": Either((None, int))},
     "sessions": [ROW],
 }
 MODEL: Final = {

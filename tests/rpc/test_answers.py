@@ -117,6 +117,33 @@ async def test_sessions_are_listed_in_pages_and_found_by_text(bench: Bench) -> N
     assert set(old) == {"ts", "path", "count", "defaults", "sessions"}
 
 
+async def test_the_tokens_of_a_session_are_those_of_its_last_prompt_beside_its_models_context(bench: Bench) -> None:
+    used = {"input_tokens": 900, "output_tokens": 50}
+    rows: dict[str, dict[str, Any]] = {
+        "known": {**used, "prompt_tokens": 400},
+        "summarised": used,
+        "foreign": {"model": "elsewhere/x"},
+    }
+    for name, fields in rows.items():
+        key = bench.agent.resolve_key(name)
+        row = bench.agent.make_session(key, FakePeer().principal.owner)
+        bench.agent.table[key] = msgspec.structs.replace(row, **fields)
+    listed = (await _payload(bench, "sessions.list"))["sessions"]
+    shown = {
+        row["displayName"]: (row["totalTokens"], row["totalTokensFresh"], row.get("contextTokens")) for row in listed
+    }
+    assert shown == {"known": (400, True, 1000), "summarised": (0, False, 1000), "foreign": (0, True, None)}
+    bench.clock.advance(60)
+    for protocol in (3, 4):
+        recent = (await _payload(bench, "status", protocol=protocol))["sessions"]["recent"]
+        left = {row["displayName"]: (row["age"], row["remainingTokens"], row["percentUsed"]) for row in recent}
+        assert left == {
+            "known": (60_000, 600, 40),
+            "summarised": (60_000, None, None),
+            "foreign": (60_000, None, None),
+        }
+
+
 async def test_a_session_is_changed_reset_and_deleted_but_the_main_one_stays(bench: Bench) -> None:
     for name in ("main", "one"):
         bench.agent.make_session(bench.agent.resolve_key(name), FakePeer().principal.owner)

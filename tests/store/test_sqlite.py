@@ -92,6 +92,7 @@ async def test_a_turn_is_told_whole_afterwards(store: SqliteStore) -> None:
     after = await store.session(KEY)
     assert after is not None
     assert (after.input_tokens, after.output_tokens, after.updated_at_ms, after.aborted_last_run) == (13, 7, 4, False)
+    assert after.prompt_tokens == 10
     ledger = await store.usage_since(0)
     assert [(row.run_id, row.usage.input_tokens, row.latency_ms, row.owner) for row in ledger] == [
         ("r1", 3, 0, "alice"),
@@ -217,6 +218,23 @@ async def test_text_comes_back_exactly(store: SqliteStore) -> None:
     session = (await store.accept(inbound("r\x00'\"1", text), 1, start=True)).session
     [step] = await store.steps(session.id)
     assert (step.messages[0].text, step.run_id) == (text, "r\x00'\"1")
+
+
+async def test_how_full_the_context_is_comes_from_the_last_model_call_and_is_unknown_after_a_summary(
+    store: SqliteStore,
+) -> None:
+    session = (await store.accept(inbound("r1"), 1, start=True)).session
+    await store.finish_run(R1, reply("r1"), answer(), 2)
+    await store.accept(inbound("r2"), 3, start=True)
+    await store.finish_run(R2, reply("r2", state="aborted"), None, 4)
+    (known,) = (await store.sessions(limit=5))[0]
+    assert known.prompt_tokens == 10
+    summary = NewStep(kind="summary", messages=(user("old"),), covers_seq=1, provider="fake", usage=Usage(99, 1))
+    await store.append_summary(KEY, summary, 5, session_id=session.id, run_id=R2)
+    after = await store.session(KEY)
+    assert after is not None
+    assert (after.prompt_tokens, after.input_tokens) == (0, 109)
+    assert (await store.reset_session(KEY, 6)).prompt_tokens == 0
 
 
 async def test_an_ended_or_unknown_run_takes_no_more(store: SqliteStore) -> None:

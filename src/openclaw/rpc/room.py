@@ -74,9 +74,15 @@ class Room:
 
     def session_rows(self, rows: Iterable[SessionRow]) -> list[dict[str, Any]]:
         """Return sessions as the wire shows them."""
-        model, size = self.default_model()
+        default, default_size = self.default_model()
+        sizes = {model.ref: model.context_tokens for model in self.deps.models.models()}
         now_ms, runs = self.deps.clock.now_ms(), self.deps.agent.register.runs
-        return [session_row(row, model, size, runs(row.key), now_ms) for row in rows]
+
+        def shown(row: SessionRow) -> dict[str, Any]:
+            size = sizes.get(row.model, 0) if row.model else default_size
+            return session_row(row, default, size, runs(row.key), now_ms)
+
+        return [shown(row) for row in rows]
 
     def shelf(self) -> Shelf:
         """Return the small records of the house. Raises: Unavailable."""

@@ -218,12 +218,11 @@ def session_row(
         "abortedLastRun": row.aborted_last_run,
         "inputTokens": row.input_tokens,
         "outputTokens": row.output_tokens,
-        "totalTokens": row.input_tokens + row.output_tokens,
-        "totalTokensFresh": True,
+        "totalTokens": row.prompt_tokens,
+        "totalTokensFresh": bool(row.prompt_tokens) or not row.input_tokens,
         "modelProvider": provider,
         "model": model,
         "modelOverrideSource": "user" if row.model else None,
-        "contextTokens": context_tokens,
         "hasActiveRun": bool(runs),
         "activeRunIds": list(runs),
         "archived": bool(row.marks.archived_at_ms),
@@ -231,6 +230,8 @@ def session_row(
         "unread": bool(row.marks.unread_at_ms),
         **marks_row(row.marks, now_ms),
     }
+    if context_tokens:
+        shown["contextTokens"] = context_tokens
     if runs:
         shown |= {"status": "running", "lastRunId": runs[0]}
     if row.label:

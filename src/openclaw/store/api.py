@@ -80,6 +80,8 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     thinking: Thinking = ""
     """How much to think, chosen for this session, or empty."""
     marks: SessionMarks = SessionMarks()
+    prompt_tokens: int = 0
+    """What the last model call was given: how full the model's context is. 0 while that is not known."""
 
 
 class StepRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,13 +27,14 @@ from openclaw.store.codec import (
 
 SESSION_COLUMNS = (
     "key, id, agent_id, tenant, owner, created_at_ms, updated_at_ms, ephemeral, label, model,"
-    " input_tokens, output_tokens, aborted_last_run, thinking, marks"
+    " input_tokens, output_tokens, aborted_last_run, thinking, marks, prompt_tokens"
 )
 _SESSION_OBJECT = (
     "json_object('key', key, 'id', id, 'agent_id', agent_id, 'tenant', tenant, 'owner', owner,"
     " 'created_at_ms', created_at_ms, 'updated_at_ms', updated_at_ms, 'ephemeral', ephemeral, 'label', label,"
     " 'model', model, 'input_tokens', input_tokens, 'output_tokens', output_tokens,"
-    " 'aborted_last_run', aborted_last_run, 'thinking', thinking, 'marks', json(marks))"
+    " 'aborted_last_run', aborted_last_run, 'thinking', thinking, 'marks', json(marks),"
+    " 'prompt_tokens', prompt_tokens)"
 )
 _ARRAY = "SELECT CAST('[' || group_concat(row, ',') || ']' AS BLOB) FROM "
 
@@ -87,7 +88,7 @@ _USAGE_SINCE = _ARRAY + (
 def session_row(columns: tuple[Any, ...]) -> SessionRow:
     """Return the row of SESSION_COLUMNS."""
     key, id_, agent, tenant, owner, created, updated, ephemeral, label, model, *rest = columns
-    tokens_in, tokens_out, aborted, thinking, marks = rest
+    tokens_in, tokens_out, aborted, thinking, marks, prompt = rest
     return SessionRow(
         key=key,
         id=id_,
@@ -104,6 +105,7 @@ def session_row(columns: tuple[Any, ...]) -> SessionRow:
         aborted_last_run=bool(aborted),
         thinking=thinking,
         marks=decode_marks(marks),
+        prompt_tokens=prompt,
     )
 
 

@@ -122,6 +122,10 @@ _SESSION_MARKS = """
 ALTER TABLE sessions ADD COLUMN marks TEXT NOT NULL DEFAULT '{}';
 """
 
+_SESSION_PROMPT = """
+ALTER TABLE sessions ADD COLUMN prompt_tokens INTEGER NOT NULL DEFAULT 0;
+"""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, _FIRST),
     Migration(2, budget.TABLES),
@@ -131,6 +135,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(6, _SESSION_THINKING),
     Migration(7, shelf.TABLES),
     Migration(8, _SESSION_MARKS),
+    Migration(9, _SESSION_PROMPT),
 )
 
 

@@ -50,7 +50,8 @@ _END_RUN = (
 # The id keeps a run that outlives a reset from counting into the fresh session.
 _UPDATE_SESSION = (
     "UPDATE sessions SET updated_at_ms = MAX(updated_at_ms, ?4), input_tokens = input_tokens + ?5,"
-    " output_tokens = output_tokens + ?6, aborted_last_run = COALESCE(?7, aborted_last_run)"
+    " output_tokens = output_tokens + ?6, aborted_last_run = COALESCE(?7, aborted_last_run),"
+    " prompt_tokens = COALESCE(?8, prompt_tokens)"
     " WHERE tenant = ?1 AND key = ?2 AND id = ?3"
 )
 # A call is paid by a reservation if its run has one: then it counts there, and here only otherwise.
@@ -64,7 +65,7 @@ _INSERT_USAGE = (
 _KEEP_PAST = "INSERT INTO past_sessions (tenant, key, id, owner, ended_at_ms) VALUES (?, ?, ?, ?, ?)"
 _RESET_SESSION = (
     "UPDATE sessions SET id = ?3, created_at_ms = ?4, updated_at_ms = ?4, input_tokens = 0, output_tokens = 0,"
-    " aborted_last_run = 0 WHERE tenant = ?1 AND key = ?2 RETURNING " + SESSION_COLUMNS
+    " aborted_last_run = 0, prompt_tokens = 0 WHERE tenant = ?1 AND key = ?2 RETURNING " + SESSION_COLUMNS
 )
 _DELETE_SESSION = "DELETE FROM sessions WHERE tenant = ?1 AND key = ?2 AND (?3 IS NULL OR owner = ?3) RETURNING id"
 _DELETE_PAST = "DELETE FROM past_sessions WHERE tenant = ? AND key = ? RETURNING id"
@@ -145,7 +146,7 @@ def finish_run(
     if step is not None:
         return _write_step(db, run_id, run, *step, aborted, now_ms)
     tenant, _, key, session_id, _ = run
-    db.execute(_UPDATE_SESSION, (tenant, key, session_id, now_ms, 0, 0, aborted))
+    db.execute(_UPDATE_SESSION, (tenant, key, session_id, now_ms, 0, 0, aborted, None))
     return 0
 
 
@@ -161,7 +162,8 @@ def _write_step(
     tenant, owner, key, session_id, agent_id = run
     usage = step.usage
     seq = _append(db, session_id, run_id, body)
-    db.execute(_UPDATE_SESSION, (tenant, key, session_id, now_ms, usage.input_tokens, usage.output_tokens, aborted))
+    counted = (usage.input_tokens, usage.output_tokens, aborted, _prompt_tokens(step))
+    db.execute(_UPDATE_SESSION, (tenant, key, session_id, now_ms, *counted))
     if step.kind == "model" or (step.kind == "summary" and step.provider):
         row = UsageRow(
             at_ms=now_ms,
@@ -181,6 +183,13 @@ def _write_step(
         )
         _write_usage(db, row)
     return seq
+
+
+def _prompt_tokens(step: NewStep) -> int | None:
+    """Return how large the prompt is now, None when the step does not change what is known of it."""
+    if step.kind == "summary":
+        return 0
+    return (step.usage.input_tokens or None) if step.kind == "model" else None
 
 
 def _append(db: apsw.Connection, session_id: SessionId, run_id: str, body: bytes) -> int:
@@ -241,7 +250,7 @@ def append_notice(db: apsw.Connection, tenant: TenantId, key: SessionKey, body: 
     session = read.session(db, tenant, key, None)
     if session is None:
         raise no_session(key)
-    db.execute(_UPDATE_SESSION, (tenant, key, session.id, now_ms, 0, 0, None))
+    db.execute(_UPDATE_SESSION, (tenant, key, session.id, now_ms, 0, 0, None, None))
     return _append(db, session.id, "", body)
 
 

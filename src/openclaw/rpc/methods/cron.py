@@ -143,7 +143,7 @@ def cron_list(room: Room, peer: Peer, params: ListParams) -> dict[str, Any]:
     found.sort(key=_ORDERS[params.sort_by], reverse=params.sort_dir == "desc")
     page = found[params.offset : params.offset + params.limit]
     jobs = [{**job_row(job), "effectiveAgentId": job.agent_id or default} for job in page]
-    answer = {"jobs": jobs, "snapshotRevision": _revision(found)}
+    answer: dict[str, Any] = {"jobs": jobs, "snapshotRevision": _revision(found)}
     if params.include_delivery_previews and not params.compact:
         answer["deliveryPreviews"] = {job.id: preview_row(job) for job in page}
     return answer | _paging(len(found), params.offset, params.limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from openclaw.base.ids import AgentId
@@ -12,8 +12,9 @@ from openclaw.rpc.hub import sees
 from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.rpc.rows import session_row, split_ref
+from openclaw.rpc.rows import split_ref
 from openclaw.rpc.snapshot import heartbeat
+from openclaw.store.api import SessionRow
 
 RECENT = 10
 
@@ -52,11 +53,11 @@ async def status(room: Room, peer: Peer, params: StatusParams) -> dict[str, Any]
     default = deps.agent.default_agent()
     provider_model, context_tokens = room.default_model()
     rows, count = await deps.agent.sessions(peer.principal, limit=RECENT)
-    recent = [session_row(row, provider_model, context_tokens) for row in rows]
+    recent = _recent(room, rows)
     by_agent = []
     for agent in agents:
         of_agent, of_count = await deps.agent.sessions(peer.principal, agent_id=agent.id, limit=RECENT)
-        shown = [session_row(row, provider_model, context_tokens) for row in of_agent]
+        shown = _recent(room, of_agent)
         by_agent.append({"agentId": agent.id, "path": room.state_path(), "count": of_count, "recent": shown})
     running, queued = deps.agent.running(), deps.agent.queued()
     return {
@@ -75,11 +76,25 @@ async def status(room: Room, peer: Peer, params: StatusParams) -> dict[str, Any]
         "sessions": {
             "paths": [room.state_path()],
             "count": count,
-            "defaults": {"model": split_ref(provider_model)[1], "contextTokens": context_tokens},
+            "defaults": {"model": split_ref(provider_model)[1], "contextTokens": context_tokens or None},
             "recent": recent,
             "byAgent": by_agent,
         },
     }
+
+
+def _recent(room: Room, rows: Sequence[SessionRow]) -> list[dict[str, Any]]:
+    """Return sessions with how long ago they were used (ms) and how much of the model's context is left."""
+    now_ms = room.deps.clock.now_ms()
+    return [{**row, "age": now_ms - row["updatedAt"], "flags": [], **_left(row)} for row in room.session_rows(rows)]
+
+
+def _left(row: dict[str, Any]) -> dict[str, Any]:
+    size = row.get("contextTokens", 0)
+    if not size or not row["totalTokensFresh"]:
+        return {"remainingTokens": None, "percentUsed": None}
+    used = row["totalTokens"]
+    return {"remainingTokens": max(0, size - used), "percentUsed": min(999, round(100 * used / size))}
 
 
 def _heartbeat_row(deps: RpcDeps, agent_id: AgentId) -> dict[str, Any]:

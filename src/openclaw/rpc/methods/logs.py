@@ -96,8 +96,8 @@ METHODS = (
         "operator.read",
         logs_tail,
         "Returns the end of the gateway's log, or what came after `cursor`.",
-        "`{file, cursor, size, lines[], truncated, reset}`; lines are the JSON objects of the log, each with the keys "
-        "`0` (`{subsystem}`), `1` and `message` (the text) and `_meta{logLevelName, date, name}` added for log viewers.",
+        "`{file, cursor, size, lines[], truncated, reset}`; lines are the JSON objects of the log, with the keys `0` "
+        "(`{subsystem}`), `1` and `message` (the text) and `_meta{logLevelName, date, name}` added for log viewers.",
         rate=Rate(60, 20),
         passing="large",
     ),

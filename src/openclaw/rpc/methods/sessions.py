@@ -227,7 +227,7 @@ def session_defaults(room: Room) -> dict[str, Any]:
     return {
         "modelProvider": provider or None,
         "model": model or None,
-        "contextTokens": context_tokens,
+        "contextTokens": context_tokens or None,
         "thinkingLevels": levels,
         "thinkingOptions": list(LEVELS),
         "thinkingDefault": room.thinking(main_key(room.deps.agent.default_agent())),
@@ -316,7 +316,7 @@ def session_entry(row: SessionRow, now_ms: int = 0) -> dict[str, Any]:
         "abortedLastRun": row.aborted_last_run,
         "inputTokens": row.input_tokens,
         "outputTokens": row.output_tokens,
-        "totalTokens": row.input_tokens + row.output_tokens,
+        "totalTokens": row.prompt_tokens,
         **marks_row(row.marks, now_ms),
     }
     if row.label:
