@@ -32,6 +32,7 @@ LATER_SCOPES = ("operator.questions", "operator.talk", "operator.talk.secrets")
 """Scopes that protocol 4 added: clients may ask for them, nothing here is opened by them alone."""
 
 OTHER_SCOPES = {
+    "health": "answered to everybody, as gateways of the field do; without the scope to read only that it is there",
     "plugin.approval.list": "always empty here: reading is enough",
     "sessions.compact": "compacting changes one session, as patching it does",
 }

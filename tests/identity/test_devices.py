@@ -191,6 +191,19 @@ async def test_what_a_person_has_read_is_what_they_approve(house: House) -> None
     assert [what for what, _ in house.told] == ["requested", "expired", "requested"]
 
 
+async def test_a_device_that_asks_for_less_or_more_waits_for_one_request_that_covers_all(house: House) -> None:
+    devices = house.devices
+    wide = await devices.request(ask(scopes=(READ, "operator.write"), client_id="tui"), "not-paired")
+    less = await devices.request(ask(scopes=(READ,), client_id="cli"), "not-paired")
+    assert (less.request_id, less.ask) == (wide.request_id, wide.ask)
+    more = await devices.request(ask(scopes=("operator.pairing",)), "not-paired")
+    assert more.request_id != wide.request_id
+    assert more.ask.scopes == ("operator.pairing", READ, "operator.write")
+    moved = await devices.request(ask(scopes=(READ,), platform="darwin"), "not-paired")
+    assert moved.request_id != more.request_id
+    assert [one.request_id for one in devices.pending()] == [moved.request_id]
+
+
 async def test_requests_expire_and_whoever_waits_is_told(house: House) -> None:
     devices = house.devices
     request = await devices.request(ask(), "not-paired")

@@ -38,6 +38,17 @@ async def test_health_is_served_from_a_snapshot_at_most_a_second_old(bench: Benc
     assert [agent["sessions"]["count"] for agent in probed["agents"]] == [1, 0]
 
 
+async def test_health_without_the_scope_to_read_tells_no_more_than_that_the_gateway_is_there(bench: Bench) -> None:
+    bench.agent.make_session(bench.agent.resolve_key("main"), FakePeer().principal.owner)
+    assert (await _payload(bench, "health", {"probe": True}))["sessions"]["count"] == 1
+    for protocol in (3, 4):
+        stranger = FakePeer(protocol, scopes=())
+        seen = await bench.ask(stranger, "health", {"probe": True})
+        assert seen["ok"]
+        told = {name: value for name, value in seen["payload"].items() if value and name != "ts"}
+        assert told == {"ok": True, "defaultAgentId": "main", "sessions": {"path": "", "count": 0, "recent": []}}
+
+
 async def test_health_notices_new_sessions_by_itself(bench: Bench) -> None:
     bench.begin(FakePeer(4), "health")
     for _ in range(5):

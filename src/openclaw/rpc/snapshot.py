@@ -31,6 +31,13 @@ _Sessions: TypeAlias = "tuple[list[SessionRow], int]"
 _log = logging.getLogger("openclaw.rpc")
 
 
+def for_strangers(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a snapshot for somebody who may not read: that the gateway is well, in the shape that clients show."""
+    nothing = {"agents": [], "sessions": {"path": "", "count": 0, "recent": []}, "channels": {}, "channelOrder": []}
+    shown = ("ok", "ts", "durationMs", "defaultAgentId")
+    return {**{name: value[name] for name in shown}, **nothing, "channelLabels": {}, "heartbeatSeconds": 0}
+
+
 class HealthSnapshot:
     """Answers `health` without work: `payload` is a clock read and a dict lookup while the snapshot is fresh.
 

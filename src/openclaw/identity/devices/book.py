@@ -248,6 +248,8 @@ class Devices:
         async with self._turn:
             now = self._clock.now_ms()
             old = next((one for one in self._pending.values() if (one.ask.device_id, one.ask.role) == _who(ask)), None)
+            if old is not None and old.reason == reason:
+                ask = _together(old.ask, ask)
             if old is not None and (old.ask, old.reason) == (ask, reason):
                 same = msgspec.structs.replace(old, expires_at_ms=now + REQUEST_TTL_MS)
                 await self._save(_put(REQUEST, same.request_id, same))
@@ -507,6 +509,17 @@ class Devices:
 
 def _who(ask: Ask) -> tuple[str, Role]:
     return ask.device_id, ask.role
+
+
+def _together(old: Ask, new: Ask) -> Ask:
+    """Return what a device that asks again waits for: the same request while it covers what is new, else all of both.
+
+    A command line asks with each call for the scopes of that call alone; each answer is to name one request.
+    """
+    scopes = merged(old.scopes, new.scopes)
+    if scopes == merged(old.scopes, ()) and (old.platform, old.device_family) == (new.platform, new.device_family):
+        return old
+    return msgspec.structs.replace(new, scopes=scopes)
 
 
 def _put(kind: str, record_id: str, value: Any) -> Change:

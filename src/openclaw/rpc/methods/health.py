@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
+import msgspec
+
 from openclaw.base.ids import AgentId
 from openclaw.protocol.validate import Params
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.hub import sees
-from openclaw.rpc.method import MethodSpec
+from openclaw.rpc.method import MethodSpec, holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.rows import split_ref
-from openclaw.rpc.snapshot import heartbeat
+from openclaw.rpc.snapshot import for_strangers, heartbeat
 from openclaw.store.api import SessionRow
 
 RECENT = 10
@@ -34,7 +36,9 @@ class StatusParams(Params, frozen=True):
 
 
 def health(room: Room, peer: Peer, params: HealthParams) -> bytes | Awaitable[bytes]:
-    """Return the cached snapshot at once, or read a fresh one."""
+    """Return the cached snapshot at once, or read a fresh one. Who may not read sees that it is well."""
+    if not holds(peer.principal, "operator.read"):
+        return msgspec.json.encode(for_strangers(room.health.value(peer.protocol)))
     if params.probe:
         return _probe(room, peer.protocol)
     return room.health.payload(peer.protocol)
@@ -115,9 +119,10 @@ METHODS = (
     MethodSpec(
         "health",
         HealthParams,
-        "operator.read",
+        None,
         health,
-        "Says how the gateway stands: a snapshot at most a second old; `probe` reads it afresh.",
+        "Says how the gateway stands: a snapshot at most a second old; `probe` reads it afresh. Without the scope "
+        "operator.read it says no more than that it is there.",
         "`{ok, ts, durationMs, agents[], sessions{count, recent[]}, channels{}, defaultAgentId}`; "
         "protocol 4 adds `plugins`, `configReload`, `modelRuntime`, `eventLoop`.",
     ),
