@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,12 @@ MODEL = "fake-n20-d20"
 """An answer of twenty words in 0.4 s, of whichever stand-in the provider is."""
 
 ENDS = ("final", "aborted", "error")
-WARM_UP = 0.3
-"""The share of the time in which memory may still grow: pools fill, histories begin."""
+SETTLING = 0.3
+"""The share of the time in which memory may still grow, for the buffers of so many connections."""
+
+WARM_UP_RUNS = 6000
+"""After so many messages in 50 sessions every cache of the gateway is full: the keys of calls (4096), the pages of the
+database, the conversations kept in memory."""
 
 SAMPLES = 120
 BATCH = 50
@@ -92,7 +96,7 @@ class Ears:
     """What one client has heard, checked as it comes: the connection's `seq` and each run's count without a gap."""
 
     def __init__(self, book: Book, name: str) -> None:
-        self._book = book
+        self.book = book
         self._name = name
         self._seq = 0
         self._runs: dict[str, int] = {}
@@ -101,7 +105,7 @@ class Ears:
 
     def hear(self, frame: Frame, payload: Payload) -> None:
         """Take one event."""
-        book = self._book
+        book = self.book
         book.events += 1
         self._seq += 1
         if frame.seq != self._seq:
@@ -123,9 +127,10 @@ class Ears:
 
 
 class Book:
-    """What all the clients heard together."""
+    """What all the clients heard together. `name` begins the ids of their runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "soak") -> None:
+        self.name = name
         self.events = self.runs = self.faults = 0
         self.told: list[str] = []
         self.lags: list[float] = []
@@ -147,17 +152,14 @@ async def soak(plan: Plan) -> Outcome:
     book = Book()
     names = [f"idle-{number}" for number in range(plan.idle)] + [f"busy-{number}" for number in range(plan.busy)]
     ears = [Ears(book, name) for name in names]
-    clients: list[Watcher] = []
-    for start in range(0, len(ears), BATCH):
-        batch = range(start, min(start + BATCH, len(ears)))
-        frames = [connect_frame(one, _scope(one >= plan.idle), plan.token) for one in batch]
-        opening = [Watcher.open(plan.port, frame, ears[one].hear) for one, frame in zip(batch, frames, strict=True)]
-        clients += await asyncio.gather(*opening)
+    clients = await _connect(plan, ears, plan.idle)
     await asyncio.sleep(REST_S)
     before = await asyncio.to_thread(_look, plan, 0.0)
     began = time.monotonic()
     talks = [
-        asyncio.ensure_future(_talk(clients[one], ears[one], one, plan, began + plan.seconds, book))
+        asyncio.ensure_future(
+            _talk(clients[one], ears[one], one, plan, lambda: time.monotonic() < began + plan.seconds)
+        )
         for one in range(plan.idle, len(clients))
     ]
     passing = asyncio.ensure_future(_pass_by(plan, began + plan.seconds))
@@ -174,18 +176,47 @@ async def soak(plan: Plan) -> Outcome:
     return _outcome(plan, book, samples, rest, sum(book.runs - its.ends for its in ears))
 
 
+async def _connect(plan: Plan, ears: Sequence[Ears], idle: int) -> list[Watcher]:
+    """Open a client for each pair of ears; the first `idle` ones only read."""
+    clients: list[Watcher] = []
+    for start in range(0, len(ears), BATCH):
+        batch = range(start, min(start + BATCH, len(ears)))
+        frames = [connect_frame(one, _scope(one >= idle), plan.token) for one in batch]
+        opening = [Watcher.open(plan.port, frame, ears[one].hear) for one, frame in zip(batch, frames, strict=True)]
+        clients += await asyncio.gather(*opening)
+    return clients
+
+
+async def warm_up(plan: Plan, runs: int) -> None:
+    """Send that many messages in the sessions of the busy clients, as fast as they are answered. Raises: BadRun."""
+    book = Book("warm")
+    ears = [Ears(book, f"warm-{number}") for number in range(plan.busy)]
+    clients = await _connect(plan, ears, 0)
+    hasty = msgspec.structs.replace(plan, pause_s=0.0)
+    await asyncio.gather(
+        *(
+            _talk(client, its, plan.idle + number, hasty, lambda: book.runs < runs)
+            for number, (client, its) in enumerate(zip(clients, ears, strict=True))
+        )
+    )
+    for client in clients:
+        client.close()
+    await asyncio.sleep(REST_S)
+
+
 def _scope(busy: bool) -> str:
     return "operator.admin" if busy else "operator.read"
 
 
-async def _talk(client: Watcher, ears: Ears, number: int, plan: Plan, until: float, book: Book) -> None:
+async def _talk(client: Watcher, ears: Ears, number: int, plan: Plan, going: Callable[[], bool]) -> None:
     """Send a message, wait for its end, look at something else, rest; now and then stop an answer halfway."""
+    book = ears.book
     key, model = f"soak-{number}", f"{plan.provider}/{MODEL}"
     await asyncio.sleep(plan.pause_s * (number % plan.busy) / plan.busy)
     turn = 0
-    while time.monotonic() < until:
+    while going():
         turn += 1
-        run_id = f"{key}-{os.getpid()}-{turn}"
+        run_id = f"{book.name}-{number}-{os.getpid()}-{turn}"
         ended = ears.waiting[run_id] = asyncio.get_running_loop().create_future()
         book.runs += 1
         asked: dict[str, Any] = {"sessionKey": key, "message": f"turn {turn}", "idempotencyKey": run_id}
@@ -240,7 +271,7 @@ def _tasks(plan: Plan) -> int:
 
 
 def _outcome(plan: Plan, book: Book, samples: list[Sample], rest: tuple[Sample, Sample], missed: int) -> Outcome:
-    steady = [sample for sample in samples if sample.at_s >= plan.seconds * WARM_UP]
+    steady = [sample for sample in samples if sample.at_s >= plan.seconds * SETTLING]
     before, after = rest
     lags = book.lags or [0.0]
     return Outcome(
@@ -274,8 +305,14 @@ def long_soak(lab: Lab) -> list[Row]:
     seconds = minutes * 60 if minutes else 5.0 if lab.rounds == 1 else 20.0
     with running(lab) as gateway, pinned(lab.cores.others):
         plan = Plan(
-            gateway.port, gateway.process.pid, seconds=seconds, pause_s=30.0 if minutes else 5.0, provider="bench"
+            gateway.port,
+            gateway.process.pid,
+            seconds=seconds,
+            pause_s=30.0 if minutes else 5.0,
+            provider="bench",
         )
+        if minutes:
+            uvloop.run(warm_up(plan, WARM_UP_RUNS))
         before = gateway.cpu_s()
         done = uvloop.run(soak(plan))
         cpu = (gateway.cpu_s() - before) / done.events * 1e6
@@ -290,6 +327,7 @@ def long_soak(lab: Lab) -> list[Row]:
         Row(family=FAMILY, name="out of order, missed or lost", unit="", samples=(done.fault_count,), aim=Aim(0)),
         Row(family=FAMILY, name="lag p50", unit="ms", samples=(done.lag_p50_ms,)),
         Row(family=FAMILY, name="lag p99", unit="ms", samples=(done.lag_p99_ms,)),
+        Row(family=FAMILY, name="RSS before, all connected", unit="MB", samples=(done.rss_mb[0],), steady=True),
         Row(family=FAMILY, name="RSS at the end", unit="MB", samples=(done.rss_mb[1],), steady=True),
         Row(family=FAMILY, name="RSS grows by", unit="MB/min", samples=(done.rss_mb_per_minute,), steady=True),
         Row(family=FAMILY, name="descriptors grow by", unit="", samples=(grown,), steady=True),

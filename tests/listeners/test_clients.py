@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -136,8 +137,8 @@ async def test_openai_streams_responses_and_cancels_one_in_the_background(sdk: o
 
 @pytest.mark.parametrize("responses", [False, True])
 async def test_langchain_chats_streams_and_binds_tools(running: GatewayProcess, responses: bool) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # theirs, at import
+    async with httpx.AsyncClient() as http:
+        warnings.simplefilter("ignore")  # theirs, at import; each test has filters of its own
         from langchain_core.messages import HumanMessage, ToolMessage
         from langchain_openai import ChatOpenAI
 
@@ -146,6 +147,7 @@ async def test_langchain_chats_streams_and_binds_tools(running: GatewayProcess, 
             base_url=f"{running.http_url}/v1",
             api_key=TOKEN,  # type: ignore[arg-type]  # text is taken
             use_responses_api=responses,
+            http_async_client=http,  # its own would be kept, with its connection, until the interpreter ends
         )
         assert (await model.ainvoke("one two")).text == "fake: one two"
         assert "".join([piece.text async for piece in model.astream("one two")]) == "fake: one two"

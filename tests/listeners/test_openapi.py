@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openclaw.listeners.docs_pages import render
+from openclaw.listeners.docs_html import render
 from openclaw.listeners.openapi import document
 from openclaw.listeners.schema_text import kind
 from tests.listeners.fakes import http, raw_request, world

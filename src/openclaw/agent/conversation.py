@@ -8,7 +8,7 @@ from typing import NamedTuple
 from openclaw.agent.context import valid_history
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.ids import SessionId
-from openclaw.base.message import Message
+from openclaw.base.message import ImagePart, Message, ToolOutcome
 from openclaw.models.tokens import estimate_message
 from openclaw.store.api import StepRow, Store
 
@@ -17,17 +17,35 @@ HISTORY_STEPS = 400
 UNKNOWN_SEQ = 0
 RECENT_SESSIONS = 128
 RECENT_TOKENS = 20_000
-"""Longer conversations are read back each time: what is kept in memory stays under about 10 MB in all."""
+"""Longer conversations are read back each time."""
+RECENT_BYTES = 4_000_000
+"""What is kept in memory of all of them together: the conversations used last."""
+STEP_BYTES = 250
+"""What a step takes besides its text: its entry, its messages and their parts."""
+TOKEN_BYTES = 4
 
 
 class _Entry(NamedTuple):
     seq: int
     messages: tuple[Message, ...]
     tokens: int
+    weight: int
+    """Bytes of memory, about."""
 
 
 def _entry(seq: int, messages: tuple[Message, ...]) -> _Entry:
-    return _Entry(seq, messages, sum(map(estimate_message, messages)))
+    tokens = sum(map(estimate_message, messages))
+    return _Entry(seq, messages, tokens, STEP_BYTES + TOKEN_BYTES * tokens + sum(map(_image_bytes, messages)))
+
+
+def _image_bytes(message: Message) -> int:
+    total = 0
+    for part in message.parts:
+        if type(part) is ImagePart:
+            total += len(part.data)
+        elif type(part) is ToolOutcome:
+            total += sum(len(image.data) for image in part.images)
+    return total
 
 
 class Conversation:
@@ -76,6 +94,10 @@ class Conversation:
         """Return about how large it is."""
         return self._tokens
 
+    def weight(self) -> int:
+        """Return about how many bytes of memory it takes."""
+        return sum(entry.weight for entry in self._entries)
+
     def is_stored(self) -> bool:
         """Say whether every step's seq is known: then the archive holds exactly this."""
         return all(entry.seq != UNKNOWN_SEQ for entry in self._entries)
@@ -116,6 +138,12 @@ class Conversation:
         return sum(len(entry.messages) for entry in going)
 
 
+class _Kept(NamedTuple):
+    last_seq: int
+    conversation: Conversation
+    weight: int
+
+
 class Recent:
     """Conversations of sessions that spoke lately, so that their next turn need not read them back.
 
@@ -124,14 +152,27 @@ class Recent:
     """
 
     def __init__(self) -> None:
-        self._kept: BoundedMap[SessionId, tuple[int, Conversation]] = BoundedMap("conversations", RECENT_SESSIONS)
+        self._kept: BoundedMap[SessionId, _Kept] = BoundedMap("conversations", RECENT_SESSIONS, self._gone)
+        self._weight = 0
 
     def take(self, session_id: SessionId, last_seq: int) -> Conversation | None:
         """Return the conversation up to a seq and forget it: the run that takes it gives it back."""
         kept = self._kept.pop(session_id)
-        return kept[1] if kept is not None and kept[0] == last_seq > 0 else None
+        if kept is None:
+            return None
+        self._weight -= kept.weight
+        return kept.conversation if kept.last_seq == last_seq > 0 else None
 
     def put(self, session_id: SessionId, last_seq: int, conversation: Conversation) -> None:
         """Keep a conversation that is exactly what the archive holds, if it is not too long."""
-        if last_seq and conversation.tokens() <= RECENT_TOKENS and conversation.is_stored():
-            self._kept.put(session_id, (last_seq, conversation))
+        if not last_seq or conversation.tokens() > RECENT_TOKENS or not conversation.is_stored():
+            return
+        self.take(session_id, 0)
+        kept = _Kept(last_seq, conversation, conversation.weight())
+        self._weight += kept.weight
+        self._kept.put(session_id, kept)
+        while self._weight > RECENT_BYTES:
+            self._kept.evict()
+
+    def _gone(self, session_id: SessionId, kept: _Kept) -> None:
+        self._weight -= kept.weight

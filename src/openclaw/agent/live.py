@@ -87,8 +87,14 @@ class LiveRun:
         self.publish((RunEnded(reply),))
 
     def compact(self) -> None:
-        """Fold the deltas of an ended run into one, for those who come late, and let go of what was said to it."""
+        """Fold the deltas of an ended run into one, for those who come late, and let go of what was said to it.
+
+        Its task and the future whose result it is would refer back to it, or to what it worked with.
+        """
         if self._reply is not None:
+            self.task = None
+            if self.durable:
+                self.accepted = None
             self.inbound = msgspec.structs.replace(self.inbound, history=(), message=_GONE, system="")
             text: list[RunEvent] = [TextDelta(self._reply.text)] if self._reply.text else []
             self._events = [*text, RunEnded(self._reply)]

@@ -44,6 +44,45 @@ class NotAdmitted(Exception):
     """The message was not accepted after all: a repeat, or a failing archive. Its sender is told by the intake."""
 
 
+class _Voice:
+    """What readers of a run are told, in order, and never before its message is durable.
+
+    It knows nothing of those who speak with it: a run that refers to itself waits for the garbage collector, with its
+    whole conversation.
+    """
+
+    def __init__(self, run: LiveRun, admitted: Awaitable[bool] | None) -> None:
+        self._run = run
+        self.admitted = admitted
+        self.opening: RunStarted | None = None
+        """What is told before anything else."""
+        self.said: list[str] = []
+        """Every text delta that was told: its concatenation is the reply's text."""
+
+    async def admit(self) -> None:
+        """Wait until the message is durable; from then on things may be shown, done and stored. Raises: NotAdmitted."""
+        if self.admitted is None:
+            return
+        try:
+            durable = await self.admitted
+        except Exception as error:  # whatever kept it from being stored was told to its sender
+            raise NotAdmitted from error
+        if not durable:
+            raise NotAdmitted
+        self.admitted = None
+
+    async def tell(self, events: Sequence[RunEvent]) -> None:
+        """Tell a batch. Raises: NotAdmitted."""
+        if self.admitted is not None:
+            await self.admit()
+        if self.opening is not None:
+            opening, self.opening = self.opening, None
+            self._run.publish((opening,))
+        if events:
+            self.said.extend([event.text for event in events if type(event) is TextDelta])
+            self._run.publish(events)
+
+
 class Runner:
     """Drives one run from its first model call to its reply.
 
@@ -54,19 +93,16 @@ class Runner:
     def __init__(self, run: LiveRun, spec: AgentSpec, shop: Workshop, admitted: Awaitable[bool] | None = None) -> None:
         self._run = run
         self._shop = shop
-        self._admitted = admitted
+        self._voice = _Voice(run, admitted)
         client_tools = frozenset(tool.name for tool in run.inbound.client_tools)
         self._turn = Turn(_limits(run, spec), client_tools=client_tools)
         self._conversation = Conversation()
-        self._asking = Asking(run, spec, shop, self._conversation, self._publish)
-        self._acting = Acting(run, spec, shop.store, shop.clock, self._publish)
-        self._said: list[str] = []
-        """Every text delta that was published: its concatenation is the reply's text."""
+        self._asking = Asking(run, spec, shop, self._conversation, self._voice.tell)
+        self._acting = Acting(run, spec, shop.store, shop.clock, self._voice.tell)
         self._answer: Answer | None = None
         """The last answer, until the step that holds it is committed."""
         self._client_calls: tuple[ToolCall, ...] = ()
         self._usage = Usage()
-        self._opening: RunStarted | None = None
         self._reply: Reply | None = None
         self._deadline: asyncio.Timeout | None = None
 
@@ -126,7 +162,7 @@ class Runner:
         if isinstance(effect, CallModel):
             return await self._ask(effect)
         if isinstance(effect, RunTools):
-            await self._admit()
+            await self._voice.admit()
             assert self._answer is not None
             return ToolsDone(await self._acting.act(self._answer, self._turn.steps))
         if isinstance(effect, CommitStep):
@@ -165,9 +201,9 @@ class Runner:
         if run.dropped_note:
             self._conversation.note(Message("user", (TextPart(run.dropped_note),)))
         provider, _, model = self._asking.refs()[0].partition("/")
-        self._opening = RunStarted(model, provider, now)
-        if self._admitted is None:
-            await self._publish(())
+        self._voice.opening = RunStarted(model, provider, now)
+        if self._voice.admitted is None:
+            await self._voice.tell(())
         pending = await store.pending(run.id) if run.resumed else None
         if pending is not None:
             await self._go_on(pending)
@@ -187,36 +223,14 @@ class Runner:
         )
         self._usage = pending.usage
         if pending.message.text:
-            await self._publish((TextDelta(pending.message.text),))
+            await self._voice.tell((TextDelta(pending.message.text),))
 
     async def _enter_transcript(self, now: int) -> None:
         """Write the messages that waited until now into the transcript, in order."""
         for member in (self._run, *self._run.joined):
-            if not member.in_transcript and (member is not self._run or self._admitted is None):
+            if not member.in_transcript and (member is not self._run or self._voice.admitted is None):
                 await self._shop.store.begin_run(member.id, now)
                 member.in_transcript = True
-
-    async def _admit(self) -> None:
-        """Wait until the message is durable; from then on things may be shown, done and stored."""
-        if self._admitted is None:
-            return
-        try:
-            durable = await self._admitted
-        except Exception as error:  # whatever kept it from being stored was told to its sender
-            raise NotAdmitted from error
-        if not durable:
-            raise NotAdmitted
-        self._admitted = None
-
-    async def _publish(self, events: Sequence[RunEvent]) -> None:
-        if self._admitted is not None:
-            await self._admit()
-        if self._opening is not None:
-            opening, self._opening = self._opening, None
-            self._run.publish((opening,))
-        if events:
-            self._said.extend([event.text for event in events if type(event) is TextDelta])
-            self._run.publish(events)
 
     # the model
 
@@ -224,7 +238,7 @@ class Runner:
         await self._enter_transcript(self._shop.clock.now_ms())
         for message in effect.add:
             self._conversation.add((message,))
-        answer = await self._asking.ask(separate=bool(self._said))
+        answer = await self._asking.ask(separate=bool(self._voice.said))
         self._answer = answer
         self._usage = self._usage.plus(answer.finish.usage)
         theirs = self._turn.client_tools
@@ -251,7 +265,7 @@ class Runner:
         )
 
     async def _finish(self, effect: Finish) -> None:
-        await self._admit()
+        await self._voice.admit()
         run, store = self._run, self._shop.store
         assert run.session is not None
         info = self._asking.info
@@ -262,7 +276,7 @@ class Runner:
             session_id=run.session.id,
             agent_id=run.inbound.agent_id,
             state=effect.state,
-            text="".join(self._said),
+            text="".join(self._voice.said),
             finish_reason=effect.finish_reason,
             usage=self._usage,
             model=info.id if info else "",

@@ -42,9 +42,13 @@ class BoundedMap(Generic[K, V]):
         self._items[key] = value
         self._items.move_to_end(key)
         while len(self._items) > self.limit:
-            old_key, old = self._items.popitem(last=False)
-            if self._on_evict:
-                self._on_evict(old_key, old)
+            self.evict()
+
+    def evict(self) -> None:
+        """Drop the entry used least recently. Raises: KeyError when there is none."""
+        key, value = self._items.popitem(last=False)
+        if self._on_evict:
+            self._on_evict(key, value)
 
     def pop(self, key: K) -> V | None:
         """Remove and return the value, or None."""

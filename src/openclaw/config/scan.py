@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
-import pyjson5
 
 from openclaw.base.errors import ConfigError
 from openclaw.config.keypath import KeyPath
-from openclaw.config.parse import line_column
+from openclaw.config.parse import json5, line_column
 
 _TRIVIA = re.compile(r"(?:[\s\ufeff]+|//[^\n\r\u2028\u2029]*|/\*.*?\*/)+", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'', re.DOTALL)
@@ -60,7 +59,7 @@ def scan(text: str) -> Node:
     """
     try:
         return _value(text, skip_trivia(text, 0))
-    except (IndexError, TypeError, RecursionError, pyjson5.Json5Exception):
+    except (IndexError, TypeError, RecursionError):
         raise ConfigError("the configuration is not JSON5") from None
 
 
@@ -105,9 +104,9 @@ def _key(token: str) -> str:
     if token[0] in "\"'":
         if "\\" not in token:
             return token[1:-1]
-        return str(pyjson5.decode(token))
+        return str(json5(token))
     if "\\" in token:
-        return str(next(iter(pyjson5.decode("{" + token + ":0}"))))
+        return str(next(iter(json5("{" + token + ":0}"))))
     return token
 
 

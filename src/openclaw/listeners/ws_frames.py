@@ -9,13 +9,9 @@ from __future__ import annotations
 import struct
 from base64 import b64encode
 from collections.abc import Callable
+from functools import cache
 from hashlib import sha1
 from typing import Final
-
-try:
-    from websockets.speedups import apply_mask as _apply_mask
-except ImportError:  # pragma: no cover  # platforms without the C extension
-    from websockets.utils import apply_mask as _apply_mask
 
 TEXT: Final = 1
 BINARY: Final = 2
@@ -23,7 +19,6 @@ CLOSE: Final = 8
 PING: Final = 9
 PONG: Final = 10
 
-_apply: Callable[[bytes, bytes], bytes] = _apply_mask
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SMALL_TEXT: Final = tuple(bytes((0x80 | TEXT, size)) for size in range(126))
 _CLOSE_CODES_REFUSED: Final = frozenset((1004, 1005, 1006, 1015))
@@ -63,6 +58,16 @@ def close_frame(code: int, reason: str = "") -> bytes:
     return control_frame(CLOSE, struct.pack("!H", code) + reason.encode("utf-8"))
 
 
+@cache
+def _masking() -> Callable[[bytes, bytes], bytes]:
+    """Return what takes a mask off. Loaded with the first connection: its package brings along 2 MB of others."""
+    try:
+        from websockets.speedups import apply_mask
+    except ImportError:  # pragma: no cover  # platforms without the C extension
+        from websockets.utils import apply_mask
+    return apply_mask
+
+
 def _head(opcode: int, size: int) -> bytes:
     if size < 126:
         return bytes((0x80 | opcode, size))
@@ -77,10 +82,11 @@ class FrameReader:
     Shape: `limit` is the largest message in bytes and may be changed between messages.
     """
 
-    __slots__ = ("_buffer", "_opcode", "_parts", "_size", "limit")
+    __slots__ = ("_apply", "_buffer", "_opcode", "_parts", "_size", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self._apply = _masking()
         self._buffer: bytes | bytearray = b""
         self._parts: list[bytes] | None = None
         self._opcode = 0
@@ -92,7 +98,7 @@ class FrameReader:
         if not self._buffer and 6 <= size < 132 and data[0] == 0x81 and data[1] == size + 122 and self._parts is None:
             if size - 6 > self.limit:
                 raise FrameError(1009, "")
-            out.append((TEXT, _checked_text(_apply(data[6:], data[2:6]))))
+            out.append((TEXT, _checked_text(self._apply(data[6:], data[2:6]))))
             return
         if self._buffer:
             if isinstance(self._buffer, bytes):
@@ -151,7 +157,7 @@ class FrameReader:
         end = offset + head + size
         if len(data) < end:
             return 0
-        payload = _apply(data[offset + head : end], data[offset + head - 4 : offset + head]) if size else b""
+        payload = self._apply(data[offset + head : end], data[offset + head - 4 : offset + head]) if size else b""
         if opcode >= CLOSE:
             out.append((opcode, payload if opcode != CLOSE else _checked_close(payload)))
         else:

@@ -1,4 +1,4 @@
-"""Which wire a configured provider speaks when its entry does not say."""
+"""Where the two big providers are, and which wire a configured provider speaks when its entry does not say."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Final
 import msgspec
 
 from openclaw.config.schema import ProviderConfig
+
+ANTHROPIC_URL: Final = "https://api.anthropic.com"
+OPENAI_URL: Final = "https://api.openai.com/v1"
 
 BUILT_IN: Final[dict[str, ProviderConfig]] = {
     "anthropic": ProviderConfig(api="anthropic-messages"),

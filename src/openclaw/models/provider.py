@@ -8,11 +8,9 @@ import msgspec
 
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ProviderConfig
-from openclaw.models.anthropic.client import BASE_URL as ANTHROPIC_URL
-from openclaw.models.api import BUILT_IN, with_api
+from openclaw.models.api import ANTHROPIC_URL, BUILT_IN, OPENAI_URL, with_api
 from openclaw.models.bedrock import settings as bedrock
 from openclaw.models.ollama.host import host_url
-from openclaw.models.openai.client import BASE_URL as OPENAI_URL
 from openclaw.net.error import NetError
 from openclaw.net.target import target
 

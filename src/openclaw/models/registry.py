@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -12,31 +12,24 @@ from openclaw.base.clock import Clock
 from openclaw.base.errors import ModelNotFound, ModelUnavailable
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import ModelsConfig, ProviderConfig
-from openclaw.models.anthropic.client import AnthropicClient
 from openclaw.models.api import BUILT_IN
-from openclaw.models.bedrock.settings import client as bedrock_client
 from openclaw.models.calling.credentials import Credential
 from openclaw.models.catalog import Catalog
 from openclaw.models.client import LLMClient
 from openclaw.models.fake.client import FakeClient
 from openclaw.models.fake.knob import knobs
 from openclaw.models.lease import LeasedClient
-from openclaw.models.ollama.client import OllamaClient
-from openclaw.models.openai.client import OpenAIClient
-from openclaw.models.openai.responses import ResponsesClient
 from openclaw.models.provider import Env, Provider, provider
 from openclaw.models.refresh import stored
 from openclaw.net.http import HttpClient
 
+if TYPE_CHECKING:
+    from openclaw.models.anthropic.client import AnthropicClient
+    from openclaw.models.openai.client import OpenAIClient
+
 EmbeddedFactory = Callable[[str, ProviderConfig], LLMClient]
 LAST_RESORT = "embedded"
 CHOICE_VARIABLE = "OPENCLAW_LLM_PROVIDER"
-
-
-_HTTP_CLIENTS: dict[str, type[AnthropicClient | OpenAIClient]] = {
-    "anthropic-messages": AnthropicClient,
-    "openai-responses": ResponsesClient,
-}
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -244,6 +237,8 @@ class ModelRegistry:
         if config.api == "fake":
             return FakeClient(clock=self._clock, provider=found.id)
         if config.api == "ollama":
+            from openclaw.models.ollama.client import OllamaClient
+
             return OllamaClient(
                 http=self._http,
                 clock=self._clock,
@@ -256,11 +251,12 @@ class ModelRegistry:
                 keep_alive=config.keep_alive,
             )
         if config.api == "bedrock-converse":
+            from openclaw.models.bedrock.settings import client as bedrock_client
+
             return bedrock_client(
                 found.id, config, self._env, http=self._http, clock=self._clock, catalog=self._catalog
             )
-        make = _HTTP_CLIENTS.get(config.api, OpenAIClient)
-        return make(
+        return _http_client(config.api)(
             http=self._http,
             clock=self._clock,
             catalog=self._catalog,
@@ -269,3 +265,18 @@ class ModelRegistry:
             key=config.api_key,
             timeouts=config.timeouts,
         )
+
+
+def _http_client(api: str) -> type[AnthropicClient | OpenAIClient]:
+    """Return the class that speaks an API: nobody needs them all, so that each is loaded at its first use."""
+    if api == "anthropic-messages":
+        from openclaw.models.anthropic.client import AnthropicClient
+
+        return AnthropicClient
+    if api == "openai-responses":
+        from openclaw.models.openai.responses import ResponsesClient
+
+        return ResponsesClient
+    from openclaw.models.openai.client import OpenAIClient
+
+    return OpenAIClient

@@ -19,13 +19,13 @@ from openclaw.config.schema import ModelTimeouts
 from openclaw.models.anthropic.parser import MessagesParser
 from openclaw.models.anthropic.request import REDACTED, body, has_thinking, prompt, without_thinking
 from openclaw.models.anthropic.wire import Answer, Block, ListedModel, ModelList, TokenCount, UsageTally, finish_reason
+from openclaw.models.api import ANTHROPIC_URL
 from openclaw.models.catalog import Catalog
 from openclaw.models.tokens import estimate_tokens
 from openclaw.models.transport.failure import described
 from openclaw.models.transport.wire import Wire
 from openclaw.net.http import HttpClient
 
-BASE_URL = "https://api.anthropic.com"
 API_VERSION = "2023-06-01"
 SETUP_TOKEN_PREFIX = "sk-ant-oat"  # noqa: S105  # a prefix, not a secret
 LEAST_ANSWER_TOKENS = 1_024
@@ -49,7 +49,7 @@ class AnthropicClient:
         clock: Clock,
         catalog: Catalog,
         provider: str = "anthropic",
-        base_url: str = BASE_URL,
+        base_url: str = ANTHROPIC_URL,
         key: Secret | None = None,
         timeouts: ModelTimeouts | None = None,
     ) -> None:

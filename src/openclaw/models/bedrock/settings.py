@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from openclaw.base.clock import Clock
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ProviderConfig
-from openclaw.models.bedrock.client import BedrockClient
 from openclaw.models.bedrock.signing import INSTALL_HINT, Auth, AwsSigner, BearerKey, can_sign
-from openclaw.models.bedrock.transport import Endpoints
 from openclaw.models.catalog import Catalog
 from openclaw.net.error import NetError
 from openclaw.net.http import HttpClient
 from openclaw.net.target import target
+
+if TYPE_CHECKING:
+    from openclaw.models.bedrock.client import BedrockClient
 
 Env = Callable[[str], str | None]
 
@@ -62,6 +64,9 @@ def client(
     provider_id: str, config: ProviderConfig, env: Env, *, http: HttpClient, clock: Clock, catalog: Catalog
 ) -> BedrockClient:
     """Make the client of a completed configuration."""
+    from openclaw.models.bedrock.client import BedrockClient
+    from openclaw.models.bedrock.transport import Endpoints
+
     key = config.api_key
     auth: Auth = BearerKey(key) if key else AwsSigner(provider_id, env, clock, config.aws_profile)
     control = _first(env, _CONTROL_URL) or config.base_url.replace("bedrock-runtime", "bedrock")

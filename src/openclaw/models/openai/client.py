@@ -16,6 +16,7 @@ from openclaw.base.message import Message, Part, TextPart, ThinkingPart, ToolCal
 from openclaw.base.model import ModelEvent, ModelInfo, ModelRequest, ModelResult, Usage
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ModelTimeouts
+from openclaw.models.api import OPENAI_URL
 from openclaw.models.catalog import Catalog
 from openclaw.models.openai.parser import ChatParser
 from openclaw.models.openai.request import body
@@ -25,7 +26,6 @@ from openclaw.models.transport.failure import described
 from openclaw.models.transport.wire import Wire
 from openclaw.net.http import HttpClient, Purpose
 
-BASE_URL = "https://api.openai.com/v1"
 _EFFORT = re.compile(r"reasoning|effort", re.IGNORECASE)
 _read_chunk = msgspec.json.Decoder(Chunk).decode
 _read_models = msgspec.json.Decoder(ModelList).decode
@@ -44,7 +44,7 @@ class OpenAIClient:
         clock: Clock,
         catalog: Catalog,
         provider: str = "openai",
-        base_url: str = BASE_URL,
+        base_url: str = OPENAI_URL,
         key: Secret | None = None,
         timeouts: ModelTimeouts | None = None,
         headers: Mapping[str, str] | None = None,

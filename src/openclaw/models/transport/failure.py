@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -206,6 +205,8 @@ def retry_after_s(headers: Mapping[str, str], now_ms: int) -> float | None:
     value = headers.get("retry-after")
     if value is None or (seconds := _number(value)) is not None:
         return None if value is None else seconds
+    from email.utils import parsedate_to_datetime
+
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now_ms / 1000)
     except (ValueError, TypeError, IndexError, OverflowError):

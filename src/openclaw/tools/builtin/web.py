@@ -12,7 +12,6 @@ from openclaw.base.errors import ToolError
 from openclaw.tools.action import Context, action, build_tool
 from openclaw.tools.api import Tool
 from openclaw.tools.builtin.egress import TIMEOUT_S, Answer, Egress
-from openclaw.tools.builtin.readable import readable
 from openclaw.tools.call_key import call_key
 from openclaw.tools.thread import in_thread
 from openclaw.tools.untrusted import fenced, visible
@@ -94,6 +93,8 @@ def page_text(answer: Answer, max_chars: int) -> str:
         raise ToolError(f"{address} is {visible(kind)[:80] or 'of no known type'}, not text. It cannot be read here.")
     text, title, cut = _decoded(answer), "", answer.cut
     if kind in _HTML:
+        from openclaw.tools.builtin.readable import readable
+
         title, text, more = readable(text, address, max_chars)
         cut = cut or more
     notes = [
