@@ -66,6 +66,14 @@ def test_a_read_command_prints_text_and_json(live: Place, arguments: list[str]) 
         msgspec.json.decode(document)
 
 
+def test_the_address_of_the_page_has_the_token_where_browsers_do_not_send_it(live: Place) -> None:
+    token = live.run("gateway", "token", "show").stdout.strip()
+    address = live.run("dashboard").stdout.strip()
+    assert address.startswith("http://127.0.0.1:")
+    assert address.endswith(f"/#token={token}")
+    assert msgspec.json.decode(live.run("dashboard", "--json").stdout) == {"url": address, "opened": False}
+
+
 def test_one_turn_answers_and_streams(live: Place) -> None:
     assert live.run("agent", "-m", "hello there", "--session", "one").stdout == "fake: hello there\n"
     assert live.run("agent", "-m", "hello there", "--stream").stdout == "fake: hello there\n"

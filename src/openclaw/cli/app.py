@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "up": "up:up",
     "gateway": "gateway:gateway",
     "chat": "chat:chat",
+    "dashboard": "dashboard:dashboard",
     "agent": "agent:agent",
     "status": "status:status",
     "health": "status:health",

@@ -157,6 +157,7 @@ def print_directions(reach: Reach, *, works: bool = True) -> None:
         f"""
 {first} The gateway listens at {url}
   chat in a terminal   {me} chat
+  in a browser         {me} dashboard prints the address
   any OpenAI client    base URL {url}/v1, the key is what this prints: {me} gateway token show
   curl                 curl {url}/v1/chat/completions \\
                          -H "Authorization: Bearer $({me} gateway token show)" \\
