@@ -111,5 +111,5 @@ def _policy(index: bytes) -> str:
         "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
         f"script-src 'self'{inline}; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
         "img-src 'self' data: blob:; media-src 'self' blob:; "
-        "connect-src 'self'; manifest-src 'self'; worker-src 'self' blob:"
+        "connect-src 'self' data:; manifest-src 'self'; worker-src 'self' blob:"
     )

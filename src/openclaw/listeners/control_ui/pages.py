@@ -79,7 +79,7 @@ class ControlUi:
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes for UIs; the page itself is the fallback."""
-        settings = (Route(("GET",), path, "control", self.settings, doc=_SETTINGS) for path in CONFIG_PATHS)
+        settings = (Route(("GET", "HEAD"), path, "control", self.settings, doc=_SETTINGS) for path in CONFIG_PATHS)
         return (*settings, Route(("GET",), "/avatar/{agent}", "control", self.avatar, doc=_AVATAR))
 
     async def settings(self, request: Request) -> None:
