@@ -7,7 +7,7 @@ from pathlib import Path
 
 from openclaw.config.env import Environment, load_environment
 from openclaw.config.issue import Issue
-from openclaw.config.load import Loaded, load
+from openclaw.config.load import Loaded, load, load_text
 from openclaw.config.paths import StatePaths, resolve_paths
 
 
@@ -38,6 +38,12 @@ class Home:
         if text is not None:
             self.write(text)
         return load(self.paths(), self.env())
+
+
+def loaded(text: str, **variables: str) -> Loaded:
+    """Load a text with these variables only."""
+    env = Environment((("process", {"HOME": "/nowhere", **variables}),))
+    return load_text(text, resolve_paths(env), env)
 
 
 def issue_at(loaded: Loaded, path: str) -> Issue:

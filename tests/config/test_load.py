@@ -11,18 +11,10 @@ from hypothesis import strategies as st
 
 from openclaw.base.errors import ConfigError
 from openclaw.base.secret import Secret
-from openclaw.config.env import Environment
-from openclaw.config.load import Loaded, load_text
-from openclaw.config.paths import resolve_paths
+from openclaw.config.reading.validate import CLOSED_NODES, CLOSED_TOOLS
 from openclaw.config.schema import Config, ModelChoice, NodeCommandsConfig, ToolsConfig
-from openclaw.config.validate import CLOSED_NODES, CLOSED_TOOLS
 from tests.config.json5 import NOISE
-from tests.config.make import Home, errors, issue_at
-
-
-def loaded(text: str, **variables: str) -> Loaded:
-    env = Environment((("process", {"HOME": "/nowhere", **variables}),))
-    return load_text(text, resolve_paths(env), env)
+from tests.config.make import Home, errors, issue_at, loaded
 
 
 def test_a_missing_file_means_defaults(home: Home) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from openclaw.config.plan import Change, plan, strongest
 from openclaw.config.schema import Config
-from tests.config.test_load import loaded
+from tests.config.make import loaded
 
 
 def changes(old: str, new: str) -> tuple[Change, ...]:

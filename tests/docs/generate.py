@@ -11,8 +11,8 @@ import click
 
 from openclaw.base.errors import catalogue
 from openclaw.cli.app import cli
-from openclaw.config.describe import settings_markdown
 from openclaw.config.schema import GatewayConfig, HooksConfig
+from openclaw.config.schema.describe import settings_markdown
 from openclaw.gateway import front  # noqa: F401  # declares every metric by importing the rooms
 from openclaw.gateway.rooms import GAUGES
 from openclaw.listeners.app import route_table

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from openclaw.base.errors import catalogue
-from openclaw.config.describe import leaves
 from openclaw.config.env import DOCUMENTED_VARIABLES
+from openclaw.config.schema.describe import leaves
 from tests.docs.generate import DOCS, PAGES, ROOT, commands, flags, metrics, routes
 
 COMMANDS = {path: command for path, command, _ in commands()}

@@ -16,7 +16,7 @@ from openclaw.base.clock import ManualClock
 from openclaw.base.errors import ConfigError, InvalidRequest, OpenClawError
 from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.config.load import Loaded
-from openclaw.config.rewrite import patched, whole
+from openclaw.config.writing.rewrite import patched, whole
 from openclaw.gateway.config_desk import ANSWER_S, RECORD_KIND, SNAPSHOTS_KEPT, ChangeRecord, ConfigDesk
 from openclaw.gateway.outcome import Outcome
 from openclaw.rpc.config_port import ConfigChange, ConfigWritten

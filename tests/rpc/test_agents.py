@@ -11,7 +11,7 @@ import pytest
 from openclaw.agent.leaving import to_trash
 from openclaw.agent.roster import checked_workspace, id_for
 from openclaw.base.errors import InvalidRequest
-from openclaw.config.parse import parse
+from openclaw.config.reading.parse import parse
 from tests.rpc.support import Bench, FakePeer
 
 pytestmark = pytest.mark.anyio

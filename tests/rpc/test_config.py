@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openclaw.config.redact import PLACEHOLDER
+from openclaw.config.redaction.redact import PLACEHOLDER
 from openclaw.rpc.methods.config import WRITES
 from tests.rpc.support import RAW, Bench, FakePeer
 

@@ -20,7 +20,7 @@ import msgspec
 
 from openclaw.base.errors import ConfigError
 from openclaw.config.env import Environment
-from openclaw.config.parse import parse
+from openclaw.config.reading.parse import parse
 
 FILE_NAME: Final = "SKILL.md"
 FOLDER: Final = "skills"

@@ -14,16 +14,16 @@ from openclaw.base.errors import ConfigError
 from openclaw.base.secret import Secret
 from openclaw.config import lastgood
 from openclaw.config.env import Environment
-from openclaw.config.form import read
 from openclaw.config.issue import Issue
-from openclaw.config.normalise import normalise
-from openclaw.config.override import override, replace_at
-from openclaw.config.parse import MAX_CONFIG_BYTES
 from openclaw.config.paths import StatePaths, is_yaml
+from openclaw.config.reading.form import read
+from openclaw.config.reading.normalise import normalise
+from openclaw.config.reading.override import override, replace_at
+from openclaw.config.reading.parse import MAX_CONFIG_BYTES
+from openclaw.config.reading.split import Split
+from openclaw.config.reading.substitute import Substitution
+from openclaw.config.reading.validate import Validator
 from openclaw.config.schema import Config
-from openclaw.config.split import Split
-from openclaw.config.substitute import Substitution
-from openclaw.config.validate import Validator
 
 log = logging.getLogger("openclaw.config")
 

@@ -9,7 +9,7 @@ import msgspec
 
 from openclaw.config.keypath import KeyPath, format_path
 from openclaw.config.schema import Config, ReloadClass, Section
-from openclaw.config.shape import Shape, fields
+from openclaw.config.schema.shape import Shape, fields
 
 _STRENGTH: dict[ReloadClass, int] = {"live": 0, "room": 1, "process": 2}
 

@@ -24,16 +24,16 @@ from openclaw.base.ids import new_id
 from openclaw.base.principal import Principal
 from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet
-from openclaw.config.difference import changed_paths
 from openclaw.config.disk import replace_unchanged, write_atomically
-from openclaw.config.edit import require_json5, write_config
 from openclaw.config.env import Environment
 from openclaw.config.issue import Issue
 from openclaw.config.load import Loaded, load, load_text
 from openclaw.config.paths import StatePaths
-from openclaw.config.revision import names, revision
-from openclaw.config.rewrite import invalid, worse
 from openclaw.config.token import ensure_token
+from openclaw.config.writing.difference import changed_paths
+from openclaw.config.writing.edit import require_json5, write_config
+from openclaw.config.writing.revision import names, revision
+from openclaw.config.writing.rewrite import invalid, worse
 from openclaw.gateway.outcome import Outcome
 from openclaw.identity.authenticate import RENEWED, SHARED_METHODS
 from openclaw.rpc.config_port import ConfigChange, ConfigWritten, TakenUp

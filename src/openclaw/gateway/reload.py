@@ -18,8 +18,8 @@ from openclaw.base.errors import OpenClawError
 from openclaw.config import lastgood
 from openclaw.config.load import Loaded
 from openclaw.config.plan import Change, plan
+from openclaw.config.redaction.secret_values import secrets_of
 from openclaw.config.schema import Config, LoggingConfig
-from openclaw.config.secret_values import secrets_of
 from openclaw.gateway.calls import read_credentials
 from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.rooms import Rooms, agent_directory

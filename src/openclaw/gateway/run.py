@@ -21,8 +21,8 @@ from openclaw.base.tasks import TaskSet, supervise
 from openclaw.config import lastgood
 from openclaw.config.env import Environment, load_environment
 from openclaw.config.load import Loaded, load
-from openclaw.config.override import replace_at
 from openclaw.config.paths import StatePaths, resolve_paths
+from openclaw.config.reading.override import replace_at
 from openclaw.config.refusal import refusals
 from openclaw.config.schema import Config
 from openclaw.config.token import ensure_token
@@ -264,7 +264,7 @@ class _Gateway:
 
 
 def _bound(config: Config, bind: str) -> Config:
-    from openclaw.config.normalise import normalise_value
+    from openclaw.config.reading.normalise import normalise_value
 
     value = normalise_value("gateway.bind", bind)
     if value in {"loopback", "lan", "custom"}:

@@ -29,7 +29,7 @@ def config() -> None:
 def get(path: str, as_json: bool) -> None:
     """Print one setting as it is in force, secrets hidden; a part prints as JSON."""
     from openclaw.config.keypath import parse_path
-    from openclaw.config.redact import redacted
+    from openclaw.config.redaction.redact import redacted
 
     value: Any = redacted(Desk().loaded.config)
     for key in parse_path(path):
@@ -64,7 +64,7 @@ def set_(path: str, value: str, as_json: bool) -> None:
 @click.argument("path")
 def unset(path: str) -> None:
     """Remove one setting from the file, so that its default is in force."""
-    from openclaw.config.edit import require_json5, unset_value
+    from openclaw.config.writing.edit import require_json5, unset_value
 
     desk = Desk()
     require_json5(desk.paths.config_path)
@@ -75,7 +75,7 @@ def unset(path: str) -> None:
 @output.json_option
 def show(as_json: bool) -> None:
     """Print the whole configuration as it is in force, secrets hidden."""
-    from openclaw.config.redact import redacted
+    from openclaw.config.redaction.redact import redacted
 
     loaded = Desk().loaded
     if not as_json:
@@ -117,7 +117,7 @@ def file() -> None:
 @config.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration file."""
-    from openclaw.config.describe import json_schema
+    from openclaw.config.schema.describe import json_schema
 
     output.emit_json(json_schema())
 
@@ -138,7 +138,7 @@ def env(as_json: bool) -> None:
 
 def write_setting(desk: Desk, path: str, value: Any) -> None:
     """Set one setting in the file, checked before it is written."""
-    from openclaw.config.edit import require_json5, set_value
+    from openclaw.config.writing.edit import require_json5, set_value
 
     require_json5(desk.paths.config_path)
     _write(desk, set_value(desk.text, path, value), f"{path} is set")
@@ -158,9 +158,9 @@ def _value(text: str, *, strict: bool) -> Any:
 
 def _write(desk: Desk, text: str, done: str) -> None:
     """Write a candidate that makes nothing worse than it was, and say what is left to mend."""
-    from openclaw.config.edit import write_config
     from openclaw.config.load import load_text
     from openclaw.config.refusal import refusals
+    from openclaw.config.writing.edit import write_config
 
     before = {str(issue) for issue in desk.loaded.issues if issue.severity == "error"}
     after = load_text(text, desk.paths, desk.env)

@@ -13,12 +13,12 @@ from msgspec import UNSET, Meta, UnsetType
 
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import ConfigError, Unavailable
-from openclaw.config.hints import form_schema, lookup, ui_hints
 from openclaw.config.issue import Issue
 from openclaw.config.load import Loaded
 from openclaw.config.paths import is_yaml
-from openclaw.config.redact import redacted, redacted_text
-from openclaw.config.rewrite import patch_of, patch_paths, patched, whole
+from openclaw.config.redaction.redact import redacted, redacted_text
+from openclaw.config.schema.hints import form_schema, lookup, ui_hints
+from openclaw.config.writing.rewrite import patch_of, patch_paths, patched, whole
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.config_port import ConfigChange, ConfigPort, ConfigWritten
 from openclaw.rpc.deps import LoadedConfig

@@ -1,0 +1,1 @@
+"""What people and clients may see of a configuration, and the way back from it."""

@@ -1,0 +1,123 @@
+"""Where the gateway listens, who may connect, and what it does with changes of the file."""
+
+from typing import Annotated, Literal
+
+from openclaw.base.secret import Secret
+from openclaw.config.schema.leaf import Section, leaf
+
+
+class RateLimitConfig(Section, frozen=True):
+    """How many failed sign-ins an address may have before it has to wait."""
+
+    max_attempts: Annotated[int, leaf("Failed sign-ins from one address before a lockout.", "live", ge=1)] = 10
+    window_ms: Annotated[int, leaf("Window in which failures are counted.", "live", "ms", ge=1000)] = 60_000
+    lockout_ms: Annotated[int, leaf("How long an address is locked out.", "live", "ms", ge=1000)] = 300_000
+
+
+class AuthConfig(Section, frozen=True):
+    """Who may connect: the shared secret, and how guessing it is slowed down."""
+
+    mode: Annotated[
+        Literal["token", "password", "none"],
+        leaf("How callers prove who they are. `none` works on loopback only.", "live"),
+    ] = "token"
+    token: Annotated[
+        Secret | None, leaf("The shared gateway token. Another one closes the clients that came by the old.", "live")
+    ] = None
+    password: Annotated[Secret | None, leaf("The shared password, for mode `password`.", "live")] = None
+    rate_limit: RateLimitConfig = RateLimitConfig()
+
+
+class RemoteConfig(Section, frozen=True):
+    """The gateway elsewhere that commands talk to in mode `remote`."""
+
+    url: Annotated[str, leaf("WebSocket URL of a gateway elsewhere, for mode `remote`.", "live")] = ""
+    token: Annotated[Secret | None, leaf("Token of that gateway.", "live")] = None
+    tls_fingerprint: Annotated[str, leaf("SHA-256 of its certificate, hex; then nothing else is believed.", "live")] = (
+        ""
+    )
+
+
+class ControlUiConfig(Section, frozen=True):
+    """Browser access to the gateway."""
+
+    enabled: Annotated[bool, leaf("Serve a page for browsers at /.", "process")] = True
+    root: Annotated[str, leaf("Folder of a built UI to serve instead of our own page.", "process")] = ""
+    allowed_origins: Annotated[
+        tuple[str, ...], leaf("Origins besides the gateway's own that browsers may connect from.", "live")
+    ] = ()
+
+
+class EndpointConfig(Section, frozen=True):
+    """One group of HTTP routes."""
+
+    enabled: Annotated[bool, leaf("Serve this group of HTTP routes.", "process")] = True
+
+
+class EndpointsConfig(Section, frozen=True):
+    """The groups of HTTP routes, each of which can be switched off."""
+
+    chat_completions: EndpointConfig = EndpointConfig()
+    responses: EndpointConfig = EndpointConfig()
+    embeddings: EndpointConfig = EndpointConfig()
+    agents: EndpointConfig = EndpointConfig()
+    tools: EndpointConfig = EndpointConfig()
+    docs: EndpointConfig = EndpointConfig()
+
+
+class HttpConfig(Section, frozen=True):
+    """The HTTP side of the gateway."""
+
+    endpoints: EndpointsConfig = EndpointsConfig()
+
+
+class ReloadConfig(Section, frozen=True):
+    """What happens when the configuration file changes."""
+
+    mode: Annotated[Literal["hybrid", "hot", "restart", "off"], leaf("What to do when the file changes.", "live")] = (
+        "hybrid"
+    )
+    debounce_ms: Annotated[int, leaf("Quiet time before a change is read.", "live", "ms", ge=50, le=60_000)] = 300
+
+
+class NodeCommandsConfig(Section, frozen=True):
+    """Which of the commands that nodes offer may be invoked."""
+
+    allow: Annotated[
+        tuple[str, ...], leaf("Commands to let through besides the harmless ones, e.g. camera.snap.", "live")
+    ] = ()
+    deny: Annotated[tuple[str, ...], leaf("Commands never to let through, `*` = all; wins over allow.", "live")] = ()
+
+
+class NodesConfig(Section, frozen=True):
+    """What the machines and phones that attach as nodes may do."""
+
+    commands: NodeCommandsConfig = NodeCommandsConfig()
+    sessions: Annotated[
+        Literal["own", "any"],
+        leaf("Sessions that an approved node may follow and write to: its own (`node-<id>`), or any.", "live"),
+    ] = "own"
+
+
+class GatewayConfig(Section, frozen=True):
+    """Where the gateway listens and who may connect."""
+
+    mode: Annotated[Literal["local", "remote"], leaf("Run a gateway here, or talk to one elsewhere.", "process")] = (
+        "local"
+    )
+    port: Annotated[int, leaf("TCP port of the gateway.", "process", ge=1, le=65_535)] = 18_789
+    bind: Annotated[
+        Literal["loopback", "lan", "custom"],
+        leaf("Which addresses to listen on. 127.0.0.1, 0.0.0.0 and * are accepted and normalised.", "process"),
+    ] = "loopback"
+    custom_bind_host: Annotated[str, leaf("Address for bind `custom`.", "process")] = ""
+    auth: AuthConfig = AuthConfig()
+    remote: RemoteConfig = RemoteConfig()
+    trusted_proxies: Annotated[
+        tuple[str, ...], leaf("Addresses whose forwarding headers are believed.", "process")
+    ] = ()
+    public_base_url: Annotated[str, leaf("How the gateway is reached from outside.", "live")] = ""
+    control_ui: ControlUiConfig = ControlUiConfig()
+    http: HttpConfig = HttpConfig()
+    reload: ReloadConfig = ReloadConfig()
+    nodes: NodesConfig = NodesConfig()

@@ -1,0 +1,56 @@
+"""The tools that agents may use, your own and those of others, and where they may send bytes."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from openclaw.base.secret import Secret
+from openclaw.config.schema.leaf import Section, leaf
+
+
+class ToolsConfig(Section, frozen=True):
+    """The tools that any agent may use."""
+
+    allow: Annotated[tuple[str, ...], leaf("Tools any agent may use; empty = all.", "live")] = ()
+    deny: Annotated[tuple[str, ...], leaf("Tools no agent may use; wins over allow.", "live")] = ()
+
+
+class ActionConfig(Section, frozen=True):
+    """A tool of your own: a Python class or function that agents can call."""
+
+    name: Annotated[str, leaf("Tool name the model sees.", "live", pattern="^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+    module: Annotated[str, leaf("Python module to import.", "live", min_length=1)]
+    class_: Annotated[str, leaf("Class, or decorated function, in the module.", "live", min_length=1)] = msgspec.field(
+        name="class"
+    )
+    args: Annotated[dict[str, Any], leaf("Keyword arguments for the class.", "live")] = {}
+    path: Annotated[str, leaf("Folder added to sys.path for this import; relative to the config file.", "live")] = ""
+
+
+class McpServerConfig(Section, frozen=True):
+    """One MCP server whose tools agents may use: a program (`command`) or an address (`url`)."""
+
+    enabled: Annotated[bool, leaf("Whether it is used.", "live")] = True
+    command: Annotated[str, leaf("Program that speaks MCP on its standard streams.", "live")] = ""
+    args: Annotated[tuple[str, ...], leaf("Its arguments.", "live")] = ()
+    env: Annotated[dict[str, str], leaf("Variables it is given besides the basic ones.", "live")] = {}
+    cwd: Annotated[str, leaf("Folder it starts in; default the workspace.", "live")] = ""
+    url: Annotated[str, leaf("Address of a server that speaks MCP over HTTP.", "live")] = ""
+    headers: Annotated[dict[str, Secret], leaf("Headers sent to that address.", "live")] = {}
+    request_timeout_ms: Annotated[int, leaf("Longest a call may take.", "live", "ms", ge=100)] = 60_000
+    allow: Annotated[tuple[str, ...], leaf("Tools to take from it; empty = all.", "live")] = ()
+
+
+class McpConfig(Section, frozen=True):
+    """Tools from elsewhere by the Model Context Protocol."""
+
+    servers: Annotated[dict[str, McpServerConfig], leaf("Servers by name.", "live")] = {}
+
+
+class NetworkPolicyConfig(Section, frozen=True):
+    """Where tools may send bytes. Private, loopback and metadata addresses are never reached."""
+
+    allow_egress: Annotated[bool, leaf("Let tools reach any public host.", "live")] = False
+    egress_allowlist: Annotated[
+        tuple[str, ...], leaf("Hosts that tools may reach: name, *.suffix or name:port.", "live")
+    ] = ()

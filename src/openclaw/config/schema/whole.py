@@ -1,0 +1,71 @@
+"""The whole file, and the small sections that belong to no other part."""
+
+from typing import Annotated, Any, Literal
+
+from openclaw.config.schema.agents import AgentsConfig
+from openclaw.config.schema.automation import CronConfig, HooksConfig
+from openclaw.config.schema.gateway import GatewayConfig
+from openclaw.config.schema.leaf import Section, leaf
+from openclaw.config.schema.models import ModelsConfig
+from openclaw.config.schema.tools import ActionConfig, McpConfig, NetworkPolicyConfig, ToolsConfig
+
+
+class SessionConfig(Section, frozen=True):
+    """How conversations are kept apart."""
+
+    dm_scope: Annotated[
+        Literal["main", "per-peer", "per-channel-peer"], leaf("What direct messages share a session.", "live")
+    ] = "per-channel-peer"
+    ephemeral_hours: Annotated[
+        int, leaf("How long the sessions of stateless HTTP calls are kept.", "live", "h", ge=1)
+    ] = 24
+
+
+class LoggingConfig(Section, frozen=True):
+    """What is logged, and how much of it is kept."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], leaf("Least severe line that is written.", "live")
+    ] = "info"
+    console_style: Annotated[
+        Literal["auto", "pretty", "json"], leaf("Form of lines on stderr; auto = pretty on a terminal.", "live")
+    ] = "auto"
+    max_file_bytes: Annotated[int, leaf("Size at which a log file is rotated.", "live", "bytes", ge=10_000)] = (
+        10_000_000
+    )
+    max_files: Annotated[int, leaf("Rotated files kept.", "live", ge=1, le=100)] = 5
+
+
+class IdentityConfig(Section, frozen=True):
+    """How the assistant introduces itself."""
+
+    name: Annotated[str, leaf("The assistant's name.", "live")] = "Assistant"
+    avatar: Annotated[str, leaf("URL or text of its picture.", "live")] = ""
+
+
+class EnvConfig(Section, frozen=True):
+    """Variables for this gateway only; the real environment comes first."""
+
+    vars: Annotated[dict[str, str], leaf("Variables used where the environment has none.", "process")] = {}
+
+
+class Config(Section, frozen=True):
+    """The whole configuration, frozen. Rooms get the section they need, never the file."""
+
+    identity: IdentityConfig = IdentityConfig()
+    gateway: GatewayConfig = GatewayConfig()
+    agents: AgentsConfig = AgentsConfig()
+    actions: tuple[ActionConfig, ...] = ()
+    models: ModelsConfig = ModelsConfig()
+    session: SessionConfig = SessionConfig()
+    tools: ToolsConfig = ToolsConfig()
+    mcp: McpConfig = McpConfig()
+    cron: CronConfig = CronConfig()
+    network_policy: NetworkPolicyConfig = NetworkPolicyConfig()
+    hooks: HooksConfig = HooksConfig()
+    logging: LoggingConfig = LoggingConfig()
+    env: EnvConfig = EnvConfig()
+    channels: Annotated[
+        dict[str, dict[str, Any]],
+        leaf("Chat channels by name. Accepted and kept; none is available in this version.", "process"),
+    ] = {}

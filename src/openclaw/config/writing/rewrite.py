@@ -1,0 +1,129 @@
+"""New texts from what clients send: a whole text, or a merge patch; and what is wrong with one, in clients' words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from openclaw.base.errors import ConfigError, InvalidRequest, TooLarge
+from openclaw.config.issue import Issue
+from openclaw.config.keypath import MAX_PATH_CHARS, KeyPath, format_path, parse_path
+from openclaw.config.load import Loaded
+from openclaw.config.reading.parse import parse
+from openclaw.config.redaction.redact import comments
+from openclaw.config.redaction.restore import restored, restored_text
+from openclaw.config.writing.difference import difference, edited, merged
+
+TOLD_ISSUES: Final = 20
+TOLD_CHARS: Final = 200
+"""Of a name that a client chose."""
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
+_INDEX: Final = re.compile(r"\[\d+\]")
+T = TypeVar("T")
+
+
+def whole(raw: str, before: Loaded) -> str:
+    """Return the text to write for a whole text that was sent.
+
+    A text that a program made (strict JSON, no comments) is taken as what it says, and the file's own text is edited
+    into saying it: a form that was saved does not cost the person their comments.
+
+    Raises: InvalidRequest.
+    """
+    text = _read(lambda: restored_text(raw, before.raw, before.parsed), raw)
+    usable = before.source == "file" and any(True for _ in comments(before.raw))
+    if not usable or any(True for _ in comments(text)) or not _is_strict(text):
+        return text
+    try:
+        return with_values(before, parse(text))
+    except TooLarge:
+        return text
+
+
+def patched(raw: str, before: Loaded) -> str:
+    """Return the text to write for a JSON5 merge patch. Raises: InvalidRequest, TooLarge."""
+    if before.source == "last-good":
+        raise InvalidRequest(
+            "the configuration file cannot be parsed, so there is nothing to patch",
+            hint="Send a whole text with config.set.",
+        )
+    return with_values(before, merged(before.parsed, restored(patch_of(raw), before.parsed)))
+
+
+def with_values(before: Loaded, wanted: Mapping[str, Any]) -> str:
+    """Return the file's text, edited to hold these values."""
+    return edited(before.raw, difference(before.parsed, wanted), wanted)
+
+
+def patch_of(raw: str) -> dict[str, Any]:
+    """Return a merge patch. Raises: InvalidRequest."""
+    return _read(lambda: parse(raw), raw)
+
+
+def patch_paths(patch: Mapping[str, Any], limit: int = 5) -> str:
+    """Return the leaves that a patch sets, as a short text."""
+    found: list[str] = []
+    _leaves(patch, (), found, limit + 1)
+    return ", ".join(path[:TOLD_CHARS] for path in found[:limit]) + (", …" if len(found) > limit else "")
+
+
+def _leaves(value: Any, path: KeyPath, found: list[str], limit: int) -> None:
+    if len(found) >= limit:
+        return
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            _leaves(inner, (*path, key), found, limit)
+    elif path:
+        found.append(format_path(path))
+
+
+def worse(after: Loaded, before: Loaded) -> list[dict[str, str]]:
+    """Return what a new text gets wrong that the old one did not: errors, and keys that nobody knows."""
+    known = {_gist(issue) for issue in before.issues}
+    new = (issue for issue in after.issues if issue.severity == "error" or issue.kind == "unknown-key")
+    return [_told(issue) for issue in new if _gist(issue) not in known][:TOLD_ISSUES]
+
+
+def invalid(issues: Iterable[Mapping[str, str]]) -> InvalidRequest:
+    """Return the refusal of a text that may not be written."""
+    told = list(issues)
+    said = "; ".join(f"{issue['path'] or '<root>'}: {issue['message']}" for issue in told)
+    return InvalidRequest(f"invalid config: {said}", details={"issues": told})
+
+
+def _gist(issue: Issue) -> tuple[str, str, str]:
+    """Return what stays the same about an issue when lines and entries around it move."""
+    return issue.kind, _INDEX.sub("[]", issue.path), issue.message
+
+
+def _told(issue: Issue) -> dict[str, str]:
+    if issue.kind == "unknown-key" and 0 < len(issue.path) <= MAX_PATH_CHARS:
+        *parent, key = parse_path(issue.path)
+        place = format_path(tuple(parent))
+        return {"path": place[:TOLD_CHARS], "message": f'Unrecognized key: "{str(key)[:TOLD_CHARS]}"'}
+    return {"path": issue.path[:TOLD_CHARS], "message": issue.message[: 5 * TOLD_CHARS]}
+
+
+def _is_strict(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _read(read: Callable[[], T], raw: str) -> T:
+    """Return what `read` does; a text that does not parse is refused in the words that clients know."""
+    try:
+        return read()
+    except ConfigError as error:
+        if "one object" in error.message:
+            raise InvalidRequest("raw must be a JSON5 object", hint=error.hint) from None
+        line, column = error.details.get("line", 1), error.details.get("column", 1)
+        lines = _LINE_END.split(raw)
+        rest = lines[line - 1][column - 1 :] if line <= len(lines) else ""
+        what = f"invalid character '{rest[0]}'" if rest else "invalid end of input"
+        raise InvalidRequest(f"SyntaxError: JSON5: {what} at {line}:{column}", hint=error.message) from None

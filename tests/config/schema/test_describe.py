@@ -1,0 +1,89 @@
+"""The settings as data and as a page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from openclaw.config.env import DOCUMENTED_VARIABLES
+from openclaw.config.reading.override import OVERRIDES
+from openclaw.config.reading.wild import KNOWN_ELSEWHERE
+from openclaw.config.schema import Config, Section
+from openclaw.config.schema.describe import json_schema, leaves, settings_markdown
+from openclaw.config.schema.shape import fields
+
+PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
+
+
+def test_every_leaf_says_what_it_is_for() -> None:
+    assert [leaf.path for leaf in leaves() if not leaf.doc] == []
+    assert len({leaf.path for leaf in leaves()}) == len(leaves())
+
+
+def test_every_section_says_what_it_is_for() -> None:
+    assert [section.__name__ for section in Section.__subclasses__() if not section.__doc__] == []
+
+
+def test_the_page_is_what_the_schema_says() -> None:
+    assert PAGE.read_text() == settings_markdown(), "run: python -m openclaw.config.schema.describe > docs/settings.md"
+
+
+def test_leaves_are_described_with_type_default_and_reload_class() -> None:
+    by_path = {leaf.path: leaf for leaf in leaves()}
+    port = by_path["gateway.port"]
+    assert (port.type, port.default, port.reload) == ("a whole number from 1 to 65535", 18789, "process")
+    assert by_path["models.providers.*.apiKey"].secret
+    assert by_path["agents.list[].id"].required
+    assert by_path["agents.list[].limits.steps"].default == 50
+    assert by_path["agents.defaults.model"].type.startswith("text or an object")
+    assert by_path["gateway.auth.rateLimit.windowMs"].unit == "ms"
+
+
+def test_the_json_schema_can_be_encoded_and_knows_the_wire_names() -> None:
+    text = msgspec.json.encode(json_schema()).decode()
+    assert '"customBindHost"' in text
+    assert "custom_bind_host" not in text
+
+
+def test_every_overriding_variable_is_documented() -> None:
+    assert {name for _, names in OVERRIDES for name in names} <= set(DOCUMENTED_VARIABLES)
+
+
+@pytest.mark.parametrize("pattern", list(KNOWN_ELSEWHERE))
+def test_no_setting_is_listed_as_unavailable(pattern: str) -> None:
+    section: type[Section] | None = Config
+    for key in [part for part in pattern.replace("[]", "").split(".") if part and part != "*"]:
+        assert section is not None
+        shape = fields(section)[key].shape
+        section = shape.item.section if shape.item else shape.section
+    assert section is not None
+    assert not KNOWN_ELSEWHERE[pattern] & set(fields(section))
+
+
+def test_loading_stays_cheap_and_imports_nothing_heavy() -> None:
+    code = """
+import sys, time
+from pathlib import Path
+from openclaw.config.load import load_text
+from openclaw.config.env import Environment
+from openclaw.config.paths import resolve_paths
+env = Environment((("process", {"HOME": "/nowhere", "K": "x"}),))
+paths = resolve_paths(env)
+text = '''{ gateway: { port: 19000, auth: { token: "${K}" } },
+  agents: { defaults: { model: { primary: "x/y" } }, list: [{ id: "main" }, { id: "two" }] },
+  models: { providers: { x: { baseUrl: "http://h/v1", apiKey: "${K}", models: [{ id: "y" }] } } } }'''
+load_text(text, paths, env)
+best = 1.0
+for _ in range(20):
+    start = time.process_time()
+    load_text(text, paths, env)
+    best = min(best, time.process_time() - start)
+heavy = {"asyncio", "aiohttp", "uvicorn", "click", "apsw", "difflib", "subprocess", "pydantic"} & set(sys.modules)
+print(best < 0.005, sorted(heavy))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "True []"
