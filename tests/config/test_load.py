@@ -77,12 +77,6 @@ def test_keys_of_other_versions_are_carried_with_a_note(text: str) -> None:
     assert found.valid
 
 
-def test_an_include_that_is_not_read_is_an_error_at_any_depth() -> None:
-    found = loaded("{agents: {\n$include: './agents.json5'}}")
-    assert not found.valid
-    assert issue_at(found, "agents.$include").line == 2
-
-
 def test_editor_bookkeeping_is_not_worth_a_word() -> None:
     assert loaded("{$schema: 'x', meta: {lastTouchedVersion: '1'}}").issues == ()
 

@@ -14,6 +14,8 @@ IssueKind = Literal[
     "invalid-value",
     "missing-env",
     "duplicate-id",
+    "overridden",
+    "old-name",
 ]
 
 
@@ -22,7 +24,7 @@ class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Shape: `path` is a key path (`agents.list[0].model`) or the name of an environment variable; `line` and `column`
     count from 1, 0 means that the file does not hold the place. `section` is the part that is affected, and for
-    severity `error` disabled or back on its default.
+    severity `error` disabled or back on its default. `file` is the included file that is meant, "" for the main one.
     """
 
     kind: IssueKind
@@ -33,6 +35,7 @@ class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
     severity: Literal["error", "warning"] = "error"
     hint: str = ""
     section: str = ""
+    file: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON shape that the CLI and the RPC print."""
@@ -40,6 +43,6 @@ class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
         return builtins
 
     def __str__(self) -> str:
-        where = f" (line {self.line}, column {self.column})" if self.line else ""
+        where = f" ({self.file and f'{self.file}, '}line {self.line}, column {self.column})" if self.line else ""
         hint = f" — {self.hint}" if self.hint else ""
         return f"{self.path or 'file'}{where}: {self.message}{hint}"

@@ -17,9 +17,11 @@ from openclaw.config.env import Environment
 from openclaw.config.issue import Issue
 from openclaw.config.paths import StatePaths, is_yaml
 from openclaw.config.reading.form import read
+from openclaw.config.reading.include import assemble, named_files
 from openclaw.config.reading.normalise import normalise
 from openclaw.config.reading.override import override, replace_at
 from openclaw.config.reading.parse import MAX_CONFIG_BYTES
+from openclaw.config.reading.scan import Positions
 from openclaw.config.reading.split import Split
 from openclaw.config.reading.substitute import Substitution
 from openclaw.config.reading.validate import Validator
@@ -39,14 +41,21 @@ class Loaded(msgspec.Struct, frozen=True):
     raw: str
     """Text on disk, also when it could not be parsed."""
     hash: str
-    """sha256 hex of the bytes on disk; the base hash for the next write. Empty text has a hash too."""
+    """sha256 hex of the bytes on disk, included files too; the base hash of clients. Empty text has a hash too."""
+    file_hash: str
+    """sha256 hex of the bytes of the file itself; the base hash for the next write."""
     path: Path
     exists: bool
     valid: bool
     """The file on disk was used and no issue is an error; warnings do not count."""
     source: LoadSource
     parsed: dict[str, Any]
-    """What the text says, before substitution: holds references instead of values from the environment."""
+    """What the files say, before substitution: holds references instead of values from the environment."""
+    own: dict[str, Any]
+    """What the file itself says: `parsed` without what it includes."""
+    included: tuple[Path, ...]
+    positions: Positions
+    """Where each setting is written."""
     sources: dict[str, str]
     """Where a setting came from: `file` or `NAME (source)`; what is absent here is on its default."""
     env: Environment
@@ -56,13 +65,18 @@ class Loaded(msgspec.Struct, frozen=True):
         # The text and the environment hold secrets; a repr ends up in logs and tracebacks.
         return f"Loaded({str(self.path)!r}, source={self.source!r}, valid={self.valid}, issues={len(self.issues)})"
 
+    @property
+    def standalone(self) -> str:
+        """The text, or, where it includes others, one text (JSON, which is YAML too) that says all of it."""
+        return msgspec.json.encode(self.parsed).decode() if self.included else self.raw
+
     def line_of(self, path: str) -> int:
         """Return the line on which the file sets a key path, or 0."""
         from openclaw.config.keypath import parse_path
 
         if self.source != "file" or self.sources.get(path) != "file":
             return 0
-        return read(self.raw, yaml=is_yaml(self.path)).positions.at(parse_path(path))[0]
+        return self.positions.at(parse_path(path))[0]
 
 
 def load(paths: StatePaths, env: Environment) -> Loaded:
@@ -88,7 +102,8 @@ def load_text(
     Raises: CONFIG_INVALID with line and column when it does not parse.
     """
     document = read(text, yaml=is_yaml(paths.config_path) and source != "defaults", placed=source == "file")
-    parsed, positions = document.parsed, document.positions
+    assembly = assemble(document, paths.config_path, placed=source == "file")
+    parsed, positions = assembly.parsed, assembly.positions
     env = _with_config_env(parsed, env)
     substitution = Substitution(env.get)
     raw = substitution.apply(parsed)
@@ -99,21 +114,42 @@ def load_text(
     sources = dict.fromkeys(split.named, "file" if source == "file" else source)
     config, env_issues = override(config, env, sources)
     config = _with_token_file(config, paths, sources)
-    issues = (*document.issues, *validator.issues, *env_issues, *_requirements(config), *split.issues)
+    issues = (*document.issues, *assembly.issues, *validator.issues, *env_issues, *_requirements(config), *split.issues)
     disk = text.encode("utf-8", "surrogatepass") if on_disk is None else on_disk
     return Loaded(
         config=config,
         issues=issues,
         raw="" if source == "defaults" else text,
-        hash=sha256(disk).hexdigest(),
+        hash=_hash_of_all(disk, assembly.digests),
+        file_hash=sha256(disk).hexdigest(),
         path=paths.config_path,
         exists=source != "defaults",
         valid=not any(issue.severity == "error" for issue in issues),
         source=source,
         parsed=parsed,
+        own=document.parsed,
+        included=tuple(file for file, _ in assembly.digests),
+        positions=positions,
         sources=sources,
         env=env,
     )
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the configuration file and all that it includes, also what is missing or cannot be read."""
+    try:
+        document = read(_decode(_read(path)), yaml=is_yaml(path), placed=False)
+    except (ConfigError, FileNotFoundError):
+        return (path,)
+    return (path, *named_files(document, path))
+
+
+def _hash_of_all(main: bytes, digests: tuple[tuple[Path, str], ...]) -> str:
+    """Without included files it is the plain hash of the file's bytes."""
+    found = sha256(main)
+    if not digests:
+        return found.hexdigest()
+    return sha256(msgspec.json.encode([found.hexdigest(), *((str(path), each) for path, each in digests)])).hexdigest()
 
 
 def _read(path: Path) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 from openclaw.base.clock import Clock
@@ -12,12 +13,19 @@ _Signature = tuple[int, int, int] | None
 
 
 class Watcher:
-    """Watches one file, which need not exist yet. `debounce_ms` may be changed while it runs."""
+    """Watches one file, which need not exist yet, and what it includes. `debounce_ms` may be changed while it runs.
 
-    def __init__(self, path: Path, clock: Clock, debounce_ms: int) -> None:
+    `related` names the included files; it is asked, in a thread, before the first look and after each change.
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, debounce_ms: int, related: Callable[[Path], Iterable[Path]] | None = None
+    ) -> None:
         self._path = path
         self._clock = clock
         self.debounce_ms = debounce_ms
+        self._related = related
+        self._paths: tuple[Path, ...] = (path,)
         self._seen = self._signature()
 
     async def changes(self) -> AsyncIterator[Path]:
@@ -25,11 +33,23 @@ class Watcher:
 
         *Cancels* at any await; a change that was not yielded is noticed by the next call.
         """
+        await self._look_for_related()
         while True:
             await self._clock.sleep(POLL_S)
             if self._signature() != self._seen:
                 await self._quiet()
+                await self._look_for_related()
                 yield self._path
+
+    async def _look_for_related(self) -> None:
+        """Watch what the file includes now; what changes from here on is noticed."""
+        if self._related is None:
+            return
+        paths = tuple(dict.fromkeys((self._path, *await asyncio.to_thread(self._related, self._path))))
+        if paths != self._paths:
+            main = self._seen[0]
+            self._paths = paths
+            self._seen = (main, *self._signature()[1:])
 
     async def _quiet(self) -> None:
         before = self._signature()
@@ -41,9 +61,13 @@ class Watcher:
                 return
             before = now
 
-    def _signature(self) -> _Signature:
-        try:
-            stat = self._path.stat()
-        except OSError:
-            return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    def _signature(self) -> tuple[_Signature, ...]:
+        return tuple(map(_signature_of, self._paths))
+
+
+def _signature_of(path: Path) -> _Signature:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

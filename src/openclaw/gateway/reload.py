@@ -47,7 +47,7 @@ async def reload(rooms: Rooms, load_again: Callable[[], Loaded], *, verbose: boo
         renewed = await _apply(rooms, loaded, live, verbose=verbose, quiet=quiet)
     except OpenClawError as error:
         return _refused(error.message)
-    lastgood.save(rooms.paths.last_good, loaded.raw)
+    lastgood.save(rooms.paths.last_good, loaded.standalone)
     outcome = Outcome(tuple(change.path for change in live), waiting, renewed=renewed)
     _log.info("config_reloaded", extra={"fields": {"applied": outcome.applied, "need_restart": waiting}})
     return outcome

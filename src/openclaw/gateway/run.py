@@ -20,7 +20,7 @@ from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet, supervise
 from openclaw.config import lastgood
 from openclaw.config.env import Environment, load_environment
-from openclaw.config.load import Loaded, load
+from openclaw.config.load import Loaded, files_of, load
 from openclaw.config.paths import StatePaths, resolve_paths
 from openclaw.config.reading.override import replace_at
 from openclaw.config.refusal import refusals
@@ -190,7 +190,7 @@ class _Gateway:
         self._supervised("watch-reload", self._watch_reload)
         self._supervised("prune", self._prune)
         if rooms.loaded.source == "file":
-            lastgood.save(rooms.paths.last_good, rooms.loaded.raw)
+            lastgood.save(rooms.paths.last_good, rooms.loaded.standalone)
         fields = {"version": __version__, "port": server.port, "resumed": resumed, "interrupted": reported}
         _log.info("gateway_ready", extra={"fields": fields})
         if not self._options.quiet:
@@ -236,7 +236,8 @@ class _Gateway:
         reloading = self._rooms.config.gateway.reload
         if reloading.mode == "off":
             return
-        async for _ in Watcher(self._rooms.paths.config_path, self._clock, reloading.debounce_ms).changes():
+        watcher = Watcher(self._rooms.paths.config_path, self._clock, reloading.debounce_ms, files_of)
+        async for _ in watcher.changes():
             self._reload_now.set()
 
     async def _watch_reload(self) -> None:
@@ -259,7 +260,13 @@ class _Gateway:
 
     def _report(self, loaded: Loaded) -> None:
         for issue in loaded.issues:
-            fields = {"path": issue.path, "line": issue.line, "problem": issue.message, "hint": issue.hint}
+            fields = {
+                "path": issue.path,
+                "file": issue.file,
+                "line": issue.line,
+                "problem": issue.message,
+                "hint": issue.hint,
+            }
             _log.warning("config_issue", extra={"fields": fields})
 
 

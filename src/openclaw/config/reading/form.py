@@ -9,7 +9,7 @@ import msgspec
 from openclaw.base.errors import ConfigError
 from openclaw.config.issue import Issue
 from openclaw.config.reading.parse import parse
-from openclaw.config.reading.scan import Positions
+from openclaw.config.reading.scan import Node, Positions
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -28,6 +28,25 @@ def read(text: str, *, yaml: bool, placed: bool = True) -> Document:
     """
     if not yaml:
         return Document(parse(text), Positions(text if placed else ""))
+    root, values = _yaml(text)
+    from openclaw.config.reading.service import ServiceForm
+
+    form = ServiceForm(values, text if placed else "", root)
+    return Document(form.parsed, form.positions, form.issues())
+
+
+def read_plain(text: str, *, yaml: bool, placed: bool = True) -> Document:
+    """Read a text that is a part of a configuration: the short form is a main file's.
+
+    Raises: CONFIG_INVALID as `read`.
+    """
+    if not yaml:
+        return Document(parse(text), Positions(text if placed else ""))
+    root, values = _yaml(text)
+    return Document(values, Positions(text if placed else "", root))
+
+
+def _yaml(text: str) -> tuple[Node, dict[str, Any]]:
     try:
         from openclaw.config.reading.yaml_text import compose, expand
     except ModuleNotFoundError as error:
@@ -37,8 +56,5 @@ def read(text: str, *, yaml: bool, placed: bool = True) -> Document:
             "the configuration is YAML, and PyYAML is not installed",
             hint="pip install 'openclaw-gateway[yaml]', or write the settings as JSON5 in openclaw.json.",
         ) from None
-    from openclaw.config.reading.service import ServiceForm
-
     root = compose(text)
-    form = ServiceForm(expand(text, root), text if placed else "", root)
-    return Document(form.parsed, form.positions, form.issues())
+    return root, expand(text, root)

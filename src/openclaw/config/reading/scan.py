@@ -134,6 +134,14 @@ class Positions:
             node, offset = item.value, item.start
         return line_column(self._text, offset)
 
+    def file(self, path: KeyPath) -> str:
+        """Return the included file that sets a path, "" for the main one; here there is no other."""
+        return ""
+
+    def source(self, path: KeyPath) -> KeyPath | None:
+        """Return the key path in the file of a setting that is written elsewhere; here there is none."""
+        return None
+
     def written(self, path: KeyPath) -> str:
         """Return words for a setting that the text writes under another key; here there is none."""
         return ""

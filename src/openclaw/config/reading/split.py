@@ -52,20 +52,17 @@ class Split:
             return
         line, column = self._positions.at(path)
         place, written = format_path(path), self._positions.written(path)
-        section = section_of(path)
-        if key == "$include":
-            # What is left out here may be the very list that forbids something: never only a warning.
-            message = "included files are not read in this version; what they set has no effect" + written
-            self.issues.append(Issue("not-available", place, message, line, column, section=section))
-            return
+        section, file = section_of(path), self._positions.file(path)
         if key in KNOWN_ELSEWHERE.get(parent, ()):
             message = "this setting is not available in this version and has no effect" + written
-            self.issues.append(Issue("not-available", place, message, line, column, "warning", section=section))
+            self.issues.append(
+                Issue("not-available", place, message, line, column, "warning", section=section, file=file)
+            )
             return
         near = _nearest(path, parent, known)
         hint = f"Did you mean {near}?" if near else "Remove it, or check the spelling in docs/settings.md."
         message = "unknown key, it has no effect" + written
-        self.issues.append(Issue("unknown-key", place, message, line, column, "warning", hint, section))
+        self.issues.append(Issue("unknown-key", place, message, line, column, "warning", hint, section, file))
 
 
 def _nearest(path: KeyPath, parent: str, known: Mapping[str, Any]) -> str:

@@ -207,7 +207,13 @@ class Validator:
         line, column = self._positions.at(path)
         section = format_path(entry) if entry else section_of(path)
         message = issue.message + self._positions.written(path)
-        placed = {"path": format_path(path), "line": line, "column": column, "section": section}
+        placed = {
+            "path": format_path(path),
+            "line": line,
+            "column": column,
+            "section": section,
+            "file": self._positions.file(path),
+        }
         self.issues.append(msgspec.structs.replace(issue, message=message, **placed))
 
 
