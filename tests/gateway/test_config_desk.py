@@ -9,15 +9,16 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import anyio.lowlevel
-import msgspec
 import pytest
 
 from openclaw.base.clock import ManualClock
-from openclaw.base.errors import ConfigError, InvalidRequest, OpenClawError
+from openclaw.base.errors import ConfigError, InvalidRequest, NotSupported, OpenClawError
 from openclaw.base.principal import LOCAL_OPERATOR, Principal
+from openclaw.config.changes.ledger import Ledger
+from openclaw.config.changes.record import ChangeRecord
 from openclaw.config.load import Loaded
 from openclaw.config.writing.rewrite import patched, whole
-from openclaw.gateway.config_desk import ANSWER_S, RECORD_KIND, SNAPSHOTS_KEPT, ChangeRecord, ConfigDesk
+from openclaw.gateway.config_desk import ANSWER_S, ConfigDesk
 from openclaw.gateway.outcome import Outcome
 from openclaw.rpc.config_port import ConfigChange, ConfigWritten
 from openclaw.store.sqlite import SqliteStore
@@ -56,7 +57,7 @@ class House:
         self.store = store
         self.clock = ManualClock()
         self.outcome: Outcome | Exception = Outcome(("x",))
-        self.desk = ConfigDesk(self.home.paths(), lambda: self.loaded, store.shelf, self.told, self.clock)
+        self.desk = ConfigDesk(self.home.paths(), lambda: self.loaded, self.told, self.clock)
         self.desk.bind(self.home.env, lambda loaded: loaded, self._reload)
 
     async def _reload(self) -> Outcome:
@@ -80,9 +81,12 @@ class House:
         change = ConfigChange(method="config.patch", rewrite=rewrite, base=base, about="a.b", note="why")
         return await self.desk.write(change, LOCAL_OPERATOR)
 
-    async def records(self) -> list[ChangeRecord]:
-        found = await self.store.shelf.list(RECORD_KIND)
-        return [msgspec.json.decode(record.body, type=ChangeRecord) for record in found]
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.home.state, self.clock)
+
+    def records(self) -> list[ChangeRecord]:
+        return self.ledger.records()
 
 
 @pytest.fixture
@@ -94,7 +98,7 @@ async def house(tmp_path: Path, anyio_backend: object) -> AsyncIterator[House]:
     await store.close()
 
 
-async def test_a_change_is_written_taken_up_told_and_recorded_without_values(house: House) -> None:
+async def test_a_change_is_written_taken_up_told_and_recorded(house: House) -> None:
     base = house.base()
     done = await house.patch('{identity: {name: "Very Private"}}', base)
     assert house.file.read_text() == TEXT.replace(
@@ -103,12 +107,18 @@ async def test_a_change_is_written_taken_up_told_and_recorded_without_values(hou
     assert (done.status, done.changed, done.revision) == ("applied", ("identity",), house.base())
     assert [name for name, _ in house.told.events] == ["config.changed", "chat.metadata.changed"]
     assert house.told.events[0][1] == {"path": str(house.file), "hash": done.revision, "ts": house.clock.now_ms()}
-    (record,) = await house.records()
-    assert (record.paths, record.outcome, record.note, record.before) == (("identity",), "applied", "why", base)
-    assert "Private" not in str(record)
-    (snapshot,) = house.home.paths().last_good.parent.glob("config-*.json")
-    assert snapshot.read_text() == TEXT
-    assert stat.S_IMODE(snapshot.stat().st_mode) == 0o600
+    (record,) = house.records()
+    (diff,) = record.diff
+    assert (diff.path, diff.new, record.outcome, record.reason) == (
+        "identity",
+        {"name": "Very Private"},
+        "applied",
+        "why",
+    )
+    assert [planned.reload for planned in record.plan] == ["live"]
+    assert (record.method, record.owner, record.valid) == ("config.patch", LOCAL_OPERATOR.owner, True)
+    assert (house.ledger.before(record), house.ledger.after(record)) == (TEXT.encode(), house.file.read_bytes())
+    assert {stat.S_IMODE(path.stat().st_mode) for path in house.ledger.folder.iterdir()} == {0o600}
 
 
 async def test_nothing_to_change_writes_nothing(house: House) -> None:
@@ -117,7 +127,7 @@ async def test_nothing_to_change_writes_nothing(house: House) -> None:
     assert (done.status, done.changed) == ("none", ())
     assert house.file.stat() == before
     assert house.told.events == []
-    assert await house.records() == []
+    assert house.records() == []
 
 
 async def test_a_base_hash_is_asked_for_and_must_be_that_of_the_file(house: House) -> None:
@@ -166,7 +176,7 @@ async def test_what_the_gateway_cannot_take_up_is_put_back(house: House, existed
         await house.patch("{identity: {name: 'x'}}")
     assert caught.value.details["code"] == "CONFIG_CHANGE_REVERTED"
     assert (house.file.read_text() if existed else house.file.exists()) == (TEXT if existed else False)
-    assert [record.outcome for record in await house.records()] == ["reverted: the tool room is on fire"]
+    assert [record.outcome for record in house.records()] == ["reverted: the tool room is on fire"]
 
 
 async def test_a_fault_of_ours_puts_the_file_back_too(house: House) -> None:
@@ -256,11 +266,18 @@ async def test_whoever_changed_the_shared_token_hears_so_before_the_line_is_cut(
     assert house.told.cuts == ["gateway auth changed"]
 
 
-async def test_snapshots_are_few(house: House) -> None:
-    for number in range(SNAPSHOTS_KEPT + 5):
-        house.clock.advance(1)
-        await house.patch(f"{{identity: {{name: 'n{number}'}}}}")
-    assert len(list(house.home.paths().last_good.parent.glob("config-*.json"))) == SNAPSHOTS_KEPT
+async def test_a_record_holds_no_secret(house: House) -> None:
+    await house.patch("{gateway: {auth: {token: 'new-sekret-sekret'}}}")
+    (record,) = house.records()
+    assert [diff.path for diff in record.diff] == ["gateway.auth.token"]
+    assert "sekret" not in (house.ledger.folder / f"{record.id}.json").read_text()
+
+
+async def test_read_only_mode_refuses_and_says_what_to_do(house: House) -> None:
+    house.home.variables["OPENCLAW_CONFIG_READONLY"] = "1"
+    with pytest.raises(NotSupported, match="OPENCLAW_CONFIG_READONLY is set") as caught:
+        await house.patch("{identity: {name: 'x'}}")
+    assert (caught.value.details["code"], house.file.read_text()) == ("CONFIG_READONLY", TEXT)
 
 
 async def test_a_file_that_cannot_be_written_is_said(house: House) -> None:
@@ -276,19 +293,45 @@ async def test_a_file_that_cannot_be_written_is_said(house: House) -> None:
         house.file.parent.chmod(0o700)
 
 
-async def test_yaml_is_read_and_never_written(house: House, tmp_path: Path) -> None:
-    house.home.variables["OPENCLAW_CONFIG_PATH"] = str(tmp_path / "c.yaml")
-    (tmp_path / "c.yaml").write_text("gateway: {port: 1}")
-    desk = ConfigDesk(house.home.paths(), lambda: house.loaded, None, house.told, house.clock)
-    with pytest.raises(InvalidRequest, match="is YAML, which openclaw reads but does not write"):
-        await desk.write(ConfigChange(method="m", rewrite=lambda before: whole("{}", before), base=""), LOCAL_OPERATOR)
+async def test_yaml_is_written_with_its_comments(house: House, tmp_path: Path) -> None:
+    house.home.variables["OPENCLAW_CONFIG_PATH"] = str(path := tmp_path / "c.yaml")
+    path.write_text("# ours\nserver: { port: 1 } # short\nlogging:\n  level: info # quiet\n")
+    house.loaded = house.home.load()
+    desk = ConfigDesk(house.home.paths(), lambda: house.loaded, house.told, house.clock)
+    desk.bind(house.home.env, lambda loaded: loaded, house._reload)
+
+    async def write(raw: str, rewrite: Callable[[str, Loaded], str]) -> ConfigWritten:
+        change = ConfigChange(method="m", rewrite=lambda before: rewrite(raw, before))
+        return await desk.write(change, LOCAL_OPERATOR)
+
+    done = await write("{gateway: {port: 2}, logging: {level: 'debug'}}", patched)
+    assert set(done.changed) == {"gateway.port", "logging.level"}
+    text = "# ours\nserver: { port: 2 } # short\nlogging:\n  level: debug # quiet\n"
+    assert path.read_text() == text
+    await write('{"gateway": {"port": 3}, "logging": {"level": "debug"}}', whole)  # what a form sends
+    assert path.read_text() == text.replace("2", "3")
+    await write("gateway:\n  port: 4 # mine\n", whole)
+    assert path.read_text() == "gateway:\n  port: 4 # mine\n"
+
+
+async def test_an_included_value_is_overridden_in_the_file_itself_and_that_is_said(house: House) -> None:
+    part = house.home.state / "part.json5"
+    part.write_text("{ level: 'info', maxFiles: 3 }")
+    part.chmod(0o600)
+    house.loaded = house.home.load("{ logging: { $include: 'part.json5' } } // ours\n")
+    done = await house.patch("{logging: {level: 'debug'}}")
+    assert done.overriding == (("logging.level", "part.json5"),)
+    assert house.file.read_text() == "{ logging: { $include: 'part.json5', level: 'debug' } } // ours\n"
+    with pytest.raises(InvalidRequest, match=r"logging.maxFiles is set in the included file part.json5"):
+        await house.patch("{logging: {maxFiles: null}}")
+    assert part.read_text() == "{ level: 'info', maxFiles: 3 }"
 
 
 async def test_the_name_of_a_content_is_keyed_by_the_installation(house: House, tmp_path: Path) -> None:
     content = house.loaded.hash
-    again = ConfigDesk(house.home.paths(), lambda: house.loaded, None, house.told, house.clock)
+    again = ConfigDesk(house.home.paths(), lambda: house.loaded, house.told, house.clock)
     assert again.revision(content) == house.desk.revision(content)
     (other := tmp_path / "other").mkdir()
-    elsewhere = ConfigDesk(Home(other).paths(), lambda: house.loaded, None, house.told, house.clock)
+    elsewhere = ConfigDesk(Home(other).paths(), lambda: house.loaded, house.told, house.clock)
     assert elsewhere.revision(content) != house.desk.revision(content)
     assert stat.S_IMODE((house.home.state / "credentials" / "config-hash-key").stat().st_mode) == 0o600

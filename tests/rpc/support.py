@@ -133,7 +133,7 @@ class FakeUpkeep:
 def desk_over(paths: StatePaths, hub: Hub, clock: ManualClock) -> ConfigDesk:
     """Return a desk over the real file of those paths; there is no gateway to take changes up."""
     env = Environment((("process", {"HOME": str(paths.state_dir.parent), "OPENCLAW_STATE_DIR": str(paths.state_dir)}),))
-    return ConfigDesk(paths, lambda: load(paths, env), None, hub, clock)
+    return ConfigDesk(paths, lambda: load(paths, env), hub, clock)
 
 
 class Bench:

@@ -18,6 +18,7 @@ DOCUMENTED_VARIABLES: Mapping[str, str] = {
     "OPENCLAW_STATE_DIR": "State directory; default `~/.openclaw`.",
     "OPENCLAW_CONFIG_PATH": "Configuration file, JSON5 or YAML (`.yaml`, `.yml`); default `<state>/openclaw.json`, "
     "and when there is none `/etc/openclaw/config.yaml`, if that exists.",
+    "OPENCLAW_CONFIG_READONLY": "`1`: nothing here writes the configuration file; commands and clients say what to do.",
     "OPENCLAW_WORKSPACE_DIR": "Folder that file tools work in; default `<state>/workspace`.",
     "OPENCLAW_CACHE_DIR": "Folder for model files; default `$XDG_CACHE_HOME/openclaw/models`.",
     "OPENCLAW_GATEWAY_TOKEN": "Sets `gateway.auth.token`.",

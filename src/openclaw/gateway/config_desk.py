@@ -3,7 +3,7 @@
 1. One change at a time, of clients and of the file's watcher alike; the hash is looked at again under the file's lock.
 2. A text is written only when it gets nothing wrong that was right before and a start would not refuse it.
 3. When the running gateway cannot take it up, the old text is put back and the caller is told why.
-4. Every change leaves a record without values: who, when, how, which settings, and what came of it.
+4. Every change leaves a record and both texts: who, when, how, which settings, and what came of it.
 """
 
 from __future__ import annotations
@@ -20,50 +20,33 @@ import msgspec
 
 from openclaw.base.clock import Clock
 from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, OpenClawError, Unavailable
-from openclaw.base.ids import new_id
 from openclaw.base.principal import Principal
 from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet
-from openclaw.config.disk import replace_unchanged, write_atomically
+from openclaw.config.changes.ledger import Ledger
+from openclaw.config.changes.record import Wish, make_record
+from openclaw.config.disk import replace_unchanged
 from openclaw.config.env import Environment
 from openclaw.config.issue import Issue
 from openclaw.config.load import Loaded, load, load_text
 from openclaw.config.paths import StatePaths
 from openclaw.config.token import ensure_token
+from openclaw.config.writable import require_writable
+from openclaw.config.writing.apply import overriding
+from openclaw.config.writing.commit import write_config
 from openclaw.config.writing.difference import changed_paths
-from openclaw.config.writing.edit import require_json5, write_config
 from openclaw.config.writing.revision import names, revision
 from openclaw.config.writing.rewrite import invalid, worse
 from openclaw.gateway.outcome import Outcome
 from openclaw.identity.authenticate import RENEWED, SHARED_METHODS
 from openclaw.rpc.config_port import ConfigChange, ConfigWritten, TakenUp
-from openclaw.store.shelf import Change, Shelf
 
 _log = logging.getLogger("openclaw.gateway")
 
 ANSWER_S: Final = 0.25
 """Whoever changed the shared credential hears that it is done before the connection that came by the old one ends."""
-RECORD_KIND = "config.change"
-RECORDS_KEPT = 500
-SNAPSHOTS_KEPT = 20
-"""Texts that were replaced, in the state directory's `snapshots`."""
 TOLD_PATHS = 50
 _STALE = "config changed since last load; re-run config.get and retry"
-
-
-class ChangeRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What one change was. It holds names of settings, never their values."""
-
-    at_ms: int
-    method: str
-    owner: str
-    device: str
-    note: str
-    paths: tuple[str, ...]
-    before: str
-    after: str
-    outcome: str
-    """`applied`, `restart-required`, `off` (reload is off), or `reverted: ` and why."""
 
 
 class Announcer(Protocol):
@@ -77,12 +60,10 @@ class Announcer(Protocol):
 class ConfigDesk:
     """Reads and changes one gateway's configuration file. `bind` gives it the running gateway."""
 
-    def __init__(
-        self, paths: StatePaths, current: Callable[[], Loaded], shelf: Shelf | None, hub: Announcer, clock: Clock
-    ) -> None:
+    def __init__(self, paths: StatePaths, current: Callable[[], Loaded], hub: Announcer, clock: Clock) -> None:
         self._paths = paths
         self._current = current
-        self._shelf = shelf
+        self._ledger = Ledger(paths.state_dir, clock)
         self._hub = hub
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -154,7 +135,7 @@ class ConfigDesk:
             return error
 
     async def _write(self, change: ConfigChange, by: Principal) -> ConfigWritten:
-        require_json5(self._paths.config_path)
+        require_writable(self._env(), self._paths.config_path)
         before = await self._load()
         if change.base is not None:
             self._check_base(change, before)
@@ -162,23 +143,24 @@ class ConfigDesk:
         if after is before:
             return ConfigWritten(before, self.revision(before.hash), (), "none")
         paths = changed_paths(before.parsed, after.parsed, TOLD_PATHS)
-        old, off = await self._put(text, before.hash), self._off()
+        old, off = await self._put(text, before.file_hash), self._off()
         try:
             outcome = Outcome() if off else await self._take_up()
         except Exception:
-            await self._put_back(old, after.hash)
+            await self._put_back(old, after.file_hash)
             raise
         if outcome.error:
-            await self._put_back(old, after.hash)
-            await self._record(change, by, before, after, paths, f"reverted: {outcome.error}")
+            await self._put_back(old, after.file_hash)
+            await self._record(change, by, before, after, old, f"reverted: {outcome.error}")
             raise ConfigError(
                 f"the change was put back: {outcome.error}",
                 hint="The gateway goes on as it was; correct the change and send it again.",
                 details={"code": "CONFIG_CHANGE_REVERTED", "changedPaths": list(paths)},
             )
         status: TakenUp = "off" if off else "restart-required" if outcome.waiting else "applied"
-        await self._record(change, by, before, after, paths, status)
-        return ConfigWritten(after, self.revision(after.hash), paths, status, outcome.applied, outcome.waiting)
+        await self._record(change, by, before, after, old, status)
+        over = overriding(before, paths)
+        return ConfigWritten(after, self.revision(after.hash), paths, status, outcome.applied, outcome.waiting, over)
 
     def _check_base(self, change: ConfigChange, before: Loaded) -> None:
         if not before.exists and not change.base:
@@ -206,8 +188,7 @@ class ConfigDesk:
     async def _put(self, text: str, base_hash: str) -> bytes | None:
         """Write the text and return what it replaced, None where there was no file."""
         try:
-            snapshot = self._paths.last_good.with_name(f"config-{self._clock.now_ms():015d}.json")
-            return await asyncio.to_thread(_exchange, self._paths.config_path, text, base_hash, snapshot)
+            return await asyncio.to_thread(_exchange, self._paths.config_path, text, base_hash, self._env())
         except Conflict:
             raise InvalidRequest(_STALE) from None
         except OSError as error:
@@ -247,40 +228,25 @@ class ConfigDesk:
         return outcome
 
     async def _record(
-        self, change: ConfigChange, by: Principal, before: Loaded, after: Loaded, paths: tuple[str, ...], outcome: str
+        self, change: ConfigChange, by: Principal, before: Loaded, after: Loaded, old: bytes | None, outcome: str
     ) -> None:
-        record = ChangeRecord(
-            at_ms=self._clock.now_ms(),
-            method=change.method,
-            owner=by.owner,
-            device=by.device,
-            note=change.note,
-            paths=paths,
-            before=self.revision(before.hash),
-            after=self.revision(after.hash),
-            outcome=outcome,
+        wish = Wish(method=change.method, owner=by.owner, device=by.device, reason=change.note)
+        record = make_record(
+            wish, before, after, record_id=self._ledger.new_id(), at_ms=self._clock.now_ms(), outcome=outcome
         )
-        fields = {"method": record.method, "owner": record.owner, "paths": record.paths, "outcome": outcome}
+        paths = tuple(each.path for each in record.diff)
+        fields = {"id": record.id, "method": record.method, "owner": record.owner, "paths": paths, "outcome": outcome}
         _log.info("config_written", extra={"fields": fields})
-        if self._shelf is None:
-            return
         try:
-            put = Change(RECORD_KIND, f"{record.at_ms:015d}-{new_id()}", msgspec.json.encode(record))
-            await self._shelf.apply([put], record.at_ms)
-            await self._shelf.trim(RECORD_KIND, keep=RECORDS_KEPT)
-        except OpenClawError as error:  # the change is made: only its record is missing, and the log line above tells
-            _log.error("config_change_not_recorded", extra={"fields": {"why": error.message}})
+            await asyncio.to_thread(self._ledger.add, record, old, after.raw.encode())
+        except OSError as error:  # the change is made: only its record is missing, and the log line above tells
+            _log.error("config_change_not_recorded", extra={"fields": {"why": error.strerror}})
 
 
-def _exchange(path: Path, text: str, base_hash: str, snapshot: Path) -> bytes | None:
-    """Write the text and return what it replaced, which is kept as a snapshot (0600) too."""
+def _exchange(path: Path, text: str, base_hash: str, env: Environment) -> bytes | None:
+    """Write the text and return what it replaced."""
     old = path.read_bytes() if path.exists() else None
-    write_config(path, text, base_hash)
-    if old is not None:
-        snapshot.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(snapshot, old)
-        for outdated in sorted(snapshot.parent.glob("config-*.json"))[:-SNAPSHOTS_KEPT]:
-            outdated.unlink(missing_ok=True)
+    write_config(path, text, base_hash, env)
     return old
 
 

@@ -170,7 +170,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             tell_beat=partial(tell_beat, hub),
         )
         stack.push_async_callback(automation.close)
-        config_desk = ConfigDesk(paths, lambda: rooms.loaded, store.shelf, hub, clock)
+        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock)
         stack.push_async_callback(config_desk.close)
         rooms = Rooms(
             loaded,

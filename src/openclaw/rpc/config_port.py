@@ -29,7 +29,10 @@ class ConfigChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfigWritten(msgspec.Struct, frozen=True):
-    """The file after a change, and what the running gateway made of it. `waiting` names what needs a restart."""
+    """The file after a change, and what the running gateway made of it. `waiting` names what needs a restart.
+
+    `overriding` are the changed settings that an included file sets too, each with that file.
+    """
 
     loaded: Loaded
     revision: str
@@ -37,6 +40,7 @@ class ConfigWritten(msgspec.Struct, frozen=True):
     status: TakenUp
     applied: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    overriding: tuple[tuple[str, str], ...] = ()
 
 
 class ConfigPort(Protocol):

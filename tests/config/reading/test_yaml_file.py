@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw.base.errors import ConfigError, InvalidRequest
+from openclaw.base.errors import ConfigError
 from openclaw.base.secret import Secret
 from openclaw.config import lastgood
 from openclaw.config.env import Environment
@@ -24,7 +24,6 @@ from openclaw.config.reading.service import APIS
 from openclaw.config.refusal import refusals
 from openclaw.config.schema import AgentConfig, Config, ModelChoice
 from openclaw.config.schema.describe import leaves
-from openclaw.config.writing.edit import write_config
 from openclaw.models.api import BUILT_IN
 from tests.config.make import Home, errors, issue_at
 from tests.config.reading.yaml_texts import NOISE, texts
@@ -283,14 +282,6 @@ def test_a_broken_file_falls_back_to_the_last_good_yaml(yaml_home: Home) -> None
 def test_a_file_that_is_not_there_means_defaults(yaml_home: Home) -> None:
     found = yaml_home.load()
     assert (found.config, found.exists, found.source) == (Config(), False, "defaults")
-
-
-def test_yaml_is_never_written(tmp_path: Path) -> None:
-    path = tmp_path / "config.yml"
-    path.write_text("a: 1\n")
-    with pytest.raises(InvalidRequest, match="does not write"):
-        write_config(path, "{}", None)
-    assert path.read_text() == "a: 1\n"
 
 
 # What it costs

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import yaml
 from hypothesis import strategies as st
 
@@ -35,3 +38,52 @@ def texts(draw: st.DrawFn) -> str:
 
 OBJECTS = st.dictionaries(st.text(max_size=8), VALUES, max_size=4)
 """Any values that both forms can hold."""
+
+
+_NOTES = st.sampled_from(["", "", " # note", '   # it\'s: {odd} [x] - "y"', " # tab"])
+_LINES = st.sampled_from(["", "", "", "\n", "# line\n", "  # indented: x\n"])
+
+
+@st.composite
+def written(draw: st.DrawFn, values: st.SearchStrategy[dict[str, Any]]) -> str:
+    """Draw the text of settings as people write them: comments, blank lines, both styles, any indent."""
+    value = draw(values.filter(bool))
+    head = draw(st.sampled_from(["", "---\n", "# head\n\n"]))
+    return head + _block(draw, value, "") + draw(st.sampled_from(["", "# tail\n", "\n\n"]))
+
+
+def _block(draw: st.DrawFn, value: Any, indent: str) -> str:
+    step = indent + " " * draw(st.integers(1, 4))
+    lines: list[str] = []
+    items = value.items() if isinstance(value, dict) else ((None, item) for item in value)
+    for key, item in items:
+        lines.append(draw(_LINES))
+        label = f"{indent}{_scalar(draw, key)}:" if isinstance(value, dict) else f"{indent}-"
+        if not isinstance(item, dict | list) or not item or draw(st.booleans()):
+            lines.append(f"{label} {_flow(draw, item)}{draw(_NOTES)}\n")
+        elif isinstance(value, list) and isinstance(item, dict):
+            inner = _block(draw, item, indent + "  ")
+            lines.append(label + " " + inner.lstrip() if not inner.lstrip().startswith("#") else f"{label}\n{inner}")
+        else:
+            same_column = isinstance(value, dict) and isinstance(item, list) and draw(st.booleans())
+            lines.append(f"{label}{draw(_NOTES)}\n{_block(draw, item, indent if same_column else step)}")
+    return "".join(lines)
+
+
+def _flow(draw: st.DrawFn, value: Any) -> str:
+    blank = draw(st.sampled_from(["", " "]))
+    comma = draw(st.sampled_from(["", ","])) if value else ""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{_scalar(draw, key)}: {_flow(draw, item)}" for key, item in value.items())
+        return "{" + blank + inner + comma + blank + "}"
+    if isinstance(value, list):
+        return "[" + blank + ", ".join(_flow(draw, item) for item in value) + comma + blank + "]"
+    return _scalar(draw, value)
+
+
+def _scalar(draw: st.DrawFn, value: Any) -> str:
+    if isinstance(value, str) and value.isascii() and value.isalpha() and draw(st.booleans()):
+        return f"'{value}'"
+    if value in ("gateway", "agents", "name", "list", "strict"):
+        return str(value)
+    return msgspec.json.encode(value).decode()

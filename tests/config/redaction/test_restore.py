@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.config.reading.parse import parse
+from openclaw.config.reading.values import same
 from openclaw.config.redaction.redact import PLACEHOLDER as P
 from openclaw.config.redaction.redact import comments, redacted, redacted_text
 from openclaw.config.redaction.restore import restored, restored_text
-from openclaw.config.writing.difference import same
 from tests.config.json5 import KEYS, texts
 
 TEXT = r"""{

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from openclaw.base.errors import TooLarge
 from openclaw.config.reading.parse import parse
-from openclaw.config.writing.difference import MAX_EDITS, changed_paths, difference, edited, merged, same
+from openclaw.config.reading.values import same
+from openclaw.config.writing.difference import MAX_EDITS, changed_paths, difference, edited, merged
 from tests.config.json5 import KEYS, VALUES, texts
 
 TEXT = """{

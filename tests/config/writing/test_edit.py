@@ -14,12 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.base.errors import Conflict, InvalidRequest, NotFound
+from openclaw.config.env import Environment
 from openclaw.config.keypath import format_path
 from openclaw.config.reading.parse import parse
 from openclaw.config.reading.scan import scan, walk
-from openclaw.config.writing.edit import get_value, set_value, unset_value, write_config
+from openclaw.config.writing.commit import write_config
+from openclaw.config.writing.edit import get_value, set_value, unset_value
 from tests.config.json5 import KEYS, VALUES, texts
 
+FREE = Environment(())
 TEXT = """{
   // top
   gateway: { port: 1, bind: 'lan' }, // behind gateway
@@ -157,10 +160,10 @@ def test_numbers_that_json_lacks_can_be_written() -> None:
 
 def test_a_write_is_private_keeps_the_mode_and_returns_the_new_hash(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "openclaw.json"
-    first = write_config(path, "{a: 1}", None)
+    first = write_config(path, "{a: 1}", None, FREE)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.chmod(0o640)
-    second = write_config(path, "{a: 2}", first)
+    second = write_config(path, "{a: 2}", first, FREE)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert second == sha256(b"{a: 2}").hexdigest()
     assert [entry.name for entry in path.parent.iterdir()] == ["openclaw.json"]
@@ -168,10 +171,10 @@ def test_a_write_is_private_keeps_the_mode_and_returns_the_new_hash(tmp_path: Pa
 
 def test_a_stale_base_is_a_conflict_and_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "openclaw.json"
-    base = write_config(path, "{a: 1}", sha256(b"").hexdigest())
+    base = write_config(path, "{a: 1}", sha256(b"").hexdigest(), FREE)
     path.write_text("{a: 'edited by hand'}")
     with pytest.raises(Conflict):
-        write_config(path, "{a: 2}", base)
+        write_config(path, "{a: 2}", base, FREE)
     assert path.read_text() == "{a: 'edited by hand'}"
 
 
@@ -181,6 +184,6 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     target.write_text("{}")
     link = tmp_path / "openclaw.json"
     link.symlink_to(target)
-    write_config(link, "{a: 1}", None)
+    write_config(link, "{a: 1}", None, FREE)
     assert link.is_symlink()
     assert target.read_text() == "{a: 1}"

@@ -12,8 +12,9 @@ import pytest
 from openclaw.base.errors import InvalidRequest
 from openclaw.config.load import Loaded
 from openclaw.config.reading.parse import parse
+from openclaw.config.reading.values import same
 from openclaw.config.redaction.redact import PLACEHOLDER, comments, redacted, redacted_text
-from openclaw.config.writing.difference import merged, same
+from openclaw.config.writing.difference import merged
 from openclaw.config.writing.rewrite import invalid, patch_paths, patched, whole, worse
 from tests.config.make import Home
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from openclaw.base.errors import ConfigError, InvalidRequest, NotFound
+from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, NotFound
 from openclaw.cli import output
 from openclaw.cli.desk import Desk, print_issues
+
+if TYPE_CHECKING:
+    from openclaw.config.changes.ledger import Ledger
+    from openclaw.config.changes.record import Wish
+    from openclaw.config.load import Loaded
 
 
 @click.group()
@@ -27,7 +34,12 @@ def config() -> None:
 @click.argument("path")
 @output.json_option
 def get(path: str, as_json: bool) -> None:
-    """Print one setting as it is in force, secrets hidden; a part prints as JSON."""
+    """Print one setting as it is in force, secrets hidden; a part prints as JSON.
+
+    \b
+    Example:
+      openclaw config get gateway.port
+    """
     from openclaw.config.keypath import parse_path
     from openclaw.config.redaction.redact import redacted
 
@@ -43,38 +55,54 @@ def get(path: str, as_json: bool) -> None:
         click.echo(value)
 
 
+_reason = click.option("--reason", default="", help="Why; kept in the record of the change.")
+
+
 @config.command(name="set")
 @click.argument("path")
 @click.argument("value")
 @click.option(
     "--json", "as_json", is_flag=True, help="VALUE must be JSON; otherwise what is no JSON5 is taken as text."
 )
-def set_(path: str, value: str, as_json: bool) -> None:
+@_reason
+def set_(path: str, value: str, as_json: bool, reason: str) -> None:
     """Set one setting in the file; a running gateway takes it up by itself.
 
     \b
     Examples:
       openclaw config set gateway.port 9000
-      openclaw config set agents.defaults.limits '{steps: 20}'
+      openclaw config set agents.defaults.limits '{steps: 20}' --reason "loops are expensive"
     """
-    write_setting(Desk(), path, _value(value, strict=as_json))
+    write_setting(Desk(), path, _value(value, strict=as_json), reason=reason)
 
 
 @config.command()
 @click.argument("path")
-def unset(path: str) -> None:
-    """Remove one setting from the file, so that its default is in force."""
-    from openclaw.config.writing.edit import require_json5, unset_value
+@_reason
+@output.json_option
+def unset(path: str, as_json: bool, reason: str) -> None:
+    """Remove one setting from the file, so that its default is in force.
 
-    desk = Desk()
-    require_json5(desk.paths.config_path)
-    _write(desk, unset_value(desk.text, path), f"{path} is back to its default")
+    \b
+    Example:
+      openclaw config unset gateway.port
+    """
+    from openclaw.config.changes.record import Wish
+    from openclaw.config.writing.apply import unset_in
+
+    wish = Wish(method="cli: config unset", reason=reason)
+    _change(Desk(), wish, lambda before: unset_in(before, path), f"{path} is back to its default", as_json=as_json)
 
 
 @config.command()
 @output.json_option
 def show(as_json: bool) -> None:
-    """Print the whole configuration as it is in force, secrets hidden."""
+    """Print the whole configuration as it is in force, secrets hidden.
+
+    \b
+    Example:
+      openclaw config show --json
+    """
     from openclaw.config.redaction.redact import redacted
 
     loaded = Desk().loaded
@@ -87,7 +115,12 @@ def show(as_json: bool) -> None:
 @click.option("--strict", is_flag=True, help="Exit 1 on unknown keys and other warnings too.")
 @output.json_option
 def validate(strict: bool, as_json: bool) -> int:
-    """Name every problem with its path and line. Exit 1 on errors, 78 when the gateway would refuse to start."""
+    """Name every problem with its path and line. Exit 1 on errors, 78 when the gateway would refuse to start.
+
+    \b
+    Example:
+      openclaw config validate --strict
+    """
     from openclaw.config.refusal import refusals
 
     loaded = Desk().loaded
@@ -109,14 +142,32 @@ def validate(strict: bool, as_json: bool) -> int:
 
 
 @config.command()
-def file() -> None:
-    """Print the path of the configuration file."""
-    click.echo(Desk().paths.config_path)
+@output.json_option
+def file(as_json: bool) -> None:
+    """Print the path of the configuration file; with --json whether it is there, and the files that it includes.
+
+    \b
+    Example:
+      openclaw config file
+    """
+    desk = Desk()
+    if as_json:
+        loaded = desk.loaded
+        included = [str(path) for path in loaded.included]
+        output.emit_json({"path": str(loaded.path), "exists": loaded.exists, "included": included})
+    else:
+        click.echo(desk.paths.config_path)
 
 
 @config.command()
-def schema() -> None:
-    """Print the JSON Schema of the configuration file."""
+@output.json_option
+def schema(as_json: bool) -> None:
+    """Print the JSON Schema of the configuration file; it is JSON with and without --json.
+
+    \b
+    Example:
+      openclaw config schema > openclaw.schema.json
+    """
     from openclaw.config.schema.describe import json_schema
 
     output.emit_json(json_schema())
@@ -125,7 +176,12 @@ def schema() -> None:
 @config.command()
 @output.json_option
 def env(as_json: bool) -> None:
-    """List the variables that openclaw knows: whether each is set and where, never its value."""
+    """List the variables that openclaw knows: whether each is set and where, never its value.
+
+    \b
+    Example:
+      openclaw config env
+    """
     from openclaw.config.env import DOCUMENTED_VARIABLES
 
     found = Desk().loaded.env
@@ -136,12 +192,130 @@ def env(as_json: bool) -> None:
         output.table(["variable", "set by", "what it does"], [(name, source or "-", doc) for name, source, doc in rows])
 
 
-def write_setting(desk: Desk, path: str, value: Any) -> None:
-    """Set one setting in the file, checked before it is written."""
-    from openclaw.config.writing.edit import require_json5, set_value
+@config.command()
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many of the latest.")
+@output.json_option
+def history(limit: int, as_json: bool) -> None:
+    """List the changes of the file: when, by whom, what, and what came of it. It needs no gateway.
 
-    require_json5(desk.paths.config_path)
-    _write(desk, set_value(desk.text, path, value), f"{path} is set")
+    \b
+    Examples:
+      openclaw config history
+      openclaw config history --limit 1 --json
+    """
+    found = _ledger(Desk()).records()[:limit]
+    if as_json:
+        output.emit_json(found)
+        return
+    output.table(
+        ["id", "by", "what", "settings", "outcome", "reason"],
+        [
+            (each.id, each.owner, each.method, ", ".join(d.path for d in each.diff), each.outcome, each.reason)
+            for each in found
+        ],
+    )
+
+
+@config.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B", default="")
+@output.json_option
+def diff(a: str, b: str, as_json: bool) -> None:
+    """Show which settings differ, secrets hidden: what change A did, or from after A to after B.
+
+    A and B are ids of `config history` (the beginning is enough), `last`, or `file` for the file as it is.
+
+    \b
+    Examples:
+      openclaw config diff last
+      openclaw config diff 20260301-1015 file
+    """
+    from openclaw.config.changes.record import setting_diffs
+
+    desk = Desk()
+    ledger = _ledger(desk)
+    if b:
+        old, new = _values_after(desk, ledger, a), _values_after(desk, ledger, b)
+    else:
+        record = ledger.get(a)
+        old, new = _values(desk, ledger.before(record)), _values(desk, ledger.after(record))
+    found = setting_diffs(old, new)
+    if as_json:
+        output.emit_json(found)
+        return
+    for each in found:
+        click.echo(f"{each.path}: {_shown(each.old)} → {_shown(each.new)}")
+    if not found:
+        click.echo("no difference")
+
+
+@config.command()
+@click.argument("change_id", metavar="ID")
+@_reason
+@output.json_option
+def rollback(change_id: str, as_json: bool, reason: str) -> None:
+    """Put the file back as it was before change ID, byte for byte; that is a change of its own, and can be undone.
+
+    \b
+    Examples:
+      openclaw config rollback last
+      openclaw config rollback 20260301-101500-1a2b --reason "the new model is too slow"
+    """
+    from openclaw.config.changes.record import Wish
+
+    desk = Desk()
+    ledger = _ledger(desk)
+    record = ledger.get(change_id)
+    old = ledger.before(record)
+    if old is None:
+        raise NotFound(
+            f"Before {record.id} there was no file.", hint=f"To be without one again, remove {desk.paths.config_path}."
+        )
+    text = old.decode()
+    wish = Wish(method=f"cli: config rollback {record.id}", reason=reason)
+    _change(desk, wish, lambda _: text, f"the file is as it was before {record.id}", as_json=as_json, mend=True)
+
+
+@config.command()
+@_reason
+def edit(reason: str) -> None:
+    """Open the file in $VISUAL or $EDITOR, check what was saved, write it and record the change.
+
+    \b
+    Example:
+      EDITOR=nano openclaw config edit
+    """
+    from openclaw.config.changes.record import Wish
+    from openclaw.config.writable import require_writable
+
+    desk = Desk()
+    require_writable(desk.env, desk.paths.config_path)
+    started, suffix = desk.loaded, desk.paths.config_path.suffix
+    text = started.raw or ("" if suffix in (".yaml", ".yml") else "{\n}\n")
+    wish = Wish(method="cli: config edit", reason=reason)
+    while True:
+        saved = click.edit(text, extension=suffix)
+        if saved is None:
+            click.echo("Nothing was saved, nothing is changed.")
+            return
+        text = saved
+        try:
+            _change(desk, wish, partial(_unless_changed, desk, text), "saved")
+        except ConfigError as error:
+            output.print_error(error)
+            if not click.confirm("Edit it again?", default=True):
+                raise
+        else:
+            return
+
+
+def write_setting(desk: Desk, path: str, value: Any, *, reason: str = "") -> None:
+    """Set one setting in the file, checked before it is written."""
+    from openclaw.config.changes.record import Wish
+    from openclaw.config.writing.apply import set_in
+
+    wish = Wish(method="cli: config set", reason=reason)
+    _change(desk, wish, lambda before: set_in(before, path, value), f"{path} is set")
 
 
 def _value(text: str, *, strict: bool) -> Any:
@@ -156,20 +330,61 @@ def _value(text: str, *, strict: bool) -> Any:
         return text
 
 
-def _write(desk: Desk, text: str, done: str) -> None:
-    """Write a candidate that makes nothing worse than it was, and say what is left to mend."""
-    from openclaw.config.load import load_text
-    from openclaw.config.refusal import refusals
-    from openclaw.config.writing.edit import write_config
+def _change(
+    desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: str, *, as_json: bool = False, mend: bool = False
+) -> None:
+    """Make a change, record it, and say what is left to mend."""
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.config.changes.offline import change
+    from openclaw.config.changes.record import by_user
+    from openclaw.config.writing.apply import overriding
 
-    before = {str(issue) for issue in desk.loaded.issues if issue.severity == "error"}
-    after = load_text(text, desk.paths, desk.env)
-    worse = [str(issue) for issue in after.issues if issue.severity == "error" and str(issue) not in before]
-    worse += [error.message for error in refusals(after)]
-    if worse:
-        raise ConfigError(
-            f"Nothing was written: {'; '.join(worse)}", hint="docs/settings.md has each setting's values."
-        )
-    write_config(desk.paths.config_path, text, desk.loaded.hash)
-    click.echo(f"{done} in {desk.paths.config_path}")
-    print_issues(after)
+    made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, mend=mend)
+    record = made.record
+    over = overriding(made.before, [each.path for each in record.diff]) if record else ()
+    if as_json:
+        output.emit_json({"changed": record is not None, "record": record, "overriding": dict(over)})
+        return
+    where = f"in {desk.paths.config_path}"
+    click.echo(f"{done} {where} (change {record.id})" if record else f"{done} already {where}")
+    for path, file in over:
+        click.echo(f"{output.mark('warning')}  {path}: {file} sets it too; the value {where} wins")
+    print_issues(made.after)
+
+
+def _unless_changed(desk: Desk, text: str, _: Loaded) -> str:
+    """Return the text, unless the file is another one than the person began with."""
+    from hashlib import sha256
+
+    path = desk.paths.config_path
+    held = path.read_bytes() if path.exists() else b""
+    if sha256(held).hexdigest() != desk.loaded.file_hash:
+        raise Conflict(f"{path} was changed by somebody else meanwhile, nothing was written.", hint="Edit it again.")
+    return text
+
+
+def _ledger(desk: Desk) -> Ledger:
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.config.changes.ledger import Ledger
+
+    return Ledger(desk.paths.state_dir, SYSTEM_CLOCK)
+
+
+def _values_after(desk: Desk, ledger: Ledger, name: str) -> dict[str, Any]:
+    return desk.loaded.parsed if name == "file" else _values(desk, ledger.after(ledger.get(name)))
+
+
+def _values(desk: Desk, text: bytes | None) -> dict[str, Any]:
+    """Return what a snapshot says of its own: files that it includes may be others by now."""
+    from openclaw.config.paths import is_yaml
+    from openclaw.config.reading.form import read
+
+    if not text:
+        return {}
+    return read(text.decode("utf-8-sig"), yaml=is_yaml(desk.paths.config_path), placed=False).parsed
+
+
+def _shown(value: Any) -> str:
+    import msgspec
+
+    return "(not set)" if value is msgspec.UNSET else msgspec.json.encode(value).decode()

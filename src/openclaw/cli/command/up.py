@@ -80,10 +80,10 @@ def write_first_config(desk: Desk) -> None:
     """Write a short configuration, readable by its owner only, with a strong token unless there is one already."""
     import secrets
 
-    from openclaw.config.writing.edit import write_config
+    from openclaw.config.writing.commit import write_config
 
     auth = "" if desk.loaded.config.gateway.auth.token else FIRST_AUTH.format(token=secrets.token_urlsafe(32))
-    write_config(desk.paths.config_path, FIRST_CONFIG.format(auth=auth), desk.loaded.hash)
+    write_config(desk.paths.config_path, FIRST_CONFIG.format(auth=auth), desk.loaded.file_hash, desk.env)
     desk.forget()
 
 

@@ -181,17 +181,10 @@ class _Composer:
         return Scalar("scalar", start, end, [], float(value) if name == "float" else value)
 
     def _plain(self, text: str, at: int) -> Any:
-        if text in _WORDS:
-            return _WORDS[text]
-        if not _FLOAT.fullmatch(text) and not _OCTAL.fullmatch(text) and not _HEX.fullmatch(text):
-            return text
-        if len(text) > MAX_NUMBER_CHARS:
-            raise self._bad(at, "this number is too long; put it in quotes if it is meant as text")
-        if _INT.fullmatch(text):
-            return int(text)
-        if text[:2] in ("0x", "0o"):
-            return int(text, 0)
-        return float(text)
+        try:
+            return plain_value(text)
+        except ValueError:
+            raise self._bad(at, "this number is too long; put it in quotes if it is meant as text") from None
 
     def _standard(self, event: Any, *names: str) -> str:
         """Return the short name of a tag. Raises: CONFIG_INVALID for one that does not belong here."""
@@ -243,6 +236,21 @@ class _Expansion:
 
     def _refuse(self, node: Node, what: str) -> NoReturn:
         raise _error(self._text, node.start, what)
+
+
+def plain_value(text: str) -> Any:
+    """Return what a word without quotes means. Raises: ValueError for a number that is too long."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if not _FLOAT.fullmatch(text) and not _OCTAL.fullmatch(text) and not _HEX.fullmatch(text):
+        return text
+    if len(text) > MAX_NUMBER_CHARS:
+        raise ValueError("too long")
+    if _INT.fullmatch(text):
+        return int(text)
+    if text[:2] in ("0x", "0o"):
+        return int(text, 0)
+    return float(text)
 
 
 def _is_plain(event: Any) -> bool:

@@ -61,7 +61,7 @@ def redacted_text(text: str) -> str:
     """Whether the last entry of a list names a secret that the next one is."""
     for path, node in walk(scan(text)):
         listed = isinstance(path[-1], int)
-        hidden = _hides(path) or (listed and flags.pop(path[:-1], False))
+        hidden = hides(path) or (listed and flags.pop(path[:-1], False))
         if node.kind != "scalar":
             continue
         token = text[node.start : node.end]
@@ -123,7 +123,8 @@ def placeholders(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
             yield from placeholders(item, (*path, index))
 
 
-def _hides(path: tuple[str | int, ...]) -> bool:
+def hides(path: tuple[str | int, ...]) -> bool:
+    """Whether what stands at a key path is hidden by a name on the way to it."""
     keys = [key for key in path if isinstance(key, str)]
     return any(is_secret_key(key) for key in keys) or "env" in keys[:-1]
 

@@ -15,6 +15,7 @@ from openclaw.base.errors import InvalidRequest
 from openclaw.config.keypath import KeyPath, format_path
 from openclaw.config.reading.parse import parse
 from openclaw.config.reading.scan import scan, walk
+from openclaw.config.reading.values import same
 from openclaw.config.redaction.redact import (
     PLACEHOLDER,
     comments,
@@ -24,7 +25,7 @@ from openclaw.config.redaction.redact import (
     redacted_comment,
     spliced,
 )
-from openclaw.config.writing.difference import name_of, same
+from openclaw.config.writing.difference import name_of
 from openclaw.config.writing.render import quoted
 
 _ABSENT: Final = object()

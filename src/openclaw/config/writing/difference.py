@@ -6,6 +6,7 @@ Merge patches follow RFC 7386: null removes a key, objects merge, everything els
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from openclaw.base.errors import InternalError, TooLarge
 from openclaw.config.keypath import KeyPath, format_path
 from openclaw.config.reading.parse import parse
+from openclaw.config.reading.values import same
 from openclaw.config.writing.edit import set_at, unset_at
 
 GONE: Final = object()
@@ -43,15 +45,6 @@ def merged(old: Any, patch: Any) -> Any:
     return out
 
 
-def same(one: Any, other: Any) -> bool:
-    """Say whether two values are the same as JSON5 tells values apart: 1 is not 1.0, the order of keys is nothing."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    return type(one) is type(other) and repr(one) == repr(other)
-
-
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Edit, ...]:
     """Return the edits that make `old` into `new` when they are made one after the other.
 
@@ -71,12 +64,12 @@ def _too_large() -> TooLarge:
 
 def changed_paths(old: Mapping[str, Any], new: Mapping[str, Any], limit: int = MAX_EDITS) -> tuple[str, ...]:
     """Return the key paths that differ, at most `limit` of them."""
-    found: list[str] = []
-    for edit in _object(old, new, ()):
-        if len(found) == limit:
-            break
-        found.append(format_path(edit.path))
-    return tuple(dict.fromkeys(found))
+    return tuple(map(format_path, changes_of(old, new, limit)))
+
+
+def changes_of(old: Mapping[str, Any], new: Mapping[str, Any], limit: int) -> tuple[KeyPath, ...]:
+    """Return the same as paths in parts."""
+    return tuple(dict.fromkeys(edit.path for edit in islice(_object(old, new, ()), limit)))
 
 
 def edited(text: str, edits: Sequence[Edit], wanted: Mapping[str, Any]) -> str:

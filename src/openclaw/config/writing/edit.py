@@ -9,17 +9,13 @@
 from __future__ import annotations
 
 import re
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from openclaw.base.errors import InternalError, InvalidRequest, NotFound
-from openclaw.config.disk import replace_unchanged
 from openclaw.config.keypath import KeyPath, format_path, parse_path
-from openclaw.config.paths import is_yaml
 from openclaw.config.reading.parse import parse
 from openclaw.config.reading.scan import Item, Node, scan, skip_trivia, walk
-from openclaw.config.redaction.redact import PLACEHOLDER, placeholders
+from openclaw.config.reading.values import ABSENT, lookup
 from openclaw.config.writing.render import Style, render, render_key
 
 _LINE_END = re.compile(r"[\n\r]")
@@ -33,8 +29,8 @@ def get_value(text: str, dotted_path: str) -> Any:
 
     Raises: NOT_FOUND when the text does not set it; CONFIG_INVALID when it does not parse.
     """
-    value = _lookup(parse(text), parse_path(dotted_path))
-    if value is _ABSENT:
+    value = lookup(parse(text), parse_path(dotted_path))
+    if value is ABSENT:
         raise NotFound(f"{dotted_path} is not set", hint="What is not set has its default; see docs/settings.md.")
     return value
 
@@ -74,7 +70,7 @@ def unset_value(text: str, dotted_path: str) -> str:
 
 def unset_at(text: str, path: KeyPath) -> str:
     """Do the same for a path in parts."""
-    if _lookup(parse(text), path) is _ABSENT:
+    if lookup(parse(text), path) is ABSENT:
         raise NotFound(f"{format_path(path)} is not set, so there is nothing to remove")
     while True:
         root = scan(text)
@@ -85,47 +81,6 @@ def unset_at(text: str, path: KeyPath) -> str:
         text = _remove(text, parent, item)
         if parent.kind == "list":
             return text
-
-
-def write_config(path: Path, text: str, base_hash: str | None) -> str:
-    """Replace the file atomically and return the hash of what is in it now. New files get mode 0600.
-
-    Shape: `base_hash` is the hash the edit started from (`Loaded.hash`); None skips the check.
-    Raises: CONFLICT when the file has changed since; CONFIG_INVALID when the text does not parse; INVALID_REQUEST for a
-    YAML file, and for a placeholder that stands where a secret should.
-    """
-    require_json5(path)
-    for place in placeholders(parse(text)):
-        raise InvalidRequest(
-            f"{format_path(place)} holds {PLACEHOLDER}, which only stands for a secret and is never written",
-            hint="Give the secret itself, or leave the setting out.",
-        )
-    data = text.encode()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_unchanged(path, data, base_hash)
-    return sha256(data).hexdigest()
-
-
-def require_json5(path: Path) -> None:
-    """Raises: INVALID_REQUEST for a YAML file, which is read and never written."""
-    if is_yaml(path):
-        raise InvalidRequest(
-            f"{path} is YAML, which openclaw reads but does not write",
-            hint="Edit the file; a running gateway takes the change up by itself.",
-        )
-
-
-_ABSENT = object()
-
-
-def _lookup(value: Any, path: KeyPath) -> Any:
-    for key in path:
-        step = int(key) if isinstance(value, list) and str(key).isdecimal() else key
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            return _ABSENT
-    return value
 
 
 def _deepest(node: Node, path: KeyPath) -> tuple[Node, int]:
@@ -243,7 +198,7 @@ def _style(text: str, root: Node) -> Style:
 
 def _check(text: str, path: KeyPath, value: Any) -> None:
     """Refuse a text that does not say what was asked for: the person's file is worth more than this edit."""
-    held = _lookup(parse(text), path)
+    held = lookup(parse(text), path)
     if repr(held) != repr(_as_json(value)):
         raise InternalError(f"the edit of {format_path(path)} went wrong and was not made")
 

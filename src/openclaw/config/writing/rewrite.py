@@ -12,10 +12,15 @@ from openclaw.base.errors import ConfigError, InvalidRequest, TooLarge
 from openclaw.config.issue import Issue
 from openclaw.config.keypath import MAX_PATH_CHARS, KeyPath, format_path, parse_path
 from openclaw.config.load import Loaded
+from openclaw.config.paths import is_yaml
+from openclaw.config.reading.form import read_plain
+from openclaw.config.reading.include import INCLUDE
 from openclaw.config.reading.parse import parse
-from openclaw.config.redaction.redact import comments
+from openclaw.config.reading.values import lookup
+from openclaw.config.redaction.redact import comments, placeholders
 from openclaw.config.redaction.restore import restored, restored_text
-from openclaw.config.writing.difference import difference, edited, merged
+from openclaw.config.writing.apply import with_values
+from openclaw.config.writing.difference import merged
 
 TOLD_ISSUES: Final = 20
 TOLD_CHARS: Final = 200
@@ -33,14 +38,32 @@ def whole(raw: str, before: Loaded) -> str:
 
     Raises: InvalidRequest.
     """
+    if is_yaml(before.path):
+        return _whole_yaml(raw, before)
     text = _read(lambda: restored_text(raw, before.raw, before.parsed), raw)
-    usable = before.source == "file" and any(True for _ in comments(before.raw))
+    worth_it = any(True for _ in comments(before.raw)) or (before.included and INCLUDE not in text)
+    usable = before.source == "file" and worth_it
     if not usable or any(True for _ in comments(text)) or not _is_strict(text):
         return text
     try:
         return with_values(before, parse(text))
     except TooLarge:
         return text
+
+
+def _whole_yaml(raw: str, before: Loaded) -> str:
+    """Do the same for YAML; JSON, as forms send it, is edited into the text that is there."""
+    from openclaw.config.writing.yaml_edit import set_at
+
+    if _is_strict(raw) and before.source == "file":
+        return with_values(before, restored(patch_of(raw), before.parsed))
+    new = _read(lambda: read_plain(raw, yaml=True, placed=False).parsed, raw)
+    old = read_plain(before.raw, yaml=True, placed=False).parsed if before.source == "file" else {}
+    whole_values = restored(new, old)
+    text = raw
+    for path in tuple(placeholders(new)):
+        text = set_at(text, path, lookup(whole_values, path))
+    return text
 
 
 def patched(raw: str, before: Loaded) -> str:
@@ -51,11 +74,6 @@ def patched(raw: str, before: Loaded) -> str:
             hint="Send a whole text with config.set.",
         )
     return with_values(before, merged(before.parsed, restored(patch_of(raw), before.parsed)))
-
-
-def with_values(before: Loaded, wanted: Mapping[str, Any]) -> str:
-    """Return the file's text, edited to hold these values."""
-    return edited(before.raw, difference(before.parsed, wanted), wanted)
 
 
 def patch_of(raw: str) -> dict[str, Any]:
@@ -122,8 +140,9 @@ def _read(read: Callable[[], T], raw: str) -> T:
     except ConfigError as error:
         if "one object" in error.message:
             raise InvalidRequest("raw must be a JSON5 object", hint=error.hint) from None
+        form = "YAML" if "YAML" in error.hint else "JSON5"
         line, column = error.details.get("line", 1), error.details.get("column", 1)
         lines = _LINE_END.split(raw)
         rest = lines[line - 1][column - 1 :] if line <= len(lines) else ""
         what = f"invalid character '{rest[0]}'" if rest else "invalid end of input"
-        raise InvalidRequest(f"SyntaxError: JSON5: {what} at {line}:{column}", hint=error.message) from None
+        raise InvalidRequest(f"SyntaxError: {form}: {what} at {line}:{column}", hint=error.message) from None

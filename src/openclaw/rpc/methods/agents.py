@@ -19,7 +19,7 @@ from openclaw.base.ids import AgentId
 from openclaw.config.env import expand, state_dir_of
 from openclaw.config.load import Loaded
 from openclaw.config.paths import holds_state
-from openclaw.config.writing.rewrite import with_values
+from openclaw.config.writing.apply import with_values
 from openclaw.protocol.validate import Params
 from openclaw.rpc.config_port import ConfigChange
 from openclaw.rpc.method import MethodSpec

@@ -93,9 +93,9 @@ def _shown_config(desk: ConfigPort, loaded: Loaded, used: LoadedConfig) -> Confi
     seen = desk.revision(loaded.hash)
     answer = ConfigAnswer(
         path=str(loaded.path),
-        includedPaths=[],
+        includedPaths=[str(path) for path in loaded.included],
         includeProvenance=[],
-        agentRosterIncludeOwned=False,
+        agentRosterIncludeOwned=bool(loaded.positions.file(("agents", "list"))),
         bindingsIncludeOwned=False,
         exists=loaded.exists,
         raw="" if is_yaml(loaded.path) else _shown(loaded.raw),  # secrets are found in JSON5 only
@@ -165,7 +165,13 @@ def written(done: ConfigWritten) -> dict[str, Any]:
         "config": redacted(loaded.parsed),
         "changedPaths": list(done.changed),
         "reload": {"status": done.status, "applied": list(done.applied), "restartRequired": list(done.waiting)},
-        "warnings": [_issue(issue) for issue in loaded.issues if issue.severity != "error"],
+        "warnings": [
+            *(_issue(issue) for issue in loaded.issues if issue.severity != "error"),
+            *(
+                {"path": path, "message": f"{file} sets this too; the value in {loaded.path.name} wins"}
+                for path, file in done.overriding
+            ),
+        ],
     }
     if done.status == "none":
         answer["noop"] = True

@@ -1,0 +1,109 @@
+"""What one change of the configuration was. It holds no secret: those are in the snapshots beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from openclaw.config.env import Environment
+from openclaw.config.keypath import KeyPath, format_path
+from openclaw.config.load import Loaded
+from openclaw.config.plan import plan
+from openclaw.config.reading.values import ABSENT, lookup
+from openclaw.config.redaction.redact import hidden_value, hides
+from openclaw.config.schema import ReloadClass
+from openclaw.config.writing.difference import changes_of
+
+MAX_TOLD: Final = 50
+
+
+class SettingDiff(msgspec.Struct, frozen=True):
+    """One setting before and after, secrets as placeholders; a side without it is left out."""
+
+    path: str
+    old: Any | UnsetType = UNSET
+    new: Any | UnsetType = UNSET
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What a change of one setting needs to take effect."""
+
+    path: str
+    reload: ReloadClass
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks for a change, by what, and why. `method` is `config.patch`, `cli: config set`, `fix: <check>` …"""
+
+    method: str
+    owner: str = ""
+    device: str = ""
+    reason: str = ""
+    ticket: str = ""
+
+
+class ChangeRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One change. `at_ms` is Unix time; `more` counts the settings that `diff` has no room for."""
+
+    id: str
+    at_ms: int
+    method: str
+    file: str
+    owner: str = ""
+    device: str = ""
+    reason: str = ""
+    ticket: str = ""
+    diff: tuple[SettingDiff, ...] = ()
+    more: bool = False
+    plan: tuple[Planned, ...] = ()
+    valid: bool = True
+    """Whether the new configuration has no error; `issues` are its errors and warnings."""
+    issues: tuple[str, ...] = ()
+    outcome: str = ""
+    """`written` without a gateway, `applied`, `restart-required`, `off` (reload is off), `reverted: ` and why."""
+
+
+def by_user(wish: Wish, env: Environment) -> Wish:
+    """Return the wish of the person at this machine, named as the system names them."""
+    name = env.get("SUDO_USER") or env.get("USER") or env.get("LOGNAME") or f"uid {os.getuid()}"
+    return msgspec.structs.replace(wish, owner=name)
+
+
+def make_record(wish: Wish, before: Loaded, after: Loaded, *, record_id: str, at_ms: int, outcome: str) -> ChangeRecord:
+    """Return the record of a change that was made."""
+    found = setting_diffs(before.parsed, after.parsed)
+    planned = tuple(Planned(each.path, each.reload) for each in plan(before.config, after.config)[:MAX_TOLD])
+    return ChangeRecord(
+        id=record_id,
+        at_ms=at_ms,
+        method=wish.method,
+        file=str(after.path),
+        owner=wish.owner,
+        device=wish.device,
+        reason=wish.reason,
+        ticket=wish.ticket,
+        diff=found[:MAX_TOLD],
+        more=len(found) > MAX_TOLD,
+        plan=planned,
+        valid=after.valid,
+        issues=tuple(str(issue) for issue in after.issues[:MAX_TOLD]),
+        outcome=outcome,
+    )
+
+
+def setting_diffs(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[SettingDiff, ...]:
+    """Return the settings that differ, secrets hidden; one more than MAX_TOLD when there are more than that."""
+    return tuple(_diff(path, old, new) for path in changes_of(old, new, MAX_TOLD + 1))
+
+
+def _diff(path: KeyPath, old: Mapping[str, Any], new: Mapping[str, Any]) -> SettingDiff:
+    hidden = hides(path)
+    shown = [
+        UNSET if value is ABSENT else hidden_value(value, hidden=hidden)
+        for value in (lookup(old, path), lookup(new, path))
+    ]
+    return SettingDiff(format_path(path), *shown)
