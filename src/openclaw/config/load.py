@@ -19,6 +19,7 @@ from openclaw.config.paths import StatePaths, is_yaml
 from openclaw.config.reading.form import read
 from openclaw.config.reading.include import assemble, named_files
 from openclaw.config.reading.normalise import normalise
+from openclaw.config.reading.old_names import OldNames
 from openclaw.config.reading.override import override, replace_at
 from openclaw.config.reading.parse import MAX_CONFIG_BYTES
 from openclaw.config.reading.scan import Positions
@@ -103,10 +104,12 @@ def load_text(
     """
     document = read(text, yaml=is_yaml(paths.config_path) and source != "defaults", placed=source == "file")
     assembly = assemble(document, paths.config_path, placed=source == "file")
-    parsed, positions = assembly.parsed, assembly.positions
+    parsed = assembly.parsed
+    named = OldNames(parsed, assembly.positions)
+    positions = named.positions
     env = _with_config_env(parsed, env)
     substitution = Substitution(env.get)
-    raw = substitution.apply(parsed)
+    raw = substitution.apply(named.values)
     normalise(raw)
     split = Split(raw, positions)
     validator = Validator(positions, substitution.missing, substitution.replaced)
@@ -114,7 +117,15 @@ def load_text(
     sources = dict.fromkeys(split.named, "file" if source == "file" else source)
     config, env_issues = override(config, env, sources)
     config = _with_token_file(config, paths, sources)
-    issues = (*document.issues, *assembly.issues, *validator.issues, *env_issues, *_requirements(config), *split.issues)
+    issues = (
+        *document.issues,
+        *assembly.issues,
+        *named.issues,
+        *validator.issues,
+        *env_issues,
+        *_requirements(config),
+        *split.issues,
+    )
     disk = text.encode("utf-8", "surrogatepass") if on_disk is None else on_disk
     return Loaded(
         config=config,

@@ -16,7 +16,7 @@ _GROUPS: dict[str, str] = {
         diagnostics discovery dmPolicy memory messages nodeHost plugins proxy secrets security
         skills store surfaces talk telemetry transcripts tts ui update wizard worktreeAcceleration worktreeRoot web
         audio media canvasHost""",
-    "agents": "entries ownership",
+    "agents": "ownership",
     "agents.defaults": """authInheritance blockStreamingBreak blockStreamingChunk blockStreamingCoalesce
         blockStreamingDefault bootstrapMaxChars bootstrapTotalMaxChars contextInjection contextLimits
         contextPruning cwd decisionModel elevatedDefault embeddedAgent experimental fastModeDefault

@@ -1,0 +1,140 @@
+"""Names of other years: what still means the same is read under the name of today, and the old one is told.
+
+1. A setting moves only where its meaning is the same; what has no counterpart is put aside like any unknown key.
+2. Where both names are used the name of today wins, and the old one is reported as without effect.
+3. Nothing is rewritten in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from openclaw.config.issue import Issue
+from openclaw.config.keypath import KeyPath, format_path, section_of
+from openclaw.config.reading.scan import Positions
+from openclaw.config.reading.values import ABSENT, lookup, put, without
+
+_CHANNELS: Final = ("telegram", "discord", "slack", "whatsapp", "signal", "imessage", "msteams", "webchat")
+
+MOVES: Final[tuple[tuple[str, str], ...]] = (
+    ("agent.*", "agents.defaults.*"),
+    ("bot.name", "identity.name"),
+    ("bot.avatar", "identity.avatar"),
+    ("bot.model", "agents.defaults.model"),
+    ("bot.systemPrompt", "agents.defaults.systemPrompt"),
+    ("gateway.token", "gateway.auth.token"),
+    ("gateway.password", "gateway.auth.password"),
+    ("routing.allowFrom", "channels.whatsapp.allowFrom"),
+    ("routing.bindings", "bindings"),
+    ("routing.groupChat", "messages.groupChat"),
+    ("routing.queue", "messages.queue"),
+    *((name, f"channels.{name}") for name in _CHANNELS),
+)
+"""Old name → name of today; `*` moves every key of an object by itself."""
+ROSTERS: Final[tuple[tuple[str, bool], ...]] = (("agents.entries", False), ("routing.agents", True))
+"""Agents as an object by id, and whether that is an old name; in `agents.list` each says its id itself."""
+_LIST: Final[KeyPath] = ("agents", "list")
+
+
+class Renamed(Positions):
+    """Positions of settings that the file writes under other names."""
+
+    def __init__(self, inner: Positions, origin: Mapping[KeyPath, KeyPath]) -> None:
+        super().__init__("")
+        self._inner = inner
+        self._origin = origin
+
+    def _old(self, path: KeyPath) -> KeyPath:
+        for length in range(len(path), 0, -1):
+            if (found := self._origin.get(path[:length])) is not None:
+                return (*found, *path[length:])
+        return path
+
+    def at(self, path: KeyPath) -> tuple[int, int]:
+        """Return the place of a setting under the name that the file uses."""
+        return self._inner.at(self._old(path))
+
+    def file(self, path: KeyPath) -> str:
+        """Return the included file that sets it, "" for the main one."""
+        return self._inner.file(self._old(path))
+
+    def source(self, path: KeyPath) -> KeyPath | None:
+        """Return what the short form calls it: writers use the names of today."""
+        return self._inner.source(path)
+
+    def written(self, path: KeyPath) -> str:
+        """Return words for a setting that the file writes under another name."""
+        old = self._old(path)
+        return f" (written as {format_path(old)})" if old != path else self._inner.written(path)
+
+
+class OldNames:
+    """One reading: `values` under the names of today, `positions` of them, and what there is to say."""
+
+    def __init__(self, values: dict[str, Any], positions: Positions) -> None:
+        self.values = values
+        self.issues: list[Issue] = []
+        self._places = positions
+        self._origin: dict[KeyPath, KeyPath] = {}
+        for old, new in MOVES:
+            if old.endswith(".*"):
+                self._move_all(_path(old[:-2]), _path(new[:-2]))
+            else:
+                self._move(_path(old), _path(new))
+        for roster, is_old in ROSTERS:
+            self._move_roster(_path(roster), is_old=is_old)
+        self.positions: Positions = Renamed(positions, self._origin) if self._origin else positions
+
+    def _move_all(self, old: KeyPath, new: KeyPath) -> None:
+        body = lookup(self.values, old)
+        if isinstance(body, dict):
+            for key in body:
+                self._move((*old, key), (*new, key))
+
+    def _move(self, old: KeyPath, new: KeyPath) -> None:
+        value = lookup(self.values, old)
+        if value is ABSENT:
+            return
+        if lookup(self.values, new) is not ABSENT or not self._has_room(new):
+            message = f"this is called {format_path(new)} now, which the file sets as well: this has no effect"
+            self._take_out(old, message, "Remove it.")
+            return
+        self._take_out(old, f"this is called {format_path(new)} now, and is read as that", "Use the new name.")
+        self.values = put(self.values, new, value)
+        self._origin[new] = old
+
+    def _move_roster(self, old: KeyPath, *, is_old: bool) -> None:
+        body = lookup(self.values, old)
+        held = lookup(self.values, _LIST)
+        if not isinstance(body, dict) or not (held is ABSENT or isinstance(held, list)) or not self._has_room(_LIST):
+            return
+        entries = [] if held is ABSENT else list(held)
+        taken = {entry.get("id") for entry in entries if isinstance(entry, dict)}
+        for name, entry in body.items():
+            if name in taken:
+                continue
+            here = (*_LIST, len(entries))
+            self._origin[here] = self._origin[*here, "id"] = (*old, name)
+            entries.append({"id": name, **entry} if isinstance(entry, dict) else entry)
+        if is_old:
+            self._take_out(old, "this is called agents.list now, and is read as that", "Use the new name.")
+        else:
+            self.values = without(self.values, old)
+        self.values = put(self.values, _LIST, entries)
+
+    def _has_room(self, path: KeyPath) -> bool:
+        parents = (lookup(self.values, path[:end]) for end in range(1, len(path)))
+        return all(parent is ABSENT or isinstance(parent, dict) for parent in parents)
+
+    def _take_out(self, path: KeyPath, message: str, hint: str) -> None:
+        line, column = self._places.at(path)
+        place, section, file = format_path(path), section_of(path), self._places.file(path)
+        self.issues.append(Issue("old-name", place, message, line, column, "warning", hint, section, file))
+        self.values = without(self.values, path)
+        if len(path) > 1 and lookup(self.values, path[:-1]) == {}:
+            self.values = without(self.values, path[:-1])
+
+
+def _path(text: str) -> KeyPath:
+    return tuple(text.split("."))
