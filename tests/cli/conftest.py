@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ class Ran:
     err: str
 
     @property
-    def json(self) -> object:
+    def json(self) -> Any:
         """What it printed, as JSON."""
         return msgspec.json.decode(self.out)
 

@@ -139,3 +139,94 @@ def test_a_yaml_file_in_the_short_form_is_changed_where_it_says_so(
     assert command("config", "unset", "gateway.port").code == 0
     assert path.read_text() == "server:\n  colour: red\nllm_provider: embedded\n"
     assert not (home / "openclaw.json").exists()
+
+
+def test_history_diff_and_rollback_need_no_gateway(command: Run, file: Path) -> None:
+    command("config", "set", "gateway.port", "19001", "--reason", "a port of our own")
+    command("config", "set", "gateway.auth.token", "another-secret-of-32-characters-0")
+    second, first = command("config", "history", "--json").json
+    assert (first["method"], first["reason"], first["outcome"]) == ("cli: config set", "a port of our own", "written")
+    assert first["diff"] == [{"path": "gateway.port", "old": 19000, "new": 19001}]
+    assert first["plan"] == [{"path": "gateway.port", "reload": "process"}]
+    told = command("config", "history")
+    assert first["id"] in told.out
+    assert command("config", "diff", first["id"]).out == "gateway.port: 19000 → 19001\n"
+    shown = command("config", "diff", "last")
+    assert "gateway.auth.token" in shown.out
+    assert "another-secret" not in shown.out + told.out + command("config", "history", "--json").out
+    assert command("config", "diff", second["id"], "file").out == "no difference\n"
+    assert [each["path"] for each in command("config", "diff", first["id"], "file", "--json").json] == [
+        "gateway.auth.token"
+    ]
+
+    undone = command("config", "rollback", first["id"], "--reason", "it was taken", "--json")
+    assert undone.json["changed"] is True
+    assert file.read_text() == TEXT
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert (
+        command("config", "history", "--limit", "1", "--json").json[0]["method"]
+        == f"cli: config rollback {first['id']}"
+    )
+    assert command("config", "rollback", "last").code == 0
+    assert "another-secret" in file.read_text()
+    assert command("config", "rollback", "20010101").code == 1
+
+
+def test_a_rollback_behind_the_first_change_is_refused_with_what_to_do(command: Run, home: Path) -> None:
+    command("config", "set", "gateway.port", "19001")
+    refused = command("config", "rollback", "last")
+    assert refused.code == 1
+    assert f"remove {home / 'openclaw.json'}" in refused.err
+
+
+def test_edit_checks_what_was_saved_and_records_it(
+    command: Run, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\nsed -i 's/19000/19002/' \"$1\"\n")
+    editor.chmod(0o700)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
+    assert command("config", "edit").code == 0
+    assert file.read_text() == TEXT.replace("19000", "19002")
+    assert command("config", "history", "--json").json[0]["method"] == "cli: config edit"
+    editor.write_text("#!/bin/sh\nsed -i 's/19002/many/' \"$1\"\n")
+    assert command("config", "edit").code != 0
+    assert file.read_text() == TEXT.replace("19000", "19002")
+
+
+def test_nothing_is_written_in_read_only_mode(command: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command("config", "set", "gateway.port", "19001")
+    held = file.read_text()
+    monkeypatch.setenv("OPENCLAW_CONFIG_READONLY", "1")
+    writers = (
+        ("config", "set", "gateway.port", "5"),
+        ("config", "unset", "gateway.port"),
+        ("config", "rollback", "last"),
+        ("config", "edit"),
+        ("models", "set", "fake/echo"),
+    )
+    for words in writers:
+        refused = command(*words)
+        assert refused.code != 0, words
+        assert "unset OPENCLAW_CONFIG_READONLY" in refused.err
+    assert file.read_text() == held
+
+
+def test_an_included_value_is_named_where_it_is_written(command: Run, file: Path, home: Path) -> None:
+    (home / "part.json5").write_text("{ port: 19005 }")
+    (home / "part.json5").chmod(0o600)
+    file.write_text("{ gateway: { $include: 'part.json5' } }")
+    assert command("config", "get", "gateway.port").out == "19005\n"
+    assert command("config", "file", "--json").json["included"] == [str(home / "part.json5")]
+    assert "part.json5 sets it too" in command("config", "set", "gateway.port", "19006").out
+    assert command("config", "get", "gateway.port").out == "19006\n"
+    assert (home / "part.json5").read_text() == "{ port: 19005 }"
+    refused = command("config", "unset", "gateway.port")
+    assert (refused.code, "Edit part.json5" in refused.err) == (1, True)
+
+
+@pytest.mark.parametrize("words", [("schema",), ("env",), ("file",), ("show",), ("validate",), ("history",)])
+def test_reading_commands_speak_json_and_give_an_example(command: Run, file: Path, words: tuple[str, ...]) -> None:
+    assert command("config", *words, "--json").json is not None
+    assert "Example" in command("config", *words, "--help").out

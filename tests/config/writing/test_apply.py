@@ -165,7 +165,8 @@ models:
 """
 
 
-@settings(max_examples=120, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
 @given(st.sampled_from(["c.json5", "c.yaml"]), st.lists(st.tuples(_PATHS, _VALUES), min_size=1, max_size=5))
 def test_get_edit_set_never_writes_a_placeholder_and_never_loses_a_comment(
     name: str, edits: list[tuple[str, Any]]

@@ -1,0 +1,141 @@
+"""The records of changes."""
+
+from __future__ import annotations
+
+import stat
+
+import msgspec
+import pytest
+
+from openclaw.base.clock import ManualClock
+from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, NotFound, NotSupported
+from openclaw.config.changes.ledger import KEPT, KEPT_DAYS, Ledger
+from openclaw.config.changes.offline import Written, change
+from openclaw.config.changes.record import MAX_TOLD, ChangeRecord, Wish, by_user
+from openclaw.config.env import Environment
+from openclaw.config.writing.apply import set_in
+from tests.config.make import Home
+
+WISH = Wish(method="fix: file-modes", owner="me", reason="because", ticket="T-1")
+
+
+def write(home: Home, clock: ManualClock, path: str, value: object) -> Written:
+    return change(home.paths(), home.env(), clock, WISH, lambda before: set_in(before, path, value))
+
+
+def test_a_change_without_a_gateway_leaves_the_whole_record_and_both_texts(home: Home) -> None:
+    clock, old = ManualClock(), "{ gateway: { auth: { token: 'sekret-old' } } } // keep\n"
+    home.write(old)
+    record = write(home, clock, "gateway.auth.token", "sekret-new").record
+    assert record is not None
+    ledger = Ledger(home.state, clock)
+    assert (
+        ledger.records() == [record] == [ledger.get(record.id)] == [ledger.get("last")] == [ledger.get(record.id[:9])]
+    )
+    assert (record.method, record.owner, record.reason, record.ticket) == ("fix: file-modes", "me", "because", "T-1")
+    assert (record.outcome, record.valid, record.at_ms) == ("written", True, clock.now_ms())
+    assert [(each.path, each.reload) for each in record.plan] == [("gateway.auth.token", "live")]
+    assert [each.path for each in record.diff] == ["gateway.auth.token"]
+    assert (ledger.before(record), ledger.after(record)) == (old.encode(), old.replace("old", "new").encode())
+    assert "sekret" not in (ledger.folder / f"{record.id}.json").read_text()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in ledger.folder.iterdir()} == {0o600}
+    assert stat.S_IMODE(ledger.folder.stat().st_mode) == 0o700
+
+
+def test_the_first_file_has_no_text_before_it(home: Home) -> None:
+    clock = ManualClock()
+    record = write(home, clock, "gateway.port", 5).record
+    assert record is not None
+    assert Ledger(home.state, clock).before(record) is None
+
+
+def test_nothing_to_change_leaves_no_record(home: Home) -> None:
+    clock = ManualClock()
+    home.write("{ gateway: { port: 5 } }")
+    assert write(home, clock, "gateway.port", 5).record is None
+    assert Ledger(home.state, clock).records() == []
+
+
+def test_what_makes_something_worse_is_neither_written_nor_recorded(home: Home) -> None:
+    clock, text = ManualClock(), "{ gateway: { port: 5 } }"
+    home.write(text)
+    with pytest.raises(ConfigError, match="Nothing was written"):
+        write(home, clock, "gateway.port", "many")
+    with pytest.raises(ConfigError, match="would listen beyond this machine"):
+        change(home.paths(), home.env(), clock, WISH, lambda before: set_in(before, "gateway.bind", "lan"), mend=True)
+    home.variables["OPENCLAW_CONFIG_READONLY"] = "1"
+    with pytest.raises(NotSupported):
+        write(home, clock, "gateway.port", 6)
+    assert home.paths().config_path.read_text() == text
+    assert Ledger(home.state, clock).records() == []
+
+
+def test_a_file_that_changes_meanwhile_is_left_alone(home: Home) -> None:
+    home.write("{}")
+
+    def rewrite(_: object) -> str:
+        home.write("{ gateway: { port: 7 } }")
+        return "{ gateway: { port: 8 } }"
+
+    with pytest.raises(Conflict):
+        change(home.paths(), home.env(), ManualClock(), WISH, rewrite)
+    assert home.load().config.gateway.port == 7
+
+
+def test_a_large_change_is_told_in_part(home: Home) -> None:
+    clock, names = ManualClock(), {f"n{number}": {"baseUrl": "http://x"} for number in range(MAX_TOLD + 9)}
+    home.write("{ models: { providers: {} } }")
+    record = write(home, clock, "models.providers", names).record
+    assert record is not None
+    assert (len(record.diff), record.more) == (MAX_TOLD, True)
+
+
+def test_old_records_go_by_count_and_by_age_and_take_their_texts_along(home: Home) -> None:
+    clock = ManualClock()
+    ledger = Ledger(home.state, clock)
+    first = write(home, clock, "gateway.port", 1000).record
+    assert first is not None
+    for number in range(1, KEPT + 6):
+        clock.advance(2)
+        ledger.add(_copy(first, ledger.new_id(), clock, number), b"a", b"b")
+    assert len(ledger.records()) == KEPT
+    assert len(list(ledger.folder.glob("*.before"))) == len(list(ledger.folder.glob("*.after"))) == KEPT
+    clock.advance((KEPT_DAYS + 1) * 86_400)
+    last = _copy(first, ledger.new_id(), clock, 0)
+    ledger.add(last, None, None)
+    assert ledger.records() == [last]
+    assert [path.name for path in ledger.folder.iterdir()] == [f"{last.id}.json"]
+
+
+def _copy(record: ChangeRecord, record_id: str, clock: ManualClock, number: int) -> ChangeRecord:
+    return msgspec.structs.replace(record, id=record_id, at_ms=clock.now_ms(), reason=str(number))
+
+
+def test_an_id_that_names_none_or_several_is_said(home: Home) -> None:
+    clock = ManualClock()
+    ledger = Ledger(home.state, clock)
+    with pytest.raises(NotFound, match="no change 'last'"):
+        ledger.get("last")
+    write(home, clock, "gateway.port", 1000)
+    write(home, clock, "gateway.port", 1001)
+    with pytest.raises(InvalidRequest, match="Several changes"):
+        ledger.get("1970" if ledger.records()[0].id.startswith("1970") else ledger.records()[0].id[:4])
+    for unsafe in ("", "../../x", "*"):
+        with pytest.raises(NotFound):
+            ledger.get(unsafe)
+
+
+def test_a_damaged_record_hides_no_other(home: Home) -> None:
+    clock = ManualClock()
+    write(home, clock, "gateway.port", 1000)
+    ledger = Ledger(home.state, clock)
+    (ledger.folder / "20200101-000000-abcd.json").write_text("{")
+    assert len(ledger.records()) == 1
+    with pytest.raises(NotFound, match="cannot be read"):
+        ledger.get("20200101-000000-abcd")
+
+
+def test_whoever_became_root_is_named_as_who_they_are() -> None:
+    env = Environment((("process", {"SUDO_USER": "ann", "USER": "root"}),))
+    assert by_user(WISH, env).owner == "ann"
+    assert by_user(WISH, Environment(())).owner.startswith("uid ")
