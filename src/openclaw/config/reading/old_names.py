@@ -109,7 +109,7 @@ class OldNames:
         held = lookup(self.values, _LIST)
         if not isinstance(body, dict) or not (held is ABSENT or isinstance(held, list)) or not self._has_room(_LIST):
             return
-        entries = [] if held is ABSENT else list(held)
+        entries: list[Any] = list(held) if isinstance(held, list) else []
         taken = {entry.get("id") for entry in entries if isinstance(entry, dict)}
         for name, entry in body.items():
             if name in taken:
