@@ -18,7 +18,7 @@ from openclaw.config.reading.values import lookup, same
 from openclaw.config.redaction.redact import PLACEHOLDER, redacted
 from openclaw.config.writing.apply import overriding, set_in, unset_in
 from openclaw.config.writing.commit import write_config
-from openclaw.config.writing.rewrite import patched
+from openclaw.config.writing.rewrite import patched, whole
 from tests.config.make import Home
 
 SHORT = """server: { host: 0.0.0.0, port: 8080 } # where
@@ -197,3 +197,14 @@ def _with(values: Any, keys: list[str], value: Any) -> Any:
     if not keys:
         return value
     return {**values, keys[0]: _with(values.get(keys[0], {}), keys[1:], value)}
+
+
+def test_a_whole_text_with_includes_keeps_the_files_comments_and_the_other_files_values(home: Home) -> None:
+    files(home, "{ // ours\n  gateway: { $include: 'g.json5' },\n}\n", g="{ port: 1 }")
+    form = '{"gateway": {"port": 1}, "identity": {"name": "x"}}'
+    text = "{ // ours\n  gateway: { $include: 'g.json5' },\n  identity: {\n    name: 'x'\n  },\n}\n"
+    assert whole(form, home.load()) == text
+    raw = '{"gateway": {"$include": "g.json5"}, "identity": {"name": "x"}}'
+    assert whole(raw, home.load()) == text
+    with pytest.raises(InvalidRequest, match="cannot be set here"):
+        patched("{tools: {$include: 'g.json5'}}", home.load())

@@ -103,14 +103,14 @@ def assemble(document: Document, path: Path, *, placed: bool = True) -> Assembly
 
     Raises: CONFIG_INVALID that names file and line of an `$include` that cannot be followed.
     """
-    if not _includes(document.parsed):
+    if not includes(document.parsed):
         return Assembly(document.parsed, document.positions)
     return _Assembler(path, placed=placed).run(document)
 
 
 def named_files(document: Document, path: Path) -> tuple[Path, ...]:
     """Return every file that a document includes as far as that can be told, also one that is missing or broken."""
-    if not _includes(document.parsed):
+    if not includes(document.parsed):
         return ()
     assembler = _Assembler(path, placed=False)
     with contextlib.suppress(ConfigError):
@@ -118,10 +118,11 @@ def named_files(document: Document, path: Path) -> tuple[Path, ...]:
     return tuple(assembler.named)
 
 
-def _includes(value: Any) -> bool:
+def includes(value: Any) -> bool:
+    """Whether values include a file anywhere."""
     if isinstance(value, dict):
-        return INCLUDE in value or any(map(_includes, value.values()))
-    return isinstance(value, list) and any(map(_includes, value))
+        return INCLUDE in value or any(map(includes, value.values()))
+    return isinstance(value, list) and any(map(includes, value))
 
 
 class _Assembler:
@@ -142,7 +143,7 @@ class _Assembler:
         return Assembly(part.value, Assembled(part.origin), tuple(self._issues), tuple(self._digests.items()))
 
     def _part(self, value: Any, here: _Origin, chain: tuple[_File, ...], target: KeyPath) -> _Part:
-        if not _includes(value):
+        if not includes(value):
             return _Part(value, {(): here})
         items = enumerate(value) if isinstance(value, list) else value.items()
         origin: dict[KeyPath, _Origin] = {(): here}

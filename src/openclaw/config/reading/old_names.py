@@ -82,8 +82,7 @@ class OldNames:
                 self._move_all(_path(old[:-2]), _path(new[:-2]))
             else:
                 self._move(_path(old), _path(new))
-        for roster, is_old in ROSTERS:
-            self._move_roster(_path(roster), is_old=is_old)
+        self._gather_agents()
         self.positions: Positions = Renamed(positions, self._origin) if self._origin else positions
 
     def _move_all(self, old: KeyPath, new: KeyPath) -> None:
@@ -104,24 +103,33 @@ class OldNames:
         self.values = put(self.values, new, value)
         self._origin[new] = old
 
-    def _move_roster(self, old: KeyPath, *, is_old: bool) -> None:
-        body = lookup(self.values, old)
+    def _gather_agents(self) -> None:
+        """Make one list of the agents; those by id come first, as whoever is first answers where none is named."""
         held = lookup(self.values, _LIST)
-        if not isinstance(body, dict) or not (held is ABSENT or isinstance(held, list)) or not self._has_room(_LIST):
+        if not (held is ABSENT or isinstance(held, list)) or not self._has_room(_LIST):
             return
-        entries: list[Any] = list(held) if isinstance(held, list) else []
-        taken = {entry.get("id") for entry in entries if isinstance(entry, dict)}
-        for name, entry in body.items():
-            if name in taken:
+        listed: list[Any] = held if isinstance(held, list) else []
+        taken = {entry.get("id") for entry in listed if isinstance(entry, dict)}
+        by_id: list[tuple[Any, KeyPath]] = []
+        for roster, is_old in ROSTERS:
+            old = _path(roster)
+            body = lookup(self.values, old)
+            if not isinstance(body, dict):
                 continue
-            here = (*_LIST, len(entries))
-            self._origin[here] = self._origin[*here, "id"] = (*old, name)
-            entries.append({"id": name, **entry} if isinstance(entry, dict) else entry)
-        if is_old:
-            self._take_out(old, "this is called agents.list now, and is read as that", "Use the new name.")
-        else:
-            self.values = without(self.values, old)
-        self.values = put(self.values, _LIST, entries)
+            fresh = {name: entry for name, entry in body.items() if name not in taken}
+            by_id += [({"id": k, **v} if isinstance(v, dict) else v, (*old, k)) for k, v in fresh.items()]
+            taken.update(fresh)
+            if is_old:
+                self._take_out(old, "this is called agents.list now, and is read as that", "Use the new name.")
+            else:
+                self.values = without(self.values, old)
+        if not by_id:
+            return
+        for index, (_, source) in enumerate(by_id):
+            self._origin[*_LIST, index] = self._origin[*_LIST, index, "id"] = source
+        for index in range(len(listed)):
+            self._origin[*_LIST, len(by_id) + index] = (*_LIST, index)
+        self.values = put(self.values, _LIST, [*(entry for entry, _ in by_id), *listed])
 
     def _has_room(self, path: KeyPath) -> bool:
         parents = (lookup(self.values, path[:end]) for end in range(1, len(path)))

@@ -16,7 +16,7 @@ from openclaw.config.keypath import KeyPath, format_path, parse_path
 from openclaw.config.load import Loaded
 from openclaw.config.paths import is_yaml
 from openclaw.config.reading.form import read
-from openclaw.config.reading.include import assemble
+from openclaw.config.reading.include import assemble, includes
 from openclaw.config.reading.values import ABSENT, lookup, put, same, without
 from openclaw.config.writing import edit
 from openclaw.config.writing.difference import GONE, Edit, changed_paths, difference, edited
@@ -55,6 +55,11 @@ def with_values(before: Loaded, wanted: Mapping[str, Any]) -> str:
     edits = difference(before.parsed, wanted)
     if _is_simple(before):
         return edited(before.raw, edits, wanted)
+    if includes(wanted):
+        raise InvalidRequest(
+            "$include cannot be set here: what is set would no longer be what the file says",
+            hint=f"Write it into {before.path}, or send the whole text.",
+        )
     hand = _Hand(before, wanted)
     text = before.raw
     for each in edits:

@@ -14,13 +14,13 @@ from openclaw.config.keypath import MAX_PATH_CHARS, KeyPath, format_path, parse_
 from openclaw.config.load import Loaded
 from openclaw.config.paths import is_yaml
 from openclaw.config.reading.form import read_plain
-from openclaw.config.reading.include import INCLUDE
+from openclaw.config.reading.include import includes
 from openclaw.config.reading.parse import parse
 from openclaw.config.reading.values import lookup
 from openclaw.config.redaction.redact import comments, placeholders
 from openclaw.config.redaction.restore import restored, restored_text
 from openclaw.config.writing.apply import with_values
-from openclaw.config.writing.difference import merged
+from openclaw.config.writing.difference import difference, edited, merged
 
 TOLD_ISSUES: Final = 20
 TOLD_CHARS: Final = 200
@@ -41,13 +41,17 @@ def whole(raw: str, before: Loaded) -> str:
     if is_yaml(before.path):
         return _whole_yaml(raw, before)
     text = _read(lambda: restored_text(raw, before.raw, before.parsed), raw)
-    worth_it = any(True for _ in comments(before.raw)) or (before.included and INCLUDE not in text)
-    usable = before.source == "file" and worth_it
+    usable = before.source == "file" and (before.included or any(True for _ in comments(before.raw)))
     if not usable or any(True for _ in comments(text)) or not _is_strict(text):
         return text
+    values = parse(text)
     try:
-        return with_values(before, parse(text))
+        if includes(values):
+            return edited(before.raw, difference(before.own, values), values)
+        return with_values(before, values)
     except TooLarge:
+        if before.included:  # the text as it was sent would make what other files say the file's own
+            raise
         return text
 
 
@@ -55,8 +59,8 @@ def _whole_yaml(raw: str, before: Loaded) -> str:
     """Do the same for YAML; JSON, as forms send it, is edited into the text that is there."""
     from openclaw.config.writing.yaml_edit import set_at
 
-    if _is_strict(raw) and before.source == "file":
-        return with_values(before, restored(patch_of(raw), before.parsed))
+    if _is_strict(raw) and before.source == "file" and not includes(values := patch_of(raw)):
+        return with_values(before, restored(values, before.parsed))
     new = _read(lambda: read_plain(raw, yaml=True, placed=False).parsed, raw)
     old = read_plain(before.raw, yaml=True, placed=False).parsed if before.source == "file" else {}
     whole_values = restored(new, old)

@@ -232,7 +232,7 @@ def _deepest(text: str, root: Node, path: KeyPath) -> tuple[Node | None, Node, i
 
 def _stands_in(item: Item, parent: Node, *, whole: bool = True) -> bool:
     """Whether a member is written in its parent, and (`whole`) its value there too: not merged, not an alias."""
-    inside = parent.start <= item.start <= max(parent.end, item.start if not parent.items else parent.end)
+    inside = parent.start <= item.start <= parent.end
     return inside and (not whole or item.start <= item.value.start <= parent.end)
 
 
