@@ -110,8 +110,8 @@ async def test_a_change_is_written_taken_up_told_and_recorded(house: House) -> N
     (record,) = house.records()
     (diff,) = record.diff
     assert (diff.path, diff.new, record.outcome, record.reason) == (
-        "identity",
-        {"name": "Very Private"},
+        "identity.name",
+        "Very Private",
         "applied",
         "why",
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openclaw.agent.leaving import to_trash
-from openclaw.agent.roster import checked_workspace, id_for
+from openclaw.agent.roster import checked_workspace, created, id_for
 from openclaw.base.errors import InvalidRequest
 from openclaw.config.reading.parse import parse
 from tests.rpc.support import Bench, FakePeer
@@ -233,3 +233,9 @@ async def test_a_workspace_is_read_page_by_page(bench: Bench, tmp_path: Path) ->
 async def test_an_unknown_agent_has_no_files(bench: Bench) -> None:
     error = (await _ask(bench, "agents.files.list", {"agentId": "eve"}))["error"]
     assert error["message"] == 'unknown agent id "eve"'
+
+
+def test_agents_by_id_are_not_joined_by_a_list_that_would_change_who_answers() -> None:
+    parsed = {"agents": {"entries": {"home": {"default": True}}}}
+    with pytest.raises(InvalidRequest, match=r"names its agents in agents\.entries"):
+        created(parsed, {"id": "bob"})

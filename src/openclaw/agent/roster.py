@@ -66,9 +66,14 @@ def _danger(path: Path, home: Path, state: Path) -> str:
 def entries_of(parsed: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the agents that a configuration names; without any there is `main`, which is named from here on.
 
-    Raises: InvalidRequest when agents.list is no list of objects.
+    Raises: InvalidRequest when agents.list is no list of objects, or the agents stand in an object by id.
     """
     agents = parsed.get("agents", {})
+    if isinstance(agents, Mapping) and agents.get("entries"):
+        raise InvalidRequest(
+            "the configuration names its agents in agents.entries, which is read but not written",
+            hint="Move them to agents.list, each with its id; then clients can change them.",
+        )
     found = agents.get("list", []) if isinstance(agents, Mapping) else None
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise InvalidRequest("agents.list is no list of objects", hint="Correct it with config.set first.")

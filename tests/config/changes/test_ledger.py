@@ -49,6 +49,15 @@ def test_the_first_file_has_no_text_before_it(home: Home) -> None:
     assert Ledger(home.state, clock).before(record) is None
 
 
+def test_a_section_that_came_is_told_setting_by_setting(home: Home) -> None:
+    record = write(home, ManualClock(), "gateway", {"port": 5, "auth": {"token": "sekret"}}).record
+    assert record is not None
+    assert [(each.path, each.new) for each in record.diff] == [
+        ("gateway.port", 5),
+        ("gateway.auth.token", "__OPENCLAW_REDACTED__"),
+    ]
+
+
 def test_nothing_to_change_leaves_no_record(home: Home) -> None:
     clock = ManualClock()
     home.write("{ gateway: { port: 5 } }")

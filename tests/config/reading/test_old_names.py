@@ -20,9 +20,8 @@ def test_what_means_the_same_is_read_under_the_name_of_today() -> None:
 
 
 def test_the_name_of_today_wins_and_the_other_is_told() -> None:
-    found = loaded(
-        "{ bot: { name: 'old' }, identity: { name: 'new' }, agent: { model: 'a/b' }, agents: { defaults: { model: 'c/d' } } }"
-    )
+    today = "identity: { name: 'new' }, agents: { defaults: { model: 'c/d' } }"
+    found = loaded("{ bot: { name: 'old' }, agent: { model: 'a/b' }, " + today + " }")
     assert (found.config.identity.name, found.config.agents.defaults.model) == ("new", "c/d")
     for path in ("bot.name", "agent.model"):
         assert "has no effect" in issue_at(found, path).message

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -97,7 +98,19 @@ def make_record(wish: Wish, before: Loaded, after: Loaded, *, record_id: str, at
 
 def setting_diffs(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[SettingDiff, ...]:
     """Return the settings that differ, secrets hidden; one more than MAX_TOLD when there are more than that."""
-    return tuple(_diff(path, old, new) for path in changes_of(old, new, MAX_TOLD + 1))
+    places = (leaf for path in changes_of(old, new, MAX_TOLD + 1) for leaf in _leaves(path, old, new))
+    return tuple(_diff(path, old, new) for path in islice(places, MAX_TOLD + 1))
+
+
+def _leaves(path: KeyPath, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[KeyPath]:
+    """Yield the settings of a section that came or went as a whole."""
+    before, after = lookup(old, path), lookup(new, path)
+    body = after if before is ABSENT else before if after is ABSENT else None
+    if not isinstance(body, dict) or not body:
+        yield path
+        return
+    for key in body:
+        yield from _leaves((*path, key), old, new)
 
 
 def _diff(path: KeyPath, old: Mapping[str, Any], new: Mapping[str, Any]) -> SettingDiff:
