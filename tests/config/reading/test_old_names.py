@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from openclaw.config.reading.old_names import MOVES
 from openclaw.config.schema.describe import leaves
@@ -80,3 +83,38 @@ def test_an_old_name_in_an_included_file_is_told_with_that_file(home: Home) -> N
     found = home.load("{ agent: { $include: 'a.json5' } }")
     assert found.config.agents.defaults.model == "fake/x"
     assert issue_at(found, "agent.model").file == "a.json5"
+
+
+_KEYS = st.sampled_from(
+    [
+        "agent",
+        "agents",
+        "bot",
+        "routing",
+        "gateway",
+        "telegram",
+        "channels",
+        "list",
+        "entries",
+        "id",
+        "name",
+        "model",
+        "allowFrom",
+        "token",
+        "auth",
+        "defaults",
+    ]
+)
+_ANY = st.recursive(
+    st.sampled_from([None, True, 5, "x", []]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(_KEYS, _ANY, max_size=5))
+def test_any_values_under_any_of_the_names_load(values: dict[str, object]) -> None:
+    found = loaded(msgspec.json.encode(values).decode())
+    assert found.parsed == values
+    assert all(issue.path for issue in found.issues)

@@ -109,7 +109,7 @@ class OldNames:
         if not (held is ABSENT or isinstance(held, list)) or not self._has_room(_LIST):
             return
         listed: list[Any] = held if isinstance(held, list) else []
-        taken = {entry.get("id") for entry in listed if isinstance(entry, dict)}
+        taken = {str(entry.get("id")) for entry in listed if isinstance(entry, dict)}
         by_id: list[tuple[Any, KeyPath]] = []
         for roster, is_old in ROSTERS:
             old = _path(roster)
