@@ -105,7 +105,7 @@ _KEYS = st.sampled_from(
         "defaults",
     ]
 )
-_ANY: st.SearchStrategy[Any] = st.recursive(
+_ANY: st.SearchStrategy[object] = st.recursive(
     st.sampled_from([None, True, 5, "x", []]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
     max_leaves=12,
