@@ -57,6 +57,10 @@ from openclaw.config.schema.models import (
     RouteWhen,
     TiersConfig,
 )
+from openclaw.config.schema.storage import (
+    QuotaConfig,
+    StorageConfig,
+)
 from openclaw.config.schema.tools import (
     ActionConfig,
     McpConfig,
@@ -112,6 +116,7 @@ __all__ = [
     "NodesConfig",
     "ProviderConfig",
     "QueueConfig",
+    "QuotaConfig",
     "RateLimitConfig",
     "ReloadClass",
     "ReloadConfig",
@@ -121,6 +126,7 @@ __all__ = [
     "RouteWhen",
     "Section",
     "SessionConfig",
+    "StorageConfig",
     "SubagentsConfig",
     "TiersConfig",
     "ToolSelection",

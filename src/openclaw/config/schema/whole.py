@@ -7,6 +7,7 @@ from openclaw.config.schema.automation import CronConfig, HooksConfig
 from openclaw.config.schema.gateway import GatewayConfig
 from openclaw.config.schema.leaf import Section, leaf
 from openclaw.config.schema.models import ModelsConfig
+from openclaw.config.schema.storage import StorageConfig
 from openclaw.config.schema.tools import ActionConfig, McpConfig, NetworkPolicyConfig, ToolsConfig
 
 
@@ -64,6 +65,7 @@ class Config(Section, frozen=True):
     network_policy: NetworkPolicyConfig = NetworkPolicyConfig()
     hooks: HooksConfig = HooksConfig()
     logging: LoggingConfig = LoggingConfig()
+    storage: StorageConfig = StorageConfig()
     env: EnvConfig = EnvConfig()
     channels: Annotated[
         dict[str, dict[str, Any]],

@@ -1,0 +1,76 @@
+"""How full the disk under the state directory is: a warning first, then no new work, long before writes fail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from openclaw.base.clock import Clock
+from openclaw.config.schema import StorageConfig
+
+LOOK_EVERY_S: Final = 5.0
+RETRY_AFTER_S: Final = 30.0
+_ROOM_TO_RETURN: Final = 1.1
+"""Free space must be this much above the limit before work is taken again: no flapping at the edge."""
+_log = logging.getLogger("openclaw.ops")
+
+
+def free_bytes(path: Path) -> int:
+    """Return what ordinary users may still write below a path. Raises: OSError."""
+    return shutil.disk_usage(path).free
+
+
+class DiskWatch:
+    """Looks at the free space now and then; `problem` answers at once from the last look."""
+
+    def __init__(
+        self,
+        path: Path,
+        limits: Callable[[], StorageConfig],
+        clock: Clock,
+        measure: Callable[[Path], int] = free_bytes,
+    ) -> None:
+        self._path = path
+        self._limits = limits
+        self._clock = clock
+        self._measure = measure
+        self._full = False
+        self._low = False
+        self.free = -1
+        """Bytes at the last look; -1 before it, or when it failed."""
+
+    def problem(self) -> str | None:
+        """Return why no work is taken, None while there is room."""
+        if not self._full:
+            return None
+        return f"the disk of {self._path} is full: {self.free:,} bytes are free"
+
+    async def look(self) -> None:
+        """Measure, in a thread: a network disk may be slow."""
+        try:
+            self.free = await asyncio.to_thread(self._measure, self._path)
+        except OSError as error:
+            self.free = -1
+            _log.warning("disk_unknown", extra={"fields": {"path": str(self._path), "why": error.strerror}})
+            return
+        limits = self._limits()
+        self._full = self._turned("disk_full", self._full, limits.min_free_bytes)
+        self._low = self._turned("disk_low", self._low, limits.warn_free_bytes)
+
+    def _turned(self, event: str, was: bool, limit: int) -> bool:
+        now = self.free < (limit * _ROOM_TO_RETURN if was else limit)
+        if now != was:
+            fields = {"path": str(self._path), "free_bytes": self.free, "limit_bytes": limit}
+            level = logging.INFO if not now else logging.ERROR if event == "disk_full" else logging.WARNING
+            _log.log(level, event if now else f"{event}_over", extra={"fields": fields})
+        return now
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            await self._clock.sleep(LOOK_EVERY_S)

@@ -1,0 +1,246 @@
+"""What each room of the state directory takes of the disk, and what is taken away when one takes too much.
+
+1. A room is a folder (or the files of the store) with one cap. The table below is the only place that knows them.
+2. What goes first is what was changed longest ago; a snapshot or backup goes whole, a log or picture alone.
+3. Never removed: what a room protects by name, its newest entries, what changed minutes ago, and what a caller pins.
+4. Nothing is followed: a symbolic link counts as itself, and only what lies in the room is ever removed.
+5. A file that a running program holds open for ever is emptied instead of removed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Collection, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from openclaw.config.schema import QuotaConfig
+from openclaw.ops.service.launchd import LOG_NAME
+from openclaw.telemetry.log import LOG_FILE
+
+SETTLED_S: Final = 600
+"""Younger than this may still be being written."""
+MAX_ENTRIES: Final = 200_000
+"""Entries looked at in one room; more than that is said to be "at least"."""
+Unit = Literal["entry", "file"]
+
+
+class StateRoom(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of file in the state directory.
+
+    Shape: `cap` None = not pruned, `holds` says why; `names` are shell patterns of what is directly in `folder` and
+    belongs here, none = everything; `unit` is what goes as a whole: each thing directly in the folder, or each file.
+    """
+
+    name: str
+    holds: str
+    folder: str
+    cap: Callable[[QuotaConfig], int] | None = None
+    names: tuple[str, ...] = ()
+    unit: Unit = "entry"
+    protect: tuple[str, ...] = ()
+    keep_newest: int = 0
+    empty: tuple[str, ...] = ()
+    """Files that are emptied at a tenth of the cap, as somebody holds them open."""
+
+
+ROOMS: Final[tuple[StateRoom, ...]] = (
+    StateRoom(
+        name="store",
+        holds="sessions, runs, the usage ledger: kept until they are deleted or storage.quotas.ledgerDays old",
+        folder="",
+        names=("openclaw.db", "openclaw.db-*"),
+    ),
+    StateRoom(
+        name="logs",
+        holds="what the gateway wrote down",
+        folder="logs",
+        cap=lambda quotas: quotas.logs_bytes,
+        unit="file",
+        protect=(LOG_FILE, LOG_NAME),
+        empty=(LOG_NAME,),
+    ),
+    StateRoom(
+        name="snapshots",
+        holds="the configuration that last worked, stores from before an upgrade",
+        folder="snapshots",
+        cap=lambda quotas: quotas.snapshots_bytes,
+        protect=("last-good.*",),
+        keep_newest=1,
+    ),
+    StateRoom(
+        name="trash",
+        holds="what was replaced or removed",
+        folder="trash",
+        cap=lambda quotas: quotas.trash_bytes,
+    ),
+    StateRoom(
+        name="backups",
+        holds="backups that were not sent elsewhere",
+        folder="backups",
+        cap=lambda quotas: quotas.backups_bytes,
+        keep_newest=1,
+    ),
+    StateRoom(
+        name="media",
+        holds="attachments",
+        folder="media",
+        cap=lambda quotas: quotas.media_bytes,
+        unit="file",
+    ),
+    StateRoom(name="workspace", holds="the agents' files: yours, never pruned", folder="workspace"),
+)
+
+
+class Size(msgspec.Struct, frozen=True, rename="camel"):
+    """What a room takes. Shape: `bytes` are the files' lengths; `cap` None = not capped; `partial` = there is more."""
+
+    room: str
+    bytes: int
+    files: int
+    cap: int | None
+    partial: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether it takes more than it may."""
+        return self.cap is not None and self.bytes > self.cap
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """What was taken away. Shape: `path` below the state directory."""
+
+    room: str
+    path: str
+    bytes: int
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    path: Path
+    bytes: int
+    files: int
+    changed_s: float
+
+
+def sizes(state_dir: Path, quotas: QuotaConfig) -> list[Size]:
+    """Measure every room; one that is not there takes nothing. It reads the disk: call it off the loop."""
+    found = []
+    for room in ROOMS:
+        entries, partial = _entries(state_dir, room)
+        cap = room.cap(quotas) if room.cap else None
+        total = sum(entry.bytes for entry in entries)
+        found.append(Size(room.name, total, sum(entry.files for entry in entries), cap, partial))
+    return found
+
+
+def prune(state_dir: Path, quotas: QuotaConfig, *, now_s: float, in_use: Collection[Path] = ()) -> list[Removed]:
+    """Take away what is over the caps, the oldest first, and say what. What cannot be removed is left.
+
+    It reads and writes the disk: call it off the loop. Shape: `in_use` are paths that must stay, and all they hold.
+    """
+    removed: list[Removed] = []
+    for room in ROOMS:
+        if room.cap is not None:
+            removed += _prune_room(state_dir, room, room.cap(quotas), now_s, tuple(in_use))
+    return removed
+
+
+def _prune_room(state_dir: Path, room: StateRoom, cap: int, now_s: float, in_use: tuple[Path, ...]) -> list[Removed]:
+    removed = [_emptied(state_dir, room, name, cap) for name in room.empty]
+    entries, _ = _entries(state_dir, room)
+    total = sum(entry.bytes for entry in entries)
+    entries.sort(key=lambda entry: (entry.changed_s, str(entry.path)))
+    for entry in entries[: max(0, len(entries) - room.keep_newest)]:
+        if total <= cap:
+            break
+        if now_s - entry.changed_s < SETTLED_S or _protected(room, entry.path) or _pinned(entry.path, in_use):
+            continue
+        if _remove(entry.path):
+            total -= entry.bytes
+            removed.append(Removed(room.name, str(entry.path.relative_to(state_dir)), entry.bytes))
+    return [each for each in removed if each is not None]
+
+
+def _emptied(state_dir: Path, room: StateRoom, name: str, cap: int) -> Removed | None:
+    path = state_dir / room.folder / name
+    try:
+        size = path.lstat().st_size
+        if size <= cap // 10 or path.is_symlink():
+            return None
+        os.truncate(path, 0)
+    except OSError:
+        return None
+    return Removed(room.name, str(path.relative_to(state_dir)), size)
+
+
+def _protected(room: StateRoom, path: Path) -> bool:
+    return any(fnmatchcase(path.name, pattern) for pattern in room.protect)
+
+
+def _pinned(path: Path, in_use: tuple[Path, ...]) -> bool:
+    return any(path.is_relative_to(pin) or pin.is_relative_to(path) for pin in in_use)
+
+
+def _remove(path: Path) -> bool:
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _entries(state_dir: Path, room: StateRoom) -> tuple[list[_Entry], bool]:
+    """Return what a room holds and whether there was more than is looked at."""
+    folder = state_dir / room.folder
+    left = MAX_ENTRIES
+    found: list[_Entry] = []
+    if folder.is_symlink():  # a room that lies elsewhere is its owner's business
+        return found, False
+    for top in _children(folder):
+        if room.names and not any(fnmatchcase(top.name, pattern) for pattern in room.names):
+            continue
+        files = []
+        for each in _files(top):
+            left -= 1
+            if left < 0:
+                return found, True
+            files.append(each)
+        if room.unit == "file":
+            found += [each for each in files if each.files]  # folders stay: they take nothing
+        else:
+            changed = max((each.changed_s for each in files), default=0.0)
+            found.append(_Entry(Path(top.path), sum(each.bytes for each in files), len(files), changed))
+    return found, False
+
+
+def _children(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _files(top: os.DirEntry[str]) -> Iterator[_Entry]:
+    waiting = [top]
+    while waiting:
+        each = waiting.pop()
+        try:
+            status = each.stat(follow_symlinks=False)
+        except OSError:
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            waiting += _children(Path(each.path))
+        yield _Entry(Path(each.path), *_counted(status), status.st_mtime)
+
+
+def _counted(status: os.stat_result) -> tuple[int, int]:
+    return (0, 0) if stat.S_ISDIR(status.st_mode) else (status.st_size, 1)

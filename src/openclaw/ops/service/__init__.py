@@ -1,0 +1,1 @@
+"""The gateway as a service of the system: what its unit says, where it lies, and who starts it."""

@@ -1,0 +1,51 @@
+"""Does what is installed still say what this openclaw would write?"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from openclaw.ops.service.plan import Service
+
+MAX_UNIT_BYTES = 1_000_000
+DropState = Literal["absent", "same", "different"]
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """What an installed service has to do with the one that would be installed now.
+
+    Shape: `changes` are the lines of a diff from the installed to the wanted text; `overrides` are drop-ins beside the
+    unit, which the operator wrote; `missing` names programs and folders of the service that are not there.
+    """
+
+    state: DropState
+    path: str
+    changes: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def drift(service: Service, path: Path, wanted: str) -> Drift:
+    """Compare a unit or plist on disk with the wanted text. Raises: OSError when it is there but cannot be read."""
+    installed = read_installed(path)
+    if installed is None:
+        return Drift("absent", str(path))
+    overrides = tuple(sorted(str(each) for each in Path(f"{path}.d").glob("*.conf")))
+    needed = (Path(service.argv[0]), service.state_dir)
+    missing = tuple(str(each) for each in needed if not each.exists())
+    if installed == wanted:
+        return Drift("same", str(path), (), overrides, missing)
+    lines = difflib.unified_diff(installed.splitlines(), wanted.splitlines(), "installed", "wanted", lineterm="", n=0)
+    return Drift("different", str(path), tuple(lines), overrides, missing)
+
+
+def read_installed(path: Path) -> str | None:
+    """Return the text of an installed unit, None when there is none."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_UNIT_BYTES).decode(errors="replace")
+    except FileNotFoundError:
+        return None
