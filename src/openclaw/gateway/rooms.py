@@ -32,6 +32,7 @@ from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
 from openclaw.models.registry import ModelRegistry
 from openclaw.net.http import HttpClient
+from openclaw.ops.disk import DiskWatch
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import egress_rule
@@ -84,6 +85,7 @@ class Rooms:
     automation: Automation
     config_desk: ConfigDesk
     approvals: Approvals
+    disk: DiskWatch
     stack: contextlib.AsyncExitStack = field(repr=False)
     upkeep: Upkeep = field(init=False, repr=False)
 
@@ -172,6 +174,9 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
         stack.push_async_callback(automation.close)
         config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock)
         stack.push_async_callback(config_desk.close)
+        disk = DiskWatch(paths.state_dir, lambda: rooms.config.storage, clock)
+        health.add_check("disk", disk.problem)
+        study.shed = disk.problem
         rooms = Rooms(
             loaded,
             paths,
@@ -196,6 +201,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             automation,
             config_desk,
             approvals,
+            disk,
             stack,
         )
         rooms.upkeep = Upkeep(rooms)
@@ -261,6 +267,11 @@ GAUGES: tuple[tuple[str, str, Callable[[Rooms], float]], ...] = (
     ("openclaw_runs_queued", "Messages that wait in lanes.", lambda rooms: rooms.study.queued()),
     ("openclaw_ws_peers", "Connected clients of the Gateway protocol.", lambda rooms: len(rooms.hub)),
     ("openclaw_nodes", "Connected nodes.", lambda rooms: len(rooms.nodes.live)),
+    (
+        "openclaw_disk_free_bytes",
+        "Free space for the state directory, -1 = unknown.",
+        lambda rooms: rooms.disk.free,
+    ),
     ("openclaw_tasks", "Tasks of the event loop.", lambda rooms: len(asyncio.all_tasks())),
     ("openclaw_children", "Child processes.", lambda rooms: rooms.spawner.children()),
     ("process_resident_memory_bytes", "Resident memory of the gateway.", lambda rooms: resident_bytes()),

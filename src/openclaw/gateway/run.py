@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -29,21 +29,24 @@ from openclaw.config.token import ensure_token
 from openclaw.config.watch import Watcher
 from openclaw.gateway.banner import banner
 from openclaw.gateway.front import build_front, hosts_of
+from openclaw.gateway.housekeeping import prune_files, prune_records
+from openclaw.gateway.manager import ManagerLine
 from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.reload import configure_logs, reload, remember_secrets
 from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.state import prepare
 from openclaw.listeners.server import GatewayServer
+from openclaw.processes.again import begin_again
 from openclaw.store.lock import StateLock
 from openclaw.telemetry.redact import REDACTOR
 
 _log = logging.getLogger("openclaw.gateway")
 
+End = Literal["stop", "restart", "again"]
+"""What comes after the end: nothing, a start by the supervisor (exit 75), or one of our own in the same process."""
 EXIT_OK, EXIT_FAILED, EXIT_RESTART, EXIT_CONFIG = 0, 1, 75, 78
 DRAIN_S = 10.0
 """Time that runs get to end when the gateway is told to stop; those that need longer are parked and resumed."""
-PRUNE_EVERY_S = 600.0
-PRUNE_BATCH = 1000
 RESTART_EXPECTED_MS = 2000
 
 
@@ -86,14 +89,16 @@ def run_gateway(options: RunOptions, on_ready: OnReady | None = None) -> int:
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            restart = runner.run(_Gateway(options, on_ready).main())
+            end = runner.run(_Gateway(options, on_ready).main())
     except (ConfigError, StateLocked) as error:
         _tell(error)
         return EXIT_CONFIG
     except OpenClawError as error:
         _tell(error)
         return EXIT_FAILED
-    return EXIT_RESTART if restart else EXIT_OK
+    if end == "again":
+        begin_again()
+    return EXIT_RESTART if end == "restart" else EXIT_OK
 
 
 def _tell(error: OpenClawError) -> None:
@@ -110,16 +115,18 @@ class _Gateway:
         self._clock = clock
         self._stopping = asyncio.Event()
         self._reload_now = asyncio.Event()
-        self._restart = False
+        self._end: End = "stop"
         self._tasks = TaskSet("gateway")
         self._env: Environment
+        self._manager: ManagerLine
         self._paths: StatePaths
         self._rooms: Rooms
 
-    async def main(self) -> bool:
-        """Start, serve, stop. Return whether somebody asked for a restart."""
+    async def main(self) -> End:
+        """Start, serve, stop. Return what is to come next."""
         env = load_environment()
         self._env = env
+        self._manager = ManagerLine(env.get, self._clock)
         self._paths = paths = resolve_paths(env, self._options.config_path)
         prepare(paths.state_dir, paths.logs_dir)
         loaded = self._load()
@@ -134,7 +141,7 @@ class _Gateway:
                 await rooms.close()
         finally:
             lock.release()
-        return self._restart
+        return self._end
 
     def _load_again(self) -> Loaded:
         self._env = load_environment()
@@ -182,13 +189,18 @@ class _Gateway:
         resumed, reported = await rooms.study.resume()
         rooms.config_desk.bind(load_environment, self._accepted, self._reload)
         rooms.upkeep.restart = self._stop_to_restart
+        await rooms.disk.look()
         rooms.health.phase = "ready"
         await rooms.mcp.start()
         await rooms.automation.start()
+        self._manager.ready(f"listening on {', '.join(server.addresses)}")
         self._tasks.spawn(rooms.health.watch_loop(), "loop-lag")
         self._supervised("watch-config", self._watch_config)
         self._supervised("watch-reload", self._watch_reload)
-        self._supervised("prune", self._prune)
+        self._supervised("prune", lambda: prune_records(rooms))
+        self._supervised("prune-files", lambda: prune_files(rooms))
+        self._supervised("disk", rooms.disk.watch)
+        self._supervised("watchdog", self._manager.watchdog)
         if rooms.loaded.source == "file":
             lastgood.save(rooms.paths.last_good, rooms.loaded.standalone)
         fields = {"version": __version__, "port": server.port, "resumed": resumed, "interrupted": reported}
@@ -209,6 +221,7 @@ class _Gateway:
     async def _drain(self, rooms: Rooms, server: GatewayServer) -> None:
         """Take nothing new in, let runs end, tell the clients, close the sockets."""
         rooms.health.phase = "draining"
+        self._manager.leaving(again=self._end == "again")
         _log.info("gateway_stopping", extra={"fields": {"running": rooms.study.running()}})
         rooms.automation.pause()
         await rooms.study.stop(self._options.drain_s)
@@ -221,13 +234,19 @@ class _Gateway:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
         loop.add_signal_handler(signal.SIGHUP, self._reload_now.set)
+        loop.add_signal_handler(signal.SIGUSR1, self._stop_for, "again")
 
     def _on_stop_signal(self) -> None:
+        self._end = "stop"  # whoever wants an end gets it, also in the middle of a restart
         self._stopping.set()
 
     def _stop_to_restart(self) -> None:
-        self._restart = True
-        self._stopping.set()
+        self._stop_for("restart")
+
+    def _stop_for(self, end: End) -> None:
+        if not self._stopping.is_set():
+            self._end = end
+            self._stopping.set()
 
     def _supervised(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._tasks.spawn(supervise(name, run, self._clock.sleep), name)
@@ -244,19 +263,12 @@ class _Gateway:
         while True:
             await self._reload_now.wait()
             self._reload_now.clear()
-            await self._rooms.config_desk.reload()
+            with self._manager.reloading():
+                await self._rooms.config_desk.reload()
             self._report(self._rooms.loaded)
 
     async def _reload(self) -> Outcome:
         return await reload(self._rooms, self._load_again, verbose=self._options.verbose, quiet=self._options.quiet)
-
-    async def _prune(self) -> None:
-        while True:
-            hours = self._rooms.config.session.ephemeral_hours
-            before_ms = self._clock.now_ms() - hours * 3_600_000
-            gone = await self._rooms.store.prune_ephemeral(before_ms, PRUNE_BATCH)
-            if gone < PRUNE_BATCH:
-                await self._clock.sleep(PRUNE_EVERY_S)
 
     def _report(self, loaded: Loaded) -> None:
         for issue in loaded.issues:

@@ -445,6 +445,10 @@ class Store(Protocol):
         """Delete ephemeral sessions not used since then, at most `limit`. Return how many went."""
         ...
 
+    async def prune_usage(self, before_ms: int, limit: int = 1000) -> int:
+        """Delete model calls older than that from the usage ledger, at most `limit`. Return how many went."""
+        ...
+
     async def ping(self) -> None:
         """Prove that a write transaction works. Raises: Unavailable."""
         ...

@@ -9,6 +9,7 @@ from pathlib import Path
 from openclaw.base.errors import StateLocked
 
 LOCK_NAME = "openclaw.lock"
+MAX_COMMAND = 160
 
 
 class StateLock:
@@ -55,10 +56,23 @@ class StateLock:
             self._fd = None
 
     def _locked(self, pid: int | None) -> StateLocked:
+        what = command_of(pid) if pid else ""
         who = f"process {pid}" if pid else "another process"
         return StateLocked(
-            f"the state directory {self.path.parent} is in use by {who}", details={"pid": pid, "path": str(self.path)}
+            f"the state directory {self.path.parent} is in use by {who}{f' ({what})' if what else ''}",
+            details={"pid": pid, "path": str(self.path), "command": what},
         )
+
+
+def command_of(pid: int, proc: Path = Path("/proc")) -> str:
+    """Return a process's command line for people, "" where the system does not tell. Shape: one short line."""
+    try:
+        raw = (proc / str(pid) / "cmdline").read_bytes()[:4096]
+    except OSError:
+        return ""
+    text = " ".join(raw.rstrip(b"\0").decode(errors="replace").split("\0"))
+    shown = "".join(char if char.isprintable() else "?" for char in text)
+    return shown if len(shown) <= MAX_COMMAND else f"{shown[: MAX_COMMAND - 1]}…"
 
 
 def _pid(fd: int) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ from openclaw.store.api import (
 )
 from openclaw.store.codec import encode_inbound, encode_inbound_steps, encode_patch, encode_reply, encode_step
 from openclaw.store.connect import READER_CACHE_KIB, WRITER_CACHE_KIB, connect, create_private
+from openclaw.store.copy import snapshot_before
 from openclaw.store.fault import fault
 from openclaw.store.lock import StateLock
 from openclaw.store.schema import migrate
@@ -45,6 +47,7 @@ from openclaw.store.thread import DatabaseThread
 from openclaw.store.transcript import check_complete
 from openclaw.store.writer import Writer
 
+_log = logging.getLogger("openclaw.store")
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -388,6 +391,10 @@ class SqliteStore:
         """See Store.prune_ephemeral. A session with an open run stays. Covers every tenant."""
         return await self._writer.submit(lambda db: write.prune_ephemeral(db, before_ms, limit), "prune_ephemeral")
 
+    async def prune_usage(self, before_ms: int, limit: int = 1000) -> int:
+        """See Store.prune_usage. Covers every tenant."""
+        return await self._writer.submit(lambda db: write.prune_usage(db, before_ms, limit), "prune_usage")
+
     async def ping(self) -> None:
         """See Store.ping."""
         now_ms = self._clock.now_ms()
@@ -409,6 +416,8 @@ def _connect_all(db_path: Path) -> tuple[apsw.Connection, apsw.Connection, apsw.
         for cache_kib in (WRITER_CACHE_KIB, 0, READER_CACHE_KIB):
             opened.append(connect(db_path, cache_kib=cache_kib))
             if len(opened) == 1:
+                if (copy := snapshot_before(opened[0], db_path)) is not None:
+                    _log.info("store_snapshot", extra={"fields": {"path": str(copy), "why": "the schema is upgraded"}})
                 migrate(opened[0])
         opened[2].pragma("query_only", True)
     except BaseException:

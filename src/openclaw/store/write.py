@@ -75,6 +75,7 @@ _UNUSED_EPHEMERAL = (
     "SELECT tenant, key FROM sessions WHERE ephemeral = 1 AND updated_at_ms < ?"
     " AND id NOT IN (SELECT session_id FROM runs WHERE ended_at_ms IS NULL) ORDER BY updated_at_ms LIMIT ?"
 )
+_OLD_USAGE = "DELETE FROM usage WHERE num IN (SELECT num FROM usage WHERE at_ms < ? ORDER BY at_ms LIMIT ?)"
 _PING = (
     "INSERT INTO meta (name, value) VALUES ('pinged_at_ms', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
@@ -280,6 +281,12 @@ def prune_ephemeral(db: apsw.Connection, before_ms: int, limit: int) -> int:
     for tenant, key in unused:
         delete_session(db, tenant, key, None)
     return len(unused)
+
+
+def prune_usage(db: apsw.Connection, before_ms: int, limit: int) -> int:
+    """Delete the oldest model calls of every tenant from the usage ledger."""
+    db.execute(_OLD_USAGE, (before_ms, limit))
+    return db.changes()
 
 
 def ping(db: apsw.Connection, now_ms: int) -> None:

@@ -19,7 +19,7 @@ Run = Callable[[Sequence[str], Mapping[str, str]], Awaitable[Completed]]
 """Runs a program to its end with some more variables. Raises: OSError, TimeoutError."""
 
 _SYSTEM_UNITS: Final = Path("/etc/systemd/system")
-_BOOTED: Final = Path("/run/systemd/system")
+_SLOW: Final = "it took too long"
 
 
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +136,7 @@ class Systemd:
         except FileNotFoundError:
             raise no_manager() from None
         except (OSError, TimeoutError) as error:
-            raise Unavailable(f"systemctl did not do it: {error or 'it took too long'}") from None
+            raise Unavailable(f"systemctl did not do it: {str(error) or _SLOW}") from None
         if done.returncode and not may_fail:
             raise _refused(" ".join(argv), done)
         return done.stdout.decode(errors="replace")
@@ -207,7 +207,7 @@ class Launchd:
         except FileNotFoundError:
             raise no_manager() from None
         except (OSError, TimeoutError) as error:
-            raise Unavailable(f"launchctl did not do it: {error or 'it took too long'}") from None
+            raise Unavailable(f"launchctl did not do it: {str(error) or _SLOW}") from None
         if done.returncode and not may_fail:
             raise _refused(" ".join(("launchctl", *arguments)), done)
         return done.stdout.decode(errors="replace")

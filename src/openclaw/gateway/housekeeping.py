@@ -1,0 +1,43 @@
+"""What goes away by itself: sessions that nobody comes back to, old model calls, files beyond their quota."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from openclaw.ops import quotas
+
+if TYPE_CHECKING:
+    from openclaw.gateway.rooms import Rooms
+
+PRUNE_EVERY_S = 600.0
+PRUNE_BATCH = 1000
+_HOUR_MS = 3_600_000
+_log = logging.getLogger("openclaw.gateway")
+
+
+async def prune_records(rooms: Rooms) -> None:
+    """Delete records that are due, a batch at a time, until cancelled."""
+    while True:
+        config, now_ms = rooms.config, rooms.clock.now_ms()
+        sessions = await rooms.store.prune_ephemeral(now_ms - config.session.ephemeral_hours * _HOUR_MS, PRUNE_BATCH)
+        old_ms = now_ms - config.storage.quotas.ledger_days * 24 * _HOUR_MS
+        calls = await rooms.store.prune_usage(old_ms, PRUNE_BATCH)
+        if max(sessions, calls) < PRUNE_BATCH:
+            await rooms.clock.sleep(PRUNE_EVERY_S)
+
+
+async def prune_files(rooms: Rooms) -> None:
+    """Remove files that are beyond their room's quota, now and then, until cancelled."""
+    while True:
+        await prune_files_once(rooms)
+        await rooms.clock.sleep(PRUNE_EVERY_S)
+
+
+async def prune_files_once(rooms: Rooms) -> None:
+    """Remove what is beyond the quotas and log each."""
+    caps, now_s = rooms.config.storage.quotas, rooms.clock.now_ms() / 1000
+    for gone in await asyncio.to_thread(quotas.prune, rooms.paths.state_dir, caps, now_s=now_s):
+        fields = {"room": gone.room, "path": gone.path, "bytes": gone.bytes}
+        _log.info("quota_pruned", extra={"fields": fields})
