@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openclaw.rpc.methods.logs import NO_CURSOR, tail
+from openclaw.telemetry.tail import NO_CURSOR, tail
 from tests.rpc.support import RAW, Bench, FakePeer
 
 pytestmark = pytest.mark.anyio
