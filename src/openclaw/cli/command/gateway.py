@@ -9,6 +9,8 @@ import click
 
 from openclaw.base.errors import NotFound
 from openclaw.cli import output
+from openclaw.cli.command.log import logs
+from openclaw.cli.command.service import install, probe, restart, start, stop, uninstall
 from openclaw.cli.desk import Desk, json_object
 from openclaw.cli.reach import Reach, gateway_options
 
@@ -27,7 +29,7 @@ class RunByDefault(click.Group):
 
 @click.group(cls=RunByDefault)
 def gateway() -> None:
-    """Run the gateway in the foreground, or ask a running one.
+    """Run the gateway in the foreground, as a service, or ask a running one.
 
     Without a subcommand it runs: `openclaw gateway --port 9000` is `openclaw gateway run --port 9000`.
 
@@ -35,6 +37,7 @@ def gateway() -> None:
     Examples:
       openclaw gateway
       openclaw gateway run --port 9000 --verbose
+      openclaw gateway install            a service that starts with the session; then: status, logs, restart
       openclaw gateway call sessions.list --params '{"limit": 5}'
     """
 
@@ -61,12 +64,25 @@ def run(port: int | None, bind: str | None, config_path: Path | None, verbose: b
 @output.json_option
 @gateway_options
 def status(reach: Reach, as_json: bool) -> int:
-    """Say whether a gateway answers, which version, and what it lets this credential do. Exit 1 when none answers."""
-    hello = reach.run(_hello(reach))
+    """Say how the service is, whether a gateway answers, and what it lets this credential do. Exit 1 when none does."""
+    from openclaw.base.errors import OpenClawError
+    from openclaw.cli.command.service import service_facts, service_lines
+
+    service = service_facts()
+    try:
+        hello = reach.run(_hello(reach))
+    except OpenClawError as error:
+        if as_json:
+            output.emit_json({"ok": False, "url": reach.target.url, "service": service, "error": error.as_dict()})
+        else:
+            output.fields(service_lines(service))
+            output.print_error(error)
+        return 1
     if as_json:
-        output.emit_json({"ok": True, "url": reach.target.url, "hello": hello})
+        output.emit_json({"ok": True, "url": reach.target.url, "hello": hello, "service": service})
         return 0
     auth = hello.get("auth") or {}
+    output.fields(service_lines(service))
     output.fields(
         {
             "connectivity": output.paint("ok", "green"),
@@ -109,6 +125,10 @@ def call(reach: Reach, method: str, params: str, as_json: bool) -> None:
       openclaw gateway call chat.history --params '{"sessionKey": "main", "limit": 10}'
     """
     output.emit_json(reach.call(method, json_object(params, "--params")))
+
+
+for _command in (install, uninstall, start, stop, restart, probe, logs):
+    gateway.add_command(_command)
 
 
 @gateway.command(name="usage-cost")

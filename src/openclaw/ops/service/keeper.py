@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from openclaw.base.errors import InvalidRequest
+from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.ops.service.drift import Drift, drift, read_installed
 from openclaw.ops.service.manager import Manager
 from openclaw.ops.service.plan import Service, recorded
@@ -74,6 +74,14 @@ def installed_drift(manager: Manager, wanted: Service | None = None) -> Drift:
     if service is None:
         return Drift("different", str(manager.path), ("the file was not written by openclaw",))
     return drift(service, manager.path, manager.text(service))
+
+
+def not_installed(manager: Manager) -> NotFound:
+    """Return the refusal for a service that is not there."""
+    return NotFound(
+        f"no service is installed at {manager.path}",
+        hint="`openclaw gateway install` installs it; without a service, run `openclaw gateway run`.",
+    )
 
 
 def _edited(manager: Manager, text: str) -> bool:

@@ -64,6 +64,10 @@ class Manager(Protocol):
 
     async def state(self) -> ServiceState: ...
 
+    async def said(self, count: int) -> list[str]:
+        """Return the last lines that the service printed, [] when they cannot be had. It never raises."""
+        ...
+
 
 class Systemd:
     """systemd's manager of the system, or of the user."""
@@ -121,6 +125,16 @@ class Systemd:
             stale=facts.get("NeedDaemonReload") == "yes",
             lingers=await self._lingers() if self.scope == "user" else None,
         )
+
+    async def said(self, count: int) -> list[str]:
+        """Ask the journal."""
+        which = ("--user-unit",) if self.scope == "user" else ("--unit",)
+        argv = ("journalctl", *which, UNIT_NAME, "--no-pager", "--quiet", "--output=cat", f"--lines={count}")
+        try:
+            done = await self._run(argv, self._bus())
+        except (OSError, TimeoutError):
+            return []
+        return done.stdout.decode(errors="replace").splitlines()
 
     async def _lingers(self) -> bool | None:
         try:
@@ -196,6 +210,10 @@ class Launchd:
         return ServiceState(
             active="active" if running else "inactive", enabled=bool(facts), pid=_number(facts.get("pid"))
         )
+
+    async def said(self, count: int) -> list[str]:
+        """launchd keeps what the service prints in the state directory, where its log is."""
+        return []
 
     @property
     def _target(self) -> str:

@@ -94,5 +94,13 @@ def recorded(text: str) -> Service | None:
     return None
 
 
+def port_of(service: Service) -> int | None:
+    """Return the port that a service was told to listen on, None for the configured one."""
+    for flag, value in zip(service.argv, service.argv[1:], strict=False):
+        if flag == "--port" and value.isdigit():
+            return int(value)
+    return None
+
+
 def _path(kind: type, value: object) -> object:
     return kind(value)
