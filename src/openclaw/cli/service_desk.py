@@ -187,8 +187,7 @@ def not_well(message: str, desk: Desk, said: Sequence[str]) -> Unavailable:
         click.echo(f"  {line}", err=True)
     return Unavailable(
         message,
-        hint="Nothing was undone: the service stays installed as it is. `openclaw gateway logs` and `openclaw doctor` say "
-        "more.",
+        hint="Nothing was undone: the service stays as it is. `openclaw gateway logs` and `openclaw doctor` say more.",
     )
 
 

@@ -100,6 +100,7 @@ async def _install(
         env = {name: desk.desk.env.get(name) for name in names}
         if missing := [name for name, value in env.items() if not value]:
             raise InvalidRequest(f"{', '.join(missing)} is not set here", hint="Set it in this shell, then call again.")
+        await manager.state()  # nothing is made where there is no manager
         paths = desk.desk.paths
         state.prepare(paths.state_dir, paths.logs_dir, *(each for each in service.writable if not each.exists()))
         done = await keeper.install(manager, service, {name: value for name, value in env.items() if value})
