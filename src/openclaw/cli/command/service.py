@@ -101,6 +101,7 @@ async def _install(
         if missing := [name for name, value in env.items() if not value]:
             raise InvalidRequest(f"{', '.join(missing)} is not set here", hint="Set it in this shell, then call again.")
         await manager.state()  # nothing is made where there is no manager
+        service = await manager.fitted(service)
         paths = desk.desk.paths
         state.prepare(paths.state_dir, paths.logs_dir, *(each for each in service.writable if not each.exists()))
         done = await keeper.install(manager, service, {name: value for name, value in env.items() if value})
@@ -143,10 +144,9 @@ def _tell_installed(
     click.echo(f"  variables  {service.env_file} (readable by its owner only)")
     if started:
         click.echo(f"  {output.paint('running', 'green')}    at {Reach(desk.desk).target.http_url}")
-    if not service.sandbox:
-        click.echo(
-            "  note       users get no namespaces on this machine: the unit goes without its file system sandbox."
-        )
+    if service.sandbox != "full":
+        rest = {"files": "writes nowhere but to its own folders", "none": "has no sandbox of its own"}[service.sandbox]
+        click.echo(f"  note       this machine refuses part of the unit's sandbox; the service {rest}.")
     if lacks:
         click.echo(f"  note       the service will not see {', '.join(lacks)} of this shell; add --env NAME for each.")
     if lingers is False:

@@ -11,8 +11,8 @@ import msgspec
 
 from openclaw.base.errors import NotFound, NotSupported, OpenClawError, Unavailable
 from openclaw.ops.service.launchd import LABEL, PLIST_NAME, plist_text
-from openclaw.ops.service.plan import Scope, Service
-from openclaw.ops.service.systemd import UNIT_NAME, unit_text
+from openclaw.ops.service.plan import Sandbox, Scope, Service
+from openclaw.ops.service.systemd import UNIT_NAME, sandbox_lines, unit_text
 from openclaw.processes.spawner import Completed
 
 Run = Callable[[Sequence[str], Mapping[str, str]], Awaitable[Completed]]
@@ -47,6 +47,10 @@ class Manager(Protocol):
     """Where the file of the service lies."""
 
     def text(self, service: Service) -> str: ...
+
+    async def fitted(self, service: Service) -> Service:
+        """Return the service with as much of its sandbox as this machine gives."""
+        ...
 
     async def enable(self) -> None:
         """Read the file again and have the service start with the machine or the user's session."""
@@ -87,6 +91,24 @@ class Systemd:
     def text(self, service: Service) -> str:
         """Return the unit."""
         return unit_text(service)
+
+    async def fitted(self, service: Service) -> Service:
+        """Try the sandbox on a program that does nothing: containers and some kernels refuse parts of it."""
+        levels: tuple[Sandbox, ...] = ("full", "files")
+        for level in levels:
+            tried = msgspec.structs.replace(service, sandbox=level)
+            settings = [word for line in sandbox_lines(tried) for word in ("-p", _plain(line))]
+            user = ("--uid", service.user) if service.user else ()
+            scope = ("--user",) if self.scope == "user" else ()
+            # The program itself: that it can be reached is part of the question.
+            program = (service.argv[0], "-c", "")
+            argv = ("systemd-run", *scope, "--quiet", "--wait", "--collect", *user, *settings, "--", *program)
+            try:
+                if (await self._run(argv, self._bus())).returncode == 0:
+                    return tried
+            except (OSError, TimeoutError):
+                return service
+        return msgspec.structs.replace(service, sandbox="none")
 
     async def enable(self) -> None:
         """Read the unit again and enable it."""
@@ -179,6 +201,10 @@ class Launchd:
         """Return the property list."""
         return plist_text(service)
 
+    async def fitted(self, service: Service) -> Service:
+        """launchd has no sandbox to fit."""
+        return service
+
     async def enable(self) -> None:
         """Load the property list again; RunAtLoad starts it."""
         await self._must("bootout", self._target, may_fail=True)
@@ -250,6 +276,11 @@ def _refused(command: str, done: Completed) -> OpenClawError:
     if "access denied" in low or "permission denied" in low or "authentication required" in low:
         return Unavailable(f"{command}: {said}", hint="A service of the whole system needs root: sudo openclaw …")
     return Unavailable(f"{command}: {said}", hint="`openclaw gateway logs` shows what the gateway said.")
+
+
+def _plain(setting: str) -> str:
+    """systemd-run passes a setting on its bus, where `%` begins no specifier."""
+    return setting.replace("%%", "%")
 
 
 def _number(text: str | None) -> int:

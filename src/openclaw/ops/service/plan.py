@@ -14,6 +14,8 @@ import msgspec
 from openclaw.base.errors import InvalidRequest
 
 Scope = Literal["user", "system"]
+Sandbox = Literal["full", "files", "none"]
+"""All that systemd has; only what keeps it from writing elsewhere; nothing that needs namespaces of its own."""
 MEMORY_MAX: Final = "2G"
 WATCHDOG_S: Final = 60
 """A loop that has not turned for this long is ended and started again."""
@@ -32,7 +34,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """One gateway to be kept running.
 
     Shape: all paths absolute; `environment` holds paths and the like, never a secret; `user` is for the system scope;
-    `sandbox` False leaves out what needs namespaces, for a user of a machine that gives ordinary users none.
+    `sandbox` is less than full where the machine gives services no more.
     """
 
     scope: Scope
@@ -45,7 +47,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     environment: tuple[tuple[str, str], ...] = ()
     user: str = ""
     memory_max: str = MEMORY_MAX
-    sandbox: bool = True
+    sandbox: Sandbox = "full"
 
     def check(self) -> None:
         """Raises: InvalidRequest for what no unit file can hold: control characters, spaces at a path's ends."""

@@ -34,12 +34,14 @@ _ALWAYS: Final = (
     "RestrictNamespaces=yes",
     "UMask=0077",
 )
-_SANDBOX: Final = (
+_FILES: Final = (
     "ProtectSystem=strict",
     "PrivateTmp=yes",
     "PrivateMounts=yes",
-    "PrivateDevices=yes",
     "PrivateUsers=yes",
+)
+_FULL: Final = (
+    "PrivateDevices=yes",
     "ProtectHostname=yes",
     "ProtectClock=yes",
     "ProtectKernelTunables=yes",
@@ -103,14 +105,20 @@ def _service(service: Service) -> list[str]:
         "",
         *_ALWAYS,
     ]
-    if service.sandbox:
-        lines += [
-            *_SANDBOX,
-            f"ProtectHome={'read-only' if service.in_homes() else 'yes'}",
-            # The dash: a folder that is not there yet is no reason not to start.
-            f"ReadWritePaths={quoted(f'-{path}' for path in service.writable)}",
-        ]
-    return lines
+    return [*lines, *sandbox_lines(service)]
+
+
+def sandbox_lines(service: Service) -> list[str]:
+    """Return the settings that need namespaces, which not every machine gives to every service."""
+    if service.sandbox == "none":
+        return []
+    return [
+        *_FILES,
+        f"ProtectHome={'read-only' if service.in_homes() else 'yes'}",
+        # The dash: a folder that is not there yet is no reason not to start.
+        f"ReadWritePaths={quoted(f'-{path}' for path in service.writable)}",
+        *(_FULL if service.sandbox == "full" else ()),
+    ]
 
 
 def quoted(words: Iterable[str]) -> str:

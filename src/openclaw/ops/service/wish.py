@@ -29,7 +29,6 @@ def wish(
     port: int | None = None,
     memory_max: str = MEMORY_MAX,
     workspaces: Iterable[Path] = (),
-    proc: Path = Path("/proc"),
 ) -> Service:
     """Return the service for a state directory as this process sees it. Shape: `python` is the interpreter to run."""
     program = Path(python)
@@ -54,11 +53,11 @@ def wish(
         state_dir=paths.state_dir,
         env_file=paths.state_dir / ENV_FILE,
         writable=_outermost(writable),
-        readable=(program, Path(__file__).parents[2], paths.config_path),
+        # A virtual environment's interpreter is a link, and its library lies elsewhere.
+        readable=(program, program.resolve().parents[1], Path(__file__).parents[2], paths.config_path),
         environment=tuple(environment.items()),
         user=user,
         memory_max=memory_max,
-        sandbox=scope == "system" or gives_namespaces(proc),
     )
 
 
@@ -68,21 +67,6 @@ def _outermost(folders: Iterable[Path]) -> tuple[Path, ...]:
         if not any(folder.is_relative_to(other) for other in kept):
             kept.append(folder)
     return tuple(sorted(kept))
-
-
-def gives_namespaces(proc: Path = Path("/proc")) -> bool:
-    """Say whether an ordinary user may make namespaces here, which a user's manager needs for its sandbox."""
-    for name, shut in (
-        ("sys/kernel/unprivileged_userns_clone", "0"),
-        ("sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
-        ("sys/user/max_user_namespaces", "0"),
-    ):
-        try:
-            if (proc / name).read_text().strip() == shut:
-                return False
-        except OSError:
-            continue
-    return True
 
 
 def service_user(chosen: str, get: Callable[[str], str | None]) -> pwd.struct_passwd:
