@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "logs": "log:logs",
     "doctor": "doctor:doctor",
     "version": "version:version",
+    "upgrade": "upgrade:upgrade",
     "completion": "completion:completion",
 }
 """Command name to `module:attribute` under openclaw.cli.command."""

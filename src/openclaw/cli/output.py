@@ -112,6 +112,18 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
+def size(count: int) -> str:
+    """Return bytes as people write them: `512 B`, `4.2 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    amount = float(count)
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1000
+        if amount < 1000:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1000:.1f} TB"
+
+
 def ago(then_ms: int | None, now_ms: int) -> str:
     """Return a time in the past as `5 s`, `3 min`, `2 h` or `4 d` ago."""
     if not then_ms:

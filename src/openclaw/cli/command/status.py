@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from openclaw.base.errors import OpenClawError
 from openclaw.cli import output
 from openclaw.cli.reach import Reach, gateway_options
+
+if TYPE_CHECKING:
+    from openclaw.ops.quotas import Size
 
 RECENT_SESSIONS = 5
 
@@ -25,20 +28,50 @@ def status(reach: Reach, as_json: bool) -> int:
       openclaw status --json | jq .gateway
     """
     facts = {"state": str(reach.desk.paths.state_dir), "config": str(reach.desk.paths.config_path)}
+    rooms = _rooms(reach)
     try:
         live: dict[str, Any] = reach.run(_look(reach))
     except OpenClawError as error:
         if as_json:
-            output.emit_json({"ok": False, **facts, "error": error.as_dict()})
+            output.emit_json({"ok": False, **facts, "rooms": rooms, "error": error.as_dict()})
         else:
             output.fields({"gateway": f"{output.paint('not reachable', 'red')} at {reach.target.url}", **facts})
+            _print_rooms(rooms)
             output.print_error(error)
         return 1
     if as_json:
-        output.emit_json({"ok": True, **facts, **live})
+        output.emit_json({"ok": True, **facts, **live, "rooms": rooms})
         return 0
     _print(reach, facts, live)
+    _print_rooms(rooms)
     return 0
+
+
+def _rooms(reach: Reach) -> list[Size]:
+    """Return what this machine's state directory holds; [] when there is none."""
+    from openclaw.ops.quotas import sizes
+
+    desk = reach.desk
+    return sizes(desk.paths.state_dir, desk.loaded.config.storage.quotas) if desk.paths.state_dir.is_dir() else []
+
+
+def _print_rooms(rooms: list[Size]) -> None:
+    shown = [room for room in rooms if room.files]
+    if not shown:
+        return
+    click.echo()
+    output.table(
+        ["room", "files", "size", "at most"],
+        [
+            (
+                room.room,
+                room.files,
+                f"{'over ' if room.partial else ''}{output.size(room.bytes)}",
+                output.size(room.cap) if room.cap is not None else "",
+            )
+            for room in shown
+        ],
+    )
 
 
 async def _look(reach: Reach) -> dict[str, Any]:
