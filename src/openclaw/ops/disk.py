@@ -14,8 +14,8 @@ from openclaw.config.schema import StorageConfig
 
 LOOK_EVERY_S: Final = 5.0
 RETRY_AFTER_S: Final = 30.0
-_ROOM_TO_RETURN: Final = 1.1
-"""Free space must be this much above the limit before work is taken again: no flapping at the edge."""
+_MARGIN: Final = 10
+"""Free space must be a tenth above the limit before work is taken again: no flapping at the edge."""
 _log = logging.getLogger("openclaw.ops")
 
 
@@ -62,7 +62,7 @@ class DiskWatch:
         self._low = self._turned("disk_low", self._low, limits.warn_free_bytes)
 
     def _turned(self, event: str, was: bool, limit: int) -> bool:
-        now = self.free < (limit * _ROOM_TO_RETURN if was else limit)
+        now = self.free < (limit + limit // _MARGIN if was else limit)
         if now != was:
             fields = {"path": str(self._path), "free_bytes": self.free, "limit_bytes": limit}
             level = logging.INFO if not now else logging.ERROR if event == "disk_full" else logging.WARNING

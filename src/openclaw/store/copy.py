@@ -103,10 +103,17 @@ def rehearse(db_path: Path, folder: Path, migrations: Sequence[Migration] = MIGR
     try:
         found = migrate(db, migrations)
         needs = int(db.execute("SELECT value FROM meta WHERE name = 'compatible_from'").get or known)
-        said = [str(row[0]) for row in db.execute("PRAGMA integrity_check(20)").fetchall()]
-        broken = db.execute("PRAGMA foreign_key_check").fetchall()
+        problems = _damage(db)
     finally:
         db.close()
-    problems = [line for line in said if line != "ok"] + [f"foreign key: {row}" for row in broken[:20]]
     steps = tuple(each.number for each in migrations if each.number > found)
-    return Rehearsal(found, known, steps, needs <= max(found, 1), tuple(problems), size)
+    return Rehearsal(found, known, steps, needs <= max(found, 1), problems, size)
+
+
+def _damage(db: apsw.Connection) -> tuple[str, ...]:
+    try:
+        said = [str(row[0]) for row in db.execute("PRAGMA integrity_check(20)").fetchall()]
+        broken = db.execute("PRAGMA foreign_key_check").fetchall()
+    except apsw.CorruptError as error:
+        return (str(error),)
+    return (*(line for line in said if line != "ok"), *(f"foreign key: {row}" for row in broken[:20]))
