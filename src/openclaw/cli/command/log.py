@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import InvalidRequest, Unavailable
 from openclaw.cli import output
 from openclaw.cli.reach import Reach, gateway_options
@@ -93,6 +92,8 @@ def logs(
 
 def _since(text: str) -> str:
     """Return the moment that a person means, as lines write it. Raises: InvalidRequest."""
+    from openclaw.base.clock import SYSTEM_CLOCK
+
     if match := _AGO.fullmatch(text.strip()):
         moment = datetime.fromtimestamp(SYSTEM_CLOCK.now_ms() / 1000 - int(match[1]) * _SECONDS[match[2]], UTC)
     else:
@@ -114,6 +115,8 @@ class _Printer:
 
     async def run(self, limit: int | None, *, follow: bool) -> None:
         """Print what there is; with `follow`, what comes, until interrupted."""
+        from openclaw.base.clock import SYSTEM_CLOCK
+
         shown = limit or (200 if self._wanted.all else MAX_LINES)
         while True:
             try:
@@ -126,6 +129,8 @@ class _Printer:
             await SYSTEM_CLOCK.sleep(POLL_S)
 
     async def _pages(self, line: GatewayClient | None, shown: int, *, follow: bool) -> None:
+        from openclaw.base.clock import SYSTEM_CLOCK
+
         while True:
             first = self._cursor is None
             page = await self._page(line, shown if first and self._wanted.all else MAX_LINES)
