@@ -20,7 +20,7 @@ from typing import Final, Literal
 import msgspec
 
 from openclaw.config.schema import QuotaConfig
-from openclaw.ops.service.launchd import LOG_NAME
+from openclaw.ops.service.plan import LAUNCHD_LOG
 from openclaw.telemetry.log import LOG_FILE
 
 SETTLED_S: Final = 600
@@ -62,8 +62,8 @@ ROOMS: Final[tuple[StateRoom, ...]] = (
         folder="logs",
         cap=lambda quotas: quotas.logs_bytes,
         unit="file",
-        protect=(LOG_FILE, LOG_NAME),
-        empty=(LOG_NAME,),
+        protect=(LOG_FILE, LAUNCHD_LOG),
+        empty=(LAUNCHD_LOG,),
     ),
     StateRoom(
         name="snapshots",

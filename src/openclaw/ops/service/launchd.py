@@ -5,11 +5,10 @@ from __future__ import annotations
 import plistlib
 from typing import Any, Final
 
-from openclaw.ops.service.plan import RECORD, Service, record
+from openclaw.ops.service.plan import LAUNCHD_LOG, RECORD, Service, record
 
 LABEL: Final = "org.openclaw.gateway"
 PLIST_NAME: Final = f"{LABEL}.plist"
-LOG_NAME: Final = "launchd.log"
 
 
 def plist_text(service: Service) -> str:
@@ -18,7 +17,7 @@ def plist_text(service: Service) -> str:
     Raises: InvalidRequest for paths that no service file can hold.
     """
     service.check()
-    log = str(service.state_dir / "logs" / LOG_NAME)
+    log = str(service.state_dir / "logs" / LAUNCHD_LOG)
     body: dict[str, Any] = {
         "Label": LABEL,
         "ProgramArguments": list(service.argv),

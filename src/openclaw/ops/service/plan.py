@@ -26,6 +26,8 @@ BAD_CONFIG_CODE: Final = 78
 ENV_FILE: Final = "service.env"
 """In the state directory, mode 0600: variables that only the service has, secrets among them."""
 
+LAUNCHD_LOG: Final = "launchd.log"
+"""In the logs folder: what a launchd service prints; launchd holds it open."""
 RECORD: Final = "made from "
 """Stands before the record in a comment of the file."""
 
