@@ -183,23 +183,14 @@ def not_well(message: str, desk: Desk, said: Sequence[str]) -> Unavailable:
 
     Shape: `said` is what the manager has of the service's own output.
     """
-    for line in said or last_lines(desk.paths.logs_dir):
+    from openclaw.cli.command.log import last_lines
+
+    for line in said or last_lines(desk.paths.logs_dir, TAIL_LINES):
         click.echo(f"  {line}", err=True)
     return Unavailable(
         message,
         hint="Nothing was undone: the service stays as it is. `openclaw gateway logs` and `openclaw doctor` say more.",
     )
-
-
-def last_lines(logs_dir: Path, count: int = TAIL_LINES) -> list[str]:
-    """Return the log's last lines; [] when there is none or it cannot be read."""
-    from openclaw.telemetry.log import LOG_FILE
-    from openclaw.telemetry.tail import NO_CURSOR, tail
-
-    try:
-        return list(tail(logs_dir / LOG_FILE, NO_CURSOR, count, 64_000)["lines"])
-    except OSError:
-        return []
 
 
 def hand_over(paths: Iterable[Path], owner: tuple[int, int] | None) -> None:

@@ -15,6 +15,8 @@ from openclaw.cli import output
 from openclaw.cli.reach import Reach, gateway_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from openclaw.client.ws import GatewayClient
 
 POLL_S = 0.5
@@ -23,7 +25,6 @@ MAX_BYTES = 1_000_000
 LEVELS = ("debug", "info", "warning", "error")
 COLOURS = {"debug": "bright_black", "info": "green", "warning": "yellow", "error": "red", "critical": "red"}
 SESSION_KEYS = ("session", "session_key", "sessionKey")
-HEAD = frozenset({"time", "level", "event", "component"})
 _AGO = re.compile(r"(\d{1,6})\s*(s|m|min|h|d)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 
@@ -172,12 +173,25 @@ def _entry(line: str) -> dict[str, Any]:
 
 
 def _print_line(line: str, entry: Mapping[str, Any], *, as_json: bool) -> None:
-    if as_json or not entry:
-        click.echo(line)
-        return
+    click.echo(line if as_json else pretty(line, entry))
+
+
+def pretty(line: str, entry: Mapping[str, Any]) -> str:
+    """Return a line for people; one that is not the gateway's as it is."""
+    if "1" not in entry:
+        return line
     level = str(entry.get("level", "info"))
-    rest = " ".join(f"{name}={value}" for name, value in entry.items() if name not in HEAD)
     word = output.paint(level.ljust(7), COLOURS.get(level, "white"))
-    click.echo(
-        f"{entry.get('time', '')} {word} {entry.get('component', '')!s:12} {entry.get('event', '')} {rest}".rstrip()
-    )
+    return f"{entry.get('time', '')} {word} {entry.get('component', '')!s:12} {entry['1']}"
+
+
+def last_lines(logs_dir: Path, count: int) -> list[str]:
+    """Return the last lines of the log's files for people; [] when there are none or they cannot be read."""
+    from openclaw.telemetry.log import LOG_FILE
+    from openclaw.telemetry.tail import NO_CURSOR, tail
+
+    try:
+        lines = tail(logs_dir / LOG_FILE, NO_CURSOR, count, MAX_BYTES)["lines"]
+    except OSError:
+        return []
+    return [pretty(line, _entry(line)) for line in lines]
