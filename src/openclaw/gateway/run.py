@@ -97,7 +97,15 @@ def run_gateway(options: RunOptions, on_ready: OnReady | None = None) -> int:
         _tell(error)
         return EXIT_FAILED
     if end == "again":
-        begin_again()
+        try:
+            begin_again()
+        except OSError as error:
+            _tell(
+                OpenClawError(
+                    f"the gateway ended and cannot begin again: {error}", hint="Start it where it was started."
+                )
+            )
+            return EXIT_FAILED
     return EXIT_RESTART if end == "restart" else EXIT_OK
 
 

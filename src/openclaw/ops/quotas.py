@@ -26,7 +26,9 @@ from openclaw.telemetry.log import LOG_FILE
 SETTLED_S: Final = 600
 """Younger than this may still be being written."""
 MAX_ENTRIES: Final = 200_000
-"""Entries looked at in one room; more than that is said to be "at least"."""
+"""Entries of one room that are looked at for what is too old."""
+MAX_COUNTED: Final = 50_000
+"""Entries of one room that are counted for people, who wait; when there are more, that is said."""
 Unit = Literal["entry", "file"]
 
 
@@ -131,7 +133,7 @@ def sizes(state_dir: Path, quotas: QuotaConfig) -> list[Size]:
     """Measure every room; one that is not there takes nothing. It reads the disk: call it off the loop."""
     found = []
     for room in ROOMS:
-        entries, partial = _entries(state_dir, room)
+        entries, partial = _entries(state_dir, room, MAX_COUNTED)
         cap = room.cap(quotas) if room.cap else None
         total = sum(entry.bytes for entry in entries)
         found.append(Size(room.name, total, sum(entry.files for entry in entries), cap, partial))
@@ -197,10 +199,9 @@ def _remove(path: Path) -> bool:
     return True
 
 
-def _entries(state_dir: Path, room: StateRoom) -> tuple[list[_Entry], bool]:
+def _entries(state_dir: Path, room: StateRoom, left: int = MAX_ENTRIES) -> tuple[list[_Entry], bool]:
     """Return what a room holds and whether there was more than is looked at."""
     folder = state_dir / room.folder
-    left = MAX_ENTRIES
     found: list[_Entry] = []
     if folder.is_symlink():  # a room that lies elsewhere is its owner's business
         return found, False

@@ -31,9 +31,9 @@ class LoggingConfig(Section, frozen=True):
     console_style: Annotated[
         Literal["auto", "pretty", "json"], leaf("Form of lines on stderr; auto = pretty on a terminal.", "live")
     ] = "auto"
-    max_file_bytes: Annotated[int, leaf("Size at which a log file is rotated.", "live", "bytes", ge=10_000)] = (
-        10_000_000
-    )
+    max_file_bytes: Annotated[
+        int, leaf("Size at which a log file is rotated.", "live", "bytes", ge=10_000, le=4_000_000_000)
+    ] = 10_000_000
     max_files: Annotated[int, leaf("Rotated files kept.", "live", ge=1, le=100)] = 5
 
 
