@@ -100,11 +100,7 @@ def run_gateway(options: RunOptions, on_ready: OnReady | None = None) -> int:
         try:
             begin_again()
         except OSError as error:
-            _tell(
-                OpenClawError(
-                    f"the gateway ended and cannot begin again: {error}", hint="Start it where it was started."
-                )
-            )
+            _tell(OpenClawError(f"the gateway ended and cannot begin again: {error}", hint="Start it as before."))
             return EXIT_FAILED
     return EXIT_RESTART if end == "restart" else EXIT_OK
 
