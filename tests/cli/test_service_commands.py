@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -191,7 +190,7 @@ def test_a_log_is_followed_over_its_rotation_and_over_the_gateways_end(tmp_path:
         wait_until(lambda: out.read_text().count("\n") >= 15)
         assert [json.loads(line)["n"] for line in out.read_text().splitlines()] == list(range(15))
     finally:
-        following.send_signal(signal.SIGINT)
+        following.terminate()
         following.wait(10)
 
 
