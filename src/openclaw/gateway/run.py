@@ -20,7 +20,7 @@ from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet, supervise
 from openclaw.config import lastgood
 from openclaw.config.env import Environment, load_environment
-from openclaw.config.load import Loaded, files_of, load
+from openclaw.config.load import Loaded, files_of
 from openclaw.config.paths import StatePaths, resolve_paths
 from openclaw.config.reading.override import replace_at
 from openclaw.config.refusal import refusals
@@ -34,6 +34,7 @@ from openclaw.gateway.reload import configure_logs, reload, remember_secrets
 from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.state import prepare
 from openclaw.listeners.server import GatewayServer
+from openclaw.secrets.room import Again, SecretRoom
 from openclaw.store.lock import StateLock
 from openclaw.telemetry.redact import REDACTOR
 
@@ -44,6 +45,8 @@ DRAIN_S = 10.0
 """Time that runs get to end when the gateway is told to stop; those that need longer are parked and resumed."""
 PRUNE_EVERY_S = 600.0
 PRUNE_BATCH = 1000
+SECRETS_EVERY_S = 10.0
+"""How often it is looked whether a secret has reached the age at which it is read again."""
 RESTART_EXPECTED_MS = 2000
 
 
@@ -111,9 +114,11 @@ class _Gateway:
         self._stopping = asyncio.Event()
         self._reload_now = asyncio.Event()
         self._restart = False
+        self._secrets_again = False
         self._tasks = TaskSet("gateway")
         self._env: Environment
         self._paths: StatePaths
+        self._secrets: SecretRoom
         self._rooms: Rooms
 
     async def main(self) -> bool:
@@ -122,11 +127,12 @@ class _Gateway:
         self._env = env
         self._paths = paths = resolve_paths(env, self._options.config_path)
         prepare(paths.state_dir, paths.logs_dir)
-        loaded = self._load()
+        self._secrets = SecretRoom(paths, self._clock, REDACTOR.add)
+        loaded = await self._load()
         lock = StateLock(paths.state_dir)
         lock.acquire()
         try:
-            self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock)
+            self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock, self._secrets)
             try:
                 await self._serve(rooms)
             finally:
@@ -136,12 +142,14 @@ class _Gateway:
             lock.release()
         return self._restart
 
-    def _load_again(self) -> Loaded:
+    async def _load_again(self) -> Loaded:
         self._env = load_environment()
-        return self._load()
+        return await self._load()
 
-    def _load(self) -> Loaded:
-        loaded = self._accepted(load(self._paths, self._env))
+    async def _load(self) -> Loaded:
+        again: Again = "all" if self._secrets_again else "problems"
+        self._secrets_again = False
+        loaded = self._accepted(await self._secrets.load(self._env, again=again))
         remember_secrets(loaded.config)
         return loaded
 
@@ -188,6 +196,7 @@ class _Gateway:
         self._tasks.spawn(rooms.health.watch_loop(), "loop-lag")
         self._supervised("watch-config", self._watch_config)
         self._supervised("watch-reload", self._watch_reload)
+        self._supervised("watch-secrets", self._watch_secrets)
         self._supervised("prune", self._prune)
         if rooms.loaded.source == "file":
             lastgood.save(rooms.paths.last_good, rooms.loaded.standalone)
@@ -220,10 +229,14 @@ class _Gateway:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_now.set)
+        loop.add_signal_handler(signal.SIGHUP, self._on_reload_signal)
 
     def _on_stop_signal(self) -> None:
         self._stopping.set()
+
+    def _on_reload_signal(self) -> None:
+        self._secrets_again = True
+        self._reload_now.set()
 
     def _stop_to_restart(self) -> None:
         self._restart = True
@@ -246,6 +259,12 @@ class _Gateway:
             self._reload_now.clear()
             await self._rooms.config_desk.reload()
             self._report(self._rooms.loaded)
+
+    async def _watch_secrets(self) -> None:
+        while True:
+            await self._clock.sleep(SECRETS_EVERY_S)
+            if self._secrets.is_due(self._rooms.loaded):
+                self._reload_now.set()
 
     async def _reload(self) -> Outcome:
         return await reload(self._rooms, self._load_again, verbose=self._options.verbose, quiet=self._options.quiet)

@@ -57,6 +57,11 @@ from openclaw.config.schema.models import (
     RouteWhen,
     TiersConfig,
 )
+from openclaw.config.schema.secrets import (
+    SecretDefaultsConfig,
+    SecretProviderConfig,
+    SecretsConfig,
+)
 from openclaw.config.schema.tools import (
     ActionConfig,
     McpConfig,
@@ -70,6 +75,7 @@ from openclaw.config.schema.whole import (
     IdentityConfig,
     LoggingConfig,
     SessionConfig,
+    ShellEnvConfig,
 )
 
 __all__ = [
@@ -119,8 +125,12 @@ __all__ = [
     "ReviewConfig",
     "RouteConfig",
     "RouteWhen",
+    "SecretDefaultsConfig",
+    "SecretProviderConfig",
+    "SecretsConfig",
     "Section",
     "SessionConfig",
+    "ShellEnvConfig",
     "SubagentsConfig",
     "TiersConfig",
     "ToolSelection",
