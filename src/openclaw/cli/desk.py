@@ -106,6 +106,10 @@ class Desk:
             await spawner.close()
             await http.close()
 
+    def forget_env(self) -> None:
+        """Read the environment again at its next use; the configuration stays as it was read."""
+        self.__dict__.pop("env", None)
+
     def forget(self) -> None:
         """Read everything again at its next use."""
         for name in ("env", "paths", "loaded"):

@@ -1,4 +1,4 @@
-"""What stands for a secret in a configuration, and is none itself: `{ source, provider?, id }` or `{{ secrets['id'] }}`.
+"""What only names a secret in a configuration: `{ source, provider?, id }` or `{{ secrets['id'] }}`.
 
 A reference may be shown, kept and written back as it is; only `openclaw.secrets` turns one into a value.
 """

@@ -14,8 +14,7 @@ from openclaw.config.schema import SecretProviderConfig
 from openclaw.secrets.outcome import Found, Means, Unresolved, one_line, secret_of
 from openclaw.secrets.pointer import parse_json, pick, split_id
 
-_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-"""Without O_NONBLOCK opening a pipe would wait for its writer."""
+NO_FILE = "not a file"
 
 
 async def read_files(provider: SecretProviderConfig, ids: Sequence[str], means: Means) -> Found:
@@ -57,28 +56,29 @@ def read_private(path: Path, limit_bytes: int, *, allow_insecure: bool = False) 
     Raises: Unresolved naming the path and what to do.
     """
     try:
-        descriptor = os.open(path, _OPEN)
+        with open(path, "rb", opener=_without_waiting) as file:  # a Path takes no opener
+            weak = weakness(os.fstat(file.fileno()))
+            if weak == NO_FILE:
+                raise Unresolved(f"{path} is {NO_FILE}")
+            if weak and not allow_insecure:
+                raise Unresolved(f"{path} {weak}; chmod 600 and own it, or set allowInsecure")
+            raw = file.read(limit_bytes + 1)
     except OSError as error:
         raise Unresolved(f"{path} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        if weak := weakness(os.fstat(descriptor)):
-            if weak == "not a file":
-                raise Unresolved(f"{path} is not a file")
-            if not allow_insecure:
-                raise Unresolved(f"{path} {weak}; chmod 600 and own it, or set allowInsecure")
-        try:
-            raw = file.read(limit_bytes + 1)
-        except OSError as error:
-            raise Unresolved(f"{path} cannot be read: {error.strerror}") from None
     if len(raw) > limit_bytes:
         raise Unresolved(f"{path} is larger than {limit_bytes} bytes")
     return raw
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """Open as `open` does; a pipe is not waited for until somebody writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def weakness(status: os.stat_result) -> str:
     """Say why a file is no place for a secret, or ""."""
     if not stat.S_ISREG(status.st_mode):
-        return "not a file"
+        return NO_FILE
     if status.st_mode & 0o077:
         return f"is open to other users (mode {stat.S_IMODE(status.st_mode):04o})"
     if status.st_uid not in (os.geteuid(), 0):
