@@ -69,6 +69,19 @@ async def test_a_value_is_read_again_at_the_age_that_its_provider_says(house: Ho
         assert not house.room.is_due(loaded)
 
 
+async def test_the_own_file_and_one_that_is_named_are_two_places(house: House) -> None:
+    house.private("secrets.json", '{"k": "in the own file"}')
+    house.private("token", "in its file")
+    values = {
+        "hooks": {"token": {"source": "file", "id": "token"}},
+        "gateway": {"auth": {"token": "{{ secrets['k'] }}"}},
+    }
+    loaded = await house.resolved(json.dumps(values))
+    assert token(loaded) == "in its file"
+    assert loaded.config.gateway.auth.token is not None
+    assert loaded.config.gateway.auth.token.reveal() == "in the own file"
+
+
 async def test_without_an_age_a_value_is_never_due(house: House) -> None:
     async with VaultStandIn() as vault:
         vault.put("hook", value="x")

@@ -157,7 +157,7 @@ class SecretRoom:
         return again != "" and (held.problem != "" or provider.source in NEAR)
 
     def _questions(self, due: Iterable[Reference], config: SecretsConfig) -> list[_Question]:
-        questions: dict[tuple[str, str], _Question] = {}
+        questions: dict[tuple[str, str, str], _Question] = {}
         wanted = list(due)
         for reference in wanted[MAX_REFERENCES:]:
             self._keep(reference, None, Unresolved(f"more than {MAX_REFERENCES} references are to be resolved at once"))
@@ -167,7 +167,9 @@ class SecretRoom:
             except Unresolved as error:
                 self._keep(reference, None, error)
                 continue
-            question = questions.setdefault((name, provider.source), _Question(name, provider, []))
+            # The built-in provider reads its own file for some references, and for others the file that they name.
+            key = (name, provider.source, provider.path)
+            question = questions.setdefault(key, _Question(name, provider, []))
             question.references.append(reference)
         return list(questions.values())
 
