@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.stand_ins.vault import ROLE, ROOT_TOKEN, SECRET_ID, VaultStandIn
 pytestmark = pytest.mark.anyio
 
 
-async def asked(house: House, name: str = "app/hook", **provider: object) -> Loaded:
+async def asked(house: House, name: str = "app/hook", **provider: Any) -> Loaded:
     """Resolve one id by a provider with those settings."""
     text = naming({"source": "vault", "provider": "own", "id": name}, own={"source": "vault", **provider})
     return await house.resolved(text)
@@ -25,7 +26,7 @@ async def asked(house: House, name: str = "app/hook", **provider: object) -> Loa
 async def test_a_field_of_an_entry_is_read_from_either_engine(house: House, version: int) -> None:
     async with VaultStandIn(kv_version=version) as vault:
         vault.put("app/hook", value="by default", other="by name")
-        settings = {"address": vault.base_url, "token": ROOT_TOKEN, "kvVersion": version}
+        settings: dict[str, Any] = {"address": vault.base_url, "token": ROOT_TOKEN, "kvVersion": version}
         assert token(await asked(house, **settings)) == "by default"
         assert token(await asked(house, "app/hook#other", **settings)) == "by name"
         assert "no member" in why(await asked(house, "app/hook#gone", **settings))
@@ -72,7 +73,7 @@ async def test_a_role_signs_in_reads_everything_and_gives_its_token_back(house: 
 async def test_every_way_to_be_turned_away_is_said(house: House) -> None:
     async with VaultStandIn() as vault:
         vault.put("app/hook", value={"not": "text"})
-        settings = {"address": vault.base_url, "token": ROOT_TOKEN}
+        settings: dict[str, Any] = {"address": vault.base_url, "token": ROOT_TOKEN}
         assert "not a text" in why(await asked(house, **settings))
         assert "nothing at that path" in why(await asked(house, "app/gone", **settings))
         assert "not a path" in why(await asked(house, "app/../../sys/seal", **settings))

@@ -47,15 +47,15 @@ class Desk:
         """The configuration with its issues, and the secrets that it names."""
         from openclaw.config.load import load
 
-        return self._whole(load(self.paths, self.env))
+        return self.whole(load(self.paths, self.env))
 
     def read(self, text: str) -> Loaded:
         """Return what a text would say as the configuration file. Raises: ConfigError when it does not parse."""
         from openclaw.config.load import load_text
 
-        return self._whole(load_text(text, self.paths, self.env), text)
+        return self.whole(load_text(text, self.paths, self.env), text)
 
-    def _whole(self, loaded: Loaded, text: str | None = None) -> Loaded:
+    def whole(self, loaded: Loaded, text: str | None = None) -> Loaded:
         """Return a configuration with the secrets and variables that it refers to elsewhere."""
         says = self.env.get("OPENCLAW_LOAD_SHELL_ENV")
         if not (loaded.references or says or loaded.config.env.shell_env.enabled):

@@ -76,10 +76,9 @@ def findings(loaded: Loaded, paths: StatePaths) -> list[Finding]:
 def _referenced(where: str, reference: Reference, loaded: Loaded, problem: str) -> Place:
     try:
         name, provider = provider_of(reference, loaded.config.secrets)
-        source = provider.source
     except Unresolved:
-        name, source = reference.provider, reference.source or "secrets"
-    return Place(where, source, reference.id, name, not problem, problem)
+        return Place(where, reference.source or "secrets", reference.id, reference.provider, not problem, problem)
+    return Place(where, provider.source, reference.id, name, not problem, problem)
 
 
 def _reference(value: Any) -> Reference | None:

@@ -10,7 +10,7 @@ import click
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.secret import Secret
 from openclaw.cli import output
-from openclaw.cli.command.config import write_text
+from openclaw.cli.command.config import change_file
 from openclaw.cli.desk import Desk
 from openclaw.cli.reach import Reach, gateway_options
 
@@ -76,24 +76,25 @@ def set_(path: str, to: str, name: str) -> None:
       openclaw secrets set hooks.token < token.txt
       openclaw secrets set models.providers.openai.apiKey --to env --id OPENAI_KEY
     """
-    from openclaw.config.writing.edit import require_json5, set_value
+    from openclaw.config.changes.record import Wish
+    from openclaw.config.writing.apply import set_in
     from openclaw.secrets.provider import STORE
     from openclaw.secrets.store import put_back, put_member, put_variable
     from openclaw.telemetry.redact import REDACTOR
 
     desk = Desk()
-    require_json5(desk.paths.config_path)
     secret = _asked_for(path)
     REDACTOR.add(secret)
     store = desk.paths.env_file if to == "env" else desk.paths.state_dir / STORE
     name = name or (_variable(path) if to == "env" else path)
     reference = _reference(desk, to, name)
-    text = set_value(desk.text, path, reference)
+    text = set_in(desk.loaded, path, reference)
     old = (put_variable if to == "env" else put_member)(store, name, secret)
     try:
         desk.forget_env()
         _check_place(desk, text, path)
-        write_text(desk, text, f"{path} refers to {name} in {store}")
+        wish = Wish(method="cli: secrets set")
+        change_file(desk, wish, lambda before: set_in(before, path, reference), f"{path} refers to {name} in {store},")
     except BaseException:
         put_back(store, old)
         raise
