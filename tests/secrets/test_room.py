@@ -101,7 +101,7 @@ async def test_variables_and_files_are_read_at_every_reload_and_not_at_every_loo
 async def test_sources_are_asked_side_by_side_and_the_slow_one_loses_only_its_own(house: House) -> None:
     slow = house.program("time.sleep(30)")
     house.private("token", "near")
-    own = {f"slow{index}": {"source": "exec", "command": slow, "timeoutMs": 700} for index in range(4)}
+    own = {f"slow{index}": {"source": "exec", "command": slow, "timeoutMs": 2000} for index in range(4)}
     keys = {name: {"apiKey": {"source": "exec", "provider": name, "id": "x"}} for name in own}
     values = {
         "hooks": {"token": {"source": "file", "id": "token"}},
@@ -110,7 +110,7 @@ async def test_sources_are_asked_side_by_side_and_the_slow_one_loses_only_its_ow
     }
     began = time.monotonic()
     loaded = await house.resolved(json.dumps(values))
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 6
     assert token(loaded) == "near"
     assert not loaded.config.models.providers
     assert {issue.section for issue in loaded.issues} == {f"models.providers.{name}" for name in own}

@@ -165,7 +165,8 @@ async def test_a_program_that_misbehaves_gives_nothing_and_is_not_quoted(
     house: House, body: str, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     command = house.program(f"print('hunter2', file=sys.stderr)\n{body}")
-    provider = {"source": "exec", "command": command, "timeoutMs": 500, "maxBytes": 10_000}
+    limits = {"timeoutMs": 500 if "sleep" in body else 20_000, "maxBytes": 10_000}
+    provider = {"source": "exec", "command": command, **limits}
     with caplog.at_level("DEBUG"):
         found = why(await house.resolved(naming({"source": "exec", "provider": "own", "id": "x"}, own=provider)))
     assert said in found

@@ -48,9 +48,7 @@ def test_what_is_no_name_of_a_variable_is_refused(tmp_path: Path) -> None:
         put_variable(tmp_path / ".env", "a-b", Secret("x"))
 
 
-@given(
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"))
-)
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")))
 def test_every_value_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
     path = tmp_path_factory.mktemp("env") / ".env"
     put_variable(path, "KEY", Secret(value))
