@@ -6,19 +6,18 @@ What the configuration holds in plain text is searched for by tests/gateway/test
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import pytest
 
 from tests.conformance.wire import SCOPES, client
 from tests.gateway.process import GatewayProcess, free_port
+from tests.gateway.test_canaries import found_in as search_for
 from tests.secrets.test_aws import CREDENTIALS, REGION, keep
 from tests.secrets.test_aws import client as aws_client
 from tests.stand_ins.server import Answer, Failure, Raw, Request, StandIn
@@ -124,15 +123,9 @@ def private(path: Path, text: str) -> None:
     path.chmod(0o600)
 
 
-def spellings(secret: str) -> set[bytes]:
-    """Return a secret as it may stand in a file or an answer."""
-    raw = secret.encode()
-    return {raw, base64.b64encode(raw).rstrip(b"="), quote(secret, safe="").encode(), raw.hex().encode()}
-
-
 def found_in(data: bytes) -> list[str]:
     """Return the names of the canaries that a text holds, in any spelling."""
-    return [name for name, secret in PLANTED.items() if any(spelling in data for spelling in spellings(secret))]
+    return search_for(data, PLANTED)
 
 
 async def session(gateway: GatewayProcess, vault: VaultStandIn) -> list[bytes]:
