@@ -195,7 +195,8 @@ class SecretRoom:
             self._held.put(reference, _Held(provider, now_s, found))
             return
         if held is None or held.problem != str(found):
-            _log.warning("secret_unresolved", extra={"fields": {"reference": str(reference), "why": str(found)}})
+            # The issue of the configuration is the warning: this line tells when it began.
+            _log.info("secret_unresolved", extra={"fields": {"reference": str(reference), "why": str(found)}})
         last = held.secret if held and held.provider == provider else None
         self._held.put(reference, _Held(provider, now_s, last, str(found)))
 

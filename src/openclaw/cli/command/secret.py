@@ -94,7 +94,9 @@ def set_(path: str, to: str, name: str) -> None:
         desk.forget_env()
         _check_place(desk, text, path)
         wish = Wish(method="cli: secrets set")
-        change_file(desk, wish, lambda before: set_in(before, path, reference), f"{path} refers to {name} in {store},")
+        change_file(
+            desk, wish, lambda before: set_in(before, path, reference), f"{path} refers to {name} of {store.name}"
+        )
     except BaseException:
         put_back(store, old)
         raise
