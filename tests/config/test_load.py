@@ -68,7 +68,6 @@ def test_a_key_in_the_wrong_section_is_led_to_the_right_one() -> None:
         "{agents: {list: [{id: 'a', sandbox: {}}]}}",
         "{models: {providers: {x: {headers: {a: 'b'}}}}}",
         "{channels: {telegram: {enabled: true, botToken: 'x', somethingNew: 1}}}",
-        "{env: {shellEnv: {enabled: true}}}",
     ],
 )
 def test_keys_of_other_versions_are_carried_with_a_note(text: str) -> None:

@@ -43,7 +43,7 @@ class House:
         self.home.write(text)
         return await reload(self.rooms, self._load, verbose=False, quiet=True)
 
-    def _load(self) -> Loaded:
+    async def _load(self) -> Loaded:
         return load(self.rooms.paths, self.home.env())
 
 

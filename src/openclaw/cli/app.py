@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "skills": "skill:skills",
     "actions": "action:actions",
     "mcp": "mcp:mcp",
+    "secrets": "secret:secrets",
     "logs": "log:logs",
     "doctor": "doctor:doctor",
     "version": "version:version",

@@ -44,10 +44,31 @@ class Desk:
 
     @cached_property
     def loaded(self) -> Loaded:
-        """The configuration with its issues."""
+        """The configuration with its issues, and the secrets that it names."""
         from openclaw.config.load import load
 
-        return load(self.paths, self.env)
+        return self.whole(load(self.paths, self.env))
+
+    def read(self, text: str) -> Loaded:
+        """Return what a text would say as the configuration file. Raises: ConfigError when it does not parse."""
+        from openclaw.config.load import load_text
+
+        return self.whole(load_text(text, self.paths, self.env), text)
+
+    def whole(self, loaded: Loaded, text: str | None = None) -> Loaded:
+        """Return a configuration with the secrets and variables that it refers to elsewhere."""
+        says = self.env.get("OPENCLAW_LOAD_SHELL_ENV")
+        if not (loaded.references or says or loaded.config.env.shell_env.enabled):
+            return loaded  # the common case, which needs none of the rooms below
+        from concurrent.futures import ThreadPoolExecutor
+
+        from openclaw.base.clock import SYSTEM_CLOCK
+        from openclaw.secrets.room import SecretRoom
+        from openclaw.telemetry.redact import REDACTOR
+
+        room = SecretRoom(self.paths, SYSTEM_CLOCK, REDACTOR.add)
+        with ThreadPoolExecutor(1) as apart:  # a command may ask from within its own loop
+            return apart.submit(run, room.load(self.env, text=text)).result()
 
     @property
     def text(self) -> str:
@@ -84,6 +105,10 @@ class Desk:
             await registry.close()
             await spawner.close()
             await http.close()
+
+    def forget_env(self) -> None:
+        """Read the environment again at its next use; the configuration stays as it was read."""
+        self.__dict__.pop("env", None)
 
     def forget(self) -> None:
         """Read everything again at its next use."""

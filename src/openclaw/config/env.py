@@ -1,6 +1,7 @@
 """The environment: the one room that reads os.environ, and the rule which source wins.
 
-1. the process; 2. `.env` in the working directory; 3. `.env` in the state directory; 4. the config's `env` block.
+1. the process; 2. `.env` in the working directory; 3. `.env` in the state directory; 4. the config's `env` block;
+5. the login shell, where it was asked.
 The first source that has a non-empty value wins: an empty variable is what a missing one becomes in compose files.
 """
 
@@ -10,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 MAX_ENV_FILE_BYTES = 1_000_000
 
@@ -36,6 +38,9 @@ DOCUMENTED_VARIABLES: Mapping[str, str] = {
     "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "Address to call Amazon Bedrock at, instead of the region's own.",
     "OPENCLAW_SUPERVISED": "`1` says that something starts the gateway again when it ends with a code other than 0: "
     "then gateway.restart.request works. systemd is noticed without it.",
+    "OPENCLAW_LOAD_SHELL_ENV": "`1` asks the login shell for expected variables that nobody else has, `0` does not; "
+    "beats `env.shellEnv.enabled`.",
+    "VAULT_ADDR": "Address of HashiCorp Vault for secrets; VAULT_TOKEN and VAULT_NAMESPACE belong to it.",
     "OLLAMA_HOST": "Where Ollama runs, e.g. `127.0.0.1:11434`; with it the provider `ollama` needs no configuration.",
 }
 
@@ -72,13 +77,20 @@ def _env_value(found: re.Match[str]) -> str:
     return found["single"] if found["single"] is not None else found["bare"]
 
 
+Layer: TypeAlias = tuple[str, Mapping[str, str]]
+"""A source and what it says."""
+
+
 class Environment:
     """Variables with the source of each, in order of precedence. It never changes; `with_layer` makes a new one."""
 
-    __slots__ = ("_layers", "problems")
+    __slots__ = ("_layers", "_resort", "problems")
 
-    def __init__(self, layers: tuple[tuple[str, Mapping[str, str]], ...], problems: tuple[str, ...] = ()) -> None:
-        self._layers = layers
+    def __init__(
+        self, layers: tuple[Layer, ...], problems: tuple[str, ...] = (), resort: tuple[Layer, ...] = ()
+    ) -> None:
+        self._layers = (*layers, *resort)
+        self._resort = len(resort)
         self.problems = problems
         """Files and lines that could not be read, for people."""
 
@@ -98,12 +110,23 @@ class Environment:
         return sorted({name for _, values in self._layers for name, value in values.items() if value})
 
     def with_layer(self, source: str, values: Mapping[str, str]) -> Environment:
-        """Return an environment that asks `values` last."""
-        return Environment((*self._layers, (source, values)), self.problems)
+        """Return an environment that asks `values` after every other, but for a last resort."""
+        layers, resort = self._split()
+        return Environment((*layers, (source, values)), self.problems, resort)
+
+    def with_last_resort(self, source: str, values: Mapping[str, str]) -> Environment:
+        """Return an environment that asks `values` after every layer, also those that come to it later."""
+        layers, resort = self._split()
+        return Environment(layers, self.problems, (*resort, (source, values)))
 
     def with_problems(self, *problems: str) -> Environment:
         """Return the same environment with more to tell."""
-        return Environment(self._layers, (*self.problems, *problems))
+        layers, resort = self._split()
+        return Environment(layers, (*self.problems, *problems), resort)
+
+    def _split(self) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
+        at = len(self._layers) - self._resort
+        return self._layers[:at], self._layers[at:]
 
 
 def home_dir(env: Environment) -> Path:

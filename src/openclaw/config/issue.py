@@ -13,6 +13,7 @@ IssueKind = Literal[
     "not-available",
     "invalid-value",
     "missing-env",
+    "unresolved-secret",
     "duplicate-id",
     "overridden",
     "old-name",

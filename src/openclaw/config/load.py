@@ -26,6 +26,7 @@ from openclaw.config.reading.scan import Positions
 from openclaw.config.reading.split import Split
 from openclaw.config.reading.substitute import Substitution
 from openclaw.config.reading.validate import Validator
+from openclaw.config.reference import NO_ANSWER, Answer, Placed
 from openclaw.config.schema import Config
 
 log = logging.getLogger("openclaw.config")
@@ -59,6 +60,8 @@ class Loaded(msgspec.Struct, frozen=True):
     """Where each setting is written."""
     sources: dict[str, str]
     """Where a setting came from: `file` or `NAME (source)`; what is absent here is on its default."""
+    references: tuple[Placed, ...]
+    """Every reference at a place for a secret, and what is wrong with it."""
     env: Environment
     """The environment including the config's own `env` block."""
 
@@ -80,23 +83,30 @@ class Loaded(msgspec.Struct, frozen=True):
         return self.positions.at(parse_path(path))[0]
 
 
-def load(paths: StatePaths, env: Environment) -> Loaded:
+def load(paths: StatePaths, env: Environment, secrets: Answer = NO_ANSWER) -> Loaded:
     """Read the configuration file. A missing one means defaults; a broken one means the last that worked, loudly.
+
+    `secrets` knows the values of references; what it does not know is an issue.
 
     Raises: CONFIG_INVALID with line and column when the file cannot be read and there is no last-known-good.
     """
     raw = b""
     try:
         raw = _read(paths.config_path)
-        return load_text(_decode(raw), paths, env, "file", raw)
+        return load_text(_decode(raw), paths, env, "file", raw, secrets)
     except FileNotFoundError:
-        return load_text("{}", paths, env, "defaults", raw)
+        return load_text("{}", paths, env, "defaults", raw, secrets)
     except ConfigError as error:
-        return _fall_back(error, paths, env, raw)
+        return _fall_back(error, paths, env, raw, secrets)
 
 
 def load_text(
-    text: str, paths: StatePaths, env: Environment, source: LoadSource = "file", on_disk: bytes | None = None
+    text: str,
+    paths: StatePaths,
+    env: Environment,
+    source: LoadSource = "file",
+    on_disk: bytes | None = None,
+    secrets: Answer = NO_ANSWER,
 ) -> Loaded:
     """Load a text as if it were the file: for candidates of `config set`, of a patch, of a test.
 
@@ -112,11 +122,12 @@ def load_text(
     raw = substitution.apply(named.values)
     normalise(raw)
     split = Split(raw, positions)
-    validator = Validator(positions, substitution.missing, substitution.replaced)
+    validator = Validator(positions, substitution.missing, substitution.replaced, secrets)
     config = validator.config(raw)
     sources = dict.fromkeys(split.named, "file" if source == "file" else source)
     config, env_issues = override(config, env, sources)
     config = _with_token_file(config, paths, sources)
+    unread = [Issue("unreadable", "env", problem, severity="warning", section="env") for problem in env.problems]
     issues = (
         *document.issues,
         *assembly.issues,
@@ -125,6 +136,7 @@ def load_text(
         *env_issues,
         *_requirements(config),
         *split.issues,
+        *unread,
     )
     disk = text.encode("utf-8", "surrogatepass") if on_disk is None else on_disk
     return Loaded(
@@ -142,6 +154,7 @@ def load_text(
         included=tuple(file for file, _ in assembly.digests),
         positions=positions,
         sources=sources,
+        references=tuple(validator.references),
         env=env,
     )
 
@@ -188,12 +201,12 @@ def _decode(raw: bytes) -> str:
         ) from None
 
 
-def _fall_back(error: ConfigError, paths: StatePaths, env: Environment, raw: bytes) -> Loaded:
+def _fall_back(error: ConfigError, paths: StatePaths, env: Environment, raw: bytes, secrets: Answer) -> Loaded:
     text = lastgood.load(paths.last_good)
     if text is None:
         raise error
     try:
-        good = load_text(text, paths, env, "last-good", raw)
+        good = load_text(text, paths, env, "last-good", raw, secrets)
     except ConfigError:
         raise error from None
     log.error("config_last_good_used", extra={"fields": {"path": str(paths.config_path), "reason": error.message}})

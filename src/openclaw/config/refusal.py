@@ -79,6 +79,15 @@ def _exposed(loaded: Loaded) -> list[ConfigError]:
         what = "gateway.auth.mode is none, and the gateway would listen beyond this machine"
         hint = "Set gateway.auth.mode to token and a token of 32 or more characters, or gateway.bind to loopback."
         return [_refusal(loaded, "gateway.auth.mode", what, hint)]
+    unresolved = next(
+        (issue for issue in loaded.issues if issue.path == path and issue.kind == "unresolved-secret"), None
+    )
+    # A token of our own making in its place would let nobody in that the operator thinks of.
+    if unresolved and unresolved.severity == "error" and not loaded.sources.get(path, "").startswith("OPENCLAW_"):
+        hint = (
+            f"Mend the reference at {path}, or set OPENCLAW_GATEWAY_{auth.mode.upper()}, or gateway.bind to loopback."
+        )
+        return [_refusal(loaded, path, f"the gateway would listen beyond this machine: {unresolved.message}", hint)]
     if not secret:
         what = f"the gateway would listen beyond this machine without a shared secret: {path} is not set"
         hint = f"Set {path} (OPENCLAW_GATEWAY_{auth.mode.upper()}), for example to the output of: {_FRESH}"

@@ -28,7 +28,7 @@ from openclaw.config.changes.record import Wish, make_record
 from openclaw.config.disk import replace_unchanged
 from openclaw.config.env import Environment
 from openclaw.config.issue import Issue
-from openclaw.config.load import Loaded, load, load_text
+from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
 from openclaw.config.token import ensure_token
 from openclaw.config.writable import require_writable
@@ -40,6 +40,8 @@ from openclaw.config.writing.rewrite import invalid, worse
 from openclaw.gateway.outcome import Outcome
 from openclaw.identity.authenticate import RENEWED, SHARED_METHODS
 from openclaw.rpc.config_port import ConfigChange, ConfigWritten, TakenUp
+from openclaw.secrets.room import SecretRoom
+from openclaw.telemetry.redact import REDACTOR
 
 _log = logging.getLogger("openclaw.gateway")
 
@@ -60,8 +62,16 @@ class Announcer(Protocol):
 class ConfigDesk:
     """Reads and changes one gateway's configuration file. `bind` gives it the running gateway."""
 
-    def __init__(self, paths: StatePaths, current: Callable[[], Loaded], hub: Announcer, clock: Clock) -> None:
+    def __init__(
+        self,
+        paths: StatePaths,
+        current: Callable[[], Loaded],
+        hub: Announcer,
+        clock: Clock,
+        secrets: SecretRoom | None = None,
+    ) -> None:
         self._paths = paths
+        self._secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
         self._current = current
         self._ledger = Ledger(paths.state_dir, clock)
         self._hub = hub
@@ -82,6 +92,10 @@ class ConfigDesk:
     ) -> None:
         """Take changes up by `reload`. `accept` raises for a configuration that the gateway would not start with."""
         self._env, self._accept, self._reload = env, accept, reload
+
+    def environment(self) -> Environment:
+        """Return the variables as they are now."""
+        return self._env()
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -106,7 +120,7 @@ class ConfigDesk:
             return msgspec.structs.replace(self._current(), issues=(broken,), valid=False)
 
     async def _load(self) -> Loaded:
-        return await asyncio.to_thread(lambda: load(self._paths, self._env()))
+        return await self._secrets.load(self._env())
 
     async def reload(self) -> Outcome:
         """Take up what the file says."""
@@ -139,7 +153,7 @@ class ConfigDesk:
         before = await self._load()
         if change.base is not None:
             self._check_base(change, before)
-        text, after = await asyncio.to_thread(self._candidate, change, before)
+        text, after = await self._candidate(change, before)
         if after is before:
             return ConfigWritten(before, self.revision(before.hash), (), "none")
         paths = changed_paths(before.parsed, after.parsed, TOLD_PATHS)
@@ -171,16 +185,16 @@ class ConfigDesk:
         if not names(change.base, before.hash, self._revision_key()):
             raise InvalidRequest(_STALE)
 
-    def _candidate(self, change: ConfigChange, before: Loaded) -> tuple[str, Loaded]:
+    async def _candidate(self, change: ConfigChange, before: Loaded) -> tuple[str, Loaded]:
         """Return the new text and what it says. Raises: InvalidRequest when it may not be written."""
-        text = change.rewrite(before)
+        text = await asyncio.to_thread(change.rewrite, before)
         if text == before.raw:
             return text, before
-        after = load_text(text, self._paths, self._env())
+        after = await self._secrets.load(self._env(), text=text, again="problems")
         if found := worse(after, before):
             raise invalid(found)
         try:
-            return text, self._accept(after)
+            return text, await asyncio.to_thread(self._accept, after)
         except ConfigError as error:
             place = str(error.details.get("path", ""))
             raise invalid([{"path": place, "message": error.message}]) from None

@@ -12,7 +12,7 @@ Rules
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from openclaw.base.errors import OpenClawError
 from openclaw.config import lastgood
@@ -29,10 +29,10 @@ from openclaw.telemetry.redact import REDACTOR
 _log = logging.getLogger("openclaw.gateway")
 
 
-async def reload(rooms: Rooms, load_again: Callable[[], Loaded], *, verbose: bool, quiet: bool) -> Outcome:
+async def reload(rooms: Rooms, load_again: Callable[[], Awaitable[Loaded]], *, verbose: bool, quiet: bool) -> Outcome:
     """Read the configuration again and apply what can be applied live. `load_again` raises for what may not start."""
     try:
-        loaded = load_again()
+        loaded = await load_again()
     except OpenClawError as error:
         return _refused(error.message)
     if loaded.source == "last-good":

@@ -50,10 +50,12 @@ from openclaw.rpc.device_events import DeviceEvents
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.tool_desk import ToolDesk
+from openclaw.secrets.room import SecretRoom
 from openclaw.store.lock import StateLock
 from openclaw.store.sqlite import SqliteStore
 from openclaw.telemetry.health import HealthBoard
 from openclaw.telemetry.metrics import METRICS
+from openclaw.telemetry.redact import REDACTOR
 from openclaw.tools.mcp.room import McpRoom
 from openclaw.tools.registry import ToolRegistry
 
@@ -84,6 +86,7 @@ class Rooms:
     nodes: Nodes
     automation: Automation
     config_desk: ConfigDesk
+    secrets: SecretRoom
     approvals: Approvals
     disk: DiskWatch
     stack: contextlib.AsyncExitStack = field(repr=False)
@@ -110,7 +113,9 @@ class Rooms:
         await self.stack.aclose()
 
 
-async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: StateLock) -> Rooms:
+async def open_rooms(
+    loaded: Loaded, paths: StatePaths, clock: Clock, lock: StateLock, secrets: SecretRoom | None = None
+) -> Rooms:
     """Open every room below the listeners. On failure whatever was opened is closed again.
 
     Raises: ConfigError, StateLocked, Unavailable.
@@ -172,7 +177,8 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             tell_beat=partial(tell_beat, hub),
         )
         stack.push_async_callback(automation.close)
-        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock)
+        secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
+        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock, secrets)
         stack.push_async_callback(config_desk.close)
         disk = DiskWatch(paths.state_dir, lambda: rooms.config.storage, clock)
         health.add_check("disk", disk.problem)
@@ -200,6 +206,7 @@ async def open_rooms(loaded: Loaded, paths: StatePaths, clock: Clock, lock: Stat
             nodes,
             automation,
             config_desk,
+            secrets,
             approvals,
             disk,
             stack,

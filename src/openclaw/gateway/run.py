@@ -20,7 +20,7 @@ from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet, supervise
 from openclaw.config import lastgood
 from openclaw.config.env import Environment, load_environment
-from openclaw.config.load import Loaded, files_of, load
+from openclaw.config.load import Loaded, files_of
 from openclaw.config.paths import StatePaths, resolve_paths
 from openclaw.config.reading.override import replace_at
 from openclaw.config.refusal import refusals
@@ -37,6 +37,7 @@ from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.state import prepare
 from openclaw.listeners.server import GatewayServer
 from openclaw.processes.again import begin_again
+from openclaw.secrets.room import Again, SecretRoom
 from openclaw.store.lock import StateLock
 from openclaw.telemetry.redact import REDACTOR
 
@@ -47,6 +48,8 @@ End = Literal["stop", "restart", "again"]
 EXIT_OK, EXIT_FAILED, EXIT_RESTART, EXIT_CONFIG = 0, 1, 75, 78
 DRAIN_S = 10.0
 """Time that runs get to end when the gateway is told to stop; those that need longer are parked and resumed."""
+SECRETS_EVERY_S = 10.0
+"""How often it is looked whether a secret has reached the age at which it is read again."""
 RESTART_EXPECTED_MS = 2000
 
 
@@ -120,10 +123,12 @@ class _Gateway:
         self._stopping = asyncio.Event()
         self._reload_now = asyncio.Event()
         self._end: End = "stop"
+        self._secrets_again = False
         self._tasks = TaskSet("gateway")
         self._env: Environment
         self._manager: ManagerLine
         self._paths: StatePaths
+        self._secrets: SecretRoom
         self._rooms: Rooms
 
     async def main(self) -> End:
@@ -133,11 +138,12 @@ class _Gateway:
         self._manager = ManagerLine(env.get, self._clock)
         self._paths = paths = resolve_paths(env, self._options.config_path)
         prepare(paths.state_dir, paths.logs_dir)
-        loaded = self._load()
+        self._secrets = SecretRoom(paths, self._clock, REDACTOR.add)
+        loaded = await self._load()
         lock = StateLock(paths.state_dir)
         lock.acquire()
         try:
-            self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock)
+            self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock, self._secrets)
             try:
                 await self._serve(rooms)
             finally:
@@ -147,12 +153,14 @@ class _Gateway:
             lock.release()
         return self._end
 
-    def _load_again(self) -> Loaded:
+    async def _load_again(self) -> Loaded:
         self._env = load_environment()
-        return self._load()
+        return await self._load()
 
-    def _load(self) -> Loaded:
-        loaded = self._accepted(load(self._paths, self._env))
+    async def _load(self) -> Loaded:
+        again: Again = "all" if self._secrets_again else "problems"
+        self._secrets_again = False
+        loaded = self._accepted(await self._secrets.load(self._env, again=again))
         remember_secrets(loaded.config)
         return loaded
 
@@ -201,6 +209,7 @@ class _Gateway:
         self._tasks.spawn(rooms.health.watch_loop(), "loop-lag")
         self._supervised("watch-config", self._watch_config)
         self._supervised("watch-reload", self._watch_reload)
+        self._supervised("watch-secrets", self._watch_secrets)
         self._supervised("prune", lambda: prune_records(rooms))
         self._supervised("prune-files", lambda: prune_files(rooms))
         self._supervised("disk", rooms.disk.watch)
@@ -237,12 +246,16 @@ class _Gateway:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_now.set)
+        loop.add_signal_handler(signal.SIGHUP, self._on_reload_signal)
         loop.add_signal_handler(signal.SIGUSR1, self._stop_for, "again")
 
     def _on_stop_signal(self) -> None:
         self._end = "stop"  # whoever wants an end gets it, also in the middle of a restart
         self._stopping.set()
+
+    def _on_reload_signal(self) -> None:
+        self._secrets_again = True
+        self._reload_now.set()
 
     def _stop_to_restart(self) -> None:
         self._stop_for("restart")
@@ -270,6 +283,12 @@ class _Gateway:
             with self._manager.reloading():
                 await self._rooms.config_desk.reload()
             self._report(self._rooms.loaded)
+
+    async def _watch_secrets(self) -> None:
+        while True:
+            await self._clock.sleep(SECRETS_EVERY_S)
+            if self._secrets.is_due(self._rooms.loaded):
+                self._reload_now.set()
 
     async def _reload(self) -> Outcome:
         return await reload(self._rooms, self._load_again, verbose=self._options.verbose, quiet=self._options.quiet)

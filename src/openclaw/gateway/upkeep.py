@@ -31,6 +31,7 @@ class Upkeep:
         Raises: ConfigError when what they say now cannot be used; what was in use goes on.
         """
         rooms = self._rooms
+        await rooms.secrets.load(rooms.config_desk.environment(), again="all")
         outcome = await rooms.config_desk.reload()
         if outcome.error:
             raise ConfigError(f"nothing was reloaded: {outcome.error}")
@@ -38,7 +39,7 @@ class Upkeep:
         await rooms.models.reload(rooms.config.models, rooms.loaded.env.get)
         rooms.failover.reset()
         rooms.hub.broadcast("chat.metadata.changed", {})
-        missing = sum(issue.kind == "missing-env" for issue in rooms.loaded.issues)
+        missing = sum(issue.kind in ("missing-env", "unresolved-secret") for issue in rooms.loaded.issues)
         return missing + len(rooms.failover.credentials.issues)
 
     def provider_auth(self) -> list[ProviderAuth]:

@@ -29,8 +29,8 @@ from openclaw.net.target import Target, target
 if TYPE_CHECKING:
     import aiohttp
 
-Purpose = Literal["inference", "tools", "download", "local", "mcp"]
-"""Why a request is made. `mcp` goes to a server that the operator named, wherever it is."""
+Purpose = Literal["inference", "tools", "download", "local", "mcp", "secrets"]
+"""Why a request is made. `mcp` and `secrets` go to a server that the operator named, wherever it is."""
 Check = Callable[[str, int, Purpose], None]
 
 CONNECTIONS_PER_ORIGIN = 256

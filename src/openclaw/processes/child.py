@@ -16,12 +16,16 @@ _log = logging.getLogger("openclaw.processes")
 
 
 class Child:
-    """A running process and its group. stderr goes to our log line by line; `stderr_tail` keeps the last lines."""
+    """A running process and its group. stderr goes to our log line by line; `stderr_tail` keeps the last lines.
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+    Without `log_stderr` its words, which may be secret, are thrown away.
+    """
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, *, log_stderr: bool = True) -> None:
         self.name = name
         self.pid = process.pid
         self._process = process
+        self._logs = log_stderr
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._ended = asyncio.Event()
 
@@ -46,6 +50,12 @@ class Child:
         assert self._process.stdin is not None
         self._process.stdin.write(data)
         await self._process.stdin.drain()
+
+    def feed(self, data: bytes) -> None:
+        """Give it all of its input; what it does not read is lost."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(data)
+        self._process.stdin.close()
 
     def close_stdin(self) -> None:
         """Tell it that no more input comes."""
@@ -108,6 +118,6 @@ class Child:
             except asyncio.LimitOverrunError as error:
                 line = await stream.read(error.consumed or MAX_LINE_BYTES)
             text = line.decode("utf-8", "replace").rstrip()
-            if text:
+            if text and self._logs:
                 self._tail.append(text)
                 _log.info("child_stderr", extra={"fields": {"child": self.name, "line": text}})

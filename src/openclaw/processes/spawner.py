@@ -62,6 +62,7 @@ class Spawner:
         stdin: bool = False,
         stdout: bool = False,
         own_lifeline: bool = False,
+        log_stderr: bool = True,
     ) -> Child:
         """Start a program by its argument list, never through a shell.
 
@@ -95,7 +96,7 @@ class Spawner:
             cancelled = True
         finally:
             self._starting -= 1
-        child = Child(name or Path(argv[0]).name, process)
+        child = Child(name or Path(argv[0]).name, process, log_stderr=log_stderr)
         if self._closed:
             child.signal(signal.SIGKILL)
             await process.wait()
@@ -117,15 +118,28 @@ class Spawner:
         allow: Iterable[str] = BASIC,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        input_bytes: bytes | None = None,
+        log_stderr: bool = True,
         timeout_s: float = 60.0,
         max_output_bytes: int = 1 << 20,
     ) -> Completed:
-        """Run a program to its end and return what it wrote.
+        """Run a program to its end, fed with `input_bytes`, and return what it wrote.
 
         Raises: OSError, Unavailable, TimeoutError (the group is killed first).
         Cancels: the group is killed and reaped first.
         """
-        child = await self.spawn(argv, name=name, allow=allow, env=env, cwd=cwd, stdout=True)
+        child = await self.spawn(
+            argv,
+            name=name,
+            allow=allow,
+            env=env,
+            cwd=cwd,
+            stdin=input_bytes is not None,
+            stdout=True,
+            log_stderr=log_stderr,
+        )
+        if input_bytes is not None:
+            child.feed(input_bytes)
         kept = bytearray()
         size = 0
         try:

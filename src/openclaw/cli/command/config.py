@@ -91,7 +91,7 @@ def unset(path: str, as_json: bool, reason: str) -> None:
     from openclaw.config.writing.apply import unset_in
 
     wish = Wish(method="cli: config unset", reason=reason)
-    _change(Desk(), wish, lambda before: unset_in(before, path), f"{path} is back to its default", as_json=as_json)
+    change_file(Desk(), wish, lambda before: unset_in(before, path), f"{path} is back to its default", as_json=as_json)
 
 
 @config.command()
@@ -273,7 +273,7 @@ def rollback(change_id: str, as_json: bool, reason: str) -> None:
         )
     text = old.decode()
     wish = Wish(method=f"cli: config rollback {record.id}", reason=reason)
-    _change(desk, wish, lambda _: text, f"the file is as it was before {record.id}", as_json=as_json, mend=True)
+    change_file(desk, wish, lambda _: text, f"the file is as it was before {record.id}", as_json=as_json, mend=True)
 
 
 @config.command()
@@ -300,7 +300,7 @@ def edit(reason: str) -> None:
             return
         text = saved
         try:
-            _change(desk, wish, partial(_unless_changed, desk, text), "saved")
+            change_file(desk, wish, partial(_unless_changed, desk, text), "saved")
         except ConfigError as error:
             output.print_error(error)
             if not click.confirm("Edit it again?", default=True):
@@ -315,7 +315,7 @@ def write_setting(desk: Desk, path: str, value: Any, *, reason: str = "") -> Non
     from openclaw.config.writing.apply import set_in
 
     wish = Wish(method="cli: config set", reason=reason)
-    _change(desk, wish, lambda before: set_in(before, path, value), f"{path} is set")
+    change_file(desk, wish, lambda before: set_in(before, path, value), f"{path} is set")
 
 
 def _value(text: str, *, strict: bool) -> Any:
@@ -330,7 +330,7 @@ def _value(text: str, *, strict: bool) -> Any:
         return text
 
 
-def _change(
+def change_file(
     desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: str, *, as_json: bool = False, mend: bool = False
 ) -> None:
     """Make a change, record it, and say what is left to mend."""
@@ -339,7 +339,7 @@ def _change(
     from openclaw.config.changes.record import by_user
     from openclaw.config.writing.apply import overriding
 
-    made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, mend=mend)
+    made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, mend=mend, complete=desk.whole)
     record = made.record
     over = overriding(made.before, [each.path for each in record.diff]) if record else ()
     if as_json:

@@ -34,18 +34,20 @@ def change(
     rewrite: Callable[[Loaded], str],
     *,
     mend: bool = False,
+    complete: Callable[[Loaded, str | None], Loaded] = lambda loaded, _: loaded,
 ) -> Written:
     """Write what `rewrite` makes of the file as it is, unless that makes something worse than it was.
 
     `mend` takes a text with errors too, but none that a start refuses: for the way back to what once was.
+    `complete` gives a configuration, of the file or of a text, the secrets that it names: without it they are issues.
     Raises: ConfigError naming what would be wrong; NotSupported in read-only mode; Conflict; what `rewrite` raises.
     """
     require_writable(env, paths.config_path)
-    before = load(paths, env)
+    before = complete(load(paths, env), None)
     text = rewrite(before)
     if before.exists and text == before.raw:
         return Written(before, before, None)
-    after = load_text(text, paths, env)
+    after = complete(load_text(text, paths, env), text)
     _refuse_worse(before, after, mend=mend)
     old = paths.config_path.read_bytes() if paths.config_path.exists() else None
     write_config(paths.config_path, text, before.file_hash, env)

@@ -18,6 +18,7 @@ from openclaw.config.issue import Issue, IssueKind
 from openclaw.config.keypath import KeyPath, format_path, section_of
 from openclaw.config.reading.channel import check_channel
 from openclaw.config.reading.scan import Positions
+from openclaw.config.reference import NO_ANSWER, Answer, NotAReference, Placed, parse_reference
 from openclaw.config.schema import Config, HooksConfig, NodeCommandsConfig, Section, ToolsConfig
 from openclaw.config.schema.shape import Shape, base_types, expected, fields, is_secret, shape_of
 
@@ -42,8 +43,8 @@ INVALID = _Invalid()
 
 
 def to_secret(type_: type, value: Any) -> Any:
-    """msgspec's hook: plain text for a Secret leaf becomes a Secret."""
-    if type_ is Secret and isinstance(value, str):
+    """msgspec's hook: plain text for a Secret leaf becomes a Secret, and what only names one does not."""
+    if type_ is Secret and isinstance(value, str) and parse_reference(value) is None:
         return Secret(value)
     raise ValueError("Expected `str`")
 
@@ -52,9 +53,15 @@ class Validator:
     """Builds the Config from raw values and collects the issues."""
 
     def __init__(
-        self, positions: Positions, missing: Mapping[KeyPath, str], replaced: Mapping[KeyPath, str] | None = None
+        self,
+        positions: Positions,
+        missing: Mapping[KeyPath, str],
+        replaced: Mapping[KeyPath, str] | None = None,
+        secrets: Answer = NO_ANSWER,
     ) -> None:
         self.issues: list[Issue] = []
+        self.references: list[Placed] = []
+        self._secrets = secrets
         self._positions = positions
         self._missing = missing
         self._replaced = replaced or {}
@@ -126,6 +133,8 @@ class Validator:
             for place in lacking:
                 self._lacks(place, entry, "error")
             return INVALID
+        if is_secret(shape) and (secret := self._referenced(raw, path, entry)) is not None:
+            return secret
         try:
             # Text from a variable may stand for a number: "${PORT}" is the only way to write it.
             loose = path in self._replaced and str not in base_types(shape)
@@ -133,6 +142,29 @@ class Validator:
         except (msgspec.ValidationError, RecursionError):
             self._wrong(shape, raw, path, entry)
             return INVALID
+
+    def _referenced(self, raw: Any, path: KeyPath, entry: KeyPath) -> Secret | _Invalid | None:
+        """Return the value of a reference, None where the leaf holds none."""
+        try:
+            reference = parse_reference(raw)
+        except NotAReference as error:
+            self._report("invalid-value", path, str(error), entry)
+            return INVALID
+        if reference is None:
+            return None
+        found, problem = self._secrets.value(reference), self._secrets.problem(reference)
+        self.references.append(Placed(format_path(path), reference, problem))
+        if problem:
+            message = f"the secret {reference} has no value: {problem}"
+            hint = f"See `openclaw secrets list`. {_consequence(path, entry)}"
+            if found is not None:
+                message, hint = (
+                    f"the secret {reference} keeps its last value: {problem}",
+                    "It is asked for again later.",
+                )
+            severity: Literal["error", "warning"] = "error" if found is None else "warning"
+            self._add(Issue("unresolved-secret", "", message, severity=severity, hint=hint), path, entry)
+        return INVALID if found is None else found
 
     def _across(self, config: Config) -> Config:
         """Check what no single leaf can know."""

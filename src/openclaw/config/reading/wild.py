@@ -13,7 +13,7 @@ _HEARTBEAT = """accountId agentId directPolicy includeReasoning isolatedSession 
 
 _GROUPS: dict[str, str] = {
     "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands desktop
-        diagnostics discovery dmPolicy memory messages nodeHost plugins proxy secrets security
+        diagnostics discovery dmPolicy memory messages nodeHost plugins proxy security
         skills store surfaces talk telemetry transcripts tts ui update wizard worktreeAcceleration worktreeRoot web
         audio media canvasHost""",
     "agents": "ownership",
@@ -31,7 +31,6 @@ _GROUPS: dict[str, str] = {
     "agents.list[].heartbeat": _HEARTBEAT,
     "agents.list[].tools": "alsoAllow byProvider elevated exec fs profile sandbox",
     "cron": "failureAlert runLog sessionRetention store triggers webhook webhookSsrfPolicy webhookToken",
-    "env": "shellEnv",
     "gateway": """allowRealIpFallback allowTailscale cliAgents portals publicOrigin push rateLimit roles
         tailscale terminal tls tools""",
     "gateway.auth": "allowTailscale cognito identityScopes oidc trustedProxy",
@@ -51,6 +50,9 @@ _GROUPS: dict[str, str] = {
     "models.providers.*": """agentRuntime auth authHeader headers injectNumCtxForOpenAICompat localService maxTokens
         params request timeoutSeconds""",
     "models.providers.*.models[]": "api compat headers params",
+    "secrets": "egressProxy resolution",
+    "secrets.defaults": "store",
+    "secrets.providers.*": "allowSymlinkCommand noOutputTimeoutMs pluginIntegration trustedDirs",
     "session": """groupScope identityLinks mainKey maintenance notifyOnCreate reset resetByChannel resetByType
         resetTriggers retention scope sendPolicy sharing store threadBindings""",
     "tools": """agentToAgent alsoAllow byProvider codeMode elevated exec fs github links loopDetection media message

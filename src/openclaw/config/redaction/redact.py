@@ -11,7 +11,9 @@ import pyjson5
 
 from openclaw.base.secret import Secret
 from openclaw.config.keypath import KeyPath
+from openclaw.config.reading.parse import parse
 from openclaw.config.reading.scan import scan, walk
+from openclaw.config.reference import is_reference
 
 PLACEHOLDER = "__OPENCLAW_REDACTED__"
 
@@ -45,8 +47,13 @@ _SETTING = re.compile(
 
 
 def redacted(value: Any) -> Any:
-    """Return a JSON-ready copy of a Config, Loaded.parsed or any part of one, without a single secret."""
-    return _redact(value, hidden=False)
+    """Return a JSON-ready copy of a Config or of Loaded.parsed, without a single secret; references stay."""
+    if isinstance(value, msgspec.Struct):
+        value = {info.encode_name: getattr(value, info.name) for info in msgspec.structs.fields(value)}
+    if not isinstance(value, Mapping):
+        return _redact(value, hidden=False)
+    # The part named `secrets` only says where secrets are kept.
+    return {key: _redact(item, hidden=key != "secrets" and is_hiding_key(str(key))) for key, item in value.items()}
 
 
 def redacted_text(text: str) -> str:
@@ -57,12 +64,13 @@ def redacted_text(text: str) -> str:
     Raises: CONFIG_INVALID if the text is not JSON5.
     """
     edits = [(span, told) for span, comment in comments(text) if (told := redacted_comment(comment)) != comment]
+    references = frozenset(_reference_paths(parse(text)))
     flags: dict[KeyPath, bool] = {}
     """Whether the last entry of a list names a secret that the next one is."""
     for path, node in walk(scan(text)):
         listed = isinstance(path[-1], int)
         hidden = hides(path) or (listed and flags.pop(path[:-1], False))
-        if node.kind != "scalar":
+        if node.kind != "scalar" or path[:-1] in references:
             continue
         token = text[node.start : node.end]
         quote = token[0] if token[0] in "\"'" else ""
@@ -123,9 +131,20 @@ def placeholders(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
             yield from placeholders(item, (*path, index))
 
 
+def _reference_paths(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    if is_reference(value):
+        yield path
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _reference_paths(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _reference_paths(item, (*path, index))
+
+
 def hides(path: tuple[str | int, ...]) -> bool:
     """Whether what stands at a key path is hidden by a name on the way to it."""
-    keys = [key for key in path if isinstance(key, str)]
+    keys = [key for key in path[path[:1] == ("secrets",) :] if isinstance(key, str)]
     return any(is_secret_key(key) for key in keys) or "env" in keys[:-1]
 
 
@@ -154,6 +173,8 @@ def _redact(value: Any, *, hidden: bool) -> Any:
             for info in msgspec.structs.fields(value)
         }
     if isinstance(value, Mapping):
+        if is_reference(value):
+            return dict(value)
         return {key: _redact(item, hidden=hidden or is_hiding_key(str(key))) for key, item in value.items()}
     if isinstance(value, list | tuple):
         after_flag = [False, *map(_is_flag, value)]

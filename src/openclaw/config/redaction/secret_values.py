@@ -9,6 +9,7 @@ import msgspec
 
 from openclaw.base.secret import Secret
 from openclaw.config.redaction.redact import REFERENCE, is_secret_key
+from openclaw.config.reference import is_reference
 
 
 def secrets_of(value: Any, *, named: bool = False) -> Iterator[Secret]:
@@ -25,6 +26,8 @@ def secrets_of(value: Any, *, named: bool = False) -> Iterator[Secret]:
     elif isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
             yield from secrets_of(getattr(value, name), named=named)
+    elif is_reference(value):
+        return
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from secrets_of(item, named=named or is_secret_key(str(key)))

@@ -57,6 +57,11 @@ from openclaw.config.schema.models import (
     RouteWhen,
     TiersConfig,
 )
+from openclaw.config.schema.secrets import (
+    SecretDefaultsConfig,
+    SecretProviderConfig,
+    SecretsConfig,
+)
 from openclaw.config.schema.storage import (
     QuotaConfig,
     StorageConfig,
@@ -74,6 +79,7 @@ from openclaw.config.schema.whole import (
     IdentityConfig,
     LoggingConfig,
     SessionConfig,
+    ShellEnvConfig,
 )
 
 __all__ = [
@@ -124,8 +130,12 @@ __all__ = [
     "ReviewConfig",
     "RouteConfig",
     "RouteWhen",
+    "SecretDefaultsConfig",
+    "SecretProviderConfig",
+    "SecretsConfig",
     "Section",
     "SessionConfig",
+    "ShellEnvConfig",
     "StorageConfig",
     "SubagentsConfig",
     "TiersConfig",

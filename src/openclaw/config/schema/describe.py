@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -13,8 +14,19 @@ from msgspec import NODEFAULT
 
 from openclaw.base.secret import Secret
 from openclaw.config.env import DOCUMENTED_VARIABLES
+from openclaw.config.reference import SOURCES
 from openclaw.config.schema import Config, ReloadClass, Section
 from openclaw.config.schema.shape import Shape, base_types, expected, fields, is_secret
+
+_SECRET: Mapping[str, Any] = {
+    "type": ["string", "object"],
+    "format": "password",
+    "writeOnly": True,
+    "properties": {"source": {"enum": list(SOURCES)}, "provider": {"type": "string"}, "id": {"type": "string"}},
+    "required": ["source", "id"],
+    "additionalProperties": False,
+}
+"""A secret's place takes a text, or a reference (config.reference)."""
 
 
 class Leaf(msgspec.Struct, frozen=True):
@@ -45,7 +57,7 @@ def json_schema() -> dict[str, Any]:
 
 def _secret_schema(type_: type) -> dict[str, Any]:
     if type_ is Secret:
-        return {"type": "string", "format": "password", "writeOnly": True}
+        return {**_SECRET}
     raise NotImplementedError(type_)
 
 

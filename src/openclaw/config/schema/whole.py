@@ -7,6 +7,7 @@ from openclaw.config.schema.automation import CronConfig, HooksConfig
 from openclaw.config.schema.gateway import GatewayConfig
 from openclaw.config.schema.leaf import Section, leaf
 from openclaw.config.schema.models import ModelsConfig
+from openclaw.config.schema.secrets import SecretsConfig
 from openclaw.config.schema.storage import StorageConfig
 from openclaw.config.schema.tools import ActionConfig, McpConfig, NetworkPolicyConfig, ToolsConfig
 
@@ -44,10 +45,20 @@ class IdentityConfig(Section, frozen=True):
     avatar: Annotated[str, leaf("URL or text of its picture.", "live")] = ""
 
 
+class ShellEnvConfig(Section, frozen=True):
+    """Keys that only the login shell knows: a desktop starts programs without them."""
+
+    enabled: Annotated[bool, leaf("Ask the login shell once for expected variables nobody else has.", "process")] = (
+        False
+    )
+    timeout_ms: Annotated[int, leaf("Longest that the shell may take.", "process", "ms", ge=100, le=120_000)] = 15_000
+
+
 class EnvConfig(Section, frozen=True):
     """Variables for this gateway only; the real environment comes first."""
 
     vars: Annotated[dict[str, str], leaf("Variables used where the environment has none.", "process")] = {}
+    shell_env: ShellEnvConfig = ShellEnvConfig()
 
 
 class Config(Section, frozen=True):
@@ -64,6 +75,7 @@ class Config(Section, frozen=True):
     cron: CronConfig = CronConfig()
     network_policy: NetworkPolicyConfig = NetworkPolicyConfig()
     hooks: HooksConfig = HooksConfig()
+    secrets: SecretsConfig = SecretsConfig()
     logging: LoggingConfig = LoggingConfig()
     storage: StorageConfig = StorageConfig()
     env: EnvConfig = EnvConfig()

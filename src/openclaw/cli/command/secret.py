@@ -1,0 +1,193 @@
+"""`openclaw secrets`: where the configuration's secrets come from, never what they are."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from openclaw.base.errors import InvalidRequest
+from openclaw.base.secret import Secret
+from openclaw.cli import output
+from openclaw.cli.command.config import change_file
+from openclaw.cli.desk import Desk
+from openclaw.cli.reach import Reach, gateway_options
+
+if TYPE_CHECKING:
+    pass
+
+MAX_INPUT_CHARS = 65_536
+
+
+@click.group()
+def secrets() -> None:
+    """Show, store and check the secrets that the configuration names.
+
+    \b
+    Examples:
+      openclaw secrets list
+      echo "$KEY" | openclaw secrets set models.providers.openai.apiKey
+      openclaw secrets audit
+      openclaw secrets reload
+    """
+
+
+@secrets.command(name="list")
+@output.json_option
+def list_(as_json: bool) -> None:
+    """List every place for a secret: where it comes from, and whether it has a value.
+
+    \b
+    Examples:
+      openclaw secrets list
+      openclaw secrets list --json
+    """
+    import msgspec
+
+    from openclaw.secrets.audit import places
+
+    found = places(Desk().loaded)
+    if as_json:
+        output.emit_json([msgspec.to_builtins(place) for place in found])
+        return
+    if not found:
+        click.echo("The configuration holds no secret and no reference to one.")
+        return
+    rows = [(each.path, each.source, each.provider, each.id, each.problem or "resolved") for each in found]
+    output.table(["setting", "source", "provider", "id", "state"], rows)
+
+
+@secrets.command(name="set")
+@click.argument("path")
+@click.option(
+    "--to",
+    type=click.Choice(["file", "env"]),
+    default="file",
+    show_default=True,
+    help="Keep it in the state directory's secrets.json, or in its .env.",
+)
+@click.option("--id", "name", default="", help="Name to keep it under; default: the setting's path.")
+def set_(path: str, to: str, name: str) -> None:
+    """Store a secret, read from stdin, for its owner alone, and have the setting PATH refer to it.
+
+    \b
+    Examples:
+      openclaw secrets set hooks.token < token.txt
+      openclaw secrets set models.providers.openai.apiKey --to env --id OPENAI_KEY
+    """
+    from openclaw.config.changes.record import Wish
+    from openclaw.config.writing.apply import set_in
+    from openclaw.secrets.provider import STORE
+    from openclaw.secrets.store import put_back, put_member, put_variable
+    from openclaw.telemetry.redact import REDACTOR
+
+    desk = Desk()
+    secret = _asked_for(path)
+    REDACTOR.add(secret)
+    store = desk.paths.env_file if to == "env" else desk.paths.state_dir / STORE
+    name = name or (_variable(path) if to == "env" else path)
+    reference = _reference(desk, to, name)
+    text = set_in(desk.loaded, path, reference)
+    old = (put_variable if to == "env" else put_member)(store, name, secret)
+    try:
+        desk.forget_env()
+        _check_place(desk, text, path)
+        wish = Wish(method="cli: secrets set")
+        change_file(
+            desk, wish, lambda before: set_in(before, path, reference), f"{path} refers to {name} of {store.name}"
+        )
+    except BaseException:
+        put_back(store, old)
+        raise
+
+
+@secrets.command()
+@output.json_option
+def audit(as_json: bool) -> int:
+    """Find secrets in plain text, open to others, without a value, used twice or not at all. Exit 1 on any.
+
+    \b
+    Examples:
+      openclaw secrets audit
+      openclaw secrets audit --json
+    """
+    import msgspec
+
+    from openclaw.secrets.audit import findings
+
+    desk = Desk()
+    found = findings(desk.loaded, desk.paths)
+    if as_json:
+        output.emit_json({"ok": not found, "findings": [msgspec.to_builtins(each) for each in found]})
+    elif not found:
+        click.echo(f"{output.mark('ok')}  nothing to mend")
+    for each in () if as_json else found:
+        click.echo(f"{output.mark('warning')}  {each.id}  {each.path}: {each.message}")
+        click.echo(f"      {each.hint}")
+    return int(bool(found))
+
+
+@secrets.command()
+@gateway_options
+@output.json_option
+def reload(reach: Reach, as_json: bool) -> int:
+    """Have the running gateway ask for every secret again. Exit 1 when one has no value, or an old one.
+
+    \b
+    Examples:
+      openclaw secrets reload
+    """
+    answer: dict[str, Any] = reach.call("secrets.reload")
+    count = int(answer.get("warningCount", 0))
+    if as_json:
+        output.emit_json(answer)
+    elif count:
+        click.echo(f"{output.mark('warning')}  {count} without a value, or with an old one; see openclaw secrets list")
+    else:
+        click.echo(f"{output.mark('ok')}  every secret has been read again")
+    return int(count > 0)
+
+
+def _asked_for(path: str) -> Secret:
+    """Read the secret from stdin, or ask for it where a person sits."""
+    if sys.stdin.isatty():
+        text = click.prompt(f"Secret for {path}", hide_input=True, confirmation_prompt=True)
+    else:
+        text = sys.stdin.read(MAX_INPUT_CHARS + 2).removesuffix("\n").removesuffix("\r")
+    if not text.strip():
+        raise InvalidRequest("no secret was given", hint=f"Send it on stdin: openclaw secrets set {path} < FILE")
+    if len(text) > MAX_INPUT_CHARS:
+        raise InvalidRequest(f"the secret is longer than {MAX_INPUT_CHARS} characters")
+    return Secret(text)
+
+
+def _variable(path: str) -> str:
+    return "".join(char.upper() if char.isascii() and char.isalnum() else "_" for char in path).strip("_")
+
+
+def _reference(desk: Desk, to: str, name: str) -> dict[str, str]:
+    """Return what the setting is to say, whatever the configuration's default providers are."""
+    from openclaw.config.reference import Reference
+    from openclaw.secrets.provider import STORE, provider_of
+
+    found = {"source": "env", "id": name}
+    if to == "file":
+        found = {"source": "file", "id": f"{STORE}#/{name.replace('~', '~0').replace('/', '~1')}"}
+    other, provider = provider_of(Reference(found["source"], found["id"]), desk.loaded.config.secrets)
+    if provider.path:
+        raise InvalidRequest(
+            f"secrets.defaults.{to} names {other}, which reads one file of its own",
+            hint="Write the secret there, and a reference to it with: openclaw config set",
+        )
+    return found
+
+
+def _check_place(desk: Desk, text: str, path: str) -> None:
+    from openclaw.config.keypath import format_path, parse_path
+
+    place = format_path(parse_path(path))
+    if all(placed.path != place for placed in desk.read(text).references):
+        raise InvalidRequest(
+            f"{path} is not a place for a secret", hint="docs/settings.md says which settings take a reference."
+        )

@@ -1,0 +1,1 @@
+"""Reception: references to secrets in, values out."""

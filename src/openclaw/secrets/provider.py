@@ -1,0 +1,55 @@
+"""Which provider a reference means, and how each kind is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from openclaw.config.reference import Reference
+from openclaw.config.schema import SecretProviderConfig, SecretsConfig
+from openclaw.secrets.aws import read_parameters, read_secrets_manager
+from openclaw.secrets.file import read_files
+from openclaw.secrets.hashicorp import read_vault
+from openclaw.secrets.outcome import Found, Means, Unresolved
+from openclaw.secrets.program import ask_program
+from openclaw.secrets.variable import read_variables
+
+BUILT_IN: Final = "default"
+"""The provider of a reference for which none is named; there without any configuration."""
+STORE: Final = "secrets.json"
+"""The file, below the state directory, that `{{ secrets['id'] }}` means unless the configuration says otherwise."""
+
+
+def provider_of(reference: Reference, config: SecretsConfig) -> tuple[str, SecretProviderConfig]:
+    """Return the name and the settings of the provider. Raises: Unresolved when there is none."""
+    source = reference.source
+    chosen = reference.provider or (getattr(config.defaults, source) if source else config.default)
+    name = chosen or BUILT_IN
+    found = config.providers.get(name)
+    if found is not None and source in ("", found.source):
+        return name, found
+    if chosen and found is not None:
+        raise Unresolved(f"secrets.providers.{name} has source {found.source}, not {source}")
+    if chosen and chosen != BUILT_IN:
+        raise Unresolved(f"there is no usable secrets.providers.{name}")
+    if source == "exec":
+        raise Unresolved("source exec needs a provider with a command in secrets.providers")
+    settings: Any = source or "file"
+    return BUILT_IN, SecretProviderConfig(source=settings, path="" if source else STORE)
+
+
+async def ask(name: str, provider: SecretProviderConfig, ids: Sequence[str], means: Means) -> Found:
+    """Return value or problem of every id. Raises: Unresolved when the provider as a whole cannot be used."""
+    match provider.source:
+        case "env":
+            return await read_variables(provider, ids, means)
+        case "file":
+            return await read_files(provider, ids, means)
+        case "exec":
+            return await ask_program(provider, ids, means, name)
+        case "aws":
+            return await read_secrets_manager(provider, ids, means)
+        case "ssm":
+            return await read_parameters(provider, ids, means)
+        case "vault":
+            return await read_vault(provider, ids, means)
