@@ -14,11 +14,14 @@ import binascii
 import hmac
 import os
 import re
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.secret import Secret
 from openclaw.ops.backup.refused import refused
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 MAGIC: Final = b"age-encryption.org/v1\n"
 PIECE: Final = 64 * 1024
@@ -130,10 +133,10 @@ class _Stream:
         self.count = 0
 
     def seal(self, plain: bytes, *, last: bool) -> bytes:
-        return bytes(self._cipher.encrypt(self._nonce(last=last), plain, None))
+        return self._cipher.encrypt(self._nonce(last=last), plain, None)
 
     def open(self, sealed: bytes, *, last: bool) -> bytes:
-        return bytes(self._cipher.decrypt(self._nonce(last=last), sealed, None))
+        return self._cipher.decrypt(self._nonce(last=last), sealed, None)
 
     def _nonce(self, *, last: bool) -> bytes:
         nonce = self.count.to_bytes(11, "big") + bytes((last,))
@@ -141,7 +144,7 @@ class _Stream:
         return nonce
 
 
-def _chacha(key: bytes):  # type: ignore[no-untyped-def]  # noqa: ANN202  # imported when it is needed
+def _chacha(key: bytes) -> ChaCha20Poly1305:
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
     return ChaCha20Poly1305(key)

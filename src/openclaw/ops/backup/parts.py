@@ -26,7 +26,7 @@ OUTSIDE: Final = "restored-config"
 NAMES: Final[dict[Part, tuple[str, ...]]] = {
     "store": (DATABASE,),
     "config": (".env", "openclaw.json", "openclaw.json5", "openclaw.yaml", "openclaw.yml", OUTSIDE),
-    "secrets": ("credentials", "auth-profiles.json", "secrets"),
+    "secrets": ("credentials", "auth-profiles.json", "secrets", "channels"),
     "agents": ("agents", "exec-approvals.json"),
     "skills": ("skills",),
     "workspace": ("workspace", "workspace-*"),
@@ -35,9 +35,10 @@ NAMES: Final[dict[Part, tuple[str, ...]]] = {
 """The names at the top of the state directory. Files that the configuration names (`$include`) are of `config` too."""
 NEVER: Final = (
     f"{DATABASE}-*", "*.lock", "*.sock", "*.tmp", ".backup-*", ".restore*", "backup-runs.json", "backups", "cache",
-    "channels", "chat-history", "logs", "media", "model-catalog.json", "models", "pre-restore", "run", "tmp", "trash",
+    "chat-history", "logs", "model-catalog.json", "models", "pre-restore", "trash",
 )  # fmt: skip
 """Names at the top that no archive may hold, whatever part it says they are of."""
+_CONFIG_SUFFIXES: Final = (".json", ".json5", ".yaml", ".yml", ".env")
 HOLDS_SECRETS: Final[frozenset[Part]] = frozenset(("store", "config", "secrets", "agents"))
 
 
@@ -72,7 +73,7 @@ def belongs(part: Part, path: str) -> bool:
     known = part_of(top)
     if known is not None:
         return known == part and (part != "store" or path == DATABASE)
-    return part == "config"
+    return part == "config" and path.lower().endswith(_CONFIG_SUFFIXES)
 
 
 def walk(state_dir: Path, parts: frozenset[Part], configs: tuple[Path, ...]) -> Iterator[Source | LeftOut]:

@@ -1,0 +1,132 @@
+"""Bringing a backup back: into this state directory with a way back, or into a directory of its own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Final
+
+import msgspec
+
+from openclaw.base.errors import Conflict, InvalidRequest, StateLocked
+from openclaw.base.secret import Secret
+from openclaw.ops.backup.create import aside
+from openclaw.ops.backup.parts import DATABASE, OPTIONAL, Part, part_of
+from openclaw.ops.backup.swap import exchange, last_way_back, recover
+from openclaw.ops.backup.unpack import Opened, unpack
+from openclaw.store.lock import StateLock
+
+STAGE: Final = ".restore-"
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """A restore that was done. `way_back` keeps what was there before; None for a directory that is new."""
+
+    opened: Opened
+    state_dir: Path
+    way_back: Path | None
+
+
+def restore_in_place(
+    archive: Path,
+    state_dir: Path,
+    passphrase: Secret | None,
+    *,
+    now_ms: int,
+    signer: str = "",
+    without: frozenset[Part] = frozenset(),
+    lock: StateLock | None = None,
+) -> Restored:
+    """Replace what belongs to a backup by the archive's; logs, caches and earlier backups stay. All or nothing.
+
+    A `lock` that is given must be held by the caller.
+
+    Raises: StateLocked (a gateway runs), InvalidRequest (the archive), Unavailable (no room), OSError.
+    """
+    if extra := without - set(OPTIONAL):
+        raise InvalidRequest(f"{', '.join(sorted(extra))} cannot be left as it is", hint=f"Only: {', '.join(OPTIONAL)}.")
+    with _Held(state_dir, lock):
+        recover(state_dir)
+        _clear_stages(state_dir)
+        with aside(state_dir, STAGE) as stage:
+            opened = unpack(archive, stage, passphrase, signer=signer)
+            paths = _paths(state_dir, opened, without)
+            way_back = exchange(state_dir, stage, paths, now_ms=now_ms, instead=archive.name)
+    return Restored(opened, state_dir, way_back)
+
+
+def restore_to(archive: Path, target: Path, passphrase: Secret | None, *, signer: str = "") -> Restored:
+    """Restore into a directory that is not there yet, or is empty; it appears whole or not at all.
+
+    Raises: Conflict (something is there), InvalidRequest (the archive), Unavailable (no room), OSError.
+    """
+    target = target.absolute()
+    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
+        raise Conflict(f"{target} is there and is no empty directory", hint="Name one that does not exist yet.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stage = Path(mkdtemp(prefix=f".{target.name}{STAGE}", dir=target.parent))
+    try:
+        opened = unpack(archive, stage, passphrase, signer=signer)
+        stage.rename(target)  # takes the place of an empty directory, of no other
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
+    return Restored(opened, target, None)
+
+
+def undo(state_dir: Path, *, now_ms: int) -> Path:
+    """Put back what the last restore replaced; what it had put there is kept as the next way back, which is returned.
+
+    Raises: StateLocked (a gateway runs), NotFound (nothing to undo), OSError.
+    """
+    with _Held(state_dir, None):
+        recover(state_dir)
+        folder, record = last_way_back(state_dir)
+        kept = exchange(state_dir, folder, record.paths, now_ms=now_ms, instead=f"undo of {record.instead}")
+        shutil.rmtree(folder, ignore_errors=True)
+        return kept
+
+
+class _Held:
+    """The state directory's lock for a block, taken unless the caller has it."""
+
+    def __init__(self, state_dir: Path, lock: StateLock | None) -> None:
+        self._own = StateLock(state_dir) if lock is None else None
+
+    def __enter__(self) -> None:
+        if self._own is not None:
+            try:
+                self._own.acquire()
+            except StateLocked as error:
+                raise StateLocked(
+                    f"{error.message}: it is not restored into while a gateway runs",
+                    hint="Stop the gateway first (`openclaw gateway stop`), or restore elsewhere with --to DIR.",
+                    details=error.details,
+                ) from None
+
+    def __exit__(self, *_: object) -> None:
+        if self._own is not None:
+            self._own.release()
+
+
+def _paths(state_dir: Path, opened: Opened, without: frozenset[Part]) -> tuple[str, ...]:
+    """Return the names to exchange: all that this state directory or the archive has of the archive's parts."""
+    parts = set(opened.manifest.parts) - without
+    found = {f"{DATABASE}{ending}": True for ending in ("", "-wal", "-shm")}
+    for each in sorted(state_dir.iterdir()):
+        if part_of(each.name) in parts:
+            found[each.name] = True
+    for entry in opened.manifest.files:
+        top = entry.path.split("/", 1)[0]
+        if entry.part in parts:
+            # A file that the configuration includes may lie in a folder of others' files: only it is exchanged.
+            found[top if part_of(top) is not None else entry.path] = True
+    return tuple(found)
+
+
+def _clear_stages(state_dir: Path) -> None:
+    """Throw away what a restore left that was killed."""
+    for each in state_dir.glob(f"{STAGE}*"):
+        if each.is_dir():
+            shutil.rmtree(each, ignore_errors=True)
