@@ -36,6 +36,9 @@ from openclaw.gateway.reload import configure_logs, reload, remember_secrets
 from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.state import prepare
 from openclaw.listeners.server import GatewayServer
+from openclaw.ops.backup.desk import Backups
+from openclaw.ops.backup.schedule import BackupSchedule
+from openclaw.ops.backup.swap import recover
 from openclaw.processes.again import begin_again
 from openclaw.secrets.room import Again, SecretRoom
 from openclaw.store.lock import StateLock
@@ -130,6 +133,7 @@ class _Gateway:
         self._paths: StatePaths
         self._secrets: SecretRoom
         self._rooms: Rooms
+        self._backups: BackupSchedule
 
     async def main(self) -> End:
         """Start, serve, stop. Return what is to come next."""
@@ -139,10 +143,13 @@ class _Gateway:
         self._paths = paths = resolve_paths(env, self._options.config_path)
         prepare(paths.state_dir, paths.logs_dir)
         self._secrets = SecretRoom(paths, self._clock, REDACTOR.add)
-        loaded = await self._load()
         lock = StateLock(paths.state_dir)
         lock.acquire()
         try:
+            if recover(paths.state_dir):  # before anything of the state is read
+                _log.warning("restore_undone", extra={"fields": {"why": "it was broken off"}})
+                self._env = load_environment()
+            loaded = await self._load()
             self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock, self._secrets)
             try:
                 await self._serve(rooms)
@@ -187,6 +194,8 @@ class _Gateway:
         self._signals()
         self._report(rooms.loaded)
         app = build_front(rooms)
+        backups = Backups(rooms.paths, lambda: rooms.loaded, self._clock)
+        self._backups = BackupSchedule(backups, self._clock, rooms.paths.state_dir)
         server = GatewayServer(app, hosts_of(rooms.config), rooms.config.gateway.port, clock=self._clock)
         await server.start()
         try:
@@ -214,6 +223,7 @@ class _Gateway:
         self._supervised("prune-files", lambda: prune_files(rooms))
         self._supervised("disk", rooms.disk.watch)
         self._supervised("watchdog", self._manager.watchdog)
+        self._supervised("backup", self._backups.run)
         if rooms.loaded.source == "file":
             lastgood.save(rooms.paths.last_good, rooms.loaded.standalone)
         fields = {"version": __version__, "port": server.port, "resumed": resumed, "interrupted": reported}
@@ -237,6 +247,7 @@ class _Gateway:
         self._manager.leaving(again=self._end == "again")
         _log.info("gateway_stopping", extra={"fields": {"running": rooms.study.running()}})
         rooms.automation.pause()
+        self._backups.close()
         await rooms.study.stop(self._options.drain_s)
         await rooms.hub.shutdown("service restart", RESTART_EXPECTED_MS)
         await server.stop()

@@ -1,7 +1,7 @@
 """Encryption by passphrase, in the age v1 format (https://age-encryption.org/v1): the `age` program reads it too.
 
-A passphrase makes a key by scrypt; that wraps the file's key; the file's key makes, by HKDF, the key of the header's MAC
-and of a STREAM of 64 KiB pieces under ChaCha20-Poly1305, the last of which is marked. So a cut, a swap or a change
+A passphrase makes a key by scrypt; that wraps the file's key; the file's key makes, by HKDF, the key of the header's
+MAC and of a STREAM of 64 KiB pieces under ChaCha20-Poly1305, the last of which is marked. So a cut, a swap or a change
 anywhere is noticed, and no plain byte of a piece is given out before the piece was verified.
 
 Written over `cryptography`'s primitives, which we have; the tests read and write it with the library `pyrage`.

@@ -181,11 +181,11 @@ def _warnings(plan: Plan, manifest: Manifest, left_out: list[LeftOut]) -> tuple[
     said: list[str] = []
     if plan.passphrase is None and HOLDS_SECRETS & set(manifest.parts):
         said.append(
-            "This backup is not encrypted and holds secrets: keys, tokens and every conversation. Keep it where only you"
-            " can read it, or make it with --passphrase-file."
+            "This backup is not encrypted and holds secrets: keys, tokens and every conversation. Keep it where only"
+            " you can read it, or make it with --passphrase-file."
         )
     if left_out:
-        said.append(f"{len(left_out)} files are not in it; the first: {ascii(left_out[0].path)}: {left_out[0].reason}.")
+        said.append(f"{len(left_out)} files are not in it; the first: {left_out[0].path!a}: {left_out[0].reason}.")
     if manifest.config.startswith(OUTSIDE):
         said.append(f"The configuration lies outside the state directory; a restore puts it into {OUTSIDE}/.")
     return tuple(said)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import apsw
 
-from openclaw.base.errors import ConfigError, NotFound
+from openclaw.base.errors import NotFound
 from openclaw.ops.backup.refused import refused
 from openclaw.store.connect import connect
 from openclaw.store.fault import fault
@@ -27,8 +27,8 @@ KNOWN_SCHEMA: Final = MIGRATIONS[-1].number
 def copy_store(source: Path, target: Path, go_on: Callable[[], None] = lambda: None) -> int:
     """Copy the store as it is at one moment into a new file (0600); return its schema number.
 
-    A connection of its own holds one read transaction over the whole copy: writers go on in the log, unseen and unhindered,
-    and the copy never has to begin again. `go_on` may raise between pieces.
+    A connection of its own holds one read transaction over the whole copy: writers go on in the log, unseen and
+    unhindered, and the copy never has to begin again. `go_on` may raise between pieces.
 
     Raises: NotFound (no store), Unavailable (disk, damage).
     """
@@ -98,7 +98,7 @@ def _check_schema(db: apsw.Connection) -> None:
     ours = _active_of_ours()
     for name, sql in db.execute("SELECT name, sql FROM sqlite_schema WHERE type IN ('trigger', 'view')"):
         if ours.get(name) != sql:
-            raise refused(f"its store holds a trigger or view that is not openclaw's: {ascii(str(name)[:60])}")
+            raise refused(f"its store holds a trigger or view that is not openclaw's: {str(name)[:60]!a}")
 
 
 @cache
@@ -106,8 +106,7 @@ def _active_of_ours() -> dict[str, str]:
     db = apsw.Connection(":memory:")
     try:
         migrate(db)
-        return dict(db.execute("SELECT name, sql FROM sqlite_schema WHERE type IN ('trigger', 'view')").fetchall())
-    except ConfigError:  # pragma: no cover  # an empty database is never newer
-        return {}
+        found = db.execute("SELECT name, sql FROM sqlite_schema WHERE type IN ('trigger', 'view')").fetchall()
+        return {str(name): str(sql) for name, sql in found}
     finally:
         db.close()

@@ -1,4 +1,4 @@
-"""What an archive says of itself, signed with the gateway's own key: each file's size, mode and hash, and whose it is."""
+"""What an archive says of itself, signed with the gateway's own key: whose it is, and its files with mode and hash."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import msgspec
 from openclaw.ops.backup.parts import DATABASE, PARTS, Part, belongs
 from openclaw.ops.backup.path_rules import Occupied, unfit
 from openclaw.ops.backup.refused import refused
-from openclaw.protocol.device_auth import KEY_BYTES, DeviceKey, decode_base64url, device_id_of, encode_base64url, verifies
+from openclaw.protocol.device_auth import (
+    KEY_BYTES,
+    DeviceKey,
+    decode_base64url,
+    device_id_of,
+    encode_base64url,
+    verifies,
+)
 
 FORMAT: Final = 1
 MAX_FILES: Final = 100_000

@@ -1,7 +1,7 @@
 """What belongs to a backup, as a table: a name that is not in it stays out, whoever put it into the state directory.
 
-Out for good: the database's -wal and -shm (the copy is whole without them), logs, model files and catalogues, the chat's
-key history, locks, sockets, the trash, earlier backups and ways back.
+Out for good: the database's -wal and -shm (the copy is whole without them), logs, model files and catalogues, the
+chat's key history, locks, sockets, the trash, earlier backups and ways back.
 """
 
 from __future__ import annotations

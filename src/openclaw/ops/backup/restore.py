@@ -45,7 +45,9 @@ def restore_in_place(
     Raises: StateLocked (a gateway runs), InvalidRequest (the archive), Unavailable (no room), OSError.
     """
     if extra := without - set(OPTIONAL):
-        raise InvalidRequest(f"{', '.join(sorted(extra))} cannot be left as it is", hint=f"Only: {', '.join(OPTIONAL)}.")
+        raise InvalidRequest(
+            f"{', '.join(sorted(extra))} cannot be left as it is", hint=f"Only: {', '.join(OPTIONAL)}."
+        )
     with _Held(state_dir, lock):
         recover(state_dir)
         _clear_stages(state_dir)

@@ -54,7 +54,7 @@ class Bucket:
         size = max(self._part_bytes, -(-archive.stat().st_size // MAX_PARTS))
         upload = {**where, "UploadId": self._client.create_multipart_upload(**where, **self._sealed)["UploadId"]}
         try:
-            parts = []
+            parts: list[dict[str, Any]] = []
             with archive.open("rb") as file:
                 while data := file.read(size):
                     number = len(parts) + 1

@@ -1,4 +1,4 @@
-"""Putting what was unpacked in the place of what is there: by renames, all of them or none, and never without a way back.
+"""Putting what was unpacked in the place of what is there: by renames, all or none, and never without a way back.
 
 A journal is on the disk before the first rename and gone after the last. Whoever finds one (the next restore, the
 gateway's start) knows that the power failed in between, and puts everything back as it was.
@@ -25,7 +25,7 @@ WAYS_KEPT: Final = 3
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """One name that is exchanged, below the state directory: whether something stood there, and whether something comes."""
+    """One name that is exchanged, below the state directory; whether something stood there, and something comes."""
 
     path: str
     had_old: bool
@@ -97,9 +97,10 @@ def recover(state_dir: Path) -> bool:
     incoming, kept = state_dir / journal.incoming, state_dir / journal.kept
     for unit in reversed(journal.units):
         here, new, old = state_dir / unit.path, incoming / unit.path, kept / unit.path
-        if unit.has_new and not os.path.lexists(new) and os.path.lexists(here):
+        replaced = os.path.lexists(old)
+        if unit.has_new and (replaced or not unit.had_old) and os.path.lexists(here) and not os.path.lexists(new):
             _move(here, new)
-        if unit.had_old and os.path.lexists(old):
+        if replaced:
             _move(old, here)
     place.unlink()
     shutil.rmtree(kept, ignore_errors=True)

@@ -1,7 +1,7 @@
 """The archive's outer form: a gzip'ed tar that any `tar` unpacks, read by a reader that knows plain files only.
 
-tar.gz and not tar.zst: gzip is in the standard library of every Python we run on (zstd only from 3.14), and in every shell
-that a person may have left on the worst day.
+tar.gz and not tar.zst: gzip is in the standard library of every Python we run on (zstd only from 3.14), and in every
+shell that a person may have left on the worst day.
 
 What the reader takes is what the writer makes: one header per plain file, an extended header before it only for a path
 that needs one. Links, devices, folders, sparse files and every other kind have no code here that could be fooled.
@@ -22,7 +22,7 @@ BLOCK: Final = 512
 RECORD: Final = 10_240
 PIECE: Final = 256 * 1024
 MAX_EXTENSION_BYTES: Final = 8 * 1024
-MAX_RATIO: Final = 500
+MAX_RATIO: Final = 200
 RATIO_FREE_BYTES: Final = 64 * 1024 * 1024
 """Below this much, how well an archive is packed does not matter."""
 LEVEL: Final = 6
@@ -165,7 +165,7 @@ class TapeReader:
         if not any(block):
             return None
         try:
-            return tarfile.TarInfo.frombuf(block, "utf-8", "strict")  # type: ignore[arg-type]  # bytes it is
+            return tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError, ValueError):
             raise refused("a file's header in it is damaged") from None
 

@@ -93,7 +93,7 @@ def _small(tape: TapeReader, path: str, most: int) -> bytes:
 def _file(tape: TapeReader, entry: Entry, folder: Path | None) -> None:
     """Read the one file that must come next; write it when there is a folder for it."""
     if tape.next() != (FILES + entry.path, entry.size):
-        raise refused(f"what follows is not {ascii(entry.path[:120])} as its manifest lists it")
+        raise refused(f"what follows is not {entry.path[:120]!a} as its manifest lists it")
     digest = hashlib.sha256()
     target = _opened(folder, entry.path) if folder is not None else None
     try:
@@ -102,7 +102,7 @@ def _file(tape: TapeReader, entry: Entry, folder: Path | None) -> None:
             if target is not None:
                 target.write(data)
         if digest.hexdigest() != entry.sha256:
-            raise refused(f"{ascii(entry.path[:120])} is not what its manifest says (SHA-256)")
+            raise refused(f"{entry.path[:120]!a} is not what its manifest says (SHA-256)")
         if target is not None:
             os.fchmod(target.fileno(), entry.mode)
     finally:
