@@ -194,7 +194,7 @@ class _Gateway:
         self._signals()
         self._report(rooms.loaded)
         app = build_front(rooms)
-        backups = Backups(rooms.paths, lambda: rooms.loaded, self._clock)
+        backups = Backups(rooms.paths, lambda: rooms.loaded, self._clock, __version__)
         self._backups = BackupSchedule(backups, self._clock, rooms.paths.state_dir)
         server = GatewayServer(app, hosts_of(rooms.config), rooms.config.gateway.port, clock=self._clock)
         await server.start()

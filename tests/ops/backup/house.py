@@ -69,7 +69,7 @@ def environment(state: Path) -> Environment:
 def backups_of(state: Path, clock: ManualClock) -> Backups:
     """Return the desk of a state directory, whose configuration is read at each use."""
     paths, env = paths_of(state), environment(state)
-    return Backups(paths, lambda: load(paths, env), clock)
+    return Backups(paths, lambda: load(paths, env), clock, "1")
 
 
 def make(
@@ -84,6 +84,7 @@ def make(
         parts=parts,
         now_ms=NOW_MS,
         host="here",
+        version="1",
         passphrase=passphrase,
         work=CHEAP,
     )

@@ -140,6 +140,7 @@ async def test_a_configuration_from_elsewhere_is_put_aside_and_said(state: Path,
         parts=frozenset(PARTS),
         now_ms=0,
         host="here",
+        version="1",
     )
     made = create(plan, KEY, tmp_path / "out")
     assert made.manifest.config == "restored-config/config.yaml"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.secret import Secret
 from openclaw.cli import output
@@ -150,7 +149,7 @@ def list_(place: str, as_json: bool) -> None:
     elif not found:
         click.echo(f"There is no backup in {target.place}.")
     else:
-        now_ms = SYSTEM_CLOCK.now_ms()
+        now_ms = _now_ms()
         rows = [
             (each.name, output.ago(each.at_ms, now_ms), f"{each.size / 1e6:.1f} MB", "yes" if each.encrypted else "no")
             for each in found
@@ -201,7 +200,7 @@ def restore(
     backups, desk = _backups(), Desk()
     if target is None and not yes:
         click.confirm(f"Replace the state in {desk.paths.state_dir} by {archive}?", abort=True, err=True)
-    now_ms = SYSTEM_CLOCK.now_ms()
+    now_ms = _now_ms()
     own = backups.own_signer()
     with ExitStack() as stack:
         path = _fetched(backups, archive, place, stack)
@@ -303,7 +302,7 @@ def _show_schedule(*, as_json: bool) -> None:
     from openclaw.ops.backup.schedule import due_ms, is_scheduled
 
     backups, desk = _backups(), Desk()
-    settings, runs, now_ms = backups.settings, read_runs(desk.paths.state_dir), SYSTEM_CLOCK.now_ms()
+    settings, runs, now_ms = backups.settings, read_runs(desk.paths.state_dir), _now_ms()
     due = due_ms(settings, runs, now_ms)
     if as_json:
         output.emit_json(
@@ -347,7 +346,7 @@ def _undo(*, as_json: bool) -> None:
     from openclaw.ops.backup.restore import undo
 
     state_dir = Desk().paths.state_dir
-    kept = undo(state_dir, now_ms=SYSTEM_CLOCK.now_ms())
+    kept = undo(state_dir, now_ms=_now_ms())
     if as_json:
         output.emit_json({"ok": True, "stateDir": str(state_dir), "wayBack": str(kept)})
     else:
@@ -356,10 +355,12 @@ def _undo(*, as_json: bool) -> None:
 
 
 def _backups() -> Backups:
+    from openclaw import __version__
+    from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.ops.backup.desk import Backups
 
     desk = Desk()
-    return Backups(desk.paths, lambda: desk.loaded, SYSTEM_CLOCK)
+    return Backups(desk.paths, lambda: desk.loaded, SYSTEM_CLOCK, __version__)
 
 
 def _passphrase(file: BinaryIO | None) -> Secret | None:
@@ -417,6 +418,12 @@ def _print_facts(manifest: Manifest, signer: str, *, encrypted: bool) -> None:
 def _print_stranger(opened: Opened, *, own: bool) -> None:
     if not own:
         click.echo(f"{output.mark('info')}  Another gateway signed it ({opened.signer}). To insist on it: --signer ID")
+
+
+def _now_ms() -> int:
+    from openclaw.base.clock import SYSTEM_CLOCK
+
+    return SYSTEM_CLOCK.now_ms()
 
 
 def _utc(at_ms: int) -> str:

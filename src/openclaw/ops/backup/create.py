@@ -15,7 +15,6 @@ from typing import Final
 
 import msgspec
 
-from openclaw import __version__
 from openclaw.base.secret import Secret
 from openclaw.ops.backup.age import WORK, Encrypting
 from openclaw.ops.backup.database import copy_store
@@ -44,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     parts: frozenset[Part]
     now_ms: int
     host: str
+    version: str
     passphrase: Secret | None = None
     work: int = WORK
 
@@ -101,7 +101,7 @@ def create(plan: Plan, key: DeviceKey, folder: Path, go_on: Callable[[], None] =
             raise refused(f"there are more than {MAX_FILES} files", "Leave the workspace out: --without workspace.")
     manifest = Manifest(
         format=FORMAT,
-        version=__version__,
+        version=plan.version,
         schema=schema,
         created_at_ms=plan.now_ms,
         host=plan.host,

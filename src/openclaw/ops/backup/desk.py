@@ -44,10 +44,11 @@ def nothing() -> None:
 class Backups:
     """Makes, finds and checks backups. `loaded` is asked at each use: settings may change."""
 
-    def __init__(self, paths: StatePaths, loaded: Callable[[], Loaded], clock: Clock) -> None:
+    def __init__(self, paths: StatePaths, loaded: Callable[[], Loaded], clock: Clock, version: str) -> None:
         self._paths = paths
         self._loaded = loaded
         self._clock = clock
+        self._version = version
 
     @property
     def settings(self) -> BackupConfig:
@@ -84,6 +85,7 @@ class Backups:
                 parts=parts,
                 now_ms=self._clock.now_ms(),
                 host=platform.node(),
+                version=self._version,
                 passphrase=passphrase,
             ),
             DeviceKey(gateway_seed(self._paths.identity)),
