@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from openclaw.base.clock import SYSTEM_CLOCK, ManualClock
 from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.ops.backup.create import FILES, name_of
 from openclaw.ops.backup.parts import PARTS
+from openclaw.ops.backup.restore import restore_in_place
 from openclaw.ops.backup.unpack import unpack, verify
-from tests.ops.backup.house import CONFIG, KEY, PASSPHRASE, make, tree
+from tests.ops.backup.house import CONFIG, KEY, NOW_MS, PASSPHRASE, backups_of, make, tree
 
 pytestmark = pytest.mark.anyio
 
@@ -151,3 +153,61 @@ def test_names_sort_by_time_and_differ() -> None:
     names = [name_of(ms, encrypted=False) for ms in (0, 1_000, 1_800_000_000_000)]
     assert names == sorted(names)
     assert name_of(0, encrypted=True) != name_of(0, encrypted=True)
+
+
+async def test_files_that_the_configuration_includes_are_in_it_and_come_back(state: Path, tmp_path: Path) -> None:
+    (state / "conf.d").mkdir()
+    (state / "conf.d" / "models.json5").write_text("{logging: {level: 'error'}}")
+    (state / "conf.d" / "notes.txt").write_text("nobody includes this")
+    (state / "openclaw.json").write_text("{$include: './conf.d/models.json5'}")
+    backups = backups_of(state, ManualClock(NOW_MS))
+    done = backups.create(parts=backups.parts(), passphrase=None)
+    paths = [entry.path for entry in done.made.manifest.files if entry.part == "config"]
+    assert sorted(paths) == [".env", "conf.d/models.json5", "openclaw.json"]
+    (state / "conf.d" / "models.json5").write_text("{}")
+    restore_in_place(Path(done.where), state, None, now_ms=NOW_MS)
+    assert (state / "conf.d" / "models.json5").read_text() == "{logging: {level: 'error'}}"
+    assert (state / "conf.d" / "notes.txt").read_text() == "nobody includes this"
+
+
+async def test_what_a_killed_backup_left_goes_with_a_later_one(state: Path, tmp_path: Path) -> None:
+    now_ms = SYSTEM_CLOCK.now_ms()
+    for name, age_s in (("old", 90_000), ("young", 60)):
+        left = state / f".backup-{name}"
+        left.mkdir()
+        os.utime(left, (now_ms / 1000 - age_s,) * 2)
+    backups = backups_of(state, ManualClock(now_ms))
+    backups.create(parts=backups.parts(), passphrase=None)
+    assert not (state / ".backup-old").exists()
+    assert (state / ".backup-young").exists()
+
+
+async def test_a_state_directory_that_is_a_link_is_backed_up_as_what_it_leads_to(state: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(state)
+    (state / "extra.json5").write_text("{}")
+    (state / "openclaw.json").write_text("{$include: './extra.json5'}")
+    backups = backups_of(link, ManualClock(NOW_MS))
+    done = backups.create(parts=backups.parts(), passphrase=None)
+    assert {"openclaw.json", "extra.json5", ".env"} <= {entry.path for entry in done.made.manifest.files}
+    restore_in_place(Path(done.where), link, None, now_ms=NOW_MS)
+    assert (state / "extra.json5").exists()
+
+
+async def test_files_of_the_table_that_are_links_are_taken_and_folders_that_are_links_stay(
+    state: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "dotfiles"
+    (elsewhere / "space").mkdir(parents=True)
+    for name in ("openclaw.json", ".env"):
+        (state / name).rename(elsewhere / name)
+        (state / name).symlink_to(elsewhere / name)
+    (state / "workspace-linked").symlink_to(elsewhere / "space")
+    backups = backups_of(state, ManualClock(NOW_MS))
+    done = backups.create(parts=backups.parts(), passphrase=None)
+    assert {"openclaw.json", ".env"} <= {entry.path for entry in done.made.manifest.files}
+    assert [each.path for each in done.made.left_out] == ["workspace-linked"]
+    restore_in_place(Path(done.where), state, None, now_ms=NOW_MS)
+    assert (state / "openclaw.json").read_text() == CONFIG
+    assert (state / "workspace-linked").is_symlink()
+    assert (elsewhere / "openclaw.json").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from openclaw.base.clock import ManualClock
@@ -13,8 +14,9 @@ from openclaw.ops.backup.parts import PARTS
 from openclaw.ops.backup.restore import restore_in_place, restore_to, undo
 from openclaw.ops.backup.swap import JOURNAL, WAYS_KEPT, recover
 from openclaw.store.lock import StateLock
+from openclaw.store.schema import MIGRATIONS, migrate
 from openclaw.store.sqlite import SqliteStore
-from tests.ops.backup.house import NOW_MS, PASSPHRASE, make, tree
+from tests.ops.backup.house import NOW_MS, PASSPHRASE, Forge, make, tree
 
 pytestmark = pytest.mark.anyio
 
@@ -222,3 +224,18 @@ async def test_a_disk_that_fails_in_between_leaves_all_as_it_was(
         restore_in_place(made.place, state, None, now_ms=NOW_MS)
     assert content(state) == before
     assert not (state / JOURNAL).exists()
+
+
+async def test_a_store_of_an_older_schema_is_restored_and_migrated_at_the_next_start(tmp_path: Path) -> None:
+    old = apsw.Connection(":memory:")
+    migrate(old, MIGRATIONS[:-1])
+    forge = Forge(bytes(old.serialize("main")))
+    old.close()
+    forge.fields["schema"] = MIGRATIONS[-2].number
+    archive = tmp_path / "old.tar.gz"
+    archive.write_bytes(forge.bytes())
+    restore_to(archive, tmp_path / "fresh", None)
+    assert await opens(tmp_path / "fresh")
+    found = apsw.Connection(str(tmp_path / "fresh" / "openclaw.db"))
+    assert found.pragma("user_version") == MIGRATIONS[-1].number
+    found.close()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,7 +19,17 @@ from openclaw.base.secret import Secret
 from openclaw.ops.backup.age import WORK, Encrypting
 from openclaw.ops.backup.database import copy_store
 from openclaw.ops.backup.manifest import FORMAT, MAX_FILES, Entry, Manifest, in_order, seal
-from openclaw.ops.backup.parts import DATABASE, HOLDS_SECRETS, OUTSIDE, LeftOut, Part, Source, belongs, walk
+from openclaw.ops.backup.parts import (
+    DATABASE,
+    HOLDS_SECRETS,
+    OUTSIDE,
+    LeftOut,
+    Part,
+    Source,
+    belongs,
+    config_path,
+    walk,
+)
 from openclaw.ops.backup.path_rules import Occupied, unfit
 from openclaw.ops.backup.refused import refused
 from openclaw.ops.backup.tape import PIECE, TapeWriter, new_file
@@ -31,6 +41,8 @@ FILES: Final = "files/"
 PREFIX: Final = "openclaw-backup-"
 SUFFIX: Final = ".tar.gz"
 ENCRYPTED: Final = ".age"
+ASIDE: Final = ".backup-"
+LEFT_MS: Final = 24 * 3_600_000
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +78,8 @@ def name_of(now_ms: int, *, encrypted: bool) -> str:
     return f"{PREFIX}{when}-{os.urandom(3).hex()}{SUFFIX}{ENCRYPTED if encrypted else ''}"
 
 
-@contextmanager
-def aside(state_dir: Path, prefix: str = ".backup-") -> Iterator[Path]:
+@contextlib.contextmanager
+def aside(state_dir: Path, prefix: str = ASIDE) -> Iterator[Path]:
     """Offer a private folder in the state directory, gone after the block."""
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = Path(mkdtemp(prefix=prefix, dir=state_dir))
@@ -75,6 +87,14 @@ def aside(state_dir: Path, prefix: str = ".backup-") -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def clear_left(state_dir: Path, now_ms: int) -> None:
+    """Throw away what a backup left that was killed; one that still goes on is younger than this."""
+    for each in state_dir.glob(f"{ASIDE}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if each.is_dir() and each.stat().st_mtime * 1000 < now_ms - LEFT_MS:
+                shutil.rmtree(each, ignore_errors=True)
 
 
 def create(plan: Plan, key: DeviceKey, folder: Path, go_on: Callable[[], None] = lambda: None) -> Made:
@@ -125,22 +145,16 @@ def _taken(found: Source | LeftOut, occupied: Occupied, copy: Path) -> Entry | L
     if reason := unfit(found.path) or occupied.clash(found.path):
         return LeftOut(found.path, reason)
     try:
-        mode = _copy(found.place, copy)
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        copy.unlink(missing_ok=True)
+        source = os.fdopen(os.open(found.place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except OSError as error:
         return LeftOut(found.path, f"it cannot be read ({error.strerror})")
-    return _entry(copy, found.part, found.path, mode)
-
-
-def _copy(source: Path, target: Path) -> int:
-    """Copy a plain file as it is now; return its permission bits."""
-    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as reading, os.fdopen(new_file(target), "wb") as writing:
-        facts = os.fstat(reading.fileno())
+    with source:
+        facts = os.fstat(source.fileno())
         if not stat.S_ISREG(facts.st_mode):
-            raise IsADirectoryError(0, "it is no plain file any more")
-        shutil.copyfileobj(reading, writing, PIECE)
-        return facts.st_mode & 0o777
+            return LeftOut(found.path, "it is no plain file any more")
+        with os.fdopen(new_file(copy), "wb") as target:
+            shutil.copyfileobj(source, target, PIECE)
+    return _entry(copy, found.part, found.path, facts.st_mode & 0o777)
 
 
 def _entry(copy: Path, part: Part, path: str, mode: int) -> Entry:
@@ -150,9 +164,7 @@ def _entry(copy: Path, part: Part, path: str, mode: int) -> Entry:
 
 
 def _config_path(plan: Plan, entries: list[Entry]) -> str:
-    main = plan.configs[0]
-    inside = main.is_relative_to(plan.state_dir)
-    path = main.relative_to(plan.state_dir).as_posix() if inside else f"{OUTSIDE}/{main.name}"
+    path = config_path(plan.configs[0], plan.state_dir, plan.configs[0].parent)
     return path if any(entry.path == path for entry in entries) else ""
 
 

@@ -13,12 +13,12 @@ from openclaw.base.clock import Clock
 from openclaw.base.errors import NotFound, OpenClawError
 from openclaw.base.secret import Secret
 from openclaw.config.env import expand
-from openclaw.config.load import Loaded
+from openclaw.config.load import Loaded, files_of
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import BackupConfig
 from openclaw.identity.devices.tokens import gateway_seed
-from openclaw.ops.backup.create import Made, Plan, aside, create
-from openclaw.ops.backup.destination import S3, Destination, Directory
+from openclaw.ops.backup.create import Made, Plan, aside, clear_left, create
+from openclaw.ops.backup.destination import S3, Destination, Directory, nothing
 from openclaw.ops.backup.parts import OPTIONAL, PARTS, Part
 from openclaw.ops.backup.retention import Stored, superfluous
 from openclaw.ops.backup.runs import BackupRun, note_run
@@ -35,10 +35,6 @@ class Created(msgspec.Struct, frozen=True):
     made: Made
     where: str
     pruned: tuple[str, ...]
-
-
-def nothing() -> None:
-    """Stand in where nobody wants to stop a backup."""
 
 
 class Backups:
@@ -81,7 +77,7 @@ class Backups:
             Plan(
                 state_dir=self._paths.state_dir,
                 database=self._paths.db_path,
-                configs=(self._paths.config_path,),
+                configs=files_of(self._paths.config_path),
                 parts=parts,
                 now_ms=self._clock.now_ms(),
                 host=platform.node(),
@@ -111,13 +107,15 @@ class Backups:
         """
         began_ms, began_s = self._clock.now_ms(), self._clock.monotonic_s()
         run = BackupRun(at_ms=began_ms, duration_ms=0, scheduled=scheduled)
+        clear_left(self._paths.state_dir, began_ms)
         try:
             with aside(self._paths.state_dir) as folder:
                 target = self.destination(place)
                 made = self.make(folder, parts, passphrase, go_on)
-                where = target.put(made.place)
+                where = target.put(made.place, go_on)
+            run = msgspec.structs.replace(run, where=where, size=made.size)
             pruned = self.prune(target, keep) if keep else ()
-            run = msgspec.structs.replace(run, where=where, size=made.size, pruned=len(pruned))
+            run = msgspec.structs.replace(run, pruned=len(pruned))
         except (OpenClawError, OSError) as error:
             run = msgspec.structs.replace(run, error=str(error) or type(error).__name__)
             raise

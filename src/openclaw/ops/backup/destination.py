@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -15,6 +16,10 @@ S3: Final = "s3://"
 MAX_LISTED: Final = 10_000
 
 
+def nothing() -> None:
+    """Stand in where nobody wants to stop a backup."""
+
+
 class Destination(Protocol):
     """Keeps archives by name. Every method blocks: call it in a thread."""
 
@@ -23,8 +28,11 @@ class Destination(Protocol):
         """Where it is, for people; no secret in it."""
         ...
 
-    def put(self, archive: Path) -> str:
-        """Keep an archive under its name, whole or not at all; return where. Raises: Unavailable, OSError."""
+    def put(self, archive: Path, go_on: Callable[[], None] = ...) -> str:
+        """Keep an archive under its name, whole or not at all; return where. `go_on` may raise to stop it.
+
+        Raises: Unavailable, OSError.
+        """
         ...
 
     def list(self) -> list[Stored]:
@@ -51,14 +59,16 @@ class Directory:
         """See Destination."""
         return str(self._folder)
 
-    def put(self, archive: Path) -> str:
+    def put(self, archive: Path, go_on: Callable[[], None] = nothing) -> str:
         """See Destination."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = self._folder / archive.name
         temporary = self._folder / f".{archive.name}.tmp"
         try:
             with archive.open("rb") as source, os.fdopen(new_file(temporary), "wb") as copy:
-                shutil.copyfileobj(source, copy, PIECE)
+                while data := source.read(PIECE):
+                    go_on()
+                    copy.write(data)
                 copy.flush()
                 os.fsync(copy.fileno())
             temporary.rename(target)

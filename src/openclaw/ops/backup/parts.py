@@ -76,35 +76,47 @@ def belongs(part: Part, path: str) -> bool:
     return part == "config" and path.lower().endswith(_CONFIG_SUFFIXES)
 
 
-def walk(state_dir: Path, parts: frozenset[Part], configs: tuple[Path, ...]) -> Iterator[Source | LeftOut]:
-    """Yield every file of these parts but the database, folders in order of name. Follows no link.
+def config_path(place: Path, state_dir: Path, folder: Path) -> str:
+    """Return a configuration file's path in the archive; `folder` is where the first of them lies.
 
-    `configs` are the configuration file and those it includes.
+    A name in the state directory is that name, also when it is a link to elsewhere.
     """
-    taken: set[Path] = set()
+    for base, prefix in ((state_dir, ""), (state_dir.resolve(), ""), (folder, f"{OUTSIDE}/")):
+        for each in (place, place.resolve()):
+            if each.is_relative_to(base):
+                return prefix + each.relative_to(base).as_posix()
+    return f"{OUTSIDE}/{place.name}"
+
+
+def walk(state_dir: Path, parts: frozenset[Part], configs: tuple[Path, ...]) -> Iterator[Source | LeftOut]:
+    """Yield every file of these parts but the database, folders in order of name.
+
+    Follows no link, except one to a file that stands for a file of the table. `configs` are the configuration file and
+    those it includes.
+    """
+    taken: set[str] = set()
     if "config" in parts:
         for place in configs:
             if place.is_file():
-                taken.add(place)
-                inside = place.is_relative_to(state_dir)
-                base = state_dir if inside else configs[0].parent
-                path = place.relative_to(base).as_posix() if place.is_relative_to(base) else place.name
-                yield Source("config", path if inside else f"{OUTSIDE}/{path}", place)
+                path = config_path(place, state_dir, configs[0].parent)
+                taken.add(path)
+                yield Source("config", path, place.resolve())
     for entry in _entries(state_dir):
         part = part_of(entry.name)
-        if part is None or part == "store" or part not in parts or state_dir / entry.name in taken:
+        if part is None or part == "store" or part not in parts:
             continue
-        if entry.name != OUTSIDE:
-            yield from _below(Path(entry.path), entry.name, part, taken)
+        place = Path(entry.path)
+        if entry.is_symlink() and place.is_file():
+            place = place.resolve()
+        if entry.name != OUTSIDE and entry.name not in taken:
+            yield from _below(place, entry.name, part)
 
 
-def _below(place: Path, path: str, part: Part, taken: set[Path]) -> Iterator[Source | LeftOut]:
-    if place in taken:
-        return
+def _below(place: Path, path: str, part: Part) -> Iterator[Source | LeftOut]:
     mode = place.lstat().st_mode
     if stat.S_ISDIR(mode):
         for entry in _entries(place):
-            yield from _below(place / entry.name, f"{path}/{entry.name}", part, taken)
+            yield from _below(place / entry.name, f"{path}/{entry.name}", part)
     elif stat.S_ISREG(mode):
         yield Source(part, path, place)
     else:

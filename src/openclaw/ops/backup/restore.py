@@ -117,7 +117,8 @@ def _paths(state_dir: Path, opened: Opened, without: frozenset[Part]) -> tuple[s
     parts = set(opened.manifest.parts) - without
     found = {f"{DATABASE}{ending}": True for ending in ("", "-wal", "-shm")}
     for each in sorted(state_dir.iterdir()):
-        if part_of(each.name) in parts:
+        # A link to a folder elsewhere was not followed by the backup: unless something comes instead, it stays.
+        if part_of(each.name) in parts and not (each.is_symlink() and each.is_dir()):
             found[each.name] = True
     for entry in opened.manifest.files:
         top = entry.path.split("/", 1)[0]

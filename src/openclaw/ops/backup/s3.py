@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from openclaw.base.errors import InvalidRequest, NotFound, NotSupported, Unavailable
-from openclaw.ops.backup.destination import MAX_LISTED, S3
+from openclaw.ops.backup.destination import MAX_LISTED, S3, nothing
 from openclaw.ops.backup.retention import Stored, newest_first, stored
 from openclaw.ops.backup.tape import PIECE, new_file
 
@@ -40,23 +40,24 @@ class Bucket:
         """See Destination."""
         return f"{S3}{self._bucket}/{self._prefix}"
 
-    def put(self, archive: Path) -> str:
+    def put(self, archive: Path, go_on: Callable[[], None] = nothing) -> str:
         """See Destination. A large archive goes up in parts; parts of one that failed are given back."""
         where = {"Bucket": self._bucket, "Key": self._prefix + archive.name}
         with self._told("storing"):
             if archive.stat().st_size < self._part_bytes:
                 self._client.put_object(**where, Body=archive.read_bytes(), **self._sealed)
             else:
-                self._put_parts(archive, where)
+                self._put_parts(archive, where, go_on)
         return f"{S3}{self._bucket}/{where['Key']}"
 
-    def _put_parts(self, archive: Path, where: dict[str, str]) -> None:
+    def _put_parts(self, archive: Path, where: dict[str, str], go_on: Callable[[], None]) -> None:
         size = max(self._part_bytes, -(-archive.stat().st_size // MAX_PARTS))
         upload = {**where, "UploadId": self._client.create_multipart_upload(**where, **self._sealed)["UploadId"]}
         try:
             parts: list[dict[str, Any]] = []
             with archive.open("rb") as file:
                 while data := file.read(size):
+                    go_on()
                     number = len(parts) + 1
                     tag = self._client.upload_part(**upload, PartNumber=number, Body=data)["ETag"]
                     parts.append({"PartNumber": number, "ETag": tag})
@@ -95,7 +96,9 @@ class Bucket:
     @property
     def _client(self) -> Any:
         if self._client_made is None:
-            self._client_made = _load("botocore.session").Session().create_client("s3")
+            limits = {"connect_timeout": 10, "read_timeout": 60, "retries": {"mode": "standard"}}
+            config = _load("botocore.config").Config(**limits)
+            self._client_made = _load("botocore.session").Session().create_client("s3", config=config)
         return self._client_made
 
     @contextmanager
