@@ -134,3 +134,12 @@ def test_the_status_says_how_the_last_one_went(furnished: Path, command: Run) ->
     assert f"{furnished}/backups/" in told(command("status", "--json").out)["backup"]
     command("backup", "create", "-d", f"{furnished}/openclaw.json/below")
     assert told(command("status", "--json").out)["backup"].startswith("failed ")
+
+
+def test_a_restore_that_waits_for_a_start_can_be_taken_back(furnished: Path, command: Run) -> None:
+    command("backup", "create")
+    waits = command("backup", "restore", "latest", "--at-start", "--yes", "--json")
+    assert told(waits.out)["waits"] is True
+    assert "is dropped" in command("backup", "restore", "--undo").out
+    assert not (furnished / ".restore-waiting").exists()
+    assert command("backup", "restore", "latest", "--at-start", "--to", "/x").code == 2

@@ -138,10 +138,26 @@ async def test_a_gateway_puts_back_what_a_restore_had_moved_when_the_power_faile
 async def test_a_running_gateway_makes_backups_by_itself(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     async with gateway(folder, backup={"every": "1d", "destination": str(tmp_path / "kept")}) as running:
-        await asyncio.to_thread(wait_until, (folder / "backup-runs.json").exists)
-        assert "backup_made" in running.output()
+        await asyncio.to_thread(wait_until, lambda: "backup_made" in running.output())
     listed = await cli(folder, "list")
     assert len(listed["backups"]) == 1
     shown = await cli(folder, "schedule")
     assert [run["scheduled"] for run in shown["runs"]] == [True]
     assert (await cli(folder, "verify"))["own"] is True
+
+
+async def test_a_restore_that_waits_is_put_in_place_by_the_next_start(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    async with gateway(folder) as running:
+        await say(running, "kept", "before")
+        before = texts(await settled(running, 1, 2))
+        made = await cli(folder, "create")
+        await say(running, "lost", "after")
+        await settled(running, 2, 2)
+        staged = await cli(folder, "restore", made["where"], "--at-start", "--yes")
+        assert staged["waits"] is True
+        assert len(await told(running)) == 2
+    again = await (await GatewayProcess.start(folder, running.port)).ready()
+    assert texts(await told(again)) == before
+    assert await again.stop() == 0
+    assert "restored" in again.output()

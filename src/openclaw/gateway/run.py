@@ -37,6 +37,7 @@ from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.state import prepare
 from openclaw.listeners.server import GatewayServer
 from openclaw.ops.backup.desk import Backups
+from openclaw.ops.backup.restore import take_up
 from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.ops.backup.swap import recover
 from openclaw.processes.again import begin_again
@@ -142,13 +143,13 @@ class _Gateway:
         self._manager = ManagerLine(env.get, self._clock)
         self._paths = paths = resolve_paths(env, self._options.config_path)
         prepare(paths.state_dir, paths.logs_dir)
-        self._secrets = SecretRoom(paths, self._clock, REDACTOR.add)
         lock = StateLock(paths.state_dir)
         lock.acquire()
         try:
-            if recover(paths.state_dir):  # before anything of the state is read
-                _log.warning("restore_undone", extra={"fields": {"why": "it was broken off"}})
-                self._env = load_environment()
+            if self._restored(paths.state_dir):  # before anything of the state is read
+                self._env = env = load_environment()
+                self._paths = paths = resolve_paths(env, self._options.config_path)
+            self._secrets = SecretRoom(paths, self._clock, REDACTOR.add)
             loaded = await self._load()
             self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock, self._secrets)
             try:
@@ -159,6 +160,20 @@ class _Gateway:
         finally:
             lock.release()
         return self._end
+
+    def _restored(self, state_dir: Path) -> bool:
+        """Put back what a restore that was broken off had moved, else in place what waits for this start."""
+        if recover(state_dir):
+            _log.warning("restore_undone", extra={"fields": {"why": "it was broken off"}})
+            return True
+        try:
+            way_back = take_up(state_dir, now_ms=self._clock.now_ms())
+        except (OpenClawError, OSError) as error:
+            _log.error("restore_failed", extra={"fields": {"error": str(error), "outcome": "nothing was changed"}})
+            return False
+        if way_back is not None:
+            _log.warning("restored", extra={"fields": {"way_back": str(way_back)}})
+        return way_back is not None
 
     async def _load_again(self) -> Loaded:
         self._env = load_environment()

@@ -11,12 +11,12 @@ from openclaw.base.clock import ManualClock
 from openclaw.base.errors import Conflict, InvalidRequest, NotFound, StateLocked
 from openclaw.ops.backup import swap
 from openclaw.ops.backup.parts import PARTS
-from openclaw.ops.backup.restore import restore_in_place, restore_to, undo
+from openclaw.ops.backup.restore import drop_waiting, restore_at_start, restore_in_place, restore_to, take_up, undo
 from openclaw.ops.backup.swap import JOURNAL, WAYS_KEPT, recover
 from openclaw.store.lock import StateLock
 from openclaw.store.schema import MIGRATIONS, migrate
 from openclaw.store.sqlite import SqliteStore
-from tests.ops.backup.house import NOW_MS, PASSPHRASE, Forge, make, tree
+from tests.ops.backup.house import CONFIG, NOW_MS, PASSPHRASE, Forge, make, tree
 
 pytestmark = pytest.mark.anyio
 
@@ -239,3 +239,71 @@ async def test_a_store_of_an_older_schema_is_restored_and_migrated_at_the_next_s
     found = apsw.Connection(str(tmp_path / "fresh" / "openclaw.db"))
     assert found.pragma("user_version") == MIGRATIONS[-1].number
     found.close()
+
+
+async def test_one_that_waits_for_a_start_changes_nothing_until_then_and_happens_once(
+    state: Path, tmp_path: Path
+) -> None:
+    made = make(state, tmp_path / "out")
+    held = StateLock(state)
+    held.acquire()
+    spoil(state)
+    before = content(state)
+    restore_at_start(made.place, state, None)
+    restore_at_start(made.place, state, None)
+    assert without_waiting(state) == before
+    way_back = take_up(state, now_ms=NOW_MS)
+    assert way_back is not None
+    assert (way_back / "workspace-third" / "x").exists()
+    assert (state / "openclaw.json").read_text() == CONFIG
+    assert take_up(state, now_ms=NOW_MS + 1) is None
+    held.release()
+    undo(state, now_ms=NOW_MS + 2)
+    assert content(state) == before
+
+
+def without_waiting(state: Path) -> dict[str, tuple[int, bytes]]:
+    return {path: held for path, held in content(state).items() if not path.startswith(".restore-waiting/")}
+
+
+async def test_one_that_waits_can_be_dropped_and_a_hostile_one_never_waits(state: Path, tmp_path: Path) -> None:
+    made = make(state, tmp_path / "out")
+    restore_at_start(made.place, state, None)
+    assert drop_waiting(state)
+    assert not drop_waiting(state)
+    raw = made.place.read_bytes()
+    made.place.write_bytes(raw[:-9])
+    before = content(state)
+    with pytest.raises(InvalidRequest):
+        restore_at_start(made.place, state, None)
+    assert content(state) == before
+    assert take_up(state, now_ms=NOW_MS) is None
+
+
+async def test_a_start_after_a_power_cut_never_exchanges_everything_for_nothing(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(state, tmp_path / "out")
+    spoil(state)
+    before = content(state)
+    move = swap._move
+    for at in range(12):
+        restore_at_start(made.place, state, None)
+        left = at
+
+        def cut(old: Path, new: Path) -> None:
+            nonlocal left
+            if left == 0:
+                raise PowerCut
+            left -= 1
+            move(old, new)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(swap, "_move", cut)
+            patched.setattr(swap, "recover", lambda _: True)
+            with pytest.raises(PowerCut):
+                take_up(state, now_ms=NOW_MS + at)
+        assert recover(state)
+        assert take_up(state, now_ms=NOW_MS + 100) is None
+        after = {path: held for path, held in content(state).items() if not path.startswith(".restore-waiting/")}
+        assert after == before, f"cut at rename {at}"

@@ -160,6 +160,7 @@ def list_(place: str, as_json: bool) -> None:
 @backup.command()
 @click.argument("archive", required=False)
 @click.option("--to", "target", type=click.Path(path_type=Path), help="Restore into this new or empty directory.")
+@click.option("--at-start", is_flag=True, help="Check now, beside a running gateway; its next start puts it in place.")
 @click.option("--undo", is_flag=True, help="Put back what the last restore replaced.")
 @_PLACE
 @_PASSPHRASE
@@ -170,6 +171,7 @@ def list_(place: str, as_json: bool) -> None:
 def restore(
     archive: str | None,
     target: Path | None,
+    at_start: bool,
     undo: bool,
     place: str,
     passphrase_file: BinaryIO | None,
@@ -187,14 +189,17 @@ def restore(
     Examples:
       openclaw backup restore latest
       openclaw backup restore openclaw-backup-20270101T000000Z-0a1b2c.tar.gz --to /srv/rehearsal
+      openclaw backup restore latest --at-start && docker restart openclaw
       openclaw backup restore --undo
     """
     from openclaw.ops.backup.desk import optional
-    from openclaw.ops.backup.restore import restore_in_place, restore_to
+    from openclaw.ops.backup.restore import restore_at_start, restore_in_place, restore_to
 
     if undo:
         _undo(as_json=as_json)
         return
+    if at_start and target is not None:
+        raise click.UsageError("Either --to or --at-start.")
     if archive is None:
         raise click.UsageError("Name a backup (a file, a name from `openclaw backup list`, or latest), or --undo.")
     backups, desk = _backups(), Desk()
@@ -205,21 +210,26 @@ def restore(
     with ExitStack() as stack:
         path = _fetched(backups, archive, place, stack)
         passphrase = _passphrase(passphrase_file) or backups.settings.passphrase
-        if target is None:
-            left = optional(without)
+        left = optional(without)
+        if at_start:
+            done = restore_at_start(path, desk.paths.state_dir, passphrase, signer=signer, without=left)
+        elif target is None:
             done = restore_in_place(path, desk.paths.state_dir, passphrase, now_ms=now_ms, signer=signer, without=left)
         else:
             done = restore_to(path, target, passphrase, signer=signer)
     config = done.opened.manifest.config
     if as_json:
         way_back = str(done.way_back) if done.way_back else None
-        found = {"ok": True, "stateDir": str(done.state_dir), "wayBack": way_back, "signer": done.opened.signer}
+        found = {"ok": True, "waits": at_start, "stateDir": str(done.state_dir), "wayBack": way_back}
+        found["signer"] = done.opened.signer
         output.emit_json({**found, "own": done.opened.signer == own, **_facts(done.opened.manifest)})
         return
-    click.echo(f"{output.paint('restored', 'green')}: {done.state_dir}")
+    click.echo(f"{output.paint('checked' if at_start else 'restored', 'green')}: {done.state_dir}")
     _print_facts(done.opened.manifest, done.opened.signer, encrypted=done.opened.encrypted)
     _print_stranger(done.opened, own=done.opened.signer == own)
-    if done.way_back is not None:
+    if at_start:
+        click.echo("The gateway's next start puts it in place; `openclaw backup restore --undo` takes that back.")
+    elif done.way_back is not None:
         click.echo(f"What was here is in {done.way_back}; `openclaw backup restore --undo` puts it back.")
     else:
         named = f" OPENCLAW_CONFIG_PATH={done.state_dir / config}" if "/" in config else ""
@@ -343,9 +353,15 @@ def _show_schedule(*, as_json: bool) -> None:
 
 
 def _undo(*, as_json: bool) -> None:
-    from openclaw.ops.backup.restore import undo
+    from openclaw.ops.backup.restore import drop_waiting, undo
 
     state_dir = Desk().paths.state_dir
+    if drop_waiting(state_dir):
+        if as_json:
+            output.emit_json({"ok": True, "stateDir": str(state_dir), "wayBack": None})
+        else:
+            click.echo("The restore that waited for the gateway's next start is dropped; nothing had changed.")
+        return
     kept = undo(state_dir, now_ms=_now_ms())
     if as_json:
         output.emit_json({"ok": True, "stateDir": str(state_dir), "wayBack": str(kept)})

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from openclaw.base.errors import OpenClawError
 from openclaw.config.schema import BackupConfig
+from openclaw.ops.backup.restore import WAITING
 from openclaw.ops.backup.runs import read_runs
 from openclaw.ops.backup.schedule import due_ms, is_scheduled
 from openclaw.ops.backup.swap import JOURNAL
@@ -33,6 +34,13 @@ def backup_findings(state_dir: Path, settings: BackupConfig, now_ms: int) -> Ite
             severity="error",
             evidence=f"a restore into {state_dir} was broken off",
             fix="Start the gateway, or run `openclaw backup restore --undo`: both put back what was there.",
+        )
+    if (state_dir / WAITING).exists():
+        yield Remark(
+            id="backup.waiting",
+            severity="info",
+            evidence="a restore waits for the gateway's next start",
+            fix="Restart the gateway, or drop it: openclaw backup restore --undo",
         )
     runs = read_runs(state_dir)
     good = max((run.at_ms for run in runs if run.ok), default=None)

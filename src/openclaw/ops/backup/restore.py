@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from tempfile import mkdtemp
@@ -11,13 +12,18 @@ import msgspec
 
 from openclaw.base.errors import Conflict, InvalidRequest, StateLocked
 from openclaw.base.secret import Secret
+from openclaw.config.disk import write_atomically
 from openclaw.ops.backup.create import aside
+from openclaw.ops.backup.manifest import Manifest
 from openclaw.ops.backup.parts import DATABASE, OPTIONAL, Part, part_of
 from openclaw.ops.backup.swap import exchange, last_way_back, recover
 from openclaw.ops.backup.unpack import Opened, unpack
 from openclaw.store.lock import StateLock
 
 STAGE: Final = ".restore-"
+WAITING: Final = ".restore-waiting"
+_FILES: Final = "files"
+_ORDER: Final = "order.json"
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -44,16 +50,13 @@ def restore_in_place(
 
     Raises: StateLocked (a gateway runs), InvalidRequest (the archive), Unavailable (no room), OSError.
     """
-    if extra := without - set(OPTIONAL):
-        raise InvalidRequest(
-            f"{', '.join(sorted(extra))} cannot be left as it is", hint=f"Only: {', '.join(OPTIONAL)}."
-        )
+    _check_without(without)
     with _Held(state_dir, lock):
         recover(state_dir)
         _clear_stages(state_dir)
         with aside(state_dir, STAGE) as stage:
             opened = unpack(archive, stage, passphrase, signer=signer)
-            paths = _paths(state_dir, opened, without)
+            paths = _paths(state_dir, opened.manifest, without)
             way_back = exchange(state_dir, stage, paths, now_ms=now_ms, instead=archive.name)
     return Restored(opened, state_dir, way_back)
 
@@ -75,6 +78,78 @@ def restore_to(archive: Path, target: Path, passphrase: Secret | None, *, signer
         shutil.rmtree(stage, ignore_errors=True)
         raise
     return Restored(opened, target, None)
+
+
+class _Order(msgspec.Struct, frozen=True):
+    """A restore that waits for the gateway's next start."""
+
+    instead: str
+    manifest: Manifest
+    without: tuple[Part, ...]
+
+
+def restore_at_start(
+    archive: Path,
+    state_dir: Path,
+    passphrase: Secret | None,
+    *,
+    signer: str = "",
+    without: frozenset[Part] = frozenset(),
+) -> Restored:
+    """Check and unpack now, beside a gateway that runs; its next start puts everything in place (`take_up`).
+
+    For where the gateway cannot be stopped without its machine: in a container it is the container. One that waits
+    already is replaced.
+
+    Raises: InvalidRequest (the archive), Unavailable (no room), OSError.
+    """
+    _check_without(without)
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stage = Path(mkdtemp(prefix=STAGE, dir=state_dir))
+    try:
+        files = stage / _FILES
+        files.mkdir(mode=0o700)
+        opened = unpack(archive, files, passphrase, signer=signer)
+        order = _Order(archive.name, opened.manifest, tuple(sorted(without)))
+        write_atomically(stage / _ORDER, msgspec.json.encode(order))
+        os.sync()
+        drop_waiting(state_dir)
+        stage.rename(state_dir / WAITING)
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
+    return Restored(opened, state_dir, None)
+
+
+def drop_waiting(state_dir: Path) -> bool:
+    """Throw away a restore that waits for a start. Return whether there was one."""
+    waiting = (state_dir / WAITING / _ORDER).exists()
+    shutil.rmtree(state_dir / WAITING, ignore_errors=True)
+    return waiting
+
+
+def take_up(state_dir: Path, *, now_ms: int) -> Path | None:
+    """Put in place what waits for this start; return the way back, None when nothing waited. Needs the lock held.
+
+    When it cannot be put in place, nothing has changed, and it waits no more: the gateway starts with what is there.
+
+    Raises: OSError, Conflict (the order cannot be read).
+    """
+    folder = state_dir / WAITING
+    try:
+        order = msgspec.json.decode((folder / _ORDER).read_bytes(), type=_Order)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise Conflict("the restore that waited for this start cannot be read", hint="Stage it again.") from None
+    # Gone before the first rename: a start after a power cut must not exchange everything for what is left here.
+    (folder / _ORDER).unlink()
+    paths = _paths(state_dir, order.manifest, frozenset(order.without))
+    try:
+        return exchange(state_dir, folder / _FILES, paths, now_ms=now_ms, instead=order.instead)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def undo(state_dir: Path, *, now_ms: int) -> Path:
@@ -112,15 +187,22 @@ class _Held:
             self._own.release()
 
 
-def _paths(state_dir: Path, opened: Opened, without: frozenset[Part]) -> tuple[str, ...]:
+def _check_without(without: frozenset[Part]) -> None:
+    if extra := without - set(OPTIONAL):
+        raise InvalidRequest(
+            f"{', '.join(sorted(extra))} cannot be left as it is", hint=f"Only: {', '.join(OPTIONAL)}."
+        )
+
+
+def _paths(state_dir: Path, manifest: Manifest, without: frozenset[Part]) -> tuple[str, ...]:
     """Return the names to exchange: all that this state directory or the archive has of the archive's parts."""
-    parts = set(opened.manifest.parts) - without
+    parts = set(manifest.parts) - without
     found = {f"{DATABASE}{ending}": True for ending in ("", "-wal", "-shm")}
     for each in sorted(state_dir.iterdir()):
         # A link to a folder elsewhere was not followed by the backup: unless something comes instead, it stays.
         if part_of(each.name) in parts and not (each.is_symlink() and each.is_dir()):
             found[each.name] = True
-    for entry in opened.manifest.files:
+    for entry in manifest.files:
         top = entry.path.split("/", 1)[0]
         if entry.part in parts:
             # A file that the configuration includes may lie in a folder of others' files: only it is exchanged.
