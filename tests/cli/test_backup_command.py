@@ -143,3 +143,12 @@ def test_a_restore_that_waits_for_a_start_can_be_taken_back(furnished: Path, com
     assert "is dropped" in command("backup", "restore", "--undo").out
     assert not (furnished / ".restore-waiting").exists()
     assert command("backup", "restore", "latest", "--at-start", "--to", "/x").code == 2
+
+
+def test_what_was_to_be_encrypted_is_never_made_plain(furnished: Path, command: Run) -> None:
+    (furnished / "openclaw.json").write_text('{backup: {passphrase: "${NOT_SET_ANYWHERE}"}}')
+    refused = command("backup", "create")
+    assert refused.code == 78
+    assert "backup.passphrase is set, but cannot be had" in refused.err
+    assert not (furnished / "backups").exists()
+    assert command("backup", "create", "--plain").code == 0

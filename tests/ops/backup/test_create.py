@@ -161,7 +161,7 @@ async def test_files_that_the_configuration_includes_are_in_it_and_come_back(sta
     (state / "conf.d" / "notes.txt").write_text("nobody includes this")
     (state / "openclaw.json").write_text("{$include: './conf.d/models.json5'}")
     backups = backups_of(state, ManualClock(NOW_MS))
-    done = backups.create(parts=backups.parts(), passphrase=None)
+    done = backups.create(parts=backups.parts(), passphrase=lambda: None)
     paths = [entry.path for entry in done.made.manifest.files if entry.part == "config"]
     assert sorted(paths) == [".env", "conf.d/models.json5", "openclaw.json"]
     (state / "conf.d" / "models.json5").write_text("{}")
@@ -177,7 +177,7 @@ async def test_what_a_killed_backup_left_goes_with_a_later_one(state: Path, tmp_
         left.mkdir()
         os.utime(left, (now_ms / 1000 - age_s,) * 2)
     backups = backups_of(state, ManualClock(now_ms))
-    backups.create(parts=backups.parts(), passphrase=None)
+    backups.create(parts=backups.parts(), passphrase=lambda: None)
     assert not (state / ".backup-old").exists()
     assert (state / ".backup-young").exists()
 
@@ -188,7 +188,7 @@ async def test_a_state_directory_that_is_a_link_is_backed_up_as_what_it_leads_to
     (state / "extra.json5").write_text("{}")
     (state / "openclaw.json").write_text("{$include: './extra.json5'}")
     backups = backups_of(link, ManualClock(NOW_MS))
-    done = backups.create(parts=backups.parts(), passphrase=None)
+    done = backups.create(parts=backups.parts(), passphrase=lambda: None)
     assert {"openclaw.json", "extra.json5", ".env"} <= {entry.path for entry in done.made.manifest.files}
     restore_in_place(Path(done.where), link, None, now_ms=NOW_MS)
     assert (state / "extra.json5").exists()
@@ -204,7 +204,7 @@ async def test_files_of_the_table_that_are_links_are_taken_and_folders_that_are_
         (state / name).symlink_to(elsewhere / name)
     (state / "workspace-linked").symlink_to(elsewhere / "space")
     backups = backups_of(state, ManualClock(NOW_MS))
-    done = backups.create(parts=backups.parts(), passphrase=None)
+    done = backups.create(parts=backups.parts(), passphrase=lambda: None)
     assert {"openclaw.json", ".env"} <= {entry.path for entry in done.made.manifest.files}
     assert [each.path for each in done.made.left_out] == ["workspace-linked"]
     restore_in_place(Path(done.where), state, None, now_ms=NOW_MS)

@@ -110,7 +110,7 @@ async def test_a_backup_by_way_of_a_bucket_is_restored(bucket: Any, state: Path,
     clock = ManualClock(NOW_MS)
     backups = backups_of(state, clock)
     for _ in range(3):
-        done = backups.create(parts=backups.parts(), passphrase=PASSPHRASE, place="s3://kept/home", keep="2")
+        done = backups.create(parts=backups.parts(), passphrase=lambda: PASSPHRASE, place="s3://kept/home", keep="2")
         clock.advance(3_600)
     assert len(done.pruned) == 1
     found = backups.find("latest", "s3://kept/home")

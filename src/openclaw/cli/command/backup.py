@@ -76,9 +76,9 @@ def create(
     if keep:
         check_keep(keep)
     backups = _backups()
-    passphrase = None if plain else _passphrase(passphrase_file) or backups.settings.passphrase
+    passphrase = None if plain else _passphrase(passphrase_file) or backups.passphrase()
     parts = backups.parts(without=optional(without), snapshots=snapshots)
-    done = backups.create(parts=parts, passphrase=passphrase, place=place, keep=keep)
+    done = backups.create(parts=parts, passphrase=lambda: passphrase, place=place, keep=keep)
     made = done.made
     if as_json:
         output.emit_json(

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import NotFound, OpenClawError
+from openclaw.base.errors import ConfigError, NotFound, OpenClawError
 from openclaw.base.secret import Secret
 from openclaw.config.env import expand
 from openclaw.config.load import Loaded, files_of
@@ -50,6 +50,20 @@ class Backups:
     def settings(self) -> BackupConfig:
         """The settings of the moment."""
         return self._loaded().config.backup
+
+    def passphrase(self) -> Secret | None:
+        """Return the configured passphrase for a new backup, None when there is to be none.
+
+        Raises: ConfigError when one is configured and cannot be had: what was to be encrypted is never made plain.
+        """
+        found = self.settings.passphrase
+        section = self._loaded().parsed.get("backup")
+        if found is None and isinstance(section, dict) and section.get("passphrase") is not None:
+            raise ConfigError(
+                "backup.passphrase is set, but cannot be had; no backup is made without it",
+                hint="`openclaw config validate` says what is missing; --plain makes one that is not encrypted.",
+            )
+        return found
 
     def destination(self, place: str = "") -> Destination:
         """Return a destination by its name, the configured one, or `<state>/backups`. Raises: InvalidRequest."""
@@ -95,7 +109,7 @@ class Backups:
         self,
         *,
         parts: frozenset[Part],
-        passphrase: Secret | None,
+        passphrase: Callable[[], Secret | None],
         place: str = "",
         keep: str = "",
         scheduled: bool = False,
@@ -103,7 +117,9 @@ class Backups:
     ) -> Created:
         """Make a backup, read it again, store it, let older ones go, and note how it went.
 
-        Raises: NotFound (no store), Unavailable, InvalidRequest, OSError.
+        `passphrase` is asked once, so that what it raises is noted too.
+
+        Raises: ConfigError (passphrase), NotFound (no store), Unavailable, InvalidRequest, OSError.
         """
         began_ms, began_s = self._clock.now_ms(), self._clock.monotonic_s()
         run = BackupRun(at_ms=began_ms, duration_ms=0, scheduled=scheduled)
@@ -111,7 +127,7 @@ class Backups:
         try:
             with aside(self._paths.state_dir) as folder:
                 target = self.destination(place)
-                made = self.make(folder, parts, passphrase, go_on)
+                made = self.make(folder, parts, passphrase(), go_on)
                 where = target.put(made.place, go_on)
             run = msgspec.structs.replace(run, where=where, size=made.size)
             pruned = self.prune(target, keep) if keep else ()

@@ -90,7 +90,7 @@ class BackupSchedule:
             created = await asyncio.to_thread(
                 self._backups.create,
                 parts=self._backups.parts(),
-                passphrase=settings.passphrase,
+                passphrase=self._backups.passphrase,
                 keep=settings.keep,
                 scheduled=True,
                 go_on=self._go_on,
