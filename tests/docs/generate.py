@@ -13,7 +13,7 @@ from openclaw.base.errors import catalogue
 from openclaw.cli.app import cli
 from openclaw.config.schema import GatewayConfig, HooksConfig
 from openclaw.config.schema.describe import settings_markdown
-from openclaw.gateway import front  # noqa: F401  # declares every metric by importing the rooms
+from openclaw.gateway import run  # noqa: F401  # declares every metric by importing the rooms
 from openclaw.gateway.rooms import GAUGES
 from openclaw.listeners.app import route_table
 from openclaw.listeners.control_ui.pages import ControlUi, UiDeps

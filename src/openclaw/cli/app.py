@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "mcp": "mcp:mcp",
     "secrets": "secret:secrets",
     "logs": "log:logs",
+    "backup": "backup:backup",
     "doctor": "doctor:doctor",
     "version": "version:version",
     "upgrade": "upgrade:upgrade",

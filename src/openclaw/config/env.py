@@ -30,6 +30,7 @@ DOCUMENTED_VARIABLES: Mapping[str, str] = {
     "OPENCLAW_GATEWAY_BIND": "Sets `gateway.bind`.",
     "OPENCLAW_PUBLIC_BASE_URL": "Sets `gateway.publicBaseUrl`.",
     "OPENCLAW_LOG_LEVEL": "Sets `logging.level`.",
+    "OPENCLAW_BACKUP_PASSPHRASE": "Sets `backup.passphrase`.",
     "OPENCLAW_LLM_PROVIDER": "Provider (or `provider/model`) of agents without a model; beats `agents.defaults.model`.",
     "ANTHROPIC_API_KEY": "Key for Anthropic's API.",
     "OPENAI_API_KEY": "Key for OpenAI's API.",

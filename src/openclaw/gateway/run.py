@@ -36,6 +36,10 @@ from openclaw.gateway.reload import configure_logs, reload, remember_secrets
 from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.state import prepare
 from openclaw.listeners.server import GatewayServer
+from openclaw.ops.backup.desk import Backups
+from openclaw.ops.backup.restore import take_up
+from openclaw.ops.backup.schedule import BackupSchedule
+from openclaw.ops.backup.swap import recover
 from openclaw.processes.again import begin_again
 from openclaw.secrets.room import Again, SecretRoom
 from openclaw.store.lock import StateLock
@@ -130,6 +134,7 @@ class _Gateway:
         self._paths: StatePaths
         self._secrets: SecretRoom
         self._rooms: Rooms
+        self._backups: BackupSchedule
 
     async def main(self) -> End:
         """Start, serve, stop. Return what is to come next."""
@@ -138,11 +143,14 @@ class _Gateway:
         self._manager = ManagerLine(env.get, self._clock)
         self._paths = paths = resolve_paths(env, self._options.config_path)
         prepare(paths.state_dir, paths.logs_dir)
-        self._secrets = SecretRoom(paths, self._clock, REDACTOR.add)
-        loaded = await self._load()
         lock = StateLock(paths.state_dir)
         lock.acquire()
         try:
+            if self._restored(paths.state_dir):  # before anything of the state is read
+                self._env = env = load_environment()
+                self._paths = paths = resolve_paths(env, self._options.config_path)
+            self._secrets = SecretRoom(paths, self._clock, REDACTOR.add)
+            loaded = await self._load()
             self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock, self._secrets)
             try:
                 await self._serve(rooms)
@@ -152,6 +160,20 @@ class _Gateway:
         finally:
             lock.release()
         return self._end
+
+    def _restored(self, state_dir: Path) -> bool:
+        """Put back what a restore that was broken off had moved, else in place what waits for this start."""
+        if recover(state_dir):
+            _log.warning("restore_undone", extra={"fields": {"why": "it was broken off"}})
+            return True
+        try:
+            way_back = take_up(state_dir, now_ms=self._clock.now_ms())
+        except (OpenClawError, OSError) as error:
+            _log.error("restore_failed", extra={"fields": {"error": str(error), "outcome": "nothing was changed"}})
+            return False
+        if way_back is not None:
+            _log.warning("restored", extra={"fields": {"way_back": str(way_back)}})
+        return way_back is not None
 
     async def _load_again(self) -> Loaded:
         self._env = load_environment()
@@ -187,6 +209,8 @@ class _Gateway:
         self._signals()
         self._report(rooms.loaded)
         app = build_front(rooms)
+        backups = Backups(rooms.paths, lambda: rooms.loaded, self._clock, __version__)
+        self._backups = BackupSchedule(backups, self._clock, rooms.paths.state_dir)
         server = GatewayServer(app, hosts_of(rooms.config), rooms.config.gateway.port, clock=self._clock)
         await server.start()
         try:
@@ -214,6 +238,7 @@ class _Gateway:
         self._supervised("prune-files", lambda: prune_files(rooms))
         self._supervised("disk", rooms.disk.watch)
         self._supervised("watchdog", self._manager.watchdog)
+        self._supervised("backup", self._backups.run)
         if rooms.loaded.source == "file":
             lastgood.save(rooms.paths.last_good, rooms.loaded.standalone)
         fields = {"version": __version__, "port": server.port, "resumed": resumed, "interrupted": reported}
@@ -237,6 +262,7 @@ class _Gateway:
         self._manager.leaving(again=self._end == "again")
         _log.info("gateway_stopping", extra={"fields": {"running": rooms.study.running()}})
         rooms.automation.pause()
+        self._backups.close()
         await rooms.study.stop(self._options.drain_s)
         await rooms.hub.shutdown("service restart", RESTART_EXPECTED_MS)
         await server.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,7 +28,8 @@ def status(reach: Reach, as_json: bool) -> int:
       openclaw status
       openclaw status --json | jq .gateway
     """
-    facts = {"state": str(reach.desk.paths.state_dir), "config": str(reach.desk.paths.config_path)}
+    paths = reach.desk.paths
+    facts = {"state": str(paths.state_dir), "config": str(paths.config_path), "backup": _last_backup(paths.state_dir)}
     rooms = _rooms(reach)
     try:
         live: dict[str, Any] = reach.run(_look(reach))
@@ -72,6 +74,17 @@ def _print_rooms(rooms: list[Size]) -> None:
             for room in shown
         ],
     )
+
+
+def _last_backup(state_dir: Path) -> str:
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.ops.backup.runs import read_runs
+
+    runs = read_runs(state_dir)
+    if not runs:
+        return "none: openclaw backup create"
+    when = output.ago(runs[-1].at_ms, SYSTEM_CLOCK.now_ms())
+    return f"{when}, {runs[-1].where}" if runs[-1].ok else f"failed {when}: {runs[-1].error}"
 
 
 async def _look(reach: Reach) -> dict[str, Any]:

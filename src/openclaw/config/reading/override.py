@@ -20,6 +20,7 @@ OVERRIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gateway.bind", ("OPENCLAW_GATEWAY_BIND",)),
     ("gateway.publicBaseUrl", ("OPENCLAW_PUBLIC_BASE_URL",)),
     ("logging.level", ("OPENCLAW_LOG_LEVEL",)),
+    ("backup.passphrase", ("OPENCLAW_BACKUP_PASSPHRASE",)),
 )
 """Key path and its variables, first one wins."""
 PROVIDER = "OPENCLAW_LLM_PROVIDER"

@@ -26,6 +26,7 @@ from openclaw.config.schema.automation import (
     HooksConfig,
     HookSignature,
 )
+from openclaw.config.schema.backup import BackupConfig
 from openclaw.config.schema.gateway import (
     AuthConfig,
     ControlUiConfig,
@@ -89,6 +90,7 @@ __all__ = [
     "AgentDefaults",
     "AgentsConfig",
     "AuthConfig",
+    "BackupConfig",
     "BudgetConfig",
     "CatalogRefreshConfig",
     "CompactionConfig",

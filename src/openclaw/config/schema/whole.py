@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from openclaw.config.schema.agents import AgentsConfig
 from openclaw.config.schema.automation import CronConfig, HooksConfig
+from openclaw.config.schema.backup import BackupConfig
 from openclaw.config.schema.gateway import GatewayConfig
 from openclaw.config.schema.leaf import Section, leaf
 from openclaw.config.schema.models import ModelsConfig
@@ -76,6 +77,7 @@ class Config(Section, frozen=True):
     network_policy: NetworkPolicyConfig = NetworkPolicyConfig()
     hooks: HooksConfig = HooksConfig()
     secrets: SecretsConfig = SecretsConfig()
+    backup: BackupConfig = BackupConfig()
     logging: LoggingConfig = LoggingConfig()
     storage: StorageConfig = StorageConfig()
     env: EnvConfig = EnvConfig()
