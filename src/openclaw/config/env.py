@@ -106,6 +106,10 @@ class Environment:
         """Say where `get` finds the variable: `process`, a file, or `config env block`."""
         return next((source for source, values in self._layers if values.get(name)), None)
 
+    def everywhere(self, name: str) -> list[tuple[str, str]]:
+        """Return (source, value) of every source that sets the variable, the one that counts first."""
+        return [(source, value) for source, values in self._layers if (value := values.get(name))]
+
     def names(self) -> list[str]:
         """Return the names of all variables that are set, sorted."""
         return sorted({name for _, values in self._layers for name, value in values.items() if value})

@@ -1,0 +1,164 @@
+"""Who may call: the shared credential, its strength, and that every place holds the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from openclaw.config.refusal import MIN_SECRET_CHARS, binds_loopback_only, is_weak, refusals
+from openclaw.identity.devices.book import DEVICE
+from openclaw.identity.devices.record import Device
+from openclaw.ops.doctor.scene import Finding, Scene
+from openclaw.ops.token.copies import credential_mode, disagreeing, effective, find_copies
+from openclaw.store.inspect import records
+
+UNSEEN_DAYS = 90
+_DAY_MS = 86_400_000
+
+
+def auth_findings(scene: Scene) -> Iterator[Finding]:
+    """Report whether callers must prove who they are, and with how strong a secret."""
+    for refusal in refusals(scene.loaded):
+        yield Finding(id="gateway.refuses", severity="error", evidence=refusal.message, fix=refusal.hint)
+    gateway = scene.loaded.config.gateway
+    auth = gateway.auth
+    if auth.mode == "none":
+        if binds_loopback_only(gateway):
+            yield Finding(
+                id="gateway.auth",
+                severity="warning",
+                evidence="gateway.auth.mode is none: every program on this machine may use the gateway",
+                fix="openclaw config set gateway.auth.mode token",
+            )
+        return
+    mode = credential_mode(scene.loaded)
+    secret, where = effective(scene.loaded)
+    if not secret:
+        yield Finding(
+            id="gateway.token",
+            severity="warning",
+            evidence=f"no {mode} is configured",
+            fix=f"The gateway makes one at its start; or set OPENCLAW_GATEWAY_{mode.upper()}.",
+        )
+    elif is_weak(secret):
+        how = "openclaw gateway token rotate" if mode == "token" else "openssl rand -hex 32"
+        yield Finding(
+            id="gateway.token",
+            severity="warning",
+            evidence=f"the {mode} from {where} is weak ({len(secret)} characters)",
+            fix=f"Use at least {MIN_SECRET_CHARS} random characters, e.g. from: {how}",
+        )
+    else:
+        seen = f"a strong {mode} ({secret.fingerprint()}) comes from {where}"
+        yield Finding(id="gateway.token", severity="ok", evidence=seen)
+
+
+def parity_findings(scene: Scene) -> Iterator[Finding]:
+    """Report every place that holds another credential than the one that counts."""
+    right, source = effective(scene.loaded)
+    copies = find_copies(scene.paths, scene.loaded, scene.env, scene.cwd, scene.units)
+    wrong = disagreeing(copies, right)
+    if right is None or not copies:
+        return
+    for copy in wrong:
+        seen = f"{copy.where} holds {copy.secret.fingerprint()}, but {source} holds {right.fingerprint()} and counts"
+        fix = "openclaw doctor --fix token" if copy.owned else f"Put the credential of {source} there, or remove it."
+        yield Finding(
+            id="token.parity",
+            severity="error",
+            evidence=seen,
+            fix=fix,
+            patch="align-token-copies" if copy.owned else "",
+        )
+    if not wrong:
+        places = "place" if len(copies) == 1 else "places"
+        yield Finding(id="token.parity", severity="ok", evidence=f"{len(copies)} {places} hold the same credential")
+
+
+def duplicate_findings(scene: Scene) -> Iterator[Finding]:
+    """Report one secret that is used for two things: who has the one has the other."""
+    config = scene.loaded.config
+    named = [
+        ("gateway.auth.token", config.gateway.auth.token),
+        ("gateway.auth.password", config.gateway.auth.password),
+        ("hooks.token", config.hooks.token),
+        *((f"models.providers.{name}.apiKey", one.api_key) for name, one in config.models.providers.items()),
+        *(
+            (f"hooks.mappings[{at}].signature.secret", one.signature.secret)
+            for at, one in enumerate(config.hooks.mappings)
+            if one.signature
+        ),
+    ]
+    kept = [(name, secret) for name, secret in named if secret]
+    for at, (name, secret) in enumerate(kept):
+        for other, its in kept[:at]:
+            if its == secret:
+                yield Finding(
+                    id="token.duplicate",
+                    severity="error" if "hooks.token" in (name, other) else "warning",
+                    evidence=f"{name} and {other} are the same secret",
+                    fix=f"Give {name} one of its own, e.g. from: openssl rand -hex 32",
+                )
+    yield from _channel_duplicates(scene)
+
+
+def _channel_duplicates(scene: Scene) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for channel, settings in scene.loaded.config.channels.items():
+        for key, value in sorted(settings.items()):
+            if not isinstance(value, str) or "token" not in key.lower() or not value:
+                continue
+            place = f"channels.{channel}.{key}"
+            if value in seen:
+                yield Finding(
+                    id="token.duplicate",
+                    severity="error",
+                    evidence=f"{place} and {seen[value]} are the same token: only one of them will hear anything",
+                    fix=f"Give {place} a token of its own, or remove that channel.",
+                )
+            seen.setdefault(value, place)
+
+
+def hooks_findings(scene: Scene) -> Iterator[Finding]:
+    """Report webhooks that nobody can call, or anybody can guess."""
+    hooks = scene.loaded.config.hooks
+    if not hooks.enabled:
+        return
+    if not hooks.token:
+        signed = all(one.signature for one in hooks.mappings) and bool(hooks.mappings)
+        if not signed:
+            yield Finding(
+                id="hooks.token",
+                severity="error",
+                evidence="hooks.enabled is on without a hooks.token: no sender can prove itself",
+                fix='openclaw config set hooks.token "$(openssl rand -hex 32)"',
+            )
+    elif is_weak(hooks.token):
+        yield Finding(
+            id="hooks.token",
+            severity="warning",
+            evidence=f"hooks.token is weak ({len(hooks.token)} characters)",
+            fix='openclaw config set hooks.token "$(openssl rand -hex 32)"',
+        )
+    else:
+        yield Finding(id="hooks.token", severity="ok", evidence=f"a strong token ({hooks.token.fingerprint()})")
+
+
+def device_findings(scene: Scene) -> Iterator[Finding]:
+    """Report devices with operator.admin that nobody has seen for long."""
+    for body in records(scene.paths.db_path, DEVICE) if scene.paths.db_path.is_file() else []:
+        try:
+            device = msgspec.json.decode(body, type=Device)
+        except msgspec.MsgspecError:
+            continue
+        admin = any("operator.admin" in scopes for scopes in device.approved.values())
+        days = (scene.now_ms - (device.last_seen_at_ms or device.approved_at_ms)) // _DAY_MS
+        if admin and days >= UNSEEN_DAYS:
+            name = device.label or device.display_name or device.client_id or "unnamed"
+            yield Finding(
+                id="devices.unseen",
+                severity="warning",
+                evidence=f"device {device.device_id[:12]} ({name!r}) has operator.admin, last seen {days} days ago",
+                fix=f"openclaw devices remove {device.device_id}",
+            )

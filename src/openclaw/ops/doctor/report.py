@@ -1,0 +1,49 @@
+"""The report as text for a ticket. Every known secret is cut out of it, whatever a check has said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from openclaw.config.secret_values import secrets_of
+from openclaw.ops.doctor.scene import Finding, Scene
+from openclaw.ops.token.copies import find_copies
+from openclaw.telemetry.redact import Redactor
+
+_MARK: Final = {"ok": "ok", "info": "info", "warning": "**warning**", "error": "**ERROR**"}
+
+
+def cleaned(findings: Sequence[Finding], scene: Scene) -> list[Finding]:
+    """Return the findings without any secret that the configuration or a copy of the token holds."""
+    redactor = Redactor()
+    for secret in (*secrets_of(scene.loaded.config), *secrets_of(scene.loaded.parsed)):
+        redactor.add(secret)
+    for copy in find_copies(scene.paths, scene.loaded, scene.env, scene.cwd, scene.units):
+        redactor.add(copy.secret)
+    return [
+        msgspec.structs.replace(one, evidence=redactor.clean(one.evidence), fix=redactor.clean(one.fix))
+        for one in findings
+    ]
+
+
+def markdown(findings: Sequence[Finding], version: str) -> str:
+    """Return a Markdown report: a line of counts, then a table."""
+    counts = {kind: sum(one.severity == kind for one in findings) for kind in ("error", "warning", "info", "ok")}
+    lines = [
+        f"### openclaw {version}: doctor",
+        "",
+        ", ".join(f"{count} {kind}" for kind, count in counts.items()),
+        "",
+        "| | check | seen | what to do |",
+        "|---|---|---|---|",
+    ]
+    for one in sorted(findings, key=lambda each: list(counts).index(each.severity)):
+        fix = one.fix if one.severity != "ok" else ""
+        lines.append(f"| {_MARK[one.severity]} | `{one.id}` | {_cell(one.evidence)} | {_cell(fix)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

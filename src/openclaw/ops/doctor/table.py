@@ -1,0 +1,157 @@
+"""The table of checks, in the order in which one would mend. docs/doctor.md is written from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from openclaw.base.errors import InvalidRequest
+from openclaw.ops.doctor.checks import config, exposure, gateway, outside, state, token
+from openclaw.ops.doctor.scene import Finding, Scene, Severity
+
+
+class Check(NamedTuple):
+    """One look. `reports` has the worst severity of each finding's id; all of them belong to `group`."""
+
+    group: str
+    looks_at: str
+    run: Callable[[Scene], Iterator[Finding]]
+    reports: Mapping[str, Severity]
+
+
+_ISSUES: Final[Mapping[str, Severity]] = dict.fromkeys(
+    (
+        "config.parse-error",
+        "config.unreadable",
+        "config.unknown-key",
+        "config.not-available",
+        "config.invalid-value",
+        "config.missing-env",
+        "config.duplicate-id",
+    ),
+    "error",
+)
+
+CHECKS: Final = (
+    Check(
+        "config",
+        "the file, its schema, what is quarantined",
+        config.config_findings,
+        {"config.file": "error", **_ISSUES},
+    ),
+    Check(
+        "config", "names that older versions gave settings", config.spelling_findings, {"config.deprecated": "warning"}
+    ),
+    Check("config", "both .env files", config.environment_findings, {"env.file": "warning"}),
+    Check(
+        "state",
+        "the state directory and the files with secrets: owner, mode, writable",
+        state.state_findings,
+        {
+            "state.dir": "info",
+            "state.owner": "warning",
+            "state.writable": "error",
+            "state.mode": "warning",
+            "state.file-mode": "warning",
+            "state.file-owner": "warning",
+        },
+    ),
+    Check("state", "the lock of the state directory", state.lock_findings, {"lock.holder": "warning"}),
+    Check("state", "unfinished files", state.leftover_findings, {"state.leftovers": "info"}),
+    Check("disk", "free space", state.disk_findings, {"disk.space": "error"}),
+    Check(
+        "store",
+        "SQLite's own check, and the schema",
+        outside.store_findings,
+        {"store.integrity": "error", "store.schema": "error"},
+    ),
+    Check(
+        "token",
+        "the shared credential and its strength",
+        token.auth_findings,
+        {"gateway.refuses": "error", "gateway.auth": "warning", "gateway.token": "warning"},
+    ),
+    Check(
+        "token",
+        "every copy of it: configuration, gateway.remote, environment, .env, token file, service unit",
+        token.parity_findings,
+        {"token.parity": "error"},
+    ),
+    Check("token", "one secret used twice", token.duplicate_findings, {"token.duplicate": "error"}),
+    Check("token", "the token of the webhooks", token.hooks_findings, {"hooks.token": "error"}),
+    Check(
+        "devices",
+        "devices with operator.admin, unseen for 90 days",
+        token.device_findings,
+        {"devices.unseen": "warning"},
+    ),
+    Check("models", "the default model", outside.model_findings, {"model.file": "error", "model.default": "error"}),
+    Check(
+        "models",
+        "credentials of the providers; they are tried with `--deep` only",
+        outside.provider_findings,
+        {"providers.credential": "warning", "providers.answer": "error"},
+    ),
+    Check("models", "packages that settings need", outside.extra_findings, {"extras.missing": "error"}),
+    Check("channels", "configured channels", outside.channel_findings, {"channels.config": "info"}),
+    Check(
+        "network",
+        "proxies and authorities in the environment",
+        outside.network_findings,
+        {"network.proxy": "info", "network.authorities": "error"},
+    ),
+    Check(
+        "network",
+        "this clock against a provider's, with `--deep` only",
+        outside.clock_findings,
+        {"clock.skew": "error"},
+    ),
+    Check(
+        "exposure",
+        "gateway.trustedProxies",
+        exposure.proxy_trust_findings,
+        {"exposure.trusted-proxies": "error", "exposure.proxy-untrusted": "info"},
+    ),
+    Check("exposure", "gateway.controlUi.allowedOrigins", exposure.origin_findings, {"exposure.origins": "warning"}),
+    Check("exposure", "gateway.controlUi.root", exposure.page_findings, {"page.root": "error"}),
+    Check("exposure", "networkPolicy", exposure.egress_findings, {"exposure.egress": "warning"}),
+    Check(
+        "service",
+        "systemd units and their environment files",
+        outside.service_findings,
+        {"service.secret": "error", "service.drift": "error"},
+    ),
+    Check(
+        "gateway",
+        "what answers on the port, and its version",
+        gateway.gateway_findings,
+        {
+            "gateway.reachable": "info",
+            "gateway.port": "error",
+            "gateway.token-parity": "error",
+            "gateway.version": "warning",
+        },
+    ),
+    Check(
+        "gateway",
+        "the sockets that really listen (/proc/net)",
+        gateway.listening_findings,
+        {"listen.bind": "error", "listen.owner": "error"},
+    ),
+)
+
+GROUPS: Final = tuple(dict.fromkeys(check.group for check in CHECKS))
+
+
+def examine(scene: Scene, groups: Sequence[str] = ()) -> list[Finding]:
+    """Run the checks of these groups, or all. Raises: InvalidRequest for a group that does not exist."""
+    wanted = chosen(groups)
+    return [finding for check in CHECKS if check.group in wanted for finding in check.run(scene)]
+
+
+def chosen(groups: Iterable[str]) -> frozenset[str]:
+    """Return the groups that are named, or all. Raises: InvalidRequest."""
+    named = frozenset(groups)
+    if unknown := sorted(named.difference(GROUPS)):
+        raise InvalidRequest(f"there is no check {unknown[0]!r}", hint=f"Checks: {', '.join(GROUPS)}.")
+    return named or frozenset(GROUPS)

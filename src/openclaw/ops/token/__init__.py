@@ -1,0 +1,1 @@
+"""The gateway's shared credential wherever it is kept: found, compared, replaced."""
