@@ -76,7 +76,9 @@ def mend(look: Callable[[], Scene], groups: Sequence[str] = (), recorder: Record
         stamp = datetime.fromtimestamp(scene.now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%S")
         fix_id = f"fix-{stamp}-{secrets.token_hex(2)}"
         folder = scene.paths.state_dir / "snapshots" / fix_id
-        folder.mkdir(mode=0o700, parents=True)
+        for made in (folder.parent, scene.paths.state_dir / "trash"):
+            made.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700)
         snapshot(scene.paths, folder)
         trash = scene.paths.state_dir / "trash" / fix_id
         done = tuple(
@@ -179,7 +181,7 @@ def _put_back(patches: Sequence[Applied], folder: Path, trash: Path) -> None:
         steps += [(each, folder / one.undo.removeprefix("undo-").removesuffix(".json")) for each in reversed(undos)]
     seen: set[tuple[str, str]] = set()
     for each, _ in steps:
-        if (each.path, each.kind) not in seen:
+        if not seen & {(each.path, each.kind), (each.path, "move")}:
             check(each)
         seen.add((each.path, each.kind))
     for each, place in steps:

@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple
 
 from openclaw.base.errors import OpenClawError
 from openclaw.config import lastgood
-from openclaw.config.edit import set_at, unset_at
-from openclaw.config.normalise import normalise
 from openclaw.config.paths import is_yaml
+from openclaw.config.reading.normalise import normalise
 from openclaw.config.refusal import is_weak
+from openclaw.config.writing.edit import set_at, unset_at
 from openclaw.ops.doctor.change import Chmod, Move, Step, Write
 from openclaw.ops.doctor.checks.state import bits, leftovers, private_folders, secret_files
 from openclaw.ops.doctor.origins import useless

@@ -45,7 +45,7 @@ def lowered(before: Posture, after: Posture) -> list[str]:
 def _allowed(name: str, old: Any, new: Any) -> bool:
     kind = name.partition(" ")[0]
     if kind == "mode":
-        return new is None or (old is not None and new & ~old == 0)
+        return new is None or new & ~(old or 0) == 0
     if kind == "copy":
         return new is not None and (old is None or new >= old)
     rule = _RULES.get(name)

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from openclaw.config.secret_values import secrets_of
+from openclaw.config.redaction.secret_values import secrets_of
 from openclaw.ops.doctor.scene import Finding, Scene
 from openclaw.ops.token.copies import find_copies
 from openclaw.telemetry.redact import Redactor

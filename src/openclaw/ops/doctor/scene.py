@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -65,8 +65,8 @@ class Scene:
     broken: OpenClawError | None = None
     proc: Path = Path("/proc")
     units: tuple[Path, ...] = ()
-    providers: tuple[tuple[str, bool], ...] = ()
-    """Configured model providers, and whether each has what it signs in with."""
+    provider_problems: Mapping[str, str] = field(default_factory=dict)
+    """Why configured model providers cannot be called, and what to do about each."""
     missing_extras: tuple[tuple[str, str], ...] = ()
     """What is configured and cannot be loaded: (setting, package)."""
     deep: Deep | None = None

@@ -6,7 +6,7 @@ import re
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.secret import Secret
-from openclaw.config.edit import set_value
+from openclaw.config.writing.edit import set_value
 from openclaw.ops.token.copies import Copy
 
 

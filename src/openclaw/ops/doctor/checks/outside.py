@@ -71,14 +71,13 @@ def model_findings(scene: Scene) -> Iterator[Finding]:
 
 def provider_findings(scene: Scene) -> Iterator[Finding]:
     """Report whether each configured provider has a credential; with --deep, whether it takes it."""
-    for name, present in scene.providers:
-        if not present:
-            yield Finding(
-                id="providers.credential",
-                severity="warning",
-                evidence=f"models.providers.{name} has no credential",
-                fix=f"Set models.providers.{name}.apiKey, or the provider's variable.",
-            )
+    for name, problem in scene.provider_problems.items():
+        yield Finding(
+            id="providers.credential",
+            severity="warning",
+            evidence=f"models.providers.{name}: {problem}",
+            fix=f"openclaw config set models.providers.{name}.apiKey KEY, or set the provider's variable.",
+        )
     for name, problem in (scene.deep.providers() if scene.deep is not None else {}).items():
         yield Finding(
             id="providers.answer",

@@ -1,0 +1,175 @@
+"""`--fix` mends with a way back: nothing is lost, nothing gets less safe, and the second time it does nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openclaw.base.errors import Conflict, NotFound
+from openclaw.ops.doctor import mend as mending
+from openclaw.ops.doctor.change import Chmod, Step, Write
+from openclaw.ops.doctor.mend import Fix, fixes, mend, plan, undo
+from openclaw.ops.doctor.patches import PATCHES, Patch
+from openclaw.ops.doctor.posture import lowered, posture
+from openclaw.ops.doctor.scene import Scene
+from openclaw.ops.doctor.table import examine
+from tests.ops.doctor.place import OTHER, STRONG, Place
+
+MODES = st.sampled_from([0o600, 0o640, 0o644, 0o660, 0o666, 0o400, 0o700])
+TOKENS = st.sampled_from(["", STRONG, OTHER, "short", "${OPENCLAW_GATEWAY_TOKEN}"])
+ORIGINS = st.lists(st.sampled_from(["*", "https://a.example", "https://*.b", "null", "http://c:1"]), max_size=3)
+COMMANDS = st.lists(st.sampled_from(["camera.snap", "canvas.eval", "*"]), max_size=2, unique=True)
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> str:
+    """Return a file in one of the states that they are found in."""
+    kind = draw(st.sampled_from(["fine", "fine", "fine", "broken", "empty", "missing"]))
+    if kind in ("broken", "empty", "missing"):
+        return {"broken": "{gateway: {auth: ", "empty": "", "missing": "\0"}[kind]
+    lines = [f"// made by hand\n{{ gateway: {{ auth: {{ mode: 'token', token: '{draw(TOKENS)}' }},"]
+    if draw(st.booleans()):
+        lines.append(f"  remote: {{ token: '{draw(TOKENS)}' }},")
+    lines.append(f"  controlUi: {{ allowedOrigins: {draw(ORIGINS)} }}, // who may look")
+    for old in draw(st.sets(st.sampled_from(["allowCommands", "denyCommands", "commands"]))):
+        value = f"{{ deny: {draw(COMMANDS)} }}" if old == "commands" else str(draw(COMMANDS))
+        lines.append(f"  nodes: {{ {old}: {value} }},")
+    return "\n".join([*lines, " }, prot: 1,", "}"]) + "\n"
+
+
+@st.composite
+def broken_states(draw: st.DrawFn) -> Place:
+    """Make a state directory that is wrong in many ways."""
+    place = Place(Path(tempfile.mkdtemp(prefix="doctor-")))
+    place.make(draw(st.sampled_from([0o700, 0o755, 0o750, 0o777])))
+    if (text := draw(configurations())) != "\0":
+        place.write("openclaw.json", text, draw(MODES))
+    if draw(st.booleans()):
+        place.write("snapshots/last-good.json", f"{{gateway: {{auth: {{token: '{STRONG}'}}}}}}", draw(MODES))
+    if token := draw(TOKENS):
+        place.write(".env", f"A=1\nexport OPENCLAW_GATEWAY_TOKEN='{token}'  # ours\nB=2\n", draw(MODES))
+    if token := draw(st.sampled_from(["", STRONG, OTHER])):
+        place.write("credentials/gateway-token", token, draw(MODES))
+    for name in draw(st.sets(st.sampled_from([".openclaw.json.0a1b2c3d.tmp", "credentials/.x.1.tmp"]))):
+        place.write(name, "half", draw(MODES))
+    if draw(st.booleans()):
+        place.process["OPENCLAW_GATEWAY_TOKEN"] = draw(st.sampled_from([STRONG, OTHER]))
+    return place
+
+
+@settings(max_examples=120, deadline=None)
+@given(broken_states())
+def test_mending_twice_is_mending_once_and_undo_restores_byte_for_byte(place: Place) -> None:
+    original = place.own_tree()
+    before = posture(place.scene())
+    fix = mend(place.scene)
+    assert not [one for one in fix.patches if one.result == "refused"], fix
+    assert lowered(before, posture(place.scene())) == []
+    mended = place.tree()
+    findings = examine(place.scene())
+
+    again = mend(place.scene)
+
+    assert again == Fix()
+    assert place.tree() == mended
+    assert examine(place.scene()) == findings
+    if fix.id:
+        undo(place.scene().paths, fix.id)
+        assert place.own_tree() == original
+
+
+@settings(max_examples=60, deadline=None)
+@given(broken_states(), st.sampled_from(PATCHES))
+def test_no_patch_alone_makes_anything_less_safe(place: Place, patch: Patch) -> None:
+    before = posture(place.scene())
+    for step in patch.plan(place.scene()):
+        if isinstance(step, Chmod):
+            step.path.chmod(step.mode)
+        elif isinstance(step, Write):
+            step.path.write_bytes(step.data)
+        else:
+            step.path.rename(place.state / "moved")
+    assert lowered(before, posture(place.scene())) == []
+    assert patch.plan(place.scene()) == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(broken_states())
+def test_a_dry_run_changes_nothing_at_all(place: Place) -> None:
+    before = place.tree()
+    plan(place.scene())
+    assert place.tree() == before
+
+
+def _opens(scene: Scene) -> list[Step]:
+    return [Write(scene.paths.config_path, b'{gateway: {auth: {mode: "none"}}}')]
+
+
+def test_a_patch_that_would_lower_security_is_taken_back_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path).make()
+    path = place.write("openclaw.json", f"{{gateway: {{auth: {{token: '{STRONG}'}}}}}}")
+    before = place.own_tree()
+    monkeypatch.setattr(mending, "PATCHES", (Patch("open-it", "config", "", _opens),))
+    fix = mend(place.scene)
+    assert [(one.patch, one.result) for one in fix.patches] == [("open-it", "refused")]
+    assert "gateway.auth.mode" in fix.patches[0].why
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert place.own_tree() == before
+
+
+def test_a_file_that_was_changed_after_the_fix_is_not_put_back(tmp_path: Path) -> None:
+    place = Place(tmp_path).make()
+    place.write("openclaw.json", "{gateway: {controlUi: {allowedOrigins: ['*']}}}", 0o644)
+    fix = mend(place.scene)
+    place.write("openclaw.json", "{identity: {name: 'Edited'}}")
+    before = place.tree()
+    with pytest.raises(Conflict, match="has changed since"):
+        undo(place.scene().paths, fix.id)
+    assert place.tree() == before
+
+
+def test_one_patch_of_a_fix_is_taken_back_alone_and_only_once(tmp_path: Path) -> None:
+    place = Place(tmp_path).make(0o755)
+    path = place.write("openclaw.json", "{gateway: {controlUi: {allowedOrigins: ['*']}}}", 0o644)
+    fix = mend(place.scene)
+    paths = place.scene().paths
+    undo(paths, fix.id, "private-folders")
+    assert place.state.stat().st_mode & 0o777 == 0o755
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(Conflict, match="undone already"):
+        undo(paths, fix.id, "private-folders")
+    undo(paths, fix.id)
+    assert path.read_text() == "{gateway: {controlUi: {allowedOrigins: ['*']}}}"
+    assert [one.id for one in fixes(paths)] == [fix.id]
+
+
+@pytest.mark.parametrize("name", ["fix-nope", "../etc", "", "fix-20260101T000000-0000"])
+def test_an_unknown_fix_is_no_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(NotFound):
+        undo(Place(tmp_path).make().scene().paths, name)
+
+
+def test_the_snapshot_holds_what_was_there_and_nobody_else_may_read_it(tmp_path: Path) -> None:
+    place = Place(tmp_path).make()
+    place.write("openclaw.json", "{gateway: {controlUi: {allowedOrigins: ['*']}}}")
+    seen: list[Path] = []
+    fix = mend(place.scene, recorder=lambda _, folder: seen.append(folder))
+    folder = place.state / "snapshots" / fix.id
+    assert seen == [folder]
+    kept = sorted((folder / "before").glob("*openclaw.json"))
+    assert [one.read_text() for one in kept] == ["{gateway: {controlUi: {allowedOrigins: ['*']}}}"]
+    assert not [one for one in [folder.parent, *folder.parent.rglob("*")] if one.stat().st_mode & 0o077]
+
+
+def test_only_the_patches_of_the_named_groups_are_applied(tmp_path: Path) -> None:
+    place = Place(tmp_path).make(0o755)
+    place.write("openclaw.json", "{gateway: {controlUi: {allowedOrigins: ['*']}}}")
+    assert [one.patch for one in mend(partial(place.scene), ["exposure"]).patches] == ["drop-useless-origins"]
+    assert place.state.stat().st_mode & 0o777 == 0o755
