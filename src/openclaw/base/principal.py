@@ -37,6 +37,8 @@ class Principal(msgspec.Struct, frozen=True):
     scopes: frozenset[str] = frozenset()
     device: str = ""
     """The id of the device that proved itself, or empty."""
+    credential: str = ""
+    """The fingerprint of the shared credential that it came by, or empty."""
 
     def may(self, scope: str) -> bool:
         """Say whether a scope is held; admin implies read, write, approvals and pairing."""

@@ -77,13 +77,15 @@ class Reach:
         from openclaw.client.http import stream_chat
 
         to = self.target
-        return stream_chat(to.http_url, to.token, [{"role": "user", "content": question}], token_source=to.token_source)
+        return stream_chat(
+            to.http_url, to.bearer, [{"role": "user", "content": question}], token_source=to.token_source
+        )
 
     def health(self) -> dict[str, Any]:
         """Return what `/health` answers to this credential. Raises: GatewayDown, and as client.http does."""
         from openclaw.client.http import get_json
 
-        body = get_json(f"{self.target.http_url}/health", self.target.token, timeout_s=ALIVE_TIMEOUT_S)
+        body = get_json(f"{self.target.http_url}/health", self.target.bearer, timeout_s=ALIVE_TIMEOUT_S)
         return body if isinstance(body, dict) else {}
 
     def is_alive(self) -> bool:

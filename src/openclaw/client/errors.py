@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from openclaw.base.errors import OpenClawError, Unauthorized, Unavailable
 
@@ -50,7 +54,7 @@ def from_wire(error: Any) -> RpcError:
 
 
 def refused_token(url: str, token_source: str, error: RpcError) -> Unauthorized:
-    """Say which credential was refused, where it was read and what to do."""
+    """Say which credential was refused, where it was read and the one thing to do."""
     code = str(error.details.get("code") or error.wire_code)
     if token_source == "nowhere":  # noqa: S105  # a place, no secret
         what = "no token was sent"
@@ -58,7 +62,48 @@ def refused_token(url: str, token_source: str, error: RpcError) -> Unauthorized:
         what = f"the token from {token_source or 'the caller'} was refused"
     return Unauthorized(
         f"{what} by {url}: {error.message}",
-        hint="`openclaw gateway token show` on the gateway host prints the right one; give it by --token, "
-        "OPENCLAW_GATEWAY_TOKEN or gateway.auth.token.",
+        hint=remedy(url, token_source, code, error.details),
         details={**error.details, "code": code, "tokenSource": token_source},
     )
+
+
+def remedy(url: str, source: str, code: str, details: Mapping[str, Any]) -> str:
+    """Return the one action of an operator that lets this client in, as it would be typed."""
+    if code == "PAIRING_REQUIRED":
+        return f"On the gateway's host: `openclaw devices approve {details.get('requestId', 'REQUEST')}`."
+    if code == "AUTH_RATE_LIMITED":
+        return "Wait as long as it says, then try again with the right credential."
+    if code == "AUTH_SCOPE_MISMATCH":
+        return "Ask for fewer scopes, or approve more on the gateway's host: `openclaw devices approve`."
+    if code == "AUTH_BOOTSTRAP_TOKEN_INVALID":
+        return "Make a new setup code on the gateway's host; each pairs one device, once."
+    if code == "AUTH_UNAUTHORIZED":
+        return "On the gateway's host: `openclaw config set gateway.auth.mode token`."
+    shown = "what `openclaw gateway token show` prints on the gateway's host"
+    if source in ("", "the caller"):
+        return f"Give the client {shown}."
+    if "device" in source or code == "AUTH_DEVICE_TOKEN_MISMATCH":
+        return f"Give the client {shown}, once: it then gets a new token of its own."
+    if source.startswith("gateway.remote.token"):
+        return f"`openclaw config set gateway.remote.token TOKEN`, where TOKEN is {shown}."
+    here = is_local(url) and source != "nowhere"
+    if here and _is_configured(source):
+        return "The gateway runs with another credential than is configured; `openclaw gateway --force` restarts it."
+    value, where = ('"$(openclaw gateway token show)"', "") if here else ("TOKEN", f", where TOKEN is {shown}")
+    if source == "--token":
+        return f"Repeat the command with `--token {value}`{where}."
+    kind = "PASSWORD" if "OPENCLAW_GATEWAY_PASSWORD" in source else "TOKEN"
+    return f"`export OPENCLAW_GATEWAY_{kind}={value}`{where}."
+
+
+def is_local(url: str) -> bool:
+    """Say whether a URL names this machine."""
+    host = urlsplit(url if "://" in url else f"//{url}").hostname or ""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _is_configured(source: str) -> bool:
+    """Say whether a credential came from what the gateway of this machine reads as well, not from this shell."""
+    return source.startswith(("gateway.auth.", "/"))

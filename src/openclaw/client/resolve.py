@@ -32,6 +32,11 @@ class Target(msgspec.Struct, frozen=True):
     password: Secret | None = None
     tls_fingerprint: str = ""
 
+    @property
+    def bearer(self) -> Secret | None:
+        """What goes into `Authorization: Bearer`."""
+        return self.password or self.token
+
 
 def target(loaded: Any, env: Environ, url: str | None = None, token: str | None = None) -> Target:
     """Find the gateway. `loaded` is a config.load.Loaded.
@@ -46,9 +51,9 @@ def target(loaded: Any, env: Environ, url: str | None = None, token: str | None 
     if not place:
         place = f"ws://{_host(gateway)}:{_port(gateway, env)}"
     ws_url, http_url = both_urls(place)
-    found, source = _token(gateway, env, token, remote, getattr(loaded, "sources", {}))
+    found, password, source = _credential(gateway, env, token, remote, getattr(loaded, "sources", {}))
     pinned = gateway.remote.tls_fingerprint if remote and place == gateway.remote.url else ""
-    return Target(ws_url, http_url, found, source, None if remote else gateway.auth.password, pinned)
+    return Target(ws_url, http_url, found, source, password, pinned)
 
 
 def both_urls(place: str) -> tuple[str, str]:
@@ -77,17 +82,31 @@ def _port(gateway: Any, env: Environ) -> int:
     return int(text) if text.isascii() and text.isdigit() else int(gateway.port or DEFAULT_PORT)
 
 
-def _token(
+def _credential(
     gateway: Any, env: Environ, flag: str | None, remote: bool, sources: Mapping[str, str]
-) -> tuple[Secret | None, str]:
+) -> tuple[Secret | None, Secret | None, str]:
+    """Return (token, password, where it was read). In mode `password` what counts is the password."""
     if flag:
-        return Secret(flag), "--token"
+        return Secret(flag), None, "--token"
     if remote and gateway.remote.token:
-        return gateway.remote.token, "gateway.remote.token in the configuration"
+        return gateway.remote.token, None, "gateway.remote.token in the configuration"
+    if not remote and gateway.auth.mode == "password" and gateway.auth.password:
+        return None, gateway.auth.password, _place(sources.get("gateway.auth.password"), "gateway.auth.password")
     for name in ("OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_TOKEN"):
         value = env.get(name)
         if value:
-            return Secret(value), f"environment variable {name}"
+            return Secret(value), None, _variable(name, sources.get("gateway.auth.token", ""))
     if not remote and gateway.auth.token:
-        return gateway.auth.token, sources.get("gateway.auth.token") or "gateway.auth.token in the configuration"
-    return None, "nowhere"
+        return gateway.auth.token, None, _place(sources.get("gateway.auth.token"), "gateway.auth.token")
+    return None, None, "nowhere"
+
+
+def _variable(name: str, source: str) -> str:
+    """Name the file that sets a variable, if one does."""
+    in_file = source.startswith(f"{name} (") and not source.endswith("(process)")
+    return source if in_file else f"environment variable {name}"
+
+
+def _place(source: str | None, key: str) -> str:
+    """`file` is what the settings call the configuration; a variable or a file is named already."""
+    return f"{key} in the configuration" if source in (None, "file", "last-good", "default") else str(source)

@@ -69,7 +69,9 @@ class ConfigDesk:
         hub: Announcer,
         clock: Clock,
         secrets: SecretRoom | None = None,
+        stands: Callable[[Principal], bool] = lambda principal: principal.method not in SHARED_METHODS,
     ) -> None:
+        self._stands = stands
         self._paths = paths
         self._secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
         self._current = current
@@ -220,7 +222,7 @@ class ConfigDesk:
 
     async def _cut_soon(self) -> None:
         await self._clock.sleep(ANSWER_S)
-        self._hub.cut(lambda principal: principal.method in SHARED_METHODS, RENEWED)
+        self._hub.cut(lambda principal: not self._stands(principal), RENEWED)
 
     def _off(self) -> bool:
         return self._current().config.gateway.reload.mode == "off"

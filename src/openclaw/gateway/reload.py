@@ -40,6 +40,7 @@ async def reload(rooms: Rooms, load_again: Callable[[], Awaitable[Loaded]], *, v
     changes = plan(rooms.config, loaded.config)
     if not changes:
         rooms.loaded = loaded
+        rooms.grace.take_up()
         return Outcome()
     live = [change for change in changes if change.reload != "process"]
     waiting = tuple(change.path for change in changes if change.reload == "process")
@@ -82,7 +83,8 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     read_credentials(rooms.failover.credentials)
     rooms.failover.reset()
     auth = loaded.config.gateway.auth
-    renewed = rooms.authenticator.renew(auth.mode, auth.token, auth.password)
+    renewed = rooms.authenticator.renew(auth.mode, auth.token, auth.password, rooms.grace.read())
+    rooms.grace.arm()
     await rooms.automation.reloaded()
     return renewed
 

@@ -23,10 +23,12 @@ from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
 from openclaw.gateway.config_desk import ConfigDesk
+from openclaw.gateway.grace import Grace
 from openclaw.gateway.tooling import Tooling
 from openclaw.gateway.upkeep import Upkeep
 from openclaw.identity.authenticate import Authenticator
 from openclaw.identity.devices.book import Devices
+from openclaw.identity.grace import grace_file
 from openclaw.models.calling.failover import Failover
 from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
@@ -83,6 +85,7 @@ class Rooms:
     purses: Purses
     devices: Devices
     authenticator: Authenticator
+    grace: Grace
     nodes: Nodes
     automation: Automation
     config_desk: ConfigDesk
@@ -152,6 +155,8 @@ async def open_rooms(
         devices.observer = DeviceEvents(hub)
         auth = loaded.config.gateway.auth
         authenticator = Authenticator(auth.mode, auth.token, auth.password, auth.rate_limit, clock, devices)
+        grace = Grace(grace_file(paths.state_dir), authenticator, hub, clock)
+        stack.push_async_callback(grace.close)
         nodes = await Nodes.open(hub, gate, clock, store.shelf, partial(_paired_at_ms, devices))
         stack.push_async_callback(nodes.close)
         events = SystemEvents(store.shelf, clock)
@@ -178,7 +183,7 @@ async def open_rooms(
         )
         stack.push_async_callback(automation.close)
         secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
-        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock, secrets)
+        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock, secrets, authenticator.stands)
         stack.push_async_callback(config_desk.close)
         disk = DiskWatch(paths.state_dir, lambda: rooms.config.storage, clock)
         health.add_check("disk", disk.problem)
@@ -203,6 +208,7 @@ async def open_rooms(
             purses,
             devices,
             authenticator,
+            grace,
             nodes,
             automation,
             config_desk,

@@ -226,6 +226,7 @@ class _Gateway:
         rooms.config_desk.bind(load_environment, self._accepted, self._reload)
         rooms.upkeep.restart = self._stop_to_restart
         await rooms.disk.look()
+        rooms.grace.arm()
         rooms.health.phase = "ready"
         await rooms.mcp.start()
         await rooms.automation.start()

@@ -3,7 +3,8 @@
 1. Every comparison is of hashes in constant time; the limiter counts every wrong credential, whichever field it came
    in: a right one beside it lets in, but does not make guesses at the shared secret free.
 2. A lockout never keeps out the right credential of a local program: any process here could else lock the operator out.
-3. A device's token, as `token` or as `deviceToken`, and a setup code count only from a device that has proved its key.
+3. A credential that was replaced with a grace opens as before until its time is over (see `grace`).
+4. A device's token, as `token` or as `deviceToken`, and a setup code count only from a device that has proved its key.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from openclaw.base.errors import OpenClawError, RateLimited, Unauthorized
 from openclaw.base.principal import AuthMethod, Principal
 from openclaw.base.secret import Secret
 from openclaw.config.schema import RateLimitConfig
+from openclaw.identity.grace import Former
 from openclaw.identity.locality import Source
 from openclaw.identity.rate_limit import SignInLimiter
 from openclaw.identity.scopes import KNOWN, OPERATOR_ALLOWED, Role, covers, granted
@@ -147,11 +149,12 @@ def _scope_mismatch() -> Unauthorized:
 
 
 class _Found(NamedTuple):
-    """A credential that is right: its text, how it was given, and the scopes that it opens."""
+    """A credential that is right: its text, how it was given, the scopes that it opens; a shared one's fingerprint."""
 
     text: str
     method: AuthMethod
     allowed: frozenset[str]
+    credential: str = ""
 
 
 _ALLOWED: Final[dict[Role, frozenset[str]]] = {"operator": OPERATOR_ALLOWED, "node": frozenset()}
@@ -161,7 +164,7 @@ _ALLOWED: Final[dict[Role, frozenset[str]]] = {"operator": OPERATOR_ALLOWED, "no
 class Authenticator:
     """Checks credentials, for HTTP and for connect. `renew` changes the shared one while the gateway runs.
 
-    `holders` are called when it changes: each closes a connection that came by the old one and that no hub knows.
+    `holders` are called when it changes: each closes a connection that no hub knows, unless what it came by `stands`.
     """
 
     def __init__(
@@ -172,27 +175,50 @@ class Authenticator:
         rate_limit: RateLimitConfig,
         clock: Clock,
         devices: DeviceCredentials | None = None,
+        former: tuple[Former, ...] = (),
     ) -> None:
         self._limiter = SignInLimiter(rate_limit, clock)
+        self._clock = clock
         self._devices = devices
+        self.former = former
+        """What was replaced and still opens the gateway."""
         self.mode: Mode = mode
         self._secret: Secret | None = None
         self.holders: set[Callable[[], object]] = set()
-        self.renewals = 0
-        """How often the shared credential has become another."""
-        self.renew(mode, token, password)
+        self.renew(mode, token, password, former)
 
-    def renew(self, mode: Mode, token: Secret | None, password: Secret | None) -> bool:
+    def renew(self, mode: Mode, token: Secret | None, password: Secret | None, former: tuple[Former, ...] = ()) -> bool:
         """Take the shared credential that holds from the next request on. Say whether it is another than before."""
         secret = token if mode == "token" else password if mode == "password" else None
         same = mode == self.mode and secret == self._secret
-        self.mode, self._secret = mode, secret
-        self._http_principal = Principal(method=mode, scopes=OPERATOR_ALLOWED)
-        if not same:
-            self.renewals += 1
-            for shut_out in list(self.holders):
-                shut_out()
+        fewer = set(self.former) - set(former)
+        self.mode, self._secret, self.former = mode, secret, former
+        self._credential = secret.fingerprint() if secret else ""
+        self._http_principal = Principal(method=mode, scopes=OPERATOR_ALLOWED, credential=self._credential)
+        if fewer or not same:
+            self._call_holders()
         return not same
+
+    def allow(self, former: tuple[Former, ...]) -> None:
+        """Take what was replaced and still opens the gateway; whoever came by what no longer does is shut out."""
+        fewer = set(self.former) - set(former)
+        self.former = former
+        if fewer:
+            self._call_holders()
+
+    def _call_holders(self) -> None:
+        for shut_out in list(self.holders):
+            shut_out()
+
+    def stands(self, principal: Principal) -> bool:
+        """Say whether what let a caller in would let it in now; devices' own tokens are not judged here."""
+        if principal.method not in SHARED_METHODS:
+            return True
+        if principal.method != self.mode:
+            return False
+        now_ms = self._clock.now_ms()
+        live = (one.fingerprint for one in self.former if now_ms < one.until_ms)
+        return principal.credential == self._credential or principal.credential in live
 
     def http(self, headers: Mapping[bytes, bytes], source: Source) -> Principal:
         """Authenticate a request by `Authorization: Bearer`. Raises: Unauthorized, RateLimited."""
@@ -204,9 +230,12 @@ class Authenticator:
             _failures.inc("http", "missing")
             raise _refusal(f"{self.mode}_missing")
         locked_s = self._locked_s(source, "http")
-        if self._is_secret(credential[: MAX_CREDENTIAL_CHARS + 1].strip().decode("utf-8", "surrogateescape")):
+        text = credential[: MAX_CREDENTIAL_CHARS + 1].strip().decode("utf-8", "surrogateescape")
+        if fingerprint := self._shared(text):
             self._succeeded(source, locked_s)
-            return self._http_principal
+            if fingerprint == self._credential:
+                return self._http_principal
+            return Principal(method=self.mode, scopes=OPERATOR_ALLOWED, credential=fingerprint)
         raise self._failed(source, f"{self.mode}_mismatch", "http", locked_s)
 
     def connect(
@@ -232,8 +261,8 @@ class Authenticator:
             _failures.inc("connect", reason)
             raise _refusal(reason)
         locked_s = self._locked_s(source, "connect")
-        if shared is not None and self._is_secret(shared):
-            found: _Found | None = _Found(shared, self.mode, _ALLOWED[role])
+        if shared is not None and (fingerprint := self._shared(shared)):
+            found: _Found | None = _Found(shared, self.mode, _ALLOWED[role], fingerprint)
         else:
             found = self._of_device(evidence, role, device_id)
         if found is None:
@@ -270,11 +299,19 @@ class Authenticator:
             return None, "bootstrap_token_invalid"
         return None, f"{self.mode}_missing"
 
-    def _is_secret(self, candidate: str) -> bool:
+    def _shared(self, candidate: str) -> str:
+        """Return the fingerprint of the shared credential that a text is, or ""."""
         secret = self._secret
         if not secret or len(candidate) > MAX_CREDENTIAL_CHARS:
-            return False
-        return secret.matches(candidate)
+            return ""
+        if secret.matches(candidate):
+            return self._credential
+        if self.former:
+            now_ms = self._clock.now_ms()
+            for one in self.former:
+                if one.matches(candidate) and now_ms < one.until_ms:
+                    return one.fingerprint
+        return ""
 
     def _of_device(self, evidence: Evidence, role: Role, device_id: str) -> _Found | None:
         """Return what a proven device has of its own."""
@@ -294,7 +331,13 @@ class Authenticator:
         asked = tuple(scope for scope in scopes if scope in KNOWN)
         if found.method == "device-token" and not covers(found.allowed, asked):
             raise _scope_mismatch()
-        return Principal(method=found.method, role=role, scopes=granted(asked, found.allowed), device=device_id)
+        return Principal(
+            method=found.method,
+            role=role,
+            scopes=granted(asked, found.allowed),
+            device=device_id,
+            credential=found.credential,
+        )
 
     def _check_local(self, source: Source, surface: str) -> None:
         if not source.direct or source.browser == "foreign":

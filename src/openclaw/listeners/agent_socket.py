@@ -123,7 +123,8 @@ class AgentSocket:
         self._socket.set_limit(MAX_PAYLOAD_BYTES)
 
     def _shut_out(self) -> None:
-        self._socket.close(CUT, RENEWED)
+        if self._principal is None or not self._authenticator.stands(self._principal):
+            self._socket.close(CUT, RENEWED)
 
     def _abort(self, principal: Principal, run_id: str | None) -> None:
         for inbound in list(self._running.values()):

@@ -33,7 +33,7 @@ import msgspec
 
 from openclaw.base.errors import OpenClawError, RateLimited, Unavailable
 from openclaw.base.principal import Principal
-from openclaw.identity.authenticate import RENEWED, SHARED_METHODS, Evidence
+from openclaw.identity.authenticate import RENEWED, Evidence
 from openclaw.identity.devices.proof import BadProof, prove
 from openclaw.identity.devices.record import Ask, Device, Issued, PairingRequest, Reason, SetupCode, lacking
 from openclaw.identity.locality import Source
@@ -67,8 +67,7 @@ class Authenticate(Protocol):
     @property
     def mode(self) -> str: ...
 
-    @property
-    def renewals(self) -> int: ...
+    def stands(self, principal: Principal) -> bool: ...
 
     def connect(
         self,
@@ -162,7 +161,6 @@ class _Attempt:
         "params",
         "principal",
         "reason",
-        "renewals",
         "role",
         "shape",
         "version",
@@ -182,7 +180,6 @@ class _Attempt:
         self.reason: Reason | None = None
         self.issued: tuple[Issued, ...] = ()
         self.work: Work | None = None
-        self.renewals = handshake.authenticator.renewals
 
     @property
     def has_device(self) -> bool:
@@ -250,7 +247,7 @@ class Handshake:
             return _refused(waits.request_id, attempt.shape, _pairing_required(attempt, written))
         if isinstance(written, OpenClawError):
             return _refused(waits.request_id, attempt.shape, _not_written(written))
-        if attempt.principal.method in SHARED_METHODS and attempt.renewals != self.authenticator.renewals:
+        if not self.authenticator.stands(attempt.principal):
             return Refused(CUT, RENEWED)  # the credential that it came by is no more
         attempt.issued = (written,) if isinstance(written, Issued) else written
         return attempt.accepted(waits.request_id)

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from openclaw.base.errors import NotFound
 from openclaw.cli import output
 from openclaw.cli.command.log import logs
 from openclaw.cli.command.service import install, probe, restart, start, stop, uninstall
+from openclaw.cli.command.token import token
 from openclaw.cli.desk import Desk, json_object
 from openclaw.cli.reach import Reach, gateway_options
 
@@ -151,43 +151,4 @@ def usage_cost(reach: Reach, days: int, as_json: bool) -> None:
     )
 
 
-@gateway.group()
-def token() -> None:
-    """Show or check the gateway's shared token."""
-
-
-@token.command()
-def show() -> None:
-    """Print the token, for use in scripts: `curl -H "Authorization: Bearer $(openclaw gateway token show)"`."""
-    found = Reach().target.token
-    if not found:
-        raise NotFound(
-            "No gateway token is configured.", hint="`openclaw up` makes one; or set OPENCLAW_GATEWAY_TOKEN."
-        )
-    click.echo(found.reveal())
-
-
-@token.command()
-@output.json_option
-@gateway_options
-def check(reach: Reach, as_json: bool) -> int:
-    """Say where the token comes from, whether it is strong, and whether the running gateway accepts it."""
-    from openclaw.base.errors import OpenClawError, Unauthorized
-    from openclaw.config.refusal import is_weak
-
-    found = reach.target.token
-    facts: dict[str, Any] = {"present": bool(found), "source": reach.target.token_source}
-    if found:
-        facts |= {"fingerprint": found.fingerprint(), "strong": not is_weak(found)}
-    try:
-        reach.run(_hello(reach))
-        facts["accepted"] = True
-    except Unauthorized as error:
-        facts |= {"accepted": False, "reason": error.message}
-    except OpenClawError as error:
-        facts |= {"accepted": None, "reason": error.message}
-    if as_json:
-        output.emit_json(facts)
-    else:
-        output.fields(facts)
-    return 0 if facts.get("strong") and facts["accepted"] is not False else 1
+gateway.add_command(token)

@@ -55,5 +55,8 @@ def _parse(path: Path, text: str, home: Path) -> Unit:
             words = shlex.split(value)
         except ValueError:
             continue
-        assigned.update(word.split("=", 1) for word in words if "=" in word)
+        for word in words:
+            name, equals, text = word.partition("=")
+            if equals:
+                assigned[name] = text
     return Unit(path, tuple(files), assigned)
