@@ -7,8 +7,8 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -79,8 +79,8 @@ def request(
     timeout_s: float = TIMEOUT_S,
     verify: bool = True,
 ) -> Answered:
-    """Make one HTTP request. Raises: OSError, http.client.HTTPException."""
-    with closing(_connection(url, timeout_s, verify=verify)) as line:
+    """Make one HTTP request. Raises: OSError, also for an answer that is no HTTP."""
+    with _http(url, timeout_s, verify=verify) as line:
         line.request(method, _target(url), body, {"Accept": "application/json", **(headers or {})})
         answer = line.getresponse()
         found = {name.lower(): value for name, value in answer.getheaders()}
@@ -89,7 +89,7 @@ def request(
 
 def arrivals_s(url: str, headers: Mapping[str, str], *, timeout_s: float, verify: bool = True) -> list[float]:
     """Return when each server-sent event of a stream arrived, in seconds after the request. Raises: as `request`."""
-    with closing(_connection(url, timeout_s, verify=verify)) as line:
+    with _http(url, timeout_s, verify=verify) as line:
         began = time.perf_counter()
         line.request("GET", _target(url), None, {"Accept": "text/event-stream", **headers})
         answer = line.getresponse()
@@ -104,7 +104,7 @@ def arrivals_s(url: str, headers: Mapping[str, str], *, timeout_s: float, verify
 
 def clock_skew_s(url: str, timeout_s: float = TIMEOUT_S) -> float | None:
     """Return how many seconds this machine's clock is ahead of a server's `Date`; None when it gives none."""
-    with suppress(OSError, http.client.HTTPException, ValueError):
+    with suppress(OSError, ValueError):
         date = request("HEAD", url, timeout_s=timeout_s).headers.get("date")
         if date:
             return SYSTEM_CLOCK.now_ms() / 1000 - parsedate_to_datetime(date).timestamp()
@@ -114,6 +114,16 @@ def clock_skew_s(url: str, timeout_s: float = TIMEOUT_S) -> float | None:
 def _target(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+
+
+@contextmanager
+def _http(url: str, timeout_s: float, *, verify: bool) -> Iterator[http.client.HTTPConnection]:
+    """Open a connection for the block; an answer that is no HTTP is a broken connection."""
+    with closing(_connection(url, timeout_s, verify=verify)) as line:
+        try:
+            yield line
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"no HTTP answer ({type(error).__name__})") from error
 
 
 def _connection(url: str, timeout_s: float, *, verify: bool) -> http.client.HTTPConnection:

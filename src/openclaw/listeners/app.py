@@ -28,6 +28,7 @@ from openclaw.listeners.hooks.api import HooksApi
 from openclaw.listeners.http import ClientGone, Receive, Request, Send
 from openclaw.listeners.http_protocol import Refusal
 from openclaw.listeners.intake import Intake
+from openclaw.listeners.mirror import Mirror
 from openclaw.listeners.openai_api.embeddings import EmbeddingsApi
 from openclaw.listeners.openai_api.routes import OpenAiApi
 from openclaw.listeners.origin import OriginRules
@@ -239,6 +240,7 @@ def route_table(deps: ListenerDeps, tasks: Callable[[], TaskSet], ui: ControlUi 
     endpoints = deps.config().http.endpoints
     intake = Intake(deps.agent, deps.resolve_model, tasks)
     routes = list(Probes(deps.health, deps.authenticator, deps.metrics, deps.version).routes())
+    routes += Mirror(deps.clock).routes()
     if endpoints.chat_completions.enabled:
         routes += OpenAiApi(deps.agent, deps.clock, intake).routes()
     if endpoints.responses.enabled:

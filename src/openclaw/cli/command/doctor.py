@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openclaw.cli import output
+from openclaw.cli.command.doctor_ways import connect, memory, net, proxy
 from openclaw.cli.reach import Reach, gateway_options
 
 if TYPE_CHECKING:
@@ -148,3 +149,7 @@ def undo(fix_id: str | None, patch: str, as_json: bool) -> None:
 
 def _names(patches: Sequence[Applied]) -> str:
     return ", ".join(f"{one.patch} ({one.result})" for one in patches)
+
+
+for _way in (connect, net, proxy, memory):
+    doctor.add_command(_way)

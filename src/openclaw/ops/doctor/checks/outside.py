@@ -120,7 +120,7 @@ def network_findings(scene: Scene) -> Iterator[Finding]:
             yield Finding(
                 id="network.proxy",
                 severity="info",
-                evidence=f"{name} names {_host(value)}; the gateway's own requests do not use proxies",
+                evidence=f"{name} names {proxy_host(value)}; the gateway's own requests do not use proxies",
                 fix="Let the gateway reach its providers directly, or unset the variable to avoid surprise.",
             )
     for name in AUTHORITIES:
@@ -134,11 +134,12 @@ def network_findings(scene: Scene) -> Iterator[Finding]:
             )
 
 
-def _host(url: str) -> str:
+def proxy_host(url: str) -> str:
+    """Return the host of a proxy's URL, which may hold a password."""
     try:
         return urlsplit(url if "://" in url else f"//{url}").hostname or "something that is no address"
     except ValueError:
-        return "something that is no address"  # it may hold a password, so it is not shown
+        return "something that is no address"
 
 
 def service_findings(scene: Scene) -> Iterator[Finding]:

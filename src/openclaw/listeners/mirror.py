@@ -1,0 +1,68 @@
+"""Shows a caller how its request arrived, so that `openclaw doctor proxy` can judge what is in between.
+
+Of a request only the names of headers are given back, and what the gateway concluded; and only to holders of the token.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from openclaw.base.clock import Clock
+from openclaw.identity.locality import FORWARDING_HEADERS
+from openclaw.listeners.http import Request
+from openclaw.listeners.operation import EVENTS_MEDIA, Operation
+from openclaw.listeners.router import Route
+from openclaw.protocol.limits import MAX_PAYLOAD_BYTES
+
+EVENTS: Final = 4
+GAP_S: Final = 0.25
+MAX_GAP_MS: Final = 120_000
+
+
+class Seen(msgspec.Struct, frozen=True, rename="camel"):
+    """How a request arrived. `forwarded` has the names of its forwarding headers; `client` is whose it is taken for."""
+
+    client: str
+    direct: bool
+    forwarded: list[str]
+    host: str
+    bytes: int
+
+
+_SEEN = Operation("Says how a request arrived: from whom, by which name, with which forwarding headers.", Seen)
+_STREAM = Operation("Sends four events, a quarter of a second (or `gapMs`) apart.", media=EVENTS_MEDIA)
+
+
+class Mirror:
+    """The handlers."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the routes."""
+        return (
+            Route(("GET", "HEAD"), "/api/mirror", "probes", self.seen, doc=_SEEN),
+            Route(("POST",), "/api/mirror", "probes", self.seen, max_body=MAX_PAYLOAD_BYTES, doc=_SEEN),
+            Route(("GET",), "/api/mirror/stream", "probes", self.stream, doc=_STREAM),
+        )
+
+    async def seen(self, request: Request) -> None:
+        """Say how this request arrived."""
+        size = len(await request.body()) if request.method == "POST" else 0
+        names = sorted(name.decode() for name in FORWARDING_HEADERS & request.headers.keys())
+        source = request.source
+        await request.json(200, Seen(source.key, source.direct, names, request.header(b"host"), size))
+
+    async def stream(self, request: Request) -> None:
+        """Send events with pauses: whatever collects them on the way shows."""
+        text = request.query.get("gapMs", [""])[0]
+        gap_s = min(int(text), MAX_GAP_MS) / 1000 if text.isascii() and text.isdigit() and len(text) < 8 else GAP_S
+        await request.start_events()
+        for number in range(EVENTS):
+            if number:
+                await self._clock.sleep(gap_s)
+            await request.send_events(b"data: %d\n\n" % number)
+        await request.end_events()

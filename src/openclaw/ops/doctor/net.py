@@ -1,0 +1,82 @@
+"""`doctor net`: what leaves this machine, by which way, and whether a tool may reach a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from openclaw.client import inspect
+from openclaw.config.schema import NetworkPolicyConfig
+from openclaw.net.egress import refusal
+from openclaw.ops.doctor.checks.outside import AUTHORITIES, PROXIES, proxy_host
+from openclaw.ops.doctor.scene import Scene
+from openclaw.ops.doctor.step import Step
+from openclaw.policy.egress_door import WEB_PORTS, egress_verdict
+
+
+def net_steps(scene: Scene, host: str = "") -> Iterator[Step]:
+    """Yield the policy, proxies and authorities; with a host, the verdict on it and whether it can be reached."""
+    policy = scene.loaded.config.network_policy
+    yield _policy_step(policy)
+    for name in PROXIES:
+        if value := scene.env.get(name):
+            seen = f"{name} names {proxy_host(value)}; the gateway's own requests do not use it"
+            yield Step("proxy", False, seen, "Unset it to avoid surprise.", warning=True)
+    for name in AUTHORITIES:
+        if value := scene.env.get(name):
+            there = Path(value).exists()
+            fix = "" if there else f"Put the file there, or unset {name}."
+            yield Step("authorities", there, f"{name} is {value}{'' if there else ', which is not there'}", fix, True)
+    if host:
+        yield from _host_steps(policy, host)
+
+
+def _policy_step(policy: NetworkPolicyConfig) -> Step:
+    if policy.allow_egress:
+        return Step("policy", True, "tools may reach every public host (networkPolicy.allowEgress)")
+    listed = ", ".join(policy.egress_allowlist) or "none"
+    return Step("policy", True, f"tools may reach these hosts only: {listed}")
+
+
+def _host_steps(policy: NetworkPolicyConfig, text: str) -> Iterator[Step]:
+    host, port = _split(text)
+    verdict = egress_verdict(policy, host, port)
+    allowed = verdict.answer == "allow"
+    yield Step(
+        "verdict",
+        allowed,
+        f"{verdict.answer} ({verdict.rule_id}): {verdict.reason}",
+        "" if allowed else verdict.reason,
+        True,
+    )
+    try:
+        addresses = inspect.addresses_of(host, port)
+    except OSError as error:
+        yield Step("name", False, f"{host} has no address: {error.strerror or error}", "Correct the name, or mend DNS.")
+        return
+    yield Step("name", True, f"{host} is {', '.join(addresses)}")
+    for address in addresses:
+        if why := refusal(address):
+            fix = "Tools never reach such addresses, whatever the policy says."
+            yield Step("address", False, f"{address} is {why}", fix, warning=True)
+    problems = []
+    for address in addresses:
+        try:
+            took_ms = inspect.tcp_ms(address, port)
+        except OSError as error:
+            problems.append(f"{address}: {error.strerror or 'no answer in time'}")
+            continue
+        yield Step("tcp", True, f"{address} port {port} takes connections, {took_ms:.0f} ms")
+        return
+    yield Step(
+        "tcp", False, f"port {port} cannot be reached: {'; '.join(problems)}", "Open the firewall, or set a route."
+    )
+
+
+def _split(text: str) -> tuple[str, int]:
+    bare = text.partition("://")[2] or text
+    bare = bare.partition("/")[0]
+    host, colon, port = bare.rpartition(":")
+    if colon and port.isdigit() and (":" not in host or host.endswith("]")):
+        return host.strip("[]"), int(port)
+    return bare.strip("[]"), WEB_PORTS[0] if text.startswith("http://") else WEB_PORTS[1]

@@ -1,0 +1,160 @@
+"""connect, net and proxy against real gateways, real TLS and a real nginx."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openclaw.ops.doctor.proxy import snippet
+from tests.cli.gateway_process import Place, free_port
+from tests.cli.nginx import serving_nginx
+
+TOKEN = "q8Zr1vLx0Pf7Tn3Kd9Ws5Hb2Mc6Jy4Ga"
+
+BARE = """
+server { listen 443 ssl; location / { proxy_pass http://UPSTREAM/; } }
+"""
+
+
+def place_in(root: Path, **gateway: Any) -> Place:
+    place = Place(root)
+    place.state.mkdir(mode=0o700)
+    config = {"gateway": {"auth": {"token": TOKEN}, **gateway}}
+    (place.state / "openclaw.json").write_text(json.dumps(config))
+    return place
+
+
+def steps(place: Place, *arguments: str) -> dict[str, dict[str, Any]]:
+    done = place.run("doctor", *arguments, "--json")
+    assert done.stdout, done.stderr
+    told = json.loads(done.stdout)
+    assert done.returncode == (0 if told["ok"] else 1)
+    assert TOKEN not in done.stdout
+    return {one["name"]: one for one in told["steps"]}
+
+
+def test_connect_goes_all_the_way_or_names_the_first_thing_that_fails(tmp_path: Path) -> None:
+    place = place_in(tmp_path)
+    down = steps(place, "connect")
+    assert list(down) == ["name", "tcp"]
+    assert "openclaw gateway" in down["tcp"]["fix"]
+    with place.serving("gateway"):
+        up = steps(place, "connect")
+        assert list(up) == ["name", "tcp", "http", "websocket", "credential", "pairing", "scopes"]
+        assert all(one["ok"] for one in up.values())
+        wrong = steps(place, "connect", "--token", "wrong")
+        assert list(wrong)[-1] == "credential"
+        assert "--token" in wrong["credential"]["fix"]
+        nowhere = steps(place, "connect", "ws://no-such-host.invalid:1")
+        assert list(nowhere) == ["name"]
+        secure = steps(place, "connect", f"wss://127.0.0.1:{place.port}")
+        assert list(secure)[-1] == "tls"
+        assert "ws://" in secure["tls"]["fix"]
+
+
+def test_connect_shows_the_fingerprint_of_a_certificate_that_is_not_trusted_and_the_fix_works(tmp_path: Path) -> None:
+    place = place_in(tmp_path)
+    key, certificate, port = tmp_path / "key.pem", tmp_path / "cert.pem", free_port()
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=60)
+    tls = f"listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key {key};"
+    server = snippet("nginx", f"127.0.0.1:{place.port}", "localhost").replace("listen 443 ssl;", tls)
+    (place.state / "openclaw.json").write_text(
+        json.dumps(
+            {
+                "gateway": {
+                    "auth": {"token": TOKEN},
+                    "trustedProxies": ["127.0.0.1"],
+                    "publicBaseUrl": f"https://localhost:{port}",
+                }
+            }
+        )
+    )
+    with place.serving("gateway"), serving_nginx(tmp_path / "nginx", port, server):
+        seen = steps(place, "connect", f"wss://localhost:{port}")
+        digest = ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(certificate.read_text()))
+        assert digest
+        assert list(seen)[-1] == "tls"
+        fix = re.search(r"`openclaw (config set gateway.remote.tlsFingerprint [0-9a-f]{64})`", seen["tls"]["fix"])
+        assert fix
+        assert place.run(*fix[1].split()).returncode == 0
+        for key_, value in (("gateway.mode", "remote"), ("gateway.remote.url", f"wss://localhost:{port}")):
+            assert place.run("config", "set", key_, value).returncode == 0
+        assert place.run("config", "set", "gateway.remote.token", TOKEN).returncode == 0
+        again = steps(place, "connect")
+        assert again["tls"]["ok"]
+        assert again["credential"]["ok"], again
+
+
+@pytest.mark.parametrize("base", ["", "/openclaw"])
+def test_the_snippet_for_nginx_passes_every_probe(tmp_path: Path, base: str) -> None:
+    place, port = place_in(tmp_path, trustedProxies=["127.0.0.1"]), free_port()
+    server = place.run("doctor", "proxy", f"http://localhost{base}", "--snippet", "nginx").stdout
+    assert f"127.0.0.1:{place.port}" in server
+    with place.serving("gateway"), serving_nginx(tmp_path / "nginx", port, server):
+        seen = steps(place, "proxy", f"http://localhost:{port}{base}")
+    assert {name: one["ok"] for name, one in seen.items()} == dict.fromkeys(
+        ("reach", "headers", "websocket", "stream", "body"), True
+    ), seen
+
+
+def test_a_bare_proxy_fails_each_probe_with_its_own_fix(tmp_path: Path) -> None:
+    place, port = place_in(tmp_path, trustedProxies=["127.0.0.1"]), free_port()
+    server = BARE.replace("UPSTREAM", f"127.0.0.1:{place.port}")
+    with place.serving("gateway"), serving_nginx(tmp_path / "nginx", port, server):
+        seen = steps(place, "proxy", f"http://127.0.0.1:{port}")
+    assert {name: one["ok"] for name, one in seen.items() if name != "stream"} == {
+        "reach": True,
+        "headers": False,
+        "websocket": False,
+        "body": False,
+    }
+    assert "own machine" in seen["headers"]["seen"]
+    assert "Upgrade" in seen["websocket"]["fix"]
+    assert "client_max_body_size" in seen["body"]["fix"]
+
+
+def test_buffering_is_noticed(tmp_path: Path) -> None:
+    place, port = place_in(tmp_path, trustedProxies=["127.0.0.1"]), free_port()
+    server = snippet("nginx", f"127.0.0.1:{place.port}", "localhost")
+    held = server.replace(
+        "proxy_buffering off;",
+        "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;",
+    )
+    with place.serving("gateway"), serving_nginx(tmp_path / "nginx", port, held):
+        seen = steps(place, "proxy", f"http://localhost:{port}")
+    assert "buffering" in seen["stream"].get("fix", ""), seen["stream"]
+
+
+def test_a_proxy_that_is_not_trusted_is_named_with_the_setting(tmp_path: Path) -> None:
+    place, port = place_in(tmp_path), free_port()
+    server = snippet("nginx", f"127.0.0.1:{place.port}", "localhost")
+    with place.serving("gateway"), serving_nginx(tmp_path / "nginx", port, server):
+        seen = steps(place, "proxy", f"http://localhost:{port}")
+        assert list(seen) == ["reach", "headers"]
+        assert "gateway.trustedProxies" in seen["headers"]["fix"]
+    with serving_nginx(tmp_path / "nginx", port, server):
+        alone = steps(place, "proxy", f"http://localhost:{port}")
+    assert "502" in alone["reach"]["seen"]
+
+
+def test_net_tells_the_verdict_and_the_way(tmp_path: Path) -> None:
+    place = place_in(tmp_path)
+    assert list(steps(place, "net")) == ["policy"]
+    with place.serving("gateway"):
+        seen = steps(place, "net", f"127.0.0.1:{place.port}")
+    assert "networkPolicy.egressAllowlist" in seen["verdict"]["fix"]
+    assert "loopback" in seen["address"]["seen"]
+    assert seen["tcp"]["ok"]
+
+
+def test_memory_is_told(tmp_path: Path) -> None:
+    place = place_in(tmp_path)
+    with place.serving("gateway"):
+        assert "main" in place.run("doctor", "memory").stdout
