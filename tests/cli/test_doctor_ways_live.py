@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import ssl
 import subprocess
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from openclaw.ops.doctor.proxy import snippet
+from openclaw.client.errors import GatewayDown
+from openclaw.ops.doctor.proxy import ProxyProbe, snippet
 from tests.cli.gateway_process import Place, free_port
 from tests.cli.nginx import serving_nginx
 
@@ -78,13 +82,13 @@ def test_connect_shows_the_fingerprint_of_a_certificate_that_is_not_trusted_and_
     )
     with place.serving("gateway"), serving_nginx(tmp_path / "nginx", port, server):
         seen = steps(place, "connect", f"wss://localhost:{port}")
-        digest = ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(certificate.read_text()))
-        assert digest
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
+        assert digest in seen["tls"]["seen"]
         assert list(seen)[-1] == "tls"
         fix = re.search(r"`openclaw (config set gateway.remote.tlsFingerprint [0-9a-f]{64})`", seen["tls"]["fix"])
         assert fix
         assert place.run(*fix[1].split()).returncode == 0
-        for key_, value in (("gateway.mode", "remote"), ("gateway.remote.url", f"wss://localhost:{port}")):
+        for key_, value in (("gateway.remote.url", f"wss://localhost:{port}"), ("gateway.mode", "remote")):
             assert place.run("config", "set", key_, value).returncode == 0
         assert place.run("config", "set", "gateway.remote.token", TOKEN).returncode == 0
         again = steps(place, "connect")
@@ -120,16 +124,30 @@ def test_a_bare_proxy_fails_each_probe_with_its_own_fix(tmp_path: Path) -> None:
     assert "client_max_body_size" in seen["body"]["fix"]
 
 
-def test_buffering_is_noticed(tmp_path: Path) -> None:
-    place, port = place_in(tmp_path, trustedProxies=["127.0.0.1"]), free_port()
-    server = snippet("nginx", f"127.0.0.1:{place.port}", "localhost")
-    held = server.replace(
-        "proxy_buffering off;",
-        "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;",
-    )
-    with place.serving("gateway"), serving_nginx(tmp_path / "nginx", port, held):
-        seen = steps(place, "proxy", f"http://localhost:{port}")
-    assert "buffering" in seen["stream"].get("fix", ""), seen["stream"]
+class Collecting(BaseHTTPRequestHandler):
+    """Answers like a gateway behind something that collects a stream and hands it on at its end."""
+
+    def do_GET(self) -> None:
+        bodies = {"/health": b'{"ok": true}', "/api/mirror": b'{"client": "::1", "direct": false, "forwarded": []}'}
+        body = bodies.get(self.path, b"data: 1\n\n" * 4)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_buffering_is_noticed() -> None:
+    def refuse() -> dict[str, Any]:
+        raise GatewayDown("no upgrade")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collecting) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        probe = ProxyProbe(f"http://127.0.0.1:{server.server_port}", TOKEN, refuse)
+        seen = {one.name: one for one in probe.steps()}
+        server.shutdown()
+    assert "buffering off" in seen["stream"].fix
+    assert not seen["headers"].ok
+    assert not seen["body"].ok
 
 
 def test_a_proxy_that_is_not_trusted_is_named_with_the_setting(tmp_path: Path) -> None:
