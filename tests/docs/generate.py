@@ -22,6 +22,8 @@ from openclaw.listeners.docs_text import markdown
 from openclaw.listeners.hooks.api import HookDeps
 from openclaw.listeners.openapi import document
 from openclaw.listeners.router import Route
+from openclaw.ops.doctor.patches import PATCHES
+from openclaw.ops.doctor.table import CHECKS
 from openclaw.rpc import docs as rpc
 from openclaw.telemetry.metrics import METRICS
 
@@ -174,6 +176,18 @@ def http_page() -> str:
     return NOTE + markdown(document(routes(), ""))
 
 
+def doctor_page() -> str:
+    """Return docs/doctor.md: what is written by hand in tests/docs/doctor.md, and the tables of checks and patches."""
+    checks = ["| group | looks at | findings (worst) |", "|---|---|---|"]
+    for check in CHECKS:
+        ids = ", ".join(f"`{id_}` ({severity})" for id_, severity in check.reports.items())
+        checks.append(f"| {check.group} | {_cell(check.looks_at)} | {ids} |")
+    patches = ["| patch | group | what it does |", "|---|---|---|"]
+    patches += [f"| `{patch.name}` | {patch.group} | {_cell(patch.does)} |" for patch in PATCHES]
+    text = (Path(__file__).parent / "doctor.md").read_text()
+    return NOTE + text.replace("CHECKS", "\n".join(checks)).replace("PATCHES", "\n".join(patches))
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "cli.md": cli_page,
@@ -181,6 +195,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "rpc.md": rpc.render,
     "metrics.md": metrics_page,
     "http.md": http_page,
+    "doctor.md": doctor_page,
 }
 
 
