@@ -15,6 +15,7 @@ from tests.docs.generate import DOCS, PAGES, ROOT, commands, flags, metrics, rou
 
 COMMANDS = {path: command for path, command, _ in commands()}
 MAKE_TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+BY_DEFAULT = {"openclaw gateway": "run", "openclaw doctor": "look"}
 PEOPLE_READ = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 
 
@@ -79,8 +80,8 @@ def test_the_commands_that_a_page_shows_exist(page: Path) -> None:
         path = "openclaw"
         while words and f"{path} {words[0]}" in COMMANDS:
             path = f"{path} {words.pop(0)}"
-        # `openclaw gateway` alone means `openclaw gateway run`.
-        taking = [COMMANDS[path], *([COMMANDS["openclaw gateway run"]] if path == "openclaw gateway" else [])]
+        # `openclaw gateway` alone means `openclaw gateway run`, and so on.
+        taking = [COMMANDS[path], *([COMMANDS[f"{path} {BY_DEFAULT[path]}"]] if path in BY_DEFAULT else [])]
         known = {opt for each in taking for flag in flags(each) for opt in flag.opts} | {"--help", "-h"}
         if path == "openclaw" and words and not words[0].startswith("-"):
             unknown.append(line)

@@ -32,6 +32,9 @@ TOKEN_ROUTES = [
     ("GET", "/v1/agents"),
     ("POST", "/v1/agent/main"),
     ("GET", "/api/auth/check"),
+    ("GET", "/api/mirror"),
+    ("POST", "/api/mirror"),
+    ("GET", "/api/mirror/stream"),
 ]
 UNKNOWN = ["/v1/nope", "/api/nope", "/tools/nope", "/hooks/wake", "/V1/models", "/%761/models", "/v1", "/setup/x"]
 BAD_TOKENS = [None, "", "wrong", TOKEN + "x", TOKEN[:-1], "tökén", "\U0001f511", "x" * 20_000, "a b c", TOKEN.upper()]

@@ -5,7 +5,7 @@ Of a request only the names of headers are given back, and what the gateway conc
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -32,6 +32,7 @@ class Seen(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _SEEN = Operation("Says how a request arrived: from whom, by which name, with which forwarding headers.", Seen)
+_MEASURED = Operation("Takes any body and says how a request arrived, and of which size.", Seen, Any)
 _STREAM = Operation("Sends four events, a quarter of a second (or `gapMs`) apart.", media=EVENTS_MEDIA)
 
 
@@ -45,7 +46,7 @@ class Mirror:
         """Return the routes."""
         return (
             Route(("GET", "HEAD"), "/api/mirror", "probes", self.seen, doc=_SEEN),
-            Route(("POST",), "/api/mirror", "probes", self.seen, max_body=MAX_PAYLOAD_BYTES, doc=_SEEN),
+            Route(("POST",), "/api/mirror", "probes", self.seen, max_body=MAX_PAYLOAD_BYTES, doc=_MEASURED),
             Route(("GET",), "/api/mirror/stream", "probes", self.stream, doc=_STREAM),
         )
 

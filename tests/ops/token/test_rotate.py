@@ -9,8 +9,8 @@ import pytest
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.secret import Secret
+from openclaw.config.disk import replace_unchanged
 from openclaw.identity.grace import grace_file, load
-from openclaw.ops.token import rotate as module
 from openclaw.ops.token.copies import disagreeing, effective, find_copies
 from openclaw.ops.token.place import replaced
 from openclaw.ops.token.rotate import Rotated, rotate
@@ -83,14 +83,13 @@ def test_a_failure_half_way_puts_back_what_was_written(tmp_path: Path, monkeypat
     place = Place(tmp_path).make()
     config = place.write("openclaw.json", CONFIG)
     env = place.write(".env", f"OPENCLAW_GATEWAY_TOKEN={STRONG}\n")
-    real = module.replace_unchanged
 
     def full(path: Path, data: bytes, base_hash: str | None) -> None:
         if path == config:
             raise OSError(28, "No space left on device")
-        real(path, data, base_hash)
+        replace_unchanged(path, data, base_hash)
 
-    monkeypatch.setattr(module, "replace_unchanged", full)
+    monkeypatch.setattr("openclaw.ops.token.rotate.replace_unchanged", full)
     with pytest.raises(OSError, match="No space"):
         turn(place)
     assert env.read_text() == f"OPENCLAW_GATEWAY_TOKEN={STRONG}\n"

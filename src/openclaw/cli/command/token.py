@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import InvalidRequest, NotFound, OpenClawError, Unauthorized
 from openclaw.base.secret import Secret
 from openclaw.cli import output
@@ -133,6 +132,7 @@ def rotate(grace: str, as_json: bool) -> int:
       openclaw gateway token rotate
       openclaw gateway token rotate --grace 10m
     """
+    from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.ops.token.rotate import rotate as replace
 
     reach = Reach()
@@ -193,6 +193,7 @@ def _tried(reach: Reach, candidates: list[Secret | None]) -> list[tuple[Secret, 
 
 def _take_up(reach: Reach, new: Secret) -> bool | None:
     """Have the gateway that runs on this state directory read its files again. None when there is none."""
+    from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.cli.desk import run
     from openclaw.ops.doctor.checks.state import holder
     from openclaw.store.lock import LOCK_NAME
