@@ -18,7 +18,7 @@ from openclaw.protocol.limits import MAX_PAYLOAD_BYTES
 
 EVENTS: Final = 4
 GAP_S: Final = 0.25
-MAX_GAP_MS: Final = 120_000
+MAX_GAP_MS: Final = 90_000
 
 
 class Seen(msgspec.Struct, frozen=True, rename="camel"):
@@ -61,9 +61,13 @@ class Mirror:
         """Send events with pauses: whatever collects them on the way shows."""
         text = request.query.get("gapMs", [""])[0]
         gap_s = min(int(text), MAX_GAP_MS) / 1000 if text.isascii() and text.isdigit() and len(text) < 8 else GAP_S
+        gone: list[bool] = []
+        request.on_gone(lambda: gone.append(True))
         await request.start_events()
         for number in range(EVENTS):
             if number:
                 await self._clock.sleep(gap_s)
+            if gone:
+                return
             await request.send_events(b"data: %d\n\n" % number)
         await request.end_events()
