@@ -171,3 +171,13 @@ def test_the_old_token_lives_through_its_grace_and_a_restart_and_its_clients_are
         with pytest.raises(Unauthorized):
             get_json(http, second)
         assert place.run("gateway", "token", "check").returncode == 0
+
+
+def test_a_gateway_elsewhere_is_never_sent_the_tokens_of_this_machine(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.state.mkdir(mode=0o700)
+    (place.state / "openclaw.json").write_text(json.dumps({"gateway": {"auth": {"token": RIGHT}}}))
+    shell = Shell(place, tmp_path, {"OPENCLAW_GATEWAY_URL": "ws://192.0.2.1:1", "OPENCLAW_GATEWAY_TOKEN": WRONG})
+    began = time.monotonic()
+    assert shell.run("openclaw gateway token show").stdout.strip() == WRONG
+    assert time.monotonic() - began < 4, "nothing was asked over the network"

@@ -7,18 +7,21 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import InvalidRequest, Unauthorized, Unavailable
+from openclaw.identity.devices.record import Device
 from openclaw.ops.doctor.checks import state as state_checks
 from openclaw.ops.doctor.listening import listeners
 from openclaw.ops.doctor.report import cleaned, markdown
 from openclaw.ops.doctor.scene import RANK, Finding
 from openclaw.ops.doctor.table import CHECKS, examine
+from openclaw.store.shelf import ABSENT, Change
 from openclaw.store.sqlite import SqliteStore
-from tests.ops.doctor.place import HEALTHY, OTHER, STRONG, Place
+from tests.ops.doctor.place import HEALTHY, NOW_MS, OTHER, STRONG, Place
 
 
 def look(
@@ -209,8 +212,6 @@ def test_the_sockets_that_really_listen_are_compared_with_the_bind(tmp_path: Pat
 
 
 def test_a_damaged_store_is_named_and_a_sound_one_is_left_without_a_trace(tmp_path: Path) -> None:
-    import anyio
-
     place = Place(tmp_path).make()
 
     async def make() -> None:
@@ -223,6 +224,46 @@ def test_a_damaged_store_is_named_and_a_sound_one_is_left_without_a_trace(tmp_pa
     assert place.tree() == before
     place.write("openclaw.db", b"SQLite format 3\0" + b"garbage" * 500)
     assert bad(look(tmp_path, None))["store.integrity"].severity == "error"
+
+
+def test_an_admin_device_that_nobody_has_seen_for_long_is_named(tmp_path: Path) -> None:
+    place = Place(tmp_path).make()
+
+    def paired(name: str, scope: str, seen_ms: int) -> Device:
+        return Device(
+            device_id=name * 16,
+            public_key="k",
+            created_at_ms=0,
+            approved_at_ms=0,
+            approved_via="owner",
+            approved={"operator": (scope,)},
+            last_seen_at_ms=seen_ms,
+        )
+
+    async def make() -> None:
+        store = await SqliteStore.open(place.state / "openclaw.db", clock=ManualClock())
+        long_ago = NOW_MS - 100 * 86_400_000
+        for name, scope, seen_ms in (
+            ("old", "operator.admin", long_ago),
+            ("new", "operator.admin", NOW_MS),
+            ("dim", "operator.read", long_ago),
+        ):
+            body = msgspec.json.encode(paired(name, scope, seen_ms))
+            await store.shelf.apply([Change("device", name, body, ABSENT)], 1)
+        await store.close()
+
+    anyio.run(make)
+    found = [one.evidence for one in look(tmp_path, None) if one.id == "devices.unseen"]
+    assert [("oldold" in line, "100 days" in line) for line in found] == [(True, True)]
+
+
+def test_a_unit_that_holds_the_token_itself_is_an_error(tmp_path: Path) -> None:
+    unit = tmp_path / ".config/systemd/user/openclaw.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text(f"[Service]\nEnvironment=OPENCLAW_GATEWAY_TOKEN={STRONG}\nEnvironmentFile=/not/there.env\n")
+    found = bad(look(tmp_path))
+    assert found["service.secret"].severity == "error"
+    assert "/not/there.env" in found["service.drift"].evidence
 
 
 class Deep:

@@ -173,3 +173,17 @@ def test_only_the_patches_of_the_named_groups_are_applied(tmp_path: Path) -> Non
     place.write("openclaw.json", "{gateway: {controlUi: {allowedOrigins: ['*']}}}")
     assert [one.patch for one in mend(partial(place.scene), ["exposure"]).patches] == ["drop-useless-origins"]
     assert place.state.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_unit_that_says_otherwise_leaves_the_choice_to_the_operator(tmp_path: Path) -> None:
+    place = Place(tmp_path).make()
+    place.write("openclaw.json", f"{{gateway: {{auth: {{token: '{STRONG}'}}}}}}")
+    place.write(".env", f"OPENCLAW_GATEWAY_TOKEN={OTHER}\n")
+    assert [one.patch for one in plan(place.scene()).patches] == ["align-token-copies"]
+    unit = tmp_path / ".config/systemd/user/openclaw.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text(f"[Service]\nEnvironmentFile={tmp_path}/gateway.env\n")
+    (tmp_path / "gateway.env").write_text(f"OPENCLAW_GATEWAY_TOKEN={STRONG}\n")
+    assert plan(place.scene()).patches == ()
+    parity = [one for one in examine(place.scene()) if one.id == "token.parity"]
+    assert [(one.severity, one.patch) for one in parity] == [("error", "")] * 2

@@ -138,7 +138,10 @@ def rotate(grace: str, as_json: bool) -> int:
     reach = Reach()
     desk = reach.desk
     grace_ms = duration_ms(grace)
-    new, done = replace(desk.paths, desk.loaded, _copies(reach), SYSTEM_CLOCK.now_ms(), grace_ms)
+    copies = _copies(reach)
+    tried = _tried(reach, [reach.target.bearer, *(copy.secret for copy in copies)])
+    in_use = next((secret for secret, accepted in tried if accepted), None)
+    new, done = replace(desk.paths, desk.loaded, copies, SYSTEM_CLOCK.now_ms(), grace_ms, in_use)
     taken = _take_up(reach, new)
     if as_json:
         told = {True: "uses it", False: "refuses it", None: "not running"}[taken]
@@ -174,11 +177,17 @@ def _copies(reach: Reach) -> list[Copy]:
 
 
 def _tried(reach: Reach, candidates: list[Secret | None]) -> list[tuple[Secret, bool | None]]:
-    """Ask the gateway of this machine which of these it takes; None where nothing answers. Stops at the first."""
+    """Ask the gateway of this machine which of these it takes; None where nothing answers. Stops at the first.
+
+    A gateway elsewhere is not asked: what opens this machine's is not sent there to be tried.
+    """
+    from openclaw.client.errors import is_local
     from openclaw.client.http import get_json
 
     base = Reach(reach.desk).target.http_url
     found: list[tuple[Secret, bool | None]] = []
+    if not is_local(base):
+        return found
     for secret in dict.fromkeys(one for one in candidates if one):
         try:
             get_json(f"{base}/api/auth/check", secret, timeout_s=TAKES_UP_S)

@@ -81,13 +81,12 @@ def mend(look: Callable[[], Scene], groups: Sequence[str] = (), recorder: Record
         folder.mkdir(mode=0o700)
         snapshot(scene.paths, folder)
         trash = scene.paths.state_dir / "trash" / fix_id
-        done = tuple(
-            applied
-            for number, patch in enumerate(_wanted(groups), 1)
-            if (applied := _apply(patch, number, look, folder, trash)) is not None
-        )
-        fix = Fix(id=fix_id, at_ms=scene.now_ms, patches=done)
-        write_atomically(folder / RECORD, msgspec.json.format(msgspec.json.encode(fix), indent=2))
+        fix = Fix(id=fix_id, at_ms=scene.now_ms)
+        for number, patch in enumerate(_wanted(groups), 1):
+            applied = _apply(patch, number, look, folder, trash)
+            if applied is not None:
+                fix = msgspec.structs.replace(fix, patches=(*fix.patches, applied))
+                _keep(folder, fix)  # after each: what a crash leaves behind can be taken back
     if recorder is not None:
         recorder(fix, folder)
     return fix
@@ -169,8 +168,12 @@ def undo(paths: StatePaths, fix_id: str, patch: str = "") -> Fix:
             msgspec.structs.replace(one, result="undone") if one.patch in names else one for one in fix.patches
         )
         fix = msgspec.structs.replace(fix, patches=marked)
-        write_atomically(folder / RECORD, msgspec.json.format(msgspec.json.encode(fix), indent=2))
+        _keep(folder, fix)
     return fix
+
+
+def _keep(folder: Path, fix: Fix) -> None:
+    write_atomically(folder / RECORD, msgspec.json.format(msgspec.json.encode(fix), indent=2))
 
 
 def _put_back(patches: Sequence[Applied], folder: Path, trash: Path) -> None:

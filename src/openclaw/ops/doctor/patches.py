@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import copy as copying
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from openclaw.base.errors import OpenClawError
 from openclaw.config import lastgood
 from openclaw.config.paths import is_yaml
 from openclaw.config.reading.normalise import normalise
-from openclaw.config.refusal import is_weak
 from openclaw.config.writing.edit import set_at, unset_at
 from openclaw.ops.doctor.change import Chmod, Move, Step, Write
 from openclaw.ops.doctor.checks.state import bits, leftovers, private_folders, secret_files
 from openclaw.ops.doctor.origins import useless
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.doctor.spelling import RENAMED, at
-from openclaw.ops.token.copies import disagreeing, effective, find_copies
+from openclaw.ops.token.copies import alignable, effective, find_copies
 from openclaw.ops.token.place import replaced
 
 
@@ -89,15 +89,13 @@ def _align_token_copies(scene: Scene) -> list[Step]:
     right, source = effective(scene.loaded)
     if right is None or (scene.loaded.source != "file" and scene.loaded.exists):
         return []
-    if source.endswith("(process)") or is_weak(right):
-        return []  # this shell's variable is not the gateway's; and a weak secret is not spread
     copies = find_copies(scene.paths, scene.loaded, scene.env, scene.cwd, scene.units)
-    texts: dict[Any, str] = {}
-    for copy in disagreeing(copies, right):
-        if not copy.owned or copy.path is None:
-            continue
-        text = texts.get(copy.path)
-        texts[copy.path] = replaced(copy.path.read_text() if text is None else text, copy, right)
+    texts: dict[Path, str] = {}
+    for copy in alignable(copies, right, source):
+        assert copy.path is not None
+        if copy.path not in texts:
+            texts[copy.path] = copy.path.read_text()
+        texts[copy.path] = replaced(texts[copy.path], copy, right)
     return [Write(path, text.encode()) for path, text in texts.items()]
 
 

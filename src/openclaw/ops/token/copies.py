@@ -19,6 +19,7 @@ from openclaw.base.secret import Secret
 from openclaw.config.env import Environment, parse_env
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths, is_yaml
+from openclaw.config.refusal import is_weak
 from openclaw.ops.token.units import find_units
 
 Kind = Literal["config", "config-env", "remote", "token-file", "env-file", "process", "unit", "unit-file"]
@@ -121,6 +122,19 @@ def remote_is_here(loaded: Loaded) -> bool:
 def disagreeing(copies: list[Copy], right: Secret | None) -> list[Copy]:
     """Return the copies that hold another credential than the effective one."""
     return [copy for copy in copies if right is not None and copy.secret != right]
+
+
+def alignable(copies: list[Copy], right: Secret | None, source: str) -> list[Copy]:
+    """Return the copies that may be given the credential that counts without asking anybody.
+
+    None when it is not sure what counts: for a variable of this shell, which the gateway need not have, and for a
+    service unit that says otherwise. A weak credential is not spread.
+    """
+    wrong = disagreeing(copies, right)
+    unsure = source.endswith("(process)") or any(copy.kind in ("unit", "unit-file") for copy in wrong)
+    if right is None or unsure or is_weak(right):
+        return []
+    return [copy for copy in wrong if copy.owned and copy.path is not None]
 
 
 def _text_at(parsed: Any, key: str) -> str:

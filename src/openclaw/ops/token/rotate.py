@@ -37,9 +37,16 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def rotate(
-    paths: StatePaths, loaded: Loaded, copies: Sequence[Copy], now_ms: int, grace_ms: int = 0
+    paths: StatePaths,
+    loaded: Loaded,
+    copies: Sequence[Copy],
+    now_ms: int,
+    grace_ms: int = 0,
+    in_use: Secret | None = None,
 ) -> tuple[Secret, Rotated]:
     """Make a token, put it wherever openclaw owns the place, and return it.
+
+    Shape: `in_use` is the one that the running gateway takes, when that is known: its holders get the grace.
 
     Raises: InvalidRequest for another mode than token, or when the place that counts is not ours; NotFound without a
     token; OSError, Conflict when a place cannot be written (nothing is changed then).
@@ -57,7 +64,7 @@ def rotate(
     new = Secret(secrets.token_urlsafe(32))
     keep = load(grace_file(paths.state_dir), now_ms) if grace_ms else ()
     until_ms = now_ms + grace_ms if grace_ms else 0
-    save(grace_file(paths.state_dir), (*keep, former(old, until_ms)) if grace_ms else ())
+    save(grace_file(paths.state_dir), (*keep, former(in_use or old, until_ms)) if grace_ms else ())
     _write_all(owned, new)
     where = [copy.where for copy in owned]
     if counting is None:

@@ -144,7 +144,12 @@ def proxy_host(url: str) -> str:
 
 def service_findings(scene: Scene) -> Iterator[Finding]:
     """Report service units that hold a secret, or name files that are not there or not private."""
-    for unit in find_units(scene.units, Path(scene.env.get("HOME") or "/")):
+    units = find_units(scene.units, Path(scene.env.get("HOME") or "/"))
+    if not units:
+        yield Finding(id="service.unit", severity="info", evidence="no systemd unit of openclaw is installed")
+    for unit in units:
+        seen = f"{unit.path} is there; its environment is looked at, its other lines are not compared"
+        yield Finding(id="service.unit", severity="info", evidence=seen)
         for name in VARIABLE.values():
             if name in unit.environment:
                 yield Finding(

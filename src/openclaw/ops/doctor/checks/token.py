@@ -10,7 +10,7 @@ from openclaw.config.refusal import MIN_SECRET_CHARS, binds_loopback_only, is_we
 from openclaw.identity.devices.book import DEVICE
 from openclaw.identity.devices.record import Device
 from openclaw.ops.doctor.scene import Finding, Scene
-from openclaw.ops.token.copies import credential_mode, disagreeing, effective, find_copies
+from openclaw.ops.token.copies import alignable, credential_mode, disagreeing, effective, find_copies
 from openclaw.store.inspect import records
 
 UNSEEN_DAYS = 90
@@ -61,16 +61,17 @@ def parity_findings(scene: Scene) -> Iterator[Finding]:
     wrong = disagreeing(copies, right)
     if right is None or not copies:
         return
+    mendable = alignable(copies, right, source)
     for copy in wrong:
         seen = f"{copy.where} holds {copy.secret.fingerprint()}, but {source} holds {right.fingerprint()} and counts"
-        fix = "openclaw doctor --fix token" if copy.owned else f"Put the credential of {source} there, or remove it."
-        yield Finding(
-            id="token.parity",
-            severity="error",
-            evidence=seen,
-            fix=fix,
-            patch="align-token-copies" if copy.owned else "",
-        )
+        if copy in mendable:
+            fix = "openclaw doctor --fix token"
+        elif copy.owned:
+            fix = "openclaw gateway token rotate (puts a fresh one in every place that is ours)"
+        else:
+            fix = f"Put the credential of {source} there, or remove it."
+        patch = "align-token-copies" if copy in mendable else ""
+        yield Finding(id="token.parity", severity="error", evidence=seen, fix=fix, patch=patch)
     if not wrong:
         places = "place" if len(copies) == 1 else "places"
         yield Finding(id="token.parity", severity="ok", evidence=f"{len(copies)} {places} hold the same credential")
