@@ -65,6 +65,7 @@ class Place:
             "model_problem": "",
             "embedded_model": lambda _: None,
             "now_ms": NOW_MS,
+            "uid": os.getuid(),
             "proc": self.root / "no-proc",
             "units": unit_folders(self.root)[:1],
         }
@@ -74,7 +75,6 @@ class Place:
             broken=broken,
             probe=probe,
             env=env,
-            uid=os.getuid(),
             cwd=self.root,
             **{**facts, **more},
         )

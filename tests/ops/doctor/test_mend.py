@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -187,3 +188,17 @@ def test_a_unit_that_says_otherwise_leaves_the_choice_to_the_operator(tmp_path: 
     assert plan(place.scene()).patches == ()
     parity = [one for one in examine(place.scene()) if one.id == "token.parity"]
     assert [(one.severity, one.patch) for one in parity] == [("error", "")] * 2
+
+
+def test_a_configuration_elsewhere_and_files_of_others_keep_their_modes(tmp_path: Path) -> None:
+    place = Place(tmp_path, {"OPENCLAW_CONFIG_PATH": str(tmp_path / "etc.json")}).make()
+    (tmp_path / "etc.json").write_text("{}")
+    (tmp_path / "etc.json").chmod(0o640)
+    place.write(".env", "A=1\n", 0o644)
+    found = {one.evidence: one.patch for one in examine(place.scene()) if one.id == "state.file-mode"}
+    assert sorted(found.values()) == ["", "private-files"]
+    somebody = place.scene(uid=os.getuid() + 1)
+    assert plan(somebody) == Fix()
+    mend(place.scene)
+    assert (tmp_path / "etc.json").stat().st_mode & 0o777 == 0o640
+    assert (place.state / ".env").stat().st_mode & 0o777 == 0o600

@@ -21,7 +21,7 @@ from openclaw.config.disk import locked_folder, write_atomically
 from openclaw.config.paths import StatePaths
 from openclaw.ops.doctor.change import Chmod, Step, Undo, Write, apply, check, prepare, take_back
 from openclaw.ops.doctor.checks.state import secret_files
-from openclaw.ops.doctor.patches import PATCHES, Patch
+from openclaw.ops.doctor.patches import PATCHES, Patch, steps_of
 from openclaw.ops.doctor.posture import lowered, posture
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.doctor.table import chosen
@@ -62,7 +62,7 @@ def plan(scene: Scene, groups: Sequence[str] = ()) -> Fix:
     found = [
         Applied(patch=patch.name, result="planned", steps=tuple(_shown(step) for step in steps))
         for patch in _wanted(groups)
-        if (steps := patch.plan(scene))
+        if (steps := steps_of(patch, scene))
     ]
     return Fix(patches=tuple(found))
 
@@ -70,7 +70,7 @@ def plan(scene: Scene, groups: Sequence[str] = ()) -> Fix:
 def mend(look: Callable[[], Scene], groups: Sequence[str] = (), recorder: Recorder | None = None) -> Fix:
     """Apply the patches that have something to do. `look` reads the state anew. Raises: Conflict, OSError."""
     scene = look()
-    if not any(patch.plan(scene) for patch in _wanted(groups)):
+    if not any(steps_of(patch, scene) for patch in _wanted(groups)):
         return Fix()
     with locked_folder(scene.paths.state_dir):
         stamp = datetime.fromtimestamp(scene.now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%S")
@@ -94,7 +94,7 @@ def mend(look: Callable[[], Scene], groups: Sequence[str] = (), recorder: Record
 
 def _apply(patch: Patch, number: int, look: Callable[[], Scene], folder: Path, trash: Path) -> Applied | None:
     scene = look()
-    steps = patch.plan(scene)
+    steps = steps_of(patch, scene)
     if not steps:
         return None
     shown = tuple(_shown(step) for step in steps)

@@ -17,7 +17,7 @@ from openclaw.config.paths import is_yaml
 from openclaw.config.reading.normalise import normalise
 from openclaw.config.writing.edit import set_at, unset_at
 from openclaw.ops.doctor.change import Chmod, Move, Step, Write
-from openclaw.ops.doctor.checks.state import bits, leftovers, private_folders, secret_files
+from openclaw.ops.doctor.checks.state import bits, leftovers, may_close, private_folders, secret_files
 from openclaw.ops.doctor.origins import useless
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.doctor.spelling import RENAMED, at
@@ -26,12 +26,19 @@ from openclaw.ops.token.place import replaced
 
 
 class Patch(NamedTuple):
-    """One patch. `plan` returns no steps when there is nothing to mend."""
+    """One patch. `plan` returns no steps when there is nothing to mend; ask `steps_of`, not it."""
 
     name: str
     group: str
     does: str
     plan: Callable[[Scene], list[Step]]
+
+
+def steps_of(patch: Patch, scene: Scene) -> list[Step]:
+    """Return what a patch would do: nothing where a file is another user's, who could not read what we put there."""
+    steps = patch.plan(scene)
+    foreign = any(step.path.exists() and step.path.stat().st_uid != scene.uid for step in steps)
+    return [] if foreign else steps
 
 
 def _private_folders(scene: Scene) -> list[Step]:
@@ -46,7 +53,7 @@ def _private_files(scene: Scene) -> list[Step]:
     return [
         Chmod(path, bits(path) & 0o700)
         for path in secret_files(scene.paths)
-        if bits(path) & 0o077 and path.stat().st_uid == scene.uid
+        if bits(path) & 0o077 and path.stat().st_uid == scene.uid and may_close(path, scene.paths)
     ]
 
 

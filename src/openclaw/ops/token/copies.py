@@ -152,4 +152,8 @@ def _read(path: Path) -> str:
 
 
 def _writable(path: Path) -> bool:
-    return os.access(path, os.W_OK)
+    """A file of another user is not ours even for root: replacing it would take it away from its owner."""
+    try:
+        return path.stat().st_uid == os.getuid() and os.access(path, os.W_OK)
+    except OSError:
+        return False

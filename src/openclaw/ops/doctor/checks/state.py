@@ -64,7 +64,7 @@ def _file_findings(scene: Scene) -> Iterator[Finding]:
                 severity="warning",
                 evidence=f"{path} may hold secrets and others can read it",
                 fix=f"chmod 600 {path}",
-                patch="private-files",
+                patch="private-files" if may_close(path, scene.paths) else "",
             )
         if (owner := path.stat().st_uid) != scene.uid:
             yield Finding(
@@ -139,6 +139,11 @@ def secret_files(paths: StatePaths) -> list[Path]:
     for pattern in ("agents/*/auth-profiles.json", "credentials/*", "openclaw.db-*"):
         named += sorted(state.glob(pattern))
     return [path for path in dict.fromkeys(named) if path.is_file() and not path.is_symlink()]
+
+
+def may_close(path: Path, paths: StatePaths) -> bool:
+    """Say whether a file is the state directory's: one elsewhere may be meant for a group, such as a service's."""
+    return path.is_relative_to(paths.state_dir)
 
 
 def leftovers(scene: Scene) -> list[Path]:
