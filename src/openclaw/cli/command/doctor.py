@@ -81,7 +81,7 @@ def look(
         mended = plan(doctoring.look(reach, models=False), checks)
     elif fix:
         mended = mend(partial(doctoring.look, reach, models=False), checks)
-    scene = doctoring.look(reach, deep=deep)
+    scene = doctoring.look(reach, deep=deep, models=not checks or "models" in checks)
     findings = cleaned(examine(scene, checks), scene)
     broken = any(each.severity == "error" for each in findings)
     if as_json:
