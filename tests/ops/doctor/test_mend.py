@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openclaw.base.errors import Conflict, NotFound
+from openclaw.base.errors import Conflict, NotFound, NotSupported
 from openclaw.ops.doctor import mend as mending
 from openclaw.ops.doctor.change import Chmod, Step, Write
 from openclaw.ops.doctor.mend import Fix, fixes, mend, plan, undo
@@ -202,3 +202,11 @@ def test_a_configuration_elsewhere_and_files_of_others_keep_their_modes(tmp_path
     mend(place.scene)
     assert (tmp_path / "etc.json").stat().st_mode & 0o777 == 0o640
     assert (place.state / ".env").stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_is_mended_where_the_configuration_is_read_only(tmp_path: Path) -> None:
+    place = Place(tmp_path, process={"OPENCLAW_CONFIG_READONLY": "1"}).make(0o777)
+    with pytest.raises(NotSupported, match="OPENCLAW_CONFIG_READONLY is set"):
+        mend(place.scene)
+    assert place.state.stat().st_mode & 0o777 == 0o777
+    assert fixes(place.scene().paths) == []

@@ -19,6 +19,7 @@ import msgspec
 from openclaw.base.errors import Conflict, NotFound, OpenClawError
 from openclaw.config.disk import locked_folder, write_atomically
 from openclaw.config.paths import StatePaths
+from openclaw.config.writable import require_writable
 from openclaw.ops.doctor.change import Chmod, Step, Undo, Write, apply, check, prepare, take_back
 from openclaw.ops.doctor.checks.state import secret_files
 from openclaw.ops.doctor.patches import PATCHES, Patch, steps_of
@@ -68,10 +69,14 @@ def plan(scene: Scene, groups: Sequence[str] = ()) -> Fix:
 
 
 def mend(look: Callable[[], Scene], groups: Sequence[str] = (), recorder: Recorder | None = None) -> Fix:
-    """Apply the patches that have something to do. `look` reads the state anew. Raises: Conflict, OSError."""
+    """Apply the patches that have something to do. `look` reads the state anew.
+
+    Raises: Conflict, OSError, NotSupported in read-only mode.
+    """
     scene = look()
     if not any(steps_of(patch, scene) for patch in _wanted(groups)):
         return Fix()
+    require_writable(scene.env, scene.paths.config_path)
     with locked_folder(scene.paths.state_dir):
         stamp = datetime.fromtimestamp(scene.now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%S")
         fix_id = f"fix-{stamp}-{secrets.token_hex(2)}"

@@ -58,6 +58,18 @@ CHECKS: Final = (
     ),
     Check("state", "the lock of the state directory", state.lock_findings, {"lock.holder": "warning"}),
     Check("state", "unfinished files", state.leftover_findings, {"state.leftovers": "info"}),
+    Check(
+        "backup",
+        "scheduled backups, their last run, restores that wait or were broken off",
+        state.backup_findings,
+        {
+            "backup.restore": "error",
+            "backup.waiting": "info",
+            "backup.failed": "warning",
+            "backup.schedule": "error",
+            "backup.late": "warning",
+        },
+    ),
     Check("disk", "free space", state.disk_findings, {"disk.space": "error"}),
     Check(
         "store",

@@ -18,7 +18,9 @@ from openclaw.base.secret import Secret
 from openclaw.config.disk import replace_unchanged, write_atomically
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
-from openclaw.config.writing.edit import set_value, write_config
+from openclaw.config.writable import require_writable
+from openclaw.config.writing.commit import write_config
+from openclaw.config.writing.edit import set_value
 from openclaw.identity.grace import MAX_GRACE_MS, former, grace_file, load, save
 from openclaw.ops.token.copies import Copy, credential_mode, effective
 from openclaw.ops.token.place import replaced
@@ -49,8 +51,9 @@ def rotate(
     Shape: `in_use` is the one that the running gateway takes, when that is known: its holders get the grace.
 
     Raises: InvalidRequest for another mode than token, or when the place that counts is not ours; NotFound without a
-    token; OSError, Conflict when a place cannot be written (nothing is changed then).
+    token; NotSupported in read-only mode; OSError, Conflict when a place cannot be written (nothing is changed then).
     """
+    require_writable(loaded.env, loaded.path)
     old, source = _old(loaded)
     if grace_ms > MAX_GRACE_MS:
         raise InvalidRequest("a grace lasts 7 days at most")
@@ -89,7 +92,12 @@ def _set_in_config(loaded: Loaded, new: Secret, source: str) -> str:
     """The token comes from a reference that nobody here may write: the configuration takes its place."""
     if loaded.source != "file":
         raise InvalidRequest(f"the token comes from {source}, which openclaw does not own", hint="Change it there.")
-    write_config(loaded.path, set_value(loaded.raw, "gateway.auth.token", new.reveal()), loaded.hash)
+    if any(placed.path == "gateway.auth.token" for placed in loaded.references):
+        raise InvalidRequest(
+            "gateway.auth.token names a secret that is kept elsewhere", hint=f"Change it there ({source})."
+        )
+    text = set_value(loaded.raw, "gateway.auth.token", new.reveal())
+    write_config(loaded.path, text, loaded.file_hash, loaded.env)
     return f"gateway.auth.token in {loaded.path}"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from openclaw.config.paths import StatePaths
+from openclaw.ops.backup.findings import backup_findings as remarks
 from openclaw.ops.doctor.scene import Finding, Scene, Severity
 from openclaw.store.lock import LOCK_NAME
 
@@ -174,3 +175,9 @@ def holder(path: Path) -> int | None:
         return 0
     finally:
         os.close(fd)
+
+
+def backup_findings(scene: Scene) -> Iterator[Finding]:
+    """Report backups that fail, are late or missing, and restores that are not finished."""
+    for each in remarks(scene.paths.state_dir, scene.loaded.config.backup, scene.now_ms):
+        yield Finding(id=each.id, severity=each.severity, evidence=each.evidence, fix=each.fix)
