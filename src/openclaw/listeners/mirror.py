@@ -32,7 +32,9 @@ class Seen(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _SEEN = Operation("Says how a request arrived: from whom, by which name, with which forwarding headers.", Seen)
-_MEASURED = Operation("Takes any body and says how a request arrived, and of which size.", Seen, Any)
+_MEASURED = Operation(
+    "Takes any body, also none, and says how a request arrived, and of which size.", Seen, Any, needs_body=False
+)
 _STREAM = Operation("Sends four events, a quarter of a second (or `gapMs`) apart.", media=EVENTS_MEDIA)
 
 

@@ -108,7 +108,7 @@ def _operation(route: Route, doc: Operation, method: str, shapes: dict[Any, dict
     if parameters:
         out["parameters"] = parameters
     if doc.request is not None:
-        out["requestBody"] = {"required": True, "content": {JSON_MEDIA: {"schema": shapes[doc.request]}}}
+        out["requestBody"] = {"required": doc.needs_body, "content": {JSON_MEDIA: {"schema": shapes[doc.request]}}}
     out["responses"] = _responses(route, doc, method, shapes)
     if route.scope is not None:
         out["x-scope"] = route.scope
@@ -118,7 +118,8 @@ def _operation(route: Route, doc: Operation, method: str, shapes: dict[Any, dict
 def _responses(route: Route, doc: Operation, method: str, shapes: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if method != "HEAD":
-        content[doc.media] = {"schema": shapes[doc.answer] if doc.answer is not None else {"type": "string"}}
+        text: dict[str, Any] = {} if doc.media == EVENTS_MEDIA else {"type": "string"}
+        content[doc.media] = {"schema": shapes[doc.answer] if doc.answer is not None else text}
         if doc.streams:
             content[EVENTS_MEDIA] = {"schema": _EVENTS_DOC}
     out: dict[str, Any] = {}

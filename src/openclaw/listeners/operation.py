@@ -53,3 +53,5 @@ class Operation:
     errors: tuple[int, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     refusal: Any = None
+    needs_body: bool = True
+    """Of a route that takes a body: whether one must come."""
