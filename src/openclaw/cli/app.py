@@ -17,6 +17,7 @@ EXIT_INTERRUPTED = 130
 
 COMMANDS: Mapping[str, str] = {
     "up": "up:up",
+    "onboard": "onboard:onboard",
     "gateway": "gateway:gateway",
     "chat": "chat:chat",
     "dashboard": "dashboard:dashboard",

@@ -35,7 +35,12 @@ def _registry(desk: Desk) -> ToolRegistry:
 @actions.command(name="list")
 @output.json_option
 def list_(as_json: bool) -> int:
-    """List every tool with its parameters. Exit 1 when a configured action cannot be loaded."""
+    """List every tool with its parameters. Exit 1 when a configured action cannot be loaded.
+
+    \b
+    Example:
+      openclaw actions list --json
+    """
     registry = _registry(Desk())
     problems = registry.problems()
     tools = registry.tools()
@@ -65,7 +70,12 @@ def list_(as_json: bool) -> int:
 @click.option("--args", "arguments", default="{}", show_default=True, help="Arguments as a JSON object.")
 @output.json_option
 def test(name: str, arguments: str, as_json: bool) -> int:
-    """Call one action with arguments and print what the model would get. Exit 1 when it fails."""
+    """Call one action with arguments and print what the model would get. Exit 1 when it fails.
+
+    \b
+    Example:
+      openclaw actions test shout --args '{"text": "hello"}'
+    """
     given = json_object(arguments, "--args")
     desk = Desk()
     registry = _registry(desk)

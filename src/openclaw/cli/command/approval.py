@@ -32,7 +32,12 @@ def approvals() -> None:
 @output.json_option
 @gateway_options
 def list_(reach: Reach, history: bool, as_json: bool) -> None:
-    """List what waits for a decision, the oldest first."""
+    """List what waits for a decision, the oldest first.
+
+    \b
+    Example:
+      openclaw approvals list --history
+    """
     found = reach.run(_history(reach) if history else _pending(reach))
     if as_json:
         output.emit_json(found)
@@ -82,7 +87,13 @@ def _ended(row: dict[str, Any]) -> str:
 @output.json_option
 @gateway_options
 def get(reach: Reach, approval_id: str | None, as_json: bool) -> None:
-    """Show one approval, or, without an id, the rules of what may run without asking."""
+    """Show one approval, or, without an id, the rules of what may run without asking.
+
+    \b
+    Examples:
+      openclaw approvals get
+      openclaw approvals get ID --json
+    """
     if approval_id:
         found = reach.call("approval.get", {"id": approval_id})["approval"]
         shown = found["presentation"]
@@ -118,7 +129,13 @@ def get(reach: Reach, approval_id: str | None, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def approve(reach: Reach, approval_id: str, always: bool, days: int | None, as_json: bool) -> None:
-    """Allow what was asked for."""
+    """Allow what was asked for.
+
+    \b
+    Examples:
+      openclaw approvals approve ID
+      openclaw approvals approve ID --always --days 30
+    """
     if days is not None and not always:
         raise click.UsageError("--days goes with --always.")
     _decide(reach, approval_id, "allow-always" if always else "allow-once", days, as_json=as_json)
@@ -129,7 +146,12 @@ def approve(reach: Reach, approval_id: str, always: bool, days: int | None, as_j
 @output.json_option
 @gateway_options
 def deny(reach: Reach, approval_id: str, as_json: bool) -> None:
-    """Refuse what was asked for."""
+    """Refuse what was asked for.
+
+    \b
+    Example:
+      openclaw approvals deny ID
+    """
     _decide(reach, approval_id, "deny", None, as_json=as_json)
 
 
@@ -156,7 +178,12 @@ def _decide(reach: Reach, approval_id: str, decision: str, days: int | None, *, 
 @output.json_option
 @gateway_options
 def grants(reach: Reach, as_json: bool) -> None:
-    """List the standing grants of automations."""
+    """List the standing grants of automations.
+
+    \b
+    Example:
+      openclaw approvals grants
+    """
     found = reach.call("exec.approval.grants.list", {"limit": 500})
     if as_json:
         output.emit_json(found)
@@ -181,7 +208,12 @@ def grants(reach: Reach, as_json: bool) -> None:
 @click.argument("grant_id", metavar="ID")
 @gateway_options
 def revoke(reach: Reach, grant_id: str) -> None:
-    """Take a standing grant back."""
+    """Take a standing grant back.
+
+    \b
+    Example:
+      openclaw approvals revoke ID
+    """
     outcome = reach.call("exec.approval.grants.revoke", {"grantId": grant_id})["outcome"]
     if outcome == "not-found":
         raise NotFound(f"There is no grant {grant_id}.", hint="`openclaw approvals grants` lists them.")
@@ -190,14 +222,25 @@ def revoke(reach: Reach, grant_id: str) -> None:
 
 @approvals.group()
 def allowlist() -> None:
-    """Keep the programs that may run without asking: patterns of their resolved paths, per agent."""
+    """Keep the programs that may run without asking: patterns of their resolved paths, per agent.
+
+    \b
+    Examples:
+      openclaw approvals allowlist list
+      openclaw approvals allowlist add /usr/bin/git --agent main
+    """
 
 
 @allowlist.command(name="list")
 @output.json_option
 @gateway_options
 def allowlist_list(reach: Reach, as_json: bool) -> None:
-    """List the patterns."""
+    """List the patterns.
+
+    \b
+    Example:
+      openclaw approvals allowlist list
+    """
     agents = reach.call("exec.approvals.get")["file"].get("agents", {})
     rows = [
         {"agent": agent, "pattern": listed["pattern"], "arguments": listed.get("argPattern", "")}
@@ -218,7 +261,12 @@ def allowlist_list(reach: Reach, as_json: bool) -> None:
 @click.option("--agent", "agent_id", default=ANY_AGENT, show_default=True, help="Whose rule it is; * is every agent's.")
 @gateway_options
 def add(reach: Reach, pattern: str, agent_id: str) -> None:
-    """Add a pattern."""
+    """Add a pattern.
+
+    \b
+    Example:
+      openclaw approvals allowlist add /usr/bin/git --agent main
+    """
     _change(reach, agent_id, lambda kept: [*_without(kept, pattern), *_with(kept, pattern)])
 
 
@@ -227,7 +275,12 @@ def add(reach: Reach, pattern: str, agent_id: str) -> None:
 @click.option("--agent", "agent_id", default=ANY_AGENT, show_default=True, help="Whose rule it is; * is every agent's.")
 @gateway_options
 def remove(reach: Reach, pattern: str, agent_id: str) -> None:
-    """Remove a pattern."""
+    """Remove a pattern.
+
+    \b
+    Example:
+      openclaw approvals allowlist remove /usr/bin/git --agent main
+    """
     _change(reach, agent_id, lambda kept: _without(kept, pattern))
 
 

@@ -23,7 +23,12 @@ def channels() -> None:
 @output.json_option
 @gateway_options
 def status(reach: Reach, probe: bool, as_json: bool) -> None:
-    """Show every channel's accounts."""
+    """Show every channel's accounts.
+
+    \b
+    Example:
+      openclaw channels status --probe
+    """
     _show(reach, probe=probe, as_json=as_json)
 
 
@@ -31,7 +36,12 @@ def status(reach: Reach, probe: bool, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def list_(reach: Reach, as_json: bool) -> None:
-    """List the channels."""
+    """List the channels.
+
+    \b
+    Example:
+      openclaw channels list
+    """
     _show(reach, probe=False, as_json=as_json)
 
 

@@ -92,7 +92,12 @@ def cron(ctx: click.Context) -> None:
 @output.json_option
 @gateway_options
 def list_(reach: Reach, everything: bool, as_json: bool) -> None:
-    """List the jobs, the next one first."""
+    """List the jobs, the next one first.
+
+    \b
+    Example:
+      openclaw cron list
+    """
     found = reach.call("cron.list", {"includeDisabled": everything, "limit": 200})
     if as_json:
         output.emit_json(found)
@@ -116,7 +121,12 @@ def list_(reach: Reach, everything: bool, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def status(reach: Reach, as_json: bool) -> None:
-    """Say whether jobs run, how many there are, and when the next is due."""
+    """Say whether jobs run, how many there are, and when the next is due.
+
+    \b
+    Example:
+      openclaw cron status
+    """
     found = reach.call("cron.status")
     if as_json:
         output.emit_json(found)
@@ -133,7 +143,12 @@ def status(reach: Reach, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def add(reach: Reach, name: str, off: bool, keep: bool, as_json: bool, **given: Any) -> None:
-    """Make a job."""
+    """Make a job.
+
+    \b
+    Example:
+      openclaw cron add brief --cron "0 7 * * *" --message "What is new today?"
+    """
     wish = _wish(given)
     if "schedule" not in wish or not ({"message", "text"} & wish.get("payload", {}).keys()):
         raise click.UsageError("A job needs --every, --cron or --at, and --message or --system-event.")
@@ -150,7 +165,12 @@ def add(reach: Reach, name: str, off: bool, keep: bool, as_json: bool, **given: 
 @output.json_option
 @gateway_options
 def edit(reach: Reach, job_id: str, name: str | None, as_json: bool, **given: Any) -> None:
-    """Change a job; what is not named stays."""
+    """Change a job; what is not named stays.
+
+    \b
+    Example:
+      openclaw cron edit JOB --every 2h
+    """
     patch = _wish(given) | ({"name": name} if name is not None else {})
     if not patch:
         raise click.UsageError("Name something to change.")
@@ -161,7 +181,12 @@ def edit(reach: Reach, job_id: str, name: str | None, as_json: bool, **given: An
 @click.argument("job_id")
 @gateway_options
 def enable(reach: Reach, job_id: str) -> None:
-    """Switch a job on."""
+    """Switch a job on.
+
+    \b
+    Example:
+      openclaw cron enable JOB
+    """
     reach.call("cron.update", {"id": job_id, "patch": {"enabled": True}})
     click.echo(f"{job_id} is on.")
 
@@ -170,7 +195,12 @@ def enable(reach: Reach, job_id: str) -> None:
 @click.argument("job_id")
 @gateway_options
 def disable(reach: Reach, job_id: str) -> None:
-    """Switch a job off."""
+    """Switch a job off.
+
+    \b
+    Example:
+      openclaw cron disable JOB
+    """
     reach.call("cron.update", {"id": job_id, "patch": {"enabled": False}})
     click.echo(f"{job_id} is off.")
 
@@ -179,7 +209,12 @@ def disable(reach: Reach, job_id: str) -> None:
 @click.argument("job_id")
 @gateway_options
 def rm(reach: Reach, job_id: str) -> None:
-    """Delete a job. Its runs stay in the log."""
+    """Delete a job. Its runs stay in the log.
+
+    \b
+    Example:
+      openclaw cron rm JOB
+    """
     reach.call("cron.remove", {"id": job_id})
     click.echo(f"{job_id} is removed.")
 
@@ -190,7 +225,12 @@ def rm(reach: Reach, job_id: str) -> None:
 @output.json_option
 @gateway_options
 def run(reach: Reach, job_id: str, due: bool, as_json: bool) -> int:
-    """Run a job now. Exit 1 when it did not begin."""
+    """Run a job now. Exit 1 when it did not begin.
+
+    \b
+    Example:
+      openclaw cron run JOB
+    """
     found = reach.call("cron.run", {"id": job_id, "mode": "due" if due else "force"})
     if as_json:
         output.emit_json(found)
@@ -207,7 +247,12 @@ def run(reach: Reach, job_id: str, due: bool, as_json: bool) -> int:
 @output.json_option
 @gateway_options
 def runs(reach: Reach, job_id: str | None, limit: int, as_json: bool) -> None:
-    """Show the run log, the latest first: of one job, or of all."""
+    """Show the run log, the latest first: of one job, or of all.
+
+    \b
+    Example:
+      openclaw cron runs JOB --limit 5
+    """
     found = reach.call("cron.runs", {"limit": limit, **({"id": job_id} if job_id else {})})
     if as_json:
         output.emit_json(found)
@@ -232,7 +277,12 @@ def runs(reach: Reach, job_id: str | None, limit: int, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def get(reach: Reach, job_id: str, as_json: bool) -> None:
-    """Show one job."""
+    """Show one job.
+
+    \b
+    Example:
+      openclaw cron get JOB --json
+    """
     _told(reach.call("cron.get", {"id": job_id}), as_json)
 
 

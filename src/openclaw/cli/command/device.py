@@ -43,7 +43,12 @@ def devices(ctx: click.Context) -> None:
 @output.json_option
 @gateway_options
 def list_(reach: Reach, as_json: bool) -> None:
-    """List the devices that wait for a decision, and those that are paired."""
+    """List the devices that wait for a decision, and those that are paired.
+
+    \b
+    Example:
+      openclaw devices list
+    """
     found = reach.call("device.pair.list")
     if as_json:
         output.emit_json(found)
@@ -115,7 +120,12 @@ def _device(reach: Reach, beginning: str) -> str:
 @output.json_option
 @gateway_options
 def approve(reach: Reach, request: str, as_json: bool) -> None:
-    """Give a device what it asks for. REQUEST is the beginning of the request's id."""
+    """Give a device what it asks for. REQUEST is the beginning of the request's id.
+
+    \b
+    Example:
+      openclaw devices approve 1f6c
+    """
     row = _row(reach, "pending", "requestId", request)
     found = reach.call("device.pair.approve", {"requestId": row["requestId"]})
     if as_json:
@@ -130,7 +140,12 @@ def approve(reach: Reach, request: str, as_json: bool) -> None:
 @click.argument("request")
 @gateway_options
 def reject(reach: Reach, request: str) -> None:
-    """Refuse a device what it asks for. REQUEST is the beginning of the request's id."""
+    """Refuse a device what it asks for. REQUEST is the beginning of the request's id.
+
+    \b
+    Example:
+      openclaw devices reject 1f6c
+    """
     row = _row(reach, "pending", "requestId", request)
     reach.call("device.pair.reject", {"requestId": row["requestId"]})
     click.echo(f"{_name(row)} ({row['deviceId'][:SHOWN]}) is refused.")
@@ -141,7 +156,12 @@ def reject(reach: Reach, request: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @gateway_options
 def remove(reach: Reach, device: str, yes: bool) -> None:
-    """Forget a device and close its connections. DEVICE is the beginning of its id."""
+    """Forget a device and close its connections. DEVICE is the beginning of its id.
+
+    \b
+    Example:
+      openclaw devices remove 9ab2 --yes
+    """
     row = _row(reach, "paired", "deviceId", device)
     if not yes:
         click.confirm(f"Remove {_name(row)} ({row['deviceId'][:SHOWN]})?", abort=True)
@@ -154,7 +174,12 @@ def remove(reach: Reach, device: str, yes: bool) -> None:
 @click.argument("label")
 @gateway_options
 def rename(reach: Reach, device: str, label: str) -> None:
-    """Give a device a name. DEVICE is the beginning of its id."""
+    """Give a device a name. DEVICE is the beginning of its id.
+
+    \b
+    Example:
+      openclaw devices rename 9ab2 "Kitchen tablet"
+    """
     device_id = _device(reach, device)
     reach.call("device.pair.rename", {"deviceId": device_id, "label": label})
     click.echo(f"{device_id[:SHOWN]} is called {label}.")
@@ -167,7 +192,12 @@ def rename(reach: Reach, device: str, label: str) -> None:
 @output.json_option
 @gateway_options
 def rotate(reach: Reach, device: str, role: str, scopes: tuple[str, ...], as_json: bool) -> None:
-    """Replace a device's token and close what came by the old one. DEVICE is the beginning of its id."""
+    """Replace a device's token and close what came by the old one. DEVICE is the beginning of its id.
+
+    \b
+    Example:
+      openclaw devices rotate 9ab2 --role operator
+    """
     device_id = _device(reach, device)
     params: dict[str, Any] = {"deviceId": device_id, "role": role}
     if scopes:
@@ -184,7 +214,12 @@ def rotate(reach: Reach, device: str, role: str, scopes: tuple[str, ...], as_jso
 @role_option
 @gateway_options
 def revoke(reach: Reach, device: str, role: str) -> None:
-    """Make a device's token worthless and close its connections. DEVICE is the beginning of its id."""
+    """Make a device's token worthless and close its connections. DEVICE is the beginning of its id.
+
+    \b
+    Example:
+      openclaw devices revoke 9ab2 --role operator
+    """
     device_id = _device(reach, device)
     reach.call("device.token.revoke", {"deviceId": device_id, "role": role})
     click.echo(f"The {role} token of {device_id[:SHOWN]} is revoked.")
@@ -204,7 +239,14 @@ def revoke(reach: Reach, device: str, role: str) -> None:
 @output.json_option
 @gateway_options
 def code(reach: Reach, public_url: str, access: str, revoked: str, listed: bool, as_json: bool) -> None:
-    """Make a setup code: it pairs one device, once, within ten minutes."""
+    """Make a setup code: it pairs one device, once, within ten minutes.
+
+    \b
+    Examples:
+      openclaw devices code
+      openclaw devices code --public-url wss://gateway.example --access node
+      openclaw devices code --list
+    """
     if revoked:
         reach.call("device.pair.setupRevoke", {"setupId": revoked})
         click.echo(f"The code {revoked} is revoked.")

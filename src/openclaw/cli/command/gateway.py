@@ -51,7 +51,13 @@ def gateway() -> None:
 @click.option("--verbose", "-v", is_flag=True, help="Log debug lines too.")
 @click.option("--force", is_flag=True, help="Stop the gateway that runs on this state directory first.")
 def run(port: int | None, bind: str | None, config_path: Path | None, verbose: bool, force: bool) -> int:
-    """Run the gateway in the foreground until it is told to stop (Ctrl-C, SIGTERM). Exit 78 on a bad configuration."""
+    """Run the gateway in the foreground until it is told to stop (Ctrl-C, SIGTERM). Exit 78 on a bad configuration.
+
+    \b
+    Examples:
+      openclaw gateway run
+      openclaw gateway run --port 9000
+    """
     from openclaw.cli.hosting import serve, stop_running
     from openclaw.gateway.run import RunOptions
 
@@ -64,7 +70,13 @@ def run(port: int | None, bind: str | None, config_path: Path | None, verbose: b
 @output.json_option
 @gateway_options
 def status(reach: Reach, as_json: bool) -> int:
-    """Say how the service is, whether a gateway answers, and what it lets this credential do. Exit 1 when none does."""
+    """Say how the service is, whether a gateway answers, and what it lets this credential do. Exit 1 when none does.
+
+    \b
+    Examples:
+      openclaw gateway status
+      openclaw gateway status --json
+    """
     from openclaw.base.errors import OpenClawError
     from openclaw.cli.command.service import service_facts, service_lines
 
@@ -105,7 +117,12 @@ async def _hello(reach: Reach) -> dict[str, Any]:
 @output.json_option
 @gateway_options
 def health(reach: Reach, as_json: bool) -> int:
-    """Ask the gateway how it is (the same as `openclaw health`)."""
+    """Ask the gateway how it is (the same as `openclaw health`).
+
+    \b
+    Example:
+      openclaw gateway health
+    """
     from openclaw.cli.command.status import report_health
 
     return report_health(reach, as_json=as_json)
@@ -136,7 +153,12 @@ for _command in (install, uninstall, start, stop, restart, probe, logs):
 @output.json_option
 @gateway_options
 def usage_cost(reach: Reach, days: int, as_json: bool) -> None:
-    """Show what the days with model calls used and cost; `openclaw usage` groups by more than days."""
+    """Show what the days with model calls used and cost; `openclaw usage` groups by more than days.
+
+    \b
+    Example:
+      openclaw gateway usage-cost --json
+    """
     found = reach.call("usage.cost", {"days": days})
     if as_json:
         output.emit_json(found)

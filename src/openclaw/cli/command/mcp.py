@@ -36,7 +36,12 @@ def mcp() -> None:
 )
 @output.json_option
 def list_(wait_s: float, as_json: bool) -> int:
-    """Start every server, list its tools, and end it again. Exit 1 when one cannot be used. Needs no gateway."""
+    """Start every server, list its tools, and end it again. Exit 1 when one cannot be used. Needs no gateway.
+
+    \b
+    Example:
+      openclaw mcp list
+    """
     desk = Desk()
     servers = run(_tried(desk, wait_s))
     disabled = sorted(name for name, config in desk.loaded.config.mcp.servers.items() if not config.enabled)

@@ -34,7 +34,13 @@ def models() -> None:
 @models.command(name="list")
 @output.json_option
 def list_(as_json: bool) -> None:
-    """List the models that can be named in the configuration."""
+    """List the models that can be named in the configuration.
+
+    \b
+    Examples:
+      openclaw models list
+      openclaw models list --json
+    """
     found, default = run(_all(Desk()))
     if as_json:
         output.emit_json([{"ref": model.ref, "default": model.ref == default, **_facts(model)} for model in found])
@@ -92,7 +98,12 @@ def _facts(model: ModelInfo) -> dict[str, Any]:
 @models.command()
 @output.json_option
 def status(as_json: bool) -> int:
-    """Say which model answers, which local ones are here, and what is wrong. Exit 1 when the default cannot answer."""
+    """Say which model answers, which local ones are here, and what is wrong. Exit 1 when the default cannot answer.
+
+    \b
+    Example:
+      openclaw models status
+    """
     from openclaw.models.local.pull import installed
 
     desk = Desk()
@@ -123,7 +134,12 @@ async def _default_and_problems(desk: Desk) -> tuple[str, dict[str, str]]:
 @models.command(name="set")
 @click.argument("ref", metavar="PROVIDER/MODEL")
 def set_(ref: str) -> None:
-    """Make a model the default of all agents that name none of their own."""
+    """Make a model the default of all agents that name none of their own.
+
+    \b
+    Example:
+      openclaw models set anthropic/claude-sonnet-4-5
+    """
     from openclaw.cli.command.config import write_setting
 
     desk = Desk()
@@ -141,8 +157,14 @@ async def _resolve(desk: Desk, ref: str) -> None:
 @click.option("--message", "-m", default="Say hello in three words.", show_default=True, help="What to say to it.")
 @output.json_option
 def test(ref: str, message: str, as_json: bool) -> None:
-    """Call a model alone, without the gateway, and print its answer and how long it took."""
-    answer = run(_probe(Desk(), ref, message))
+    """Call a model alone, without the gateway, and print its answer and how long it took.
+
+    \b
+    Examples:
+      openclaw models test
+      openclaw models test embedded/smollm2 --message "Hello"
+    """
+    answer = run(probe(Desk(), ref, message))
     if as_json:
         output.emit_json({"ok": True, **answer})
     else:
@@ -154,7 +176,8 @@ def test(ref: str, message: str, as_json: bool) -> None:
         )
 
 
-async def _probe(desk: Desk, ref: str, message: str) -> dict[str, Any]:
+async def probe(desk: Desk, ref: str, message: str) -> dict[str, Any]:
+    """Call a model once. Shape: model, text, outputTokens, durationMs. Raises: ModelError."""
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.base.message import user
     from openclaw.base.model import ModelRequest

@@ -45,7 +45,12 @@ def nodes(ctx: click.Context) -> None:
 @output.json_option
 @gateway_options
 def list_(reach: Reach, as_json: bool) -> None:
-    """List the approved nodes and what they may be asked for; say how many wait."""
+    """List the approved nodes and what they may be asked for; say how many wait.
+
+    \b
+    Example:
+      openclaw nodes list
+    """
     found = reach.call("node.pair.list")
     if as_json:
         output.emit_json(found)
@@ -66,7 +71,12 @@ def list_(reach: Reach, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def status(reach: Reach, connected: bool, as_json: bool) -> None:
-    """Show which nodes are connected, which wait for approval, and when the others were last seen."""
+    """Show which nodes are connected, which wait for approval, and when the others were last seen.
+
+    \b
+    Example:
+      openclaw nodes status --connected
+    """
     from openclaw.base.clock import SYSTEM_CLOCK
 
     found = reach.call("node.list")
@@ -95,7 +105,12 @@ def status(reach: Reach, connected: bool, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def pending(reach: Reach, as_json: bool) -> None:
-    """List what nodes offer and nobody has approved yet."""
+    """List what nodes offer and nobody has approved yet.
+
+    \b
+    Example:
+      openclaw nodes pending
+    """
     waiting = reach.call("node.pair.list")["pending"]
     if as_json:
         output.emit_json(waiting)
@@ -121,7 +136,12 @@ def pending(reach: Reach, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def approve(reach: Reach, request: str, as_json: bool) -> None:
-    """Let a node be asked for everything that a request names."""
+    """Let a node be asked for everything that a request names.
+
+    \b
+    Example:
+      openclaw nodes approve 1f6c
+    """
     found = reach.call("node.pair.approve", {"requestId": request})
     if as_json:
         output.emit_json(found)
@@ -135,7 +155,12 @@ def approve(reach: Reach, request: str, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def reject(reach: Reach, request: str, as_json: bool) -> None:
-    """Refuse a request; what was approved earlier stays."""
+    """Refuse a request; what was approved earlier stays.
+
+    \b
+    Example:
+      openclaw nodes reject 1f6c
+    """
     found = reach.call("node.pair.reject", {"requestId": request})
     if as_json:
         output.emit_json(found)
@@ -149,7 +174,12 @@ def reject(reach: Reach, request: str, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def remove(reach: Reach, name: str, yes: bool, as_json: bool) -> None:
-    """Forget a node and its approvals, and close its connection."""
+    """Forget a node and its approvals, and close its connection.
+
+    \b
+    Example:
+      openclaw nodes remove --node desk --yes
+    """
     row = _find(reach, name)
     if not yes:
         click.confirm(f"Forget {_called(row)} and everything approved of it?", abort=True)
@@ -166,7 +196,12 @@ def remove(reach: Reach, name: str, yes: bool, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def rename(reach: Reach, name: str, new_name: str, as_json: bool) -> None:
-    """Give a node another name."""
+    """Give a node another name.
+
+    \b
+    Example:
+      openclaw nodes rename --node desk --name "Desk"
+    """
     found = reach.call("node.rename", {"nodeId": _find(reach, name)["nodeId"], "displayName": new_name})
     if as_json:
         output.emit_json(found)
@@ -179,7 +214,12 @@ def rename(reach: Reach, name: str, new_name: str, as_json: bool) -> None:
 @output.json_option
 @gateway_options
 def describe(reach: Reach, name: str, as_json: bool) -> None:
-    """Show everything that is known of a node."""
+    """Show everything that is known of a node.
+
+    \b
+    Example:
+      openclaw nodes describe --node desk
+    """
     found = reach.call("node.describe", {"nodeId": _find(reach, name)["nodeId"]})
     if as_json:
         output.emit_json(found)
@@ -206,7 +246,12 @@ def describe(reach: Reach, name: str, as_json: bool) -> None:
 def invoke(
     reach: Reach, name: str, what: str, params: str, invoke_timeout: int, idempotency_key: str, as_json: bool
 ) -> None:
-    """Have a connected node carry out a command, and print what it answers."""
+    """Have a connected node carry out a command, and print what it answers.
+
+    \b
+    Example:
+      openclaw nodes invoke --node desk --command system.which --params '{"bins": ["git"]}'
+    """
     from openclaw.base.ids import new_id
 
     asked: dict[str, Any] = {

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,9 +16,6 @@ from openclaw.cli import output
 from openclaw.cli.command.config import change_file
 from openclaw.cli.desk import Desk
 from openclaw.cli.reach import Reach, gateway_options
-
-if TYPE_CHECKING:
-    pass
 
 MAX_INPUT_CHARS = 65_536
 
@@ -78,25 +78,33 @@ def set_(path: str, to: str, name: str) -> None:
     """
     from openclaw.config.changes.record import Wish
     from openclaw.config.writing.apply import set_in
-    from openclaw.secrets.provider import STORE
-    from openclaw.secrets.store import put_back, put_member, put_variable
-    from openclaw.telemetry.redact import REDACTOR
 
     desk = Desk()
-    secret = _asked_for(path)
-    REDACTOR.add(secret)
-    store = desk.paths.env_file if to == "env" else desk.paths.state_dir / STORE
+    secret = asked_for(path)
     name = name or (_variable(path) if to == "env" else path)
-    reference = _reference(desk, to, name)
+    reference = reference_to(desk, to, name)
     text = set_in(desk.loaded, path, reference)
-    old = (put_variable if to == "env" else put_member)(store, name, secret)
-    try:
-        desk.forget_env()
+    with stored(desk, to, name, secret) as store:
         _check_place(desk, text, path)
         wish = Wish(method="cli: secrets set")
         change_file(
             desk, wish, lambda before: set_in(before, path, reference), f"{path} refers to {name} of {store.name}"
         )
+
+
+@contextmanager
+def stored(desk: Desk, to: str, name: str, secret: Secret) -> Iterator[Path]:
+    """Keep a secret in the file of that kind, for its owner alone, and yield the file; a failure takes it out again."""
+    from openclaw.secrets.provider import STORE
+    from openclaw.secrets.store import put_back, put_member, put_variable
+    from openclaw.telemetry.redact import REDACTOR
+
+    REDACTOR.add(secret)
+    store = desk.paths.env_file if to == "env" else desk.paths.state_dir / STORE
+    old = (put_variable if to == "env" else put_member)(store, name, secret)
+    try:
+        desk.forget_env()
+        yield store
     except BaseException:
         put_back(store, old)
         raise
@@ -149,7 +157,7 @@ def reload(reach: Reach, as_json: bool) -> int:
     return int(count > 0)
 
 
-def _asked_for(path: str) -> Secret:
+def asked_for(path: str) -> Secret:
     """Read the secret from stdin, or ask for it where a person sits."""
     if sys.stdin.isatty():
         text = click.prompt(f"Secret for {path}", hide_input=True, confirmation_prompt=True)
@@ -166,7 +174,7 @@ def _variable(path: str) -> str:
     return "".join(char.upper() if char.isascii() and char.isalnum() else "_" for char in path).strip("_")
 
 
-def _reference(desk: Desk, to: str, name: str) -> dict[str, str]:
+def reference_to(desk: Desk, to: str, name: str) -> dict[str, str]:
     """Return what the setting is to say, whatever the configuration's default providers are."""
     from openclaw.config.reference import Reference
     from openclaw.secrets.provider import STORE, provider_of

@@ -68,20 +68,23 @@ def install(
       openclaw gateway install --print
       sudo openclaw gateway install --system --run-as openclaw
     """
-    return run_work(_install(scope or "user", port, run_as, memory_max, names, no_start, print_only, as_json=as_json))
+    return run_work(
+        install_service(scope or "user", port, run_as, memory_max, names, no_start, print_only, as_json=as_json)
+    )
 
 
-async def _install(
+async def install_service(
     scope: Scope,
-    port: int | None,
-    run_as: str,
-    memory_max: str | None,
-    names: tuple[str, ...],
-    no_start: bool,
-    print_only: bool,
+    port: int | None = None,
+    run_as: str = "",
+    memory_max: str | None = None,
+    names: tuple[str, ...] = (),
+    no_start: bool = False,
+    print_only: bool = False,
     *,
-    as_json: bool,
+    as_json: bool = False,
 ) -> int:
+    """Install the service and start it; a second time changes only what has changed."""
     from openclaw.cli.service_desk import ServiceDesk, hand_over
     from openclaw.gateway import state
     from openclaw.ops.service import keeper
@@ -174,7 +177,12 @@ async def _bring_up(desk: ServiceDesk, manager: Manager, port: int | None = None
 @scope_options
 @output.json_option
 def uninstall(scope: Scope | None, as_json: bool) -> int:
-    """Stop the service and remove its file. State, settings and variables stay."""
+    """Stop the service and remove its file. State, settings and variables stay.
+
+    \b
+    Example:
+      openclaw gateway uninstall
+    """
 
     async def work() -> int:
         from openclaw.cli.service_desk import ServiceDesk, found_scope
@@ -195,7 +203,12 @@ def uninstall(scope: Scope | None, as_json: bool) -> int:
 @scope_options
 @output.json_option
 def start(scope: Scope | None, as_json: bool) -> int:
-    """Start the service and wait until the gateway is ready. Exit 1 with the log's last lines when it is not."""
+    """Start the service and wait until the gateway is ready. Exit 1 with the log's last lines when it is not.
+
+    \b
+    Example:
+      openclaw gateway start
+    """
     return run_work(_act("start", scope, as_json=as_json))
 
 
@@ -203,7 +216,12 @@ def start(scope: Scope | None, as_json: bool) -> int:
 @scope_options
 @output.json_option
 def stop(scope: Scope | None, as_json: bool) -> int:
-    """Stop the service; runs get to end, or are taken up again at the next start."""
+    """Stop the service; runs get to end, or are taken up again at the next start.
+
+    \b
+    Example:
+      openclaw gateway stop
+    """
     return run_work(_act("stop", scope, as_json=as_json))
 
 
@@ -211,7 +229,12 @@ def stop(scope: Scope | None, as_json: bool) -> int:
 @scope_options
 @output.json_option
 def restart(scope: Scope | None, as_json: bool) -> int:
-    """Restart the service and wait until the gateway is ready. Exit 1 with the log's last lines when it is not."""
+    """Restart the service and wait until the gateway is ready. Exit 1 with the log's last lines when it is not.
+
+    \b
+    Example:
+      openclaw gateway restart
+    """
     return run_work(_act("restart", scope, as_json=as_json))
 
 

@@ -32,7 +32,12 @@ def sessions(ctx: click.Context) -> None:
 @output.json_option
 @gateway_options
 def list_(reach: Reach, agent_id: str | None, limit: int, as_json: bool) -> None:
-    """List the sessions, latest first."""
+    """List the sessions, latest first.
+
+    \b
+    Example:
+      openclaw sessions list --limit 10
+    """
     params: dict[str, Any] = {"limit": limit}
     if agent_id:
         params["agentId"] = agent_id
@@ -63,7 +68,12 @@ def list_(reach: Reach, agent_id: str | None, limit: int, as_json: bool) -> None
 @output.json_option
 @gateway_options
 def show(reach: Reach, key: str, limit: int, as_json: bool) -> None:
-    """Print a session's transcript."""
+    """Print a session's transcript.
+
+    \b
+    Example:
+      openclaw sessions show agent:main:main --limit 20
+    """
     found = reach.call("chat.history", {"sessionKey": key, "limit": limit})
     if as_json:
         output.emit_json(found)
@@ -94,7 +104,12 @@ def _parts(content: object) -> list[str]:
 @click.argument("key")
 @gateway_options
 def reset(reach: Reach, key: str) -> None:
-    """Start a session afresh; the old transcript stays in the archive."""
+    """Start a session afresh; the old transcript stays in the archive.
+
+    \b
+    Example:
+      openclaw sessions reset agent:main:main
+    """
     reach.call("sessions.reset", {"key": key})
     click.echo(f"{key} starts afresh.")
 
@@ -104,7 +119,12 @@ def reset(reach: Reach, key: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @gateway_options
 def delete(reach: Reach, key: str, yes: bool) -> None:
-    """Delete a session with its transcripts."""
+    """Delete a session with its transcripts.
+
+    \b
+    Example:
+      openclaw sessions delete agent:main:main --yes
+    """
     if not yes:
         click.confirm(f"Delete {key} and everything said in it?", abort=True)
     found = reach.call("sessions.delete", {"key": key})

@@ -27,7 +27,12 @@ def skills() -> None:
 @output.json_option
 @gateway_options
 def list_(reach: Reach, agent_id: str | None, eligible: bool, as_json: bool) -> None:
-    """List the skills and what each of them lacks."""
+    """List the skills and what each of them lacks.
+
+    \b
+    Example:
+      openclaw skills list --eligible
+    """
     found = reach.call("skills.status", {"agentId": agent_id} if agent_id else {})
     if eligible:
         found["skills"] = [skill for skill in found["skills"] if skill["eligible"]]

@@ -128,7 +128,12 @@ def _print(reach: Reach, facts: dict[str, Any], live: dict[str, Any]) -> None:
 @output.json_option
 @gateway_options
 def health(reach: Reach, as_json: bool) -> int:
-    """Ask the gateway how it is. Exit 1 when it does not answer or is not well."""
+    """Ask the gateway how it is. Exit 1 when it does not answer or is not well.
+
+    \b
+    Example:
+      openclaw health
+    """
     return report_health(reach, as_json=as_json)
 
 

@@ -29,7 +29,12 @@ def system() -> None:
 @output.json_option
 @gateway_options
 def event(reach: Reach, text: str, now: bool, session_key: str | None, as_json: bool) -> None:
-    """Leave a note that stands before the session's next message."""
+    """Leave a note that stands before the session's next message.
+
+    \b
+    Example:
+      openclaw system event "The build is green" --now
+    """
     params: dict[str, Any] = {"mode": "now" if now else "next-heartbeat", "text": text}
     if session_key:
         params["sessionKey"] = session_key
@@ -42,14 +47,25 @@ def event(reach: Reach, text: str, now: bool, session_key: str | None, as_json: 
 
 @system.group()
 def heartbeat() -> None:
-    """Turns that agents take on their own: how the last one went, and switching them off."""
+    """Turns that agents take on their own: how the last one went, and switching them off.
+
+    \b
+    Examples:
+      openclaw system heartbeat last
+      openclaw system heartbeat disable
+    """
 
 
 @heartbeat.command()
 @output.json_option
 @gateway_options
 def last(reach: Reach, as_json: bool) -> None:
-    """Show how the last heartbeat went."""
+    """Show how the last heartbeat went.
+
+    \b
+    Example:
+      openclaw system heartbeat last
+    """
     found = reach.call("last-heartbeat")
     if as_json:
         output.emit_json(found)
@@ -67,7 +83,12 @@ def last(reach: Reach, as_json: bool) -> None:
 @heartbeat.command()
 @gateway_options
 def enable(reach: Reach) -> None:
-    """Let heartbeats come as the configuration says."""
+    """Let heartbeats come as the configuration says.
+
+    \b
+    Example:
+      openclaw system heartbeat enable
+    """
     reach.call("set-heartbeats", {"enabled": True})
     click.echo("Heartbeats come as configured.")
 
@@ -75,7 +96,12 @@ def enable(reach: Reach) -> None:
 @heartbeat.command()
 @gateway_options
 def disable(reach: Reach) -> None:
-    """Stop all heartbeats until the gateway's next start."""
+    """Stop all heartbeats until the gateway's next start.
+
+    \b
+    Example:
+      openclaw system heartbeat disable
+    """
     reach.call("set-heartbeats", {"enabled": False})
     click.echo("No heartbeats until the next start.")
 
@@ -84,7 +110,12 @@ def disable(reach: Reach) -> None:
 @output.json_option
 @gateway_options
 def presence(reach: Reach, as_json: bool) -> None:
-    """List the gateway and its clients."""
+    """List the gateway and its clients.
+
+    \b
+    Example:
+      openclaw system presence
+    """
     found = reach.call("system-presence")
     if as_json:
         output.emit_json(found)
