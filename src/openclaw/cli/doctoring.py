@@ -46,6 +46,8 @@ def look(reach: Reach, *, deep: bool = False, models: bool = True) -> Scene:
     desk = reach.desk
     desk.forget()
     loaded, broken = usable(desk.paths, desk.env)
+    if broken is None:
+        loaded = desk.whole(loaded)
     desk.__dict__["loaded"] = loaded  # a broken file must not end the command that is to diagnose it
     reach.__dict__.pop("target", None)
     ref, problem, problems = reach.run(_models(desk)) if models else ("", "", {})
