@@ -121,8 +121,18 @@ def test_a_key_is_not_sent_to_an_address_that_it_was_not_given_for(home: Path, c
     assert command(*custom("http://127.0.0.1:1/v1", "--api-key-stdin", "--skip-test", "--json")).code == 0
     first = files(home)
     ran = command(*custom("http://127.0.0.1:2/v1", "--replace", "--skip-test", "--json"))
-    assert (ran.code, "old address" in ran.err) == (2, True), ran
+    assert (ran.code, "another address" in ran.err) == (2, True), ran
     assert files(home) == first
+
+
+@pytest.mark.parametrize("provider", ["ollama", "openai"])
+def test_nor_is_a_key_that_has_no_value_today(home: Path, command: Run, provider: str) -> None:
+    text = f'{{ models: {{ providers: {{ {provider}: {{ apiKey: {{ source: "env", id: "NOT_TODAY" }} }} }} }} }}'
+    (home / "openclaw.json").write_text(text)
+    flags = ("--base-url", "http://127.0.0.1:2", "--model", "m", "--replace", "--skip-test", "--non-interactive")
+    ran = command("onboard", "--provider", provider, *flags)
+    assert (ran.code, "another address" in ran.err) == (2, True), ran
+    assert (home / "openclaw.json").read_text() == text
 
 
 def test_the_built_in_provider_gets_its_usual_model_and_no_key_in_the_file(home: Path, command: Run, say: None) -> None:
@@ -131,6 +141,8 @@ def test_the_built_in_provider_gets_its_usual_model_and_no_key_in_the_file(home:
     assert ran.json["model"].startswith("anthropic/claude-")
     (place,) = [each for each in command("secrets", "list", "--json").json if "anthropic" in each["path"]]
     assert (place["source"], place["resolved"]) == ("file", True)
+    found = {each["id"]: each["severity"] for each in command("doctor", "--json").json["findings"]}
+    assert found["model.default"] == "ok", "the doctor does not see the key"
 
 
 def test_a_broken_file_is_not_written_over(home: Path, command: Run) -> None:

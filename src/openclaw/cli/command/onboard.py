@@ -65,7 +65,7 @@ def onboard(
 
     It asks on a terminal; scripts give flags. What is set already is replaced only when you say so. The key is kept in
     the state directory's secrets.json, readable by its owner only, and never shown. Exit 1 when the model does not
-    answer; what was written stays.
+    answer; what was written stays, and no service is installed.
 
     \b
     Examples:
@@ -82,7 +82,7 @@ def onboard(
         wanted = _wanted(desk, provider, base_url, model, key_from_stdin=key_from_stdin, ask=ask)
         changed = _write(desk, wanted, replace=replace, ask=ask)
         answer, problem = (None, None) if skip_test else _try(desk, wanted, ask=ask)
-        installed = _service(asked=service, ask=ask and problem is None)
+        installed = problem is None and _service(asked=service, ask=ask)
         _directions(desk, wanted, installed=installed)
     if as_json:
         found = {"ok": problem is None, "provider": wanted.provider, "model": wanted.settings[MODEL]}
@@ -93,8 +93,6 @@ def onboard(
 
 def _wanted(desk: Desk, provider: str | None, base_url: str, model: str, *, key_from_stdin: bool, ask: bool) -> Wanted:
     """Complete the flags with answers. Raises: UsageError for what is missing where nobody can be asked."""
-    from openclaw.cli.command.secret import asked_for
-
     if provider is None:
         provider = _answer("--provider", "Who answers?", ask=ask, default=_current(desk)[0], choices=PROVIDERS)
     if provider == "embedded" and (base_url or key_from_stdin):
@@ -102,23 +100,44 @@ def _wanted(desk: Desk, provider: str | None, base_url: str, model: str, *, key_
     known = desk.loaded.config.models.providers.get(provider)
     if provider == "custom" and not base_url:
         base_url = (known.base_url if known else "") or _answer("--base-url", "Root of its API (URL)", ask=ask)
+    model = model.removeprefix(f"{provider}/")
     if not model and provider == _current(desk)[0]:
         model = _current(desk)[1]
     if not model and provider in NAMED:
         model = _answer("--model", "Name of its model", ask=ask)
     settings = {f"models.providers.{provider}.baseUrl": base_url} if base_url else {}
     settings[MODEL] = run(_reference(desk, f"{provider}/{model}" if model else provider))
-    has_key = (known is not None and known.api_key is not None) or (provider in KEYED and run(_has_key(desk, provider)))
+    return Wanted(provider, settings, _key(desk, provider, base_url, key_from_stdin=key_from_stdin, ask=ask))
+
+
+def _key(desk: Desk, provider: str, base_url: str, *, key_from_stdin: bool, ask: bool) -> Secret | None:
+    """Return a new key, None where none is needed. A key never reaches an address that it was not given for."""
+    from openclaw.cli.command.secret import asked_for
+
+    path = f"models.providers.{provider}.apiKey"
+    if key_from_stdin:
+        return asked_for(path)
+    known = desk.loaded.config.models.providers.get(provider)
     moves = bool(base_url) and (known.base_url if known else "") != base_url
-    wanted = Wanted(provider, settings, None)
-    needs = provider in KEYED and (not has_key or moves)
-    if needs and not (key_from_stdin or ask):
-        why = "a key for the old address is not sent to a new one" if has_key else f"{provider} needs a key"
-        raise click.UsageError(f"{why}: send it on stdin with --api-key-stdin")
-    if provider == "custom" and has_key and moves and not (key_from_stdin or ask):
-        raise click.UsageError("a key for the old address is not sent to a new one: send one with --api-key-stdin")
-    optional = provider == "custom" and ask and click.confirm("Does it take a key?", default=moves and has_key)
-    return wanted._replace(key=asked_for(wanted.key_path)) if key_from_stdin or needs or optional else wanted
+    if moves and _is_named(desk, path):
+        why = "the key that is set was given for another address"
+    elif provider in KEYED and (moves or not run(_has_key(desk, provider))):
+        why = f"{provider} needs a key"
+    elif provider == "custom" and ask and not _is_named(desk, path) and click.confirm("Does it take a key?"):
+        why = ""
+    else:
+        return None
+    if not ask:
+        raise click.UsageError(f"{why}: send one on stdin with --api-key-stdin")
+    return asked_for(path)
+
+
+def _is_named(desk: Desk, path: str) -> bool:
+    """Say whether the configuration has a key there, be it a reference without a value."""
+    from openclaw.config.keypath import parse_path
+    from openclaw.config.reading.values import ABSENT, lookup
+
+    return lookup(desk.loaded.parsed, parse_path(path)) is not ABSENT
 
 
 def _answer(flag: str, question: str, *, ask: bool, default: str | None = None, choices: tuple[str, ...] = ()) -> str:
@@ -209,7 +228,7 @@ def _differing(desk: Desk, wanted: Wanted) -> dict[str, bool]:
     found = {path: bool(have[path]) for path, value in wanted.settings.items() if have[path] != value}
     key = known.api_key if known else None
     if wanted.key is not None and not (key is not None and key.matches(wanted.key.reveal())):
-        found[wanted.key_path] = any(each.path == wanted.key_path for each in desk.loaded.references) or key is not None
+        found[wanted.key_path] = _is_named(desk, wanted.key_path)
     return found
 
 
