@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import catalogue
 from openclaw.cli.app import cli
 from openclaw.config.schema import GatewayConfig, HooksConfig
@@ -22,6 +23,7 @@ from openclaw.listeners.docs_text import markdown
 from openclaw.listeners.hooks.api import HookDeps
 from openclaw.listeners.openapi import document
 from openclaw.listeners.router import Route
+from openclaw.listeners.setup.pages import SetupDeps
 from openclaw.ops.doctor.patches import PATCHES
 from openclaw.ops.doctor.table import CHECKS
 from openclaw.rpc import docs as rpc
@@ -167,6 +169,7 @@ def routes() -> tuple[Route, ...]:
         resolve_model=nobody,
         metrics=nobody,
         hooks=HookDeps(nobody, nobody, nobody, HooksConfig),
+        setup=SetupDeps(nobody, SYSTEM_CLOCK, GatewayConfig, nobody),
     )
     return route_table(deps, nobody, ControlUi(UiDeps(nobody, nobody, "")))
 

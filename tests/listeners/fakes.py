@@ -31,6 +31,7 @@ from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.hooks.api import HookDeps, WakePort
 from openclaw.listeners.openai_api.embeddings import Embedder
 from openclaw.listeners.server import GatewayServer
+from openclaw.listeners.setup.pages import SetupDeps
 from openclaw.protocol.frames import Request, encode_result, result_with
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.tool_desk import ToolPort
@@ -336,6 +337,7 @@ async def world(
     embedder: Embedder | None = None,
     tools: ToolPort | None = None,
     hooks: HooksConfig | None = None,
+    setup: SetupDeps | None = None,
     wake: WakePort | None = None,
     ui_root: Path | None = None,
     ui: bool = False,
@@ -364,6 +366,7 @@ async def world(
             embedder=embedder,
             tools=tools,
             hooks=HookDeps(agent, wake, clock, lambda: hooks) if hooks is not None else None,
+            setup=setup,
             ui=UiDeps(agent, IdentityConfig, "1.2.3", ui_root) if ui else None,
         )
     )

@@ -27,6 +27,7 @@ DOCUMENTED_VARIABLES: Mapping[str, str] = {
     "OPENCLAW_GATEWAY_PASSWORD": "Sets `gateway.auth.password`.",
     "OPENCLAW_GATEWAY_PORT": "Sets `gateway.port`.",
     "PORT": "Sets `gateway.port` when OPENCLAW_GATEWAY_PORT does not; hosting platforms set it.",
+    "SETUP_PASSWORD": "Opens `/setup`, the set-up in a browser, to whoever knows it; see docs/setup.md.",
     "OPENCLAW_GATEWAY_BIND": "Sets `gateway.bind`.",
     "OPENCLAW_PUBLIC_BASE_URL": "Sets `gateway.publicBaseUrl`.",
     "OPENCLAW_LOG_LEVEL": "Sets `logging.level`.",

@@ -7,15 +7,19 @@ from pathlib import Path
 import msgspec
 
 from openclaw import __version__
+from openclaw.base.secret import Secret
 from openclaw.config.refusal import binds_loopback_only
 from openclaw.config.schema import Config, HooksConfig
 from openclaw.gateway.rooms import Rooms
+from openclaw.gateway.setup_desk import SetupDesk
 from openclaw.listeners.app import App, build_app
 from openclaw.listeners.control_ui.pages import UiDeps
 from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.hooks.api import HookDeps
+from openclaw.listeners.setup.pages import SetupDeps
 from openclaw.models.embeddings import Embeddings
 from openclaw.telemetry.metrics import METRICS
+from openclaw.telemetry.redact import REDACTOR
 
 
 def build_front(rooms: Rooms) -> App:
@@ -44,6 +48,9 @@ def build_front(rooms: Rooms) -> App:
                 purse=rooms.purses,
             ),
             hooks=hooks,
+            setup=SetupDeps(
+                SetupDesk(rooms), rooms.clock, lambda: rooms.config.gateway, lambda: _setup_password(rooms)
+            ),
             ui=_ui(rooms),
             loopback_bind=binds_loopback_only(rooms.config.gateway),
         )
@@ -56,6 +63,16 @@ def _ui(rooms: Rooms) -> UiDeps | None:
         return None
     root = rooms.paths.config_path.parent / Path(settings.root).expanduser() if settings.root else None
     return UiDeps(rooms.study, lambda: rooms.config.identity, __version__, root)
+
+
+def _setup_password(rooms: Rooms) -> Secret | None:
+    """Return what opens the set-up, None while it is closed. It never reaches a log."""
+    text = rooms.loaded.env.get("SETUP_PASSWORD")
+    if not text:
+        return None
+    password = Secret(text)
+    REDACTOR.add(password)
+    return password
 
 
 def _hooks(config: Config) -> HooksConfig:

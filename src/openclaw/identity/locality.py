@@ -45,13 +45,14 @@ class Source(msgspec.Struct, frozen=True):
     """Where a request comes from.
 
     Shape: `key` is the canonical client address (IPv6 by /64) for rate limits; `browser` says whether an Origin header
-    is there and whether it is one of ours.
+    is there and whether it is one of ours; `https` that a listed proxy says the client came by TLS.
     """
 
     key: str
     direct: bool
     attributed: bool = True
     browser: Browser = "no"
+    https: bool = False
 
     @property
     def local(self) -> bool:
@@ -112,7 +113,8 @@ def locate(peer: str, headers: Mapping[bytes, bytes], trusted: TrustedProxies, b
         return Source(client_key(peer), is_loopback(peer), True, browser)
     if parse_address(peer) not in trusted:
         return Source(client_key(peer), False, False, browser)
-    return Source(client_key(_forwarded_for(peer, headers, trusted)), False, True, browser)
+    https = headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
+    return Source(client_key(_forwarded_for(peer, headers, trusted)), False, True, browser, https)
 
 
 def _forwarded_for(peer: str, headers: Mapping[bytes, bytes], trusted: TrustedProxies) -> str:

@@ -35,6 +35,7 @@ from openclaw.listeners.origin import OriginRules
 from openclaw.listeners.probes import Probes
 from openclaw.listeners.responses_api.routes import ResponsesApi
 from openclaw.listeners.router import Match, Route, Router, canonical_segments
+from openclaw.listeners.setup.pages import SetupPages
 from openclaw.listeners.tools_api import ToolsApi
 from openclaw.listeners.ws_connection import GatewayConnection, GatewayDoor
 from openclaw.listeners.ws_socket import Session
@@ -255,6 +256,8 @@ def route_table(deps: ListenerDeps, tasks: Callable[[], TaskSet], ui: ControlUi 
         routes += ui.routes()
     if deps.hooks is not None:
         routes += HooksApi(deps.hooks).routes()
+    if deps.setup is not None:
+        routes += SetupPages(deps.setup).routes()
     if endpoints.docs.enabled:
         routes += DocsPages(routes, deps.version).routes()
     return tuple(routes)

@@ -14,6 +14,7 @@ from openclaw.identity.devices.book import Devices
 from openclaw.listeners.control_ui.pages import UiDeps
 from openclaw.listeners.hooks.api import HookDeps
 from openclaw.listeners.openai_api.embeddings import Embedder
+from openclaw.listeners.setup.pages import SetupDeps
 from openclaw.listeners.ws_connection import Counter, Hub
 from openclaw.rpc.tool_desk import ToolPort
 from openclaw.telemetry.health import HealthBoard
@@ -23,7 +24,7 @@ from openclaw.telemetry.health import HealthBoard
 class ListenerDeps:
     """Shape: `resolve_model` raises an OpenClawError for a `provider/model` that nothing serves; `metrics` returns
     Prometheus text; `loopback_bind` says that only loopback addresses are listened on; without `embedder` or `tools`
-    their routes answer 404, without `hooks` or `ui` there are none.
+    their routes answer 404, without `hooks`, `ui` or `setup` there are none.
     """
 
     agent: AgentService
@@ -42,3 +43,4 @@ class ListenerDeps:
     tools: ToolPort | None = None
     hooks: HookDeps | None = None
     ui: UiDeps | None = None
+    setup: SetupDeps | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs
 
@@ -162,6 +162,15 @@ class Request:
     async def end_events(self, data: bytes = b"") -> None:
         """Send the last events and end the stream."""
         await self._send({"type": "http.response.body", "body": data})
+
+    async def download(self, head: tuple[Header, ...], size: int, pieces: AsyncIterator[bytes]) -> None:
+        """Send an answer whose size is known piece by piece."""
+        self.status = 200
+        headers = [*head, *SAFE, (b"content-length", b"%d" % size)]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        async for piece in pieces:
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
 
     def on_gone(self, callback: Callable[[], None] | None) -> None:
         """Call back once if the client hangs up before the answer is whole; None takes it back."""

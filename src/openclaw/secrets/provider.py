@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from openclaw.base.errors import InvalidRequest
 from openclaw.config.reference import Reference
 from openclaw.config.schema import SecretProviderConfig, SecretsConfig
 from openclaw.secrets.aws import read_parameters, read_secrets_manager
@@ -36,6 +37,23 @@ def provider_of(reference: Reference, config: SecretsConfig) -> tuple[str, Secre
         raise Unresolved("source exec needs a provider with a command in secrets.providers")
     settings: Any = source or "file"
     return BUILT_IN, SecretProviderConfig(source=settings, path="" if source else STORE)
+
+
+def reference_to(kind: Literal["file", "env"], name: str, config: SecretsConfig) -> dict[str, str]:
+    """Return what a setting is to say to mean `name` of the state directory's own files.
+
+    Raises: InvalidRequest when the configuration's default provider is another; Unresolved when it is unusable.
+    """
+    found = {"source": "env", "id": name}
+    if kind == "file":
+        found = {"source": "file", "id": f"{STORE}#/{name.replace('~', '~0').replace('/', '~1')}"}
+    other, provider = provider_of(Reference(found["source"], found["id"]), config)
+    if provider.path:
+        raise InvalidRequest(
+            f"secrets.defaults.{kind} names {other}, which reads one file of its own",
+            hint="Write the secret there, and a reference to it with: openclaw config set",
+        )
+    return found
 
 
 async def ask(name: str, provider: SecretProviderConfig, ids: Sequence[str], means: Means) -> Found:

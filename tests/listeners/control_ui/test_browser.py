@@ -41,8 +41,8 @@ pytestmark = [
 
 
 @asynccontextmanager
-async def browser() -> AsyncIterator[BrowserContext]:
-    """A browser with an empty profile."""
+async def browser(*, refusals: bool = False) -> AsyncIterator[BrowserContext]:
+    """A browser with an empty profile. With `refusals`, answers of 401 and 429 are no fault."""
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
@@ -60,7 +60,8 @@ async def browser() -> AsyncIterator[BrowserContext]:
             context.on("console", listen)
             async with asyncio.timeout(60):
                 yield context
-            assert [text for text in complaints if "WebSocket connection" not in text] == []
+            expected = ("WebSocket connection", *(("status of 401", "status of 429") if refusals else ()))
+            assert [text for text in complaints if not any(one in text for one in expected)] == []
         finally:
             await started.close()
 

@@ -176,19 +176,9 @@ def _variable(path: str) -> str:
 
 def reference_to(desk: Desk, to: str, name: str) -> dict[str, str]:
     """Return what the setting is to say, whatever the configuration's default providers are."""
-    from openclaw.config.reference import Reference
-    from openclaw.secrets.provider import STORE, provider_of
+    from openclaw.secrets import provider
 
-    found = {"source": "env", "id": name}
-    if to == "file":
-        found = {"source": "file", "id": f"{STORE}#/{name.replace('~', '~0').replace('/', '~1')}"}
-    other, provider = provider_of(Reference(found["source"], found["id"]), desk.loaded.config.secrets)
-    if provider.path:
-        raise InvalidRequest(
-            f"secrets.defaults.{to} names {other}, which reads one file of its own",
-            hint="Write the secret there, and a reference to it with: openclaw config set",
-        )
-    return found
+    return provider.reference_to("env" if to == "env" else "file", name, desk.loaded.config.secrets)
 
 
 def _check_place(desk: Desk, text: str, path: str) -> None:

@@ -1,0 +1,1 @@
+"""Set-up in a browser, for hosts without a shell."""
