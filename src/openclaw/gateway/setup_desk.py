@@ -47,7 +47,8 @@ class SetupDesk:
 
     def model(self) -> str:
         """Return the model that agents use unless they have their own."""
-        return self._rooms.config.agents.defaults.model.primary or self._rooms.models.default_ref()
+        model = self._rooms.config.agents.defaults.model
+        return (model if isinstance(model, str) else model.primary) or self._rooms.models.default_ref()
 
     def token(self) -> Secret | None:
         """Return the gateway's token where it lets people in."""
@@ -85,11 +86,12 @@ class SetupDesk:
     def _entry(self, choice: Choice, key: Secret | None) -> ProviderConfig:
         """Return the provider as it would be configured. A key that is there never goes to another address."""
         known = self._rooms.config.models.providers.get(choice.provider) or ProviderConfig()
-        moved = bool(choice.base_url) and choice.base_url != known.base_url
+        if known.api_key and key is None and choice.base_url not in ("", known.base_url):
+            raise InvalidRequest("a new address needs its key", hint="Give the key of the server at that address.")
         changes: dict[str, Any] = {"api": _WIRES.get(choice.provider, known.api)}
         if choice.base_url:
             changes["base_url"] = choice.base_url
-        if key is not None or moved:
+        if key is not None:
             changes["api_key"] = key
         if choice.provider == "custom" and not (choice.base_url or known.base_url):
             raise InvalidRequest("baseUrl is missing", hint="The root of the API, e.g. https://api.example.com/v1.")
@@ -106,6 +108,7 @@ class SetupDesk:
             http=rooms.http,
             embedded=_no_local_model,
             clock=rooms.clock,
+            credentials=rooms.failover.credentials.first if not choice.base_url else lambda provider: None,
         )
         try:
             return await self._asked(trial.resolve(_ref(choice)))

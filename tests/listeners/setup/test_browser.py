@@ -31,7 +31,7 @@ async def test_a_wrong_password_is_throttled_and_the_right_one_leads_to_the_page
         async with browser(refusals=True) as context:
             page = await context.new_page()
             await page.goto(f"{running.http_url}/setup")
-            for why in ("this is not the set-up password", "this is not the set-up password", "too many wrong"):
+            for why in ("This is not the set-up", "This is not the set-up", "too many"):
                 await page.fill("#password", "wrong")
                 await page.click("#door button")
                 await page.locator("#line", has_text=why).wait_for()

@@ -14,6 +14,10 @@ async function ask(path, body) {
   if (!answer.ok) {
     const told = await answer.json().catch(() => null);
     const wait = answer.headers.get("retry-after");
+    if (answer.status === 401) {
+      const why = path === "login" ? "This is not the set-up password." : "The session has ended; give the password again.";
+      throw Object.assign(new Error(why), { status: 401 });
+    }
     const words = [told?.error?.message ?? `${answer.status}`, told?.error?.hint, wait && `Wait ${wait} s.`];
     throw Object.assign(new Error(words.filter(Boolean).join(" ")), { status: answer.status });
   }
