@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -134,6 +135,13 @@ async def test_wrong_passwords_lock_a_program_on_this_machine_out_too_and_then_t
         assert (status, "retry-after" in head, "set-cookie" in head) == (429, True, False)
         clock.advance(61)
         assert (await call(here, "POST", "/setup/login", {"password": PASSWORD}))[0] == 200
+
+
+async def test_guesses_side_by_side_are_counted_like_guesses_in_a_row(tmp_path: Path) -> None:
+    async with setup(Desk(tmp_path)) as here:
+        guesses = (call(here, "POST", "/setup/login", {"password": f"no{number}"}) for number in range(20))
+        statuses = [status for status, _, _ in await asyncio.gather(*guesses)]
+    assert sorted(statuses) == [401] * 3 + [429] * 17
 
 
 async def test_the_cookie_is_the_browsers_alone_and_secure_behind_tls(tmp_path: Path) -> None:

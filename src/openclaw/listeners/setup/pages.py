@@ -168,11 +168,11 @@ class SetupPages:
         """Begin a session. Raises: RateLimited, Unauthorized, Forbidden."""
         password = self._password()
         _require_own_page(request)
+        given = await request.json_body(self._sign_in)  # before the count is looked at: no guesses side by side
         key = request.source.key
         wait_s = self._limiter.retry_after_s(key)
         if wait_s is not None:
             raise RateLimited("too many wrong passwords", hint="Wait, then try again.", retry_after_s=wait_s)
-        given = await request.json_body(self._sign_in)
         if not password.matches(given.password):
             self._limiter.failed(key)
             _log.warning("setup_password_refused", extra={"fields": {"client": key}})
