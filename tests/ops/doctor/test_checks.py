@@ -14,7 +14,6 @@ import pytest
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import InvalidRequest, Unauthorized, Unavailable
 from openclaw.identity.devices.record import Device
-from openclaw.ops.doctor.checks import state as state_checks
 from openclaw.ops.doctor.listening import listeners
 from openclaw.ops.doctor.report import cleaned, markdown
 from openclaw.ops.doctor.scene import RANK, Finding
@@ -128,11 +127,9 @@ def test_a_state_that_is_not_there_yet_is_no_fault(tmp_path: Path) -> None:
     assert [each for each in findings if each.severity == "error"] == []
 
 
-def test_a_nearly_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_checks, "DISK_WARN_BYTES", 1 << 60)
-    assert bad(look(tmp_path))["disk.space"].severity == "warning"
-    monkeypatch.setattr(state_checks, "DISK_FAIL_BYTES", 1 << 60)
-    assert bad(look(tmp_path))["disk.space"].severity == "error"
+@pytest.mark.parametrize(("limit", "severity"), [("warnFreeBytes", "warning"), ("minFreeBytes", "error")])
+def test_a_disk_is_nearly_full_where_the_settings_say_so(tmp_path: Path, limit: str, severity: str) -> None:
+    assert bad(look(tmp_path, f"{{storage: {{{limit}: {1 << 60}}}}}"))["disk.space"].severity == severity
 
 
 def test_only_the_named_groups_are_looked_at(tmp_path: Path) -> None:

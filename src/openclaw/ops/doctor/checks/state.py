@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from openclaw.config.paths import StatePaths
 from openclaw.ops.backup.findings import backup_findings as remarks
+from openclaw.ops.disk import free_bytes
 from openclaw.ops.doctor.scene import Finding, Scene, Severity
 from openclaw.store.lock import LOCK_NAME
 
-DISK_WARN_BYTES = 1_000_000_000
-DISK_FAIL_BYTES = 100_000_000
 LEFT_OVER_S = 3600.0
 PRIVATE_FOLDERS = ("credentials", "snapshots", "logs", "backups", "trash", "devices")
 
@@ -80,12 +78,12 @@ def disk_findings(scene: Scene) -> Iterator[Finding]:
     """Report the room left where the state lives."""
     folder = scene.paths.state_dir
     place = next((each for each in (folder, *folder.parents) if each.exists()), Path("/"))
-    free = shutil.disk_usage(place).free
+    free, limits = free_bytes(place), scene.loaded.config.storage
     seen = f"{free / 1e9:.1f} GB free at {place}"
-    if free >= DISK_WARN_BYTES:
+    if free >= max(limits.warn_free_bytes, limits.min_free_bytes):
         yield Finding(id="disk.space", severity="ok", evidence=seen)
         return
-    severity: Severity = "error" if free < DISK_FAIL_BYTES else "warning"
+    severity: Severity = "error" if free < limits.min_free_bytes else "warning"
     yield Finding(
         id="disk.space", severity=severity, evidence=seen, fix="Free some space, or move the state directory."
     )
