@@ -39,10 +39,13 @@ def missing_scope(held: Collection[str], scopes: Collection[str]) -> str | None:
     return next((one for one in scopes if one not in held and not (one == READ and WRITE in held)), None)
 
 
+def lacking_scope(missing: str, required: Iterable[str] = ()) -> Forbidden:
+    """Return the refusal of a caller that lacks a scope, in the words and details that clients read."""
+    details = {"code": "MISSING_SCOPE", "missingScope": missing, "requiredScopes": list(required) or [missing]}
+    return Forbidden(f"missing scope: {missing}", details=details)
+
+
 def require(principal: Principal, scope: str) -> None:
     """Raises: Forbidden, naming the scope that is missing."""
     if not principal.may(scope):
-        raise Forbidden(
-            f"missing scope: {scope}",
-            details={"code": "MISSING_SCOPE", "missingScope": scope, "requiredScopes": [scope]},
-        )
+        raise lacking_scope(scope)

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from openclaw.base.errors import Forbidden, NotFound, OpenClawError
+from openclaw.base.errors import NotFound, OpenClawError
 from openclaw.base.ids import SessionKey
 from openclaw.base.money import dollars
 from openclaw.base.principal import Principal, Scope
 from openclaw.base.thinking import LEVELS, thinking_level
+from openclaw.identity.scopes import lacking_scope
 from openclaw.rpc.allowance import allowance, allowance_lines
 from openclaw.rpc.compaction import compact, told
 from openclaw.rpc.method import holds
@@ -60,10 +61,7 @@ def check(principal: Principal, name: str) -> None:
     """Refuse a command to who lacks its scope. Raises: Forbidden."""
     command = COMMANDS[name]
     if not holds(principal, command.scope):
-        raise Forbidden(
-            f"missing scope: {command.scope}",
-            details={"code": "MISSING_SCOPE", "missingScope": command.scope, "requiredScopes": [command.scope]},
-        )
+        raise lacking_scope(command.scope)
 
 
 async def _reset(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:

@@ -14,9 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
-from openclaw.base.errors import Forbidden, InternalError, InvalidRequest, OpenClawError
+from openclaw.base.errors import InternalError, InvalidRequest, OpenClawError
 from openclaw.base.ids import new_id
 from openclaw.identity.devices.record import Issued
+from openclaw.identity.scopes import lacking_scope
 from openclaw.protocol.frames import Request, Response, encode_error, encode_result, result_with
 from openclaw.protocol.validate import convert
 from openclaw.protocol.wire_errors import to_wire
@@ -117,11 +118,8 @@ class Counter:
         spec, role = entry.spec, peer.principal.role
         if spec.role not in (role, "any"):
             raise InvalidRequest(f"unauthorized role: {role}")
-        if role != "node" and not holds(peer.principal, spec.scope):
-            raise Forbidden(
-                f"missing scope: {spec.scope}",
-                details={"code": "MISSING_SCOPE", "missingScope": spec.scope, "requiredScopes": [spec.scope]},
-            )
+        if role != "node" and spec.scope is not None and not holds(peer.principal, spec.scope):
+            raise lacking_scope(spec.scope)
         return entry
 
     def _params(self, entry: _Entry, peer: Peer, request: Request) -> Any:

@@ -39,7 +39,7 @@ from openclaw.identity.devices.record import (
     merged,
 )
 from openclaw.identity.devices.tokens import Mint, digest, gateway_seed, matches, new_code
-from openclaw.identity.scopes import Role, covers, missing_scope
+from openclaw.identity.scopes import Role, covers, lacking_scope, missing_scope
 from openclaw.protocol.device_auth import DeviceKey
 from openclaw.store.shelf import Change, Record
 
@@ -533,7 +533,4 @@ def _unknown_request() -> InvalidRequest:
 def _require(by: Principal, scopes: Sequence[str]) -> None:
     missing = missing_scope(by.scopes, tuple(scopes))
     if missing is not None:
-        raise Forbidden(
-            f"missing scope: {missing}",
-            details={"code": "MISSING_SCOPE", "missingScope": missing, "requiredScopes": list(scopes)},
-        )
+        raise lacking_scope(missing, scopes)

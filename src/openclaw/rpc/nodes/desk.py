@@ -18,10 +18,11 @@ import msgspec
 
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
-from openclaw.base.errors import Conflict, Forbidden, InvalidRequest, RateLimited
+from openclaw.base.errors import Conflict, InvalidRequest, RateLimited
 from openclaw.base.ids import new_id
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
+from openclaw.identity.scopes import lacking_scope
 from openclaw.policy.gatekeeper import Ask, Gatekeeper, Verdict
 from openclaw.policy.node_door import KIND, NEEDS_ADMIN, reason_code
 from openclaw.protocol.limits import CUT
@@ -335,8 +336,7 @@ def require_scopes(principal: Principal, scopes: tuple[str, ...]) -> None:
     """Raise Forbidden naming the first scope that a principal lacks."""
     for scope in scopes:
         if not principal.may(scope):
-            details = {"code": "MISSING_SCOPE", "missingScope": scope, "requiredScopes": list(scopes)}
-            raise Forbidden(f"missing scope: {scope}", details=details)
+            raise lacking_scope(scope, scopes)
 
 
 def _expire(session: NodeSession, invoke: Invoke) -> None:
