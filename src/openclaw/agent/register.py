@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from openclaw.agent.api import Found, Mark
 from openclaw.base.clock import Clock
-from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
+from openclaw.base.ids import AgentId, RunId, SessionId, SessionKey
 from openclaw.base.message import Message
 from openclaw.base.principal import Principal
 from openclaw.base.thinking import Thinking
@@ -82,7 +82,7 @@ class Register:
             thinking=thinking,
             marks=marks,
             expected=expected,
-            owner=_owner(principal),
+            owner=principal.rows_of,
         )
         self._study.changed(row, "patch")
         return row
@@ -99,7 +99,7 @@ class Register:
     ) -> tuple[list[SessionRow], int]:
         """Return sessions that fit, latest first, and how many fit without the limit."""
         return await self._store.sessions(
-            owner=_owner(principal),
+            owner=principal.rows_of,
             wanted=wanted,
             agent_id=agent_id,
             active_since_ms=active_since_ms,
@@ -111,7 +111,7 @@ class Register:
         """Copy a session with its steps before one."""
         marks: dict[str, Mark] = {"parent": key, "forked": True}
         row = await self._store.fork_session(
-            key, to_key, self._clock.now_ms(), before_seq=before_seq, marks=marks, owner=_owner(principal)
+            key, to_key, self._clock.now_ms(), before_seq=before_seq, marks=marks, owner=principal.rows_of
         )
         self._study.changed(row, "fork")
         return row
@@ -120,7 +120,7 @@ class Register:
         """Stop what runs, and go on from before a step."""
         await self._study.quiet(key, principal, "rewind")
         row = await self._store.rewind_session(
-            key, self._clock.now_ms(), before_seq=before_seq, owner=_owner(principal)
+            key, self._clock.now_ms(), before_seq=before_seq, owner=principal.rows_of
         )
         self._study.changed(row, "rewind")
         return row
@@ -174,10 +174,6 @@ class Register:
     def runs(self, key: SessionKey) -> list[RunId]:
         """Return the runs of a session that are going or waiting."""
         return self._study.runs_of(key)
-
-
-def _owner(principal: Principal) -> OwnerId | None:
-    return None if principal.may("operator.admin") else principal.owner
 
 
 def _snippet(message: Message, text: str) -> str:

@@ -424,21 +424,21 @@ class Study:
 
     async def session(self, key: SessionKey, principal: Principal) -> SessionRow | None:
         """Return a session that the principal may see, or None."""
-        return await self._store.session(key, _owner(principal))
+        return await self._store.session(key, principal.rows_of)
 
     async def sessions(self, principal: Principal, **filters: Any) -> tuple[list[SessionRow], int]:
         """Return the sessions that the principal may see, latest first, and how many match."""
-        return await self._store.sessions(owner=_owner(principal), **filters)
+        return await self._store.sessions(owner=principal.rows_of, **filters)
 
     async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
         """Return the last steps of the session, oldest first; [] when there is none."""
-        session = await self._store.session(key, _owner(principal))
+        session = await self._store.session(key, principal.rows_of)
         return [] if session is None else await self._store.steps(session.id, limit=limit)
 
     async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
         """Abort what runs, then start afresh. Raises: NotFound."""
         await self.quiet(key, principal, "reset")
-        row = await self._store.reset_session(key, self._clock.now_ms(), _owner(principal))
+        row = await self._store.reset_session(key, self._clock.now_ms(), principal.rows_of)
         self.changed(row, "reset")
         return row
 
@@ -446,7 +446,7 @@ class Study:
         """Abort what runs, then delete. Say whether it was there."""
         await self.quiet(key, principal, "delete")
         session = await self.session(key, principal)
-        gone = await self._store.delete_session(key, _owner(principal))
+        gone = await self._store.delete_session(key, principal.rows_of)
         if gone and session is not None:
             self.changed(session, "delete")
         return gone
@@ -463,7 +463,7 @@ class Study:
         """Change a session's label, model or thinking. Raises: NotFound, ModelUnavailable, ModelNotFound."""
         if model:
             self._models.resolve(model)
-        row = await self._store.patch_session(key, label=label, model=model, thinking=thinking, owner=_owner(principal))
+        row = await self._store.patch_session(key, label=label, model=model, thinking=thinking, owner=principal.rows_of)
         self.changed(row, "patch")
         return row
 
@@ -540,11 +540,6 @@ class Study:
     def queued(self) -> int:
         """How many messages wait in lanes."""
         return self._lanes.alive_count - self._lanes.running_count
-
-
-def _owner(principal: Principal) -> OwnerId | None:
-    """Whose rows a principal may see: its own; an administrator's query has no filter."""
-    return None if principal.may("operator.admin") else principal.owner
 
 
 def _resolve(run: LiveRun, outcome: LiveRun | OpenClawError) -> None:

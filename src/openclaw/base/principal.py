@@ -40,6 +40,11 @@ class Principal(msgspec.Struct, frozen=True):
     credential: str = ""
     """The fingerprint of the shared credential that it came by, or empty."""
 
+    @property
+    def rows_of(self) -> OwnerId | None:
+        """Whose rows a query for this caller may return: its own; None, for an administrator, is everybody's."""
+        return None if self.may("operator.admin") else self.owner
+
     def may(self, scope: str) -> bool:
         """Say whether a scope is held; admin implies read, write, approvals and pairing."""
         return scope in self.scopes or "operator.admin" in self.scopes

@@ -42,7 +42,7 @@ async def totals_of(room: Room, peer: Peer, by: tuple[UsageBy, ...], first: date
     ledger = room.deps.ledger
     if ledger is None:
         return []
-    owner = None if room.is_admin(peer) else peer.principal.owner
+    owner = peer.principal.rows_of
     since_ms, before_ms = _ms(first), _ms(last) + 86_400_000
     return await ledger.usage_totals(by, since_ms=since_ms, before_ms=before_ms, owner=owner, limit=MAX_ROWS)
 

@@ -13,7 +13,7 @@ from openclaw.agent.api import AgentService
 from openclaw.agent.conversation import HISTORY_STEPS, Conversation
 from openclaw.base.clock import Clock
 from openclaw.base.errors import InvalidRequest, NotFound
-from openclaw.base.ids import OwnerId, RunId, SessionKey, new_id
+from openclaw.base.ids import RunId, SessionKey, new_id
 from openclaw.base.message import Message
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound
@@ -110,7 +110,7 @@ class ResponsesApi:
     async def _run(self, response_id: str, caller: Principal) -> RunRow:
         row = None
         if response_id.startswith(PREFIX):
-            row = await self._agent.past_run(RunId(response_id.removeprefix(PREFIX)), _owner(caller))
+            row = await self._agent.past_run(RunId(response_id.removeprefix(PREFIX)), caller.rows_of)
         if row is None:
             raise NotFound(f"Response with id '{response_id[:64]}' not found.")
         return row
@@ -168,8 +168,3 @@ class ResponsesApi:
             parts = said.pop().parts if spoke else ()
             said.append(Message("assistant", (*parts, *calls)))
         return said
-
-
-def _owner(caller: Principal) -> OwnerId | None:
-    """Whose runs a principal may see: its own; an administrator's query has no filter."""
-    return None if caller.may("operator.admin") else caller.owner

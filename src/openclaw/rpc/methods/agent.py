@@ -219,7 +219,7 @@ async def _reply(room: Room, peer: Peer, run_id: RunId) -> Reply:
         if run is not None and room.may_see(peer.principal, run.inbound.principal):
             return await run.result()
         if look % ARCHIVE_EVERY == 0:
-            row = await room.deps.agent.past_run(run_id, None if room.is_admin(peer) else peer.principal.owner)
+            row = await room.deps.agent.past_run(run_id, peer.principal.rows_of)
             if row is not None and row.reply is not None:
                 return row.reply
         await asyncio.sleep(POLL_S)
