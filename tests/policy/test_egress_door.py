@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from openclaw.base.errors import PolicyDenied
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.config.schema import NetworkPolicyConfig
-from openclaw.policy.egress_door import KIND, egress_rule, egress_verdict, listed, require_egress
-from openclaw.policy.gatekeeper import Ask, Gatekeeper
+from openclaw.policy.egress_door import KIND, egress_ask, egress_rule, egress_verdict, listed
+from openclaw.policy.gatekeeper import Ask
+from tests.fakes.doors import gatekeeper
 
 OPEN = NetworkPolicyConfig(allow_egress=True)
 SHUT = NetworkPolicyConfig()
@@ -60,18 +61,23 @@ def test_without_a_list_nothing_is_open_and_the_web_is_two_ports() -> None:
     assert egress_verdict(OPEN, "example.com", 8080).answer == "deny"
 
 
-def test_a_denial_names_host_rule_and_the_line_to_add() -> None:
-    gate = Gatekeeper({KIND: egress_rule(lambda: NetworkPolicyConfig(egress_allowlist=("a.org",)))})
+@pytest.mark.anyio
+async def test_a_denial_names_host_rule_and_the_line_to_add() -> None:
+    gate = gatekeeper({KIND: egress_rule(lambda: NetworkPolicyConfig(egress_allowlist=("a.org",)))})
+
+    async def require(host: str, port: int) -> None:
+        await gate.require(egress_ask(LOCAL_OPERATOR, "tool web_fetch", host, port))
+
     with pytest.raises(PolicyDenied) as caught:
-        require_egress(gate, LOCAL_OPERATOR, "tool web_fetch", "news.example.com", 443)
+        await require("news.example.com", 443)
     message = caught.value.message
     assert "news.example.com" in message
     assert "egress.unlisted" in message
     line = message.partition("openclaw config set networkPolicy.egressAllowlist '")[2].partition("'")[0]
     assert line == '["a.org", "news.example.com"]'
     with pytest.raises(PolicyDenied, match=r'"a.org", "news.example.com:8443"'):
-        require_egress(gate, LOCAL_OPERATOR, "tool web_fetch", "news.example.com", 8443)
-    require_egress(gate, LOCAL_OPERATOR, "tool web_fetch", "a.org", 443)
+        await require("news.example.com", 8443)
+    await require("a.org", 443)
 
 
 def test_the_rule_follows_a_changed_configuration() -> None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from openclaw.base.principal import Principal
 from openclaw.config.schema import NodeCommandsConfig, NodesConfig
-from openclaw.policy.gatekeeper import Ask, Gatekeeper, Verdict
+from openclaw.policy.gatekeeper import Ask, Verdict
 from openclaw.policy.node_door import EXEC_POLICY, HARMLESS, KIND, NEEDS_ADMIN, admin_only, approval_scopes, node_rule
+from tests.fakes.doors import gatekeeper
 
 WRITER = Principal(scopes=frozenset(("operator.write",)))
 ADMIN = Principal(scopes=frozenset(("operator.admin",)))
@@ -29,9 +30,9 @@ def decide(
     **facts: Any,
 ) -> Verdict:
     config = NodesConfig(commands=NodeCommandsConfig(allow=allow, deny=deny))
-    gate = Gatekeeper({KIND: node_rule(lambda: config)})
+    gate = gatekeeper({KIND: node_rule(lambda: config)})
     known = {"command": command, "declared": declared, "approved": approved, **facts}
-    return gate.decide(Ask(kind=KIND, principal=who, action="node.invoke", target="n", facts=known))
+    return gate.judge(Ask(kind=KIND, principal=who, action="node.invoke", target="n", facts=known))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ from openclaw.config.paths import StatePaths, resolve_paths
 from openclaw.config.schema import AuthConfig, Config, GatewayConfig
 from openclaw.gateway.config_desk import ConfigDesk
 from openclaw.policy.approvals import Approvals
-from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
 from openclaw.protocol.frames import Request
@@ -42,6 +41,7 @@ from openclaw.store.shelf import Shelf
 from openclaw.telemetry.health import HealthBoard
 from tests.fakes.agent_service import FakeAgentService
 from tests.fakes.devices import no_devices
+from tests.fakes.doors import LedgerRows, gatekeeper
 from tests.fakes.memory_shelf import MemoryShelf
 
 CONFIG = Config(gateway=GatewayConfig(auth=AuthConfig(token=Secret("s3cret-token-value"))))
@@ -153,7 +153,8 @@ class Bench:
         self.agent = FakeAgentService(self.clock, answer)
         self.hub = Hub(self.clock, "9.9")
         self.paired_at_ms: dict[str, int] = {}
-        gate = Gatekeeper({NODE: node_rule(lambda: config.gateway.nodes)})
+        self.ledger = LedgerRows()
+        gate = gatekeeper({NODE: node_rule(lambda: config.gateway.nodes)}, self.ledger, self.clock)
         self.nodes = Nodes(self.hub, gate, self.clock, shelf, lambda device: self.paired_at_ms.get(device, 0))
         self.agent.folder = str(logs_dir)
         self.paths = resolve_paths(Environment((("process", {"OPENCLAW_STATE_DIR": str(logs_dir)}),)))

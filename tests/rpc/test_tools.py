@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 def directory(folder: Path, deny: tuple[str, ...] = ()) -> Directory:
-    def gate(tool: Tool, arguments: Any, context: Any) -> None:
+    async def gate(tool: Tool, arguments: Any, context: Any) -> None:
         if tool.spec.name == "write_file":
             raise PolicyDenied("writing is not allowed")
 

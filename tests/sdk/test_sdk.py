@@ -19,6 +19,7 @@ from openclaw.base.errors import ModelOverloaded
 from openclaw.config.schema import ActionConfig
 from openclaw.sdk import ToolError
 from openclaw.testing import AgentHarness, run_action, run_agent
+from openclaw.testing.action import open_gate
 from openclaw.tools.registry import ToolRegistry, test_tool
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +78,7 @@ def _example(**args: Any) -> ToolRegistry:
         return ActionConfig(name=name, module="calendar_days", class_=class_, path="examples/actions", args=args)
 
     return ToolRegistry(
-        (config("days_between", "DaysBetween", args), config("add_days", "add_days", {})), ROOT, lambda *_: None
+        (config("days_between", "DaysBetween", args), config("add_days", "add_days", {})), ROOT, open_gate
     )
 
 

@@ -43,7 +43,7 @@ def _same_modules_afterwards() -> Iterator[None]:
         del sys.modules[name]
 
 
-def _pass(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None: ...
+async def _pass(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None: ...
 
 
 def _put(folder: Path, name: str, text: str) -> None:
@@ -222,7 +222,7 @@ async def test_a_tool_that_is_denied_does_not_exist_for_the_model(tmp_path: Path
 
 
 async def test_testing_a_tool_goes_through_the_gate(tmp_path: Path) -> None:
-    def gate(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
+    async def gate(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
         raise PolicyDenied("closed")
 
     registry = ToolRegistry((), tmp_path, gate)

@@ -48,7 +48,7 @@ class Failing(Action):
         }[how]
 
 
-def _pass(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None: ...
+async def _pass(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None: ...
 
 
 def _box(gate: Gate = _pass) -> Box:
@@ -118,7 +118,7 @@ async def test_long_error_texts_are_cut(context: ToolContext) -> None:
 async def test_the_gate_is_asked_before_the_act(context: ToolContext) -> None:
     asked: list[tuple[str, Mapping[str, Any], ToolContext]] = []
 
-    def gate(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
+    async def gate(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
         asked.append((tool.spec.name, arguments, context))
         raise PolicyDenied("rule tools.deny forbids add")
 
@@ -128,7 +128,7 @@ async def test_the_gate_is_asked_before_the_act(context: ToolContext) -> None:
 
 
 async def test_a_gate_that_breaks_stays_shut(context: ToolContext) -> None:
-    def gate(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
+    async def gate(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
         raise ZeroDivisionError
 
     assert await _box(gate).call("add", '{"a":1}', context) == ("add failed: ZeroDivisionError", True)

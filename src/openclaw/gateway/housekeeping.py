@@ -24,7 +24,9 @@ async def prune_records(rooms: Rooms) -> None:
         sessions = await rooms.store.prune_ephemeral(now_ms - config.session.ephemeral_hours * _HOUR_MS, PRUNE_BATCH)
         old_ms = now_ms - config.storage.quotas.ledger_days * 24 * _HOUR_MS
         calls = await rooms.store.prune_usage(old_ms, PRUNE_BATCH)
-        if max(sessions, calls) < PRUNE_BATCH:
+        kept_ms = now_ms - config.storage.quotas.audit_days * 24 * _HOUR_MS
+        audited = await rooms.store.audit.prune(kept_ms, now_ms)
+        if max(sessions, calls, audited) < PRUNE_BATCH:
             await rooms.clock.sleep(PRUNE_EVERY_S)
 
 

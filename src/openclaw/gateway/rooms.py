@@ -39,6 +39,7 @@ from openclaw.policy.approvals import Approvals
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import egress_rule
 from openclaw.policy.gatekeeper import Gatekeeper
+from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
 from openclaw.policy.tool_door import KIND as TOOL
@@ -82,6 +83,7 @@ class Rooms:
     hub: Hub
     counter: Counter
     gate: Gatekeeper
+    ledger: Ledger
     purses: Purses
     devices: Devices
     authenticator: Authenticator
@@ -142,13 +144,13 @@ async def open_rooms(
             catalog_path=paths.state_dir / CATALOG_FILE,
         )
         stack.push_async_callback(models.close)
-        gate = Gatekeeper(
-            {
-                TOOL: tool_verdict,
-                EGRESS: egress_rule(lambda: rooms.config.network_policy),
-                NODE: node_rule(lambda: rooms.config.gateway.nodes),
-            }
-        )
+        ledger = Ledger(store.audit, clock)
+        rules = {
+            TOOL: tool_verdict,
+            EGRESS: egress_rule(lambda: rooms.config.network_policy),
+            NODE: node_rule(lambda: rooms.config.gateway.nodes),
+        }
+        gate = Gatekeeper(rules, ledger, clock)
         hub = Hub(clock, __version__)
         devices = await Devices.open(store.shelf, clock, paths.identity)
         stack.push_async_callback(devices.close)
@@ -205,6 +207,7 @@ async def open_rooms(
             hub,
             _NO_COUNTER,
             gate,
+            ledger,
             purses,
             devices,
             authenticator,

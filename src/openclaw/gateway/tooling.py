@@ -10,16 +10,15 @@ from openclaw.agent.errands import Errands
 from openclaw.agent.service import Study
 from openclaw.base.clock import Clock
 from openclaw.base.ids import AgentId
-from openclaw.base.principal import Principal
 from openclaw.config.load import Loaded
 from openclaw.config.schema import Config
 from openclaw.models.minilm.embedder import minilm
 from openclaw.net.http import HttpClient
-from openclaw.policy.egress_door import require_egress
+from openclaw.policy.egress_door import egress_ask
 from openclaw.policy.gatekeeper import Ask, Gatekeeper
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.store.sqlite import SqliteStore
-from openclaw.tools.api import Tool, ToolContext
+from openclaw.tools.api import Caller, Tool, ToolContext
 from openclaw.tools.builtin.egress import Egress
 from openclaw.tools.builtin.memory import Embedder, Meaning, Memory
 from openclaw.tools.builtin.rooms import room_tools
@@ -61,16 +60,21 @@ class Tooling:
     def _keep(self, agent_id: AgentId) -> int:
         return self.config().agents.defaults.memory.size
 
-    def _egress(self, principal: Principal, action: str, host: str, port: int) -> None:
-        require_egress(self.gate, principal, action, host, port)
+    async def _egress(self, caller: Caller, action: str, host: str, port: int) -> None:
+        await self.gate.require(egress_ask(caller.principal, action, host, port, **_where(caller)))
 
-    def _ask(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
-        self.gate.require(
+    async def _ask(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
+        await self.gate.require(
             Ask(
                 kind=TOOL,
                 principal=context.principal,
                 action=f"tool {tool.spec.name}",
                 target=context.session_key,
                 facts={"safety": tool.safety},
+                **_where(context),
             )
         )
+
+
+def _where(caller: Caller) -> dict[str, Any]:
+    return {"agent": caller.agent_id, "session": caller.session_key, "run": caller.run_id}

@@ -9,12 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from openclaw.base.principal import Principal
 from openclaw.config.schema import NetworkPolicyConfig
-from openclaw.policy.gatekeeper import Ask, Gatekeeper, Rule, Verdict
+from openclaw.policy.gatekeeper import Ask, Rule, Verdict
 
-KIND = "egress"
+KIND: Final = "egress"
 WEB_PORTS = (80, 443)
 SETTING = "networkPolicy.egressAllowlist"
 
@@ -31,17 +32,10 @@ def egress_rule(config: Callable[[], NetworkPolicyConfig]) -> Rule:
     return rule
 
 
-def require_egress(gate: Gatekeeper, principal: Principal, action: str, host: str, port: int) -> None:
-    """Pass the door, or raise PolicyDenied naming host, rule and the line to add."""
-    gate.require(
-        Ask(
-            kind=KIND,
-            principal=principal,
-            action=action,
-            target=f"{_shown(host)}:{port}",
-            facts={"host": host, "port": port},
-        )
-    )
+def egress_ask(principal: Principal, action: str, host: str, port: int, **where: Any) -> Ask:
+    """Return the question whether a request may go to a host and port. `where` are fields of Ask (agent, run …)."""
+    facts = {"host": host, "port": port}
+    return Ask(kind=KIND, principal=principal, action=action, target=f"{_shown(host)}:{port}", facts=facts, **where)
 
 
 def egress_verdict(config: NetworkPolicyConfig, host: str, port: int) -> Verdict:

@@ -17,7 +17,7 @@ from typing import Final
 from openclaw.config.schema import NodesConfig
 from openclaw.policy.gatekeeper import Ask, Rule, Verdict
 
-KIND = "node"
+KIND: Final = "node"
 SETTING = "gateway.nodes.commands"
 NEEDS_ADMIN: Final = "node.needs-admin"
 """The rule whose cure is another credential, not another configuration."""

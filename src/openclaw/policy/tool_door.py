@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from openclaw.policy.gatekeeper import Ask, Verdict
 
-KIND = "tool"
+KIND: Final = "tool"
 
 
 def tool_verdict(ask: Ask) -> Verdict:
@@ -14,5 +16,5 @@ def tool_verdict(ask: Ask) -> Verdict:
     """
     safety = ask.facts.get("safety")
     if safety in {"safe", "write"}:
-        return Verdict("allow", f"tool.{safety}", "the tool declares no danger")
+        return Verdict("allow", f"tool.{safety}", "the tool declares no danger", quiet=safety == "safe")
     return Verdict("deny", "tool.dangerous", "dangerous tools need an approval, which this version cannot ask for")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import apsw
 
@@ -38,4 +39,14 @@ def connect(path: Path, *, cache_kib: int) -> apsw.Connection:
     except BaseException:
         db.close()
         raise
+    return db
+
+
+def open_idle(path: Path) -> apsw.Connection:
+    """Open the file for reading only, leaving no trace. The caller closes it."""
+    # Without a write-ahead log nobody writes, and a file that is taken as immutable needs no -shm beside it.
+    idle = not path.with_name(f"{path.name}-wal").exists()
+    uri = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if idle else ''}"
+    db = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    db.set_busy_timeout(2000)
     return db

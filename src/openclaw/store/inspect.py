@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote
 
 import apsw
 import msgspec
 
+from openclaw.store.connect import open_idle
 from openclaw.store.schema import MIGRATIONS
 
 MAX_PROBLEMS = 10
@@ -23,20 +23,11 @@ class Inspection(msgspec.Struct, frozen=True):
     """What SQLite's own check complains about."""
 
 
-def _open(path: Path) -> apsw.Connection:
-    # Without a write-ahead log nobody writes, and a file that is taken as immutable needs no -shm beside it.
-    idle = not path.with_name(f"{path.name}-wal").exists()
-    uri = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if idle else ''}"
-    db = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
-    db.set_busy_timeout(2000)
-    return db
-
-
 def inspect(path: Path) -> Inspection:
     """Check the file's integrity and its schema. A file that is no database is a problem, not an error."""
     known = MIGRATIONS[-1].number
     try:
-        db = _open(path)
+        db = open_idle(path)
         try:
             schema = int(db.pragma("user_version"))
             rows = [str(row[0]) for row in db.execute(f"PRAGMA quick_check({MAX_PROBLEMS})")]
@@ -50,7 +41,7 @@ def inspect(path: Path) -> Inspection:
 def records(path: Path, kind: str) -> list[bytes]:
     """Return the bodies of one kind of small records, of every tenant; none when the file cannot be read."""
     try:
-        db = _open(path)
+        db = open_idle(path)
         try:
             found = db.execute("SELECT body FROM shelf WHERE kind = ? LIMIT ?", (kind, MAX_RECORDS))
             return [bytes(row[0]) for row in found]

@@ -15,6 +15,7 @@ import apsw
 
 from openclaw.base.errors import ConfigError
 from openclaw.store import budget, memory, pending, shelf, vector
+from openclaw.store.audit import TABLES as AUDIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(7, shelf.TABLES),
     Migration(8, _SESSION_MARKS),
     Migration(9, _SESSION_PROMPT),
+    Migration(10, AUDIT),
 )
 
 

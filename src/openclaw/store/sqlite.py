@@ -17,7 +17,7 @@ from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, SessionId
 from openclaw.base.message import Message
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.thinking import Thinking
-from openclaw.store import budget, ledger, memory, pending, read, vector, write
+from openclaw.store import audit, budget, ledger, memory, pending, read, vector, write
 from openclaw.store import marks as marking
 from openclaw.store.api import (
     EVERY_SESSION,
@@ -57,7 +57,11 @@ _ENDED = ("ok", "error", "aborted")
 class SqliteStore:
     """Implements `store.api.Store` for one tenant's callers; recovery and pruning see every tenant."""
 
-    def __init__(self, writer: Writer, reader: DatabaseThread, lock: StateLock | None, clock: Clock) -> None:
+    def __init__(
+        self, writer: Writer, reader: DatabaseThread, lock: StateLock | None, clock: Clock, path: Path
+    ) -> None:
+        self.audit = audit.Audit(writer, path)
+        self._path = path
         self._writer = writer
         self._reader = reader
         self._lock = lock
@@ -84,11 +88,11 @@ class SqliteStore:
             if isinstance(error, (OSError, apsw.Error)):
                 raise fault(error, f"opening {db_path}") from error
             raise
-        return cls(Writer(writing, checkpoints), DatabaseThread("reader", reading), own, clock)
+        return cls(Writer(writing, checkpoints), DatabaseThread("reader", reading), own, clock, db_path)
 
     def for_tenant(self, tenant: TenantId) -> SqliteStore:
         """Return a view of the same store whose queries see that tenant's rows only."""
-        view = SqliteStore(self._writer, self._reader, self._lock, self._clock)
+        view = SqliteStore(self._writer, self._reader, self._lock, self._clock, self._path)
         view._tenant = tenant
         return view
 
@@ -105,7 +109,15 @@ class SqliteStore:
         row = _encoded("accept", encode_inbound, inbound, whole=not start)
         steps = _encoded("accept", encode_inbound_steps, inbound, now_ms) if start else None
         fresh = new_session_id()
-        return await self._writer.submit(lambda db: write.accept(db, inbound, row, steps, fresh, now_ms), "accept")
+        entry = _admitted(inbound, now_ms)
+
+        def job(db: apsw.Connection) -> Accepted:
+            accepted = write.accept(db, inbound, row, steps, fresh, now_ms)
+            if accepted.duplicate is None:
+                audit.append(db, (entry,))
+            return accepted
+
+        return await self._writer.submit(job, "accept")
 
     async def begin_run(self, run_id: RunId, now_ms: int) -> int:
         """See Store.begin_run."""
@@ -318,6 +330,7 @@ class SqliteStore:
 
         def job(db: apsw.Connection) -> Reservation | BudgetExceeded:
             outcome = budget.reserve(db, spender, usd_micros, caps, now_ms)
+            audit.append(db, (_reserved(spender, usd_micros, outcome, now_ms),))
             if isinstance(outcome, Reservation):
                 made.append(outcome.id)
             return outcome
@@ -406,6 +419,40 @@ class SqliteStore:
         await self._writer.close()
         if self._lock is not None:
             self._lock.release()
+
+
+def _admitted(inbound: Inbound, now_ms: int) -> audit.Entry:
+    who = inbound.principal
+    return audit.Entry(
+        at_ms=now_ms,
+        kind="run",
+        action="accepted",
+        tenant=who.tenant,
+        owner=who.owner,
+        method=who.method,
+        device=who.device,
+        channel=inbound.source,
+        agent=inbound.agent_id,
+        session=inbound.session_key,
+        run=inbound.run_id,
+    )
+
+
+def _reserved(spender: Spender, usd_micros: int, outcome: Reservation | BudgetExceeded, now_ms: int) -> audit.Entry:
+    refused = isinstance(outcome, BudgetExceeded)
+    return audit.Entry(
+        at_ms=now_ms,
+        kind="spend",
+        action="reserve",
+        answer="deny" if refused else "allow",
+        rule="spend.cap" if refused else "spend.within-caps",
+        tenant=spender.tenant,
+        owner=spender.owner,
+        channel=spender.channel,
+        agent=spender.agent_id,
+        run=spender.run_id,
+        facts={"usdMicros": usd_micros},
+    )
 
 
 def _connect_all(db_path: Path) -> tuple[apsw.Connection, apsw.Connection, apsw.Connection]:

@@ -58,5 +58,5 @@ async def call_action(target: Any, /, *, in_context: ToolContext | None = None, 
     return text
 
 
-def open_gate(*_: object) -> None:
+async def open_gate(*_: object) -> None:
     """Let everything pass: a test asks no policy."""

@@ -46,6 +46,19 @@ SIDE_TOOLS = frozenset(
 """Built-in tools that a model with `few_tools` is not shown."""
 
 
+class Caller(Protocol):
+    """For whom a tool acts: what doors and the ledger go by. ToolContext is one."""
+
+    @property
+    def principal(self) -> Principal: ...
+    @property
+    def agent_id(self) -> AgentId: ...
+    @property
+    def session_key(self) -> SessionKey: ...
+    @property
+    def run_id(self) -> RunId: ...
+
+
 class Tool(Protocol):
     """A callable with a schema. Its result text goes to the model; a ToolError goes there as an error."""
 

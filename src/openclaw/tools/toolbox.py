@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,8 +23,8 @@ MAX_ERROR_TEXT = 2_000
 DENIED = "The policy does not allow this call: "
 """How the text of a call begins before which the door stayed shut."""
 
-Gate = Callable[[Tool, Mapping[str, Any], ToolContext], None]
-"""The policy's door: called before each act. Raises: PolicyDenied."""
+Gate = Callable[[Tool, Mapping[str, Any], ToolContext], Awaitable[None]]
+"""The policy's door: passed before each act. Raises: PolicyDenied, Unavailable when the verdict cannot be written."""
 
 
 class Box:
@@ -49,7 +49,7 @@ class Box:
         deadline = asyncio.timeout(timeout_s)
         try:
             given = _decoded(arguments)
-            self._gate(tool, given, context)
+            await self._gate(tool, given, context)
             async with deadline:
                 return await tool.call(given, context), False
         except TimeoutError as error:

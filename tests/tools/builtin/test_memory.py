@@ -19,6 +19,7 @@ from openclaw.base.principal import Principal
 from openclaw.store.api import MemoryRow
 from openclaw.store.sqlite import SqliteStore
 from openclaw.testing import make_context
+from openclaw.testing.action import open_gate
 from openclaw.tools.builtin.memory import Meaning, Memory, fused, memory_tools
 from openclaw.tools.builtin.notes import RECALLED_BYTES, NoteBook, Passage, search_notes
 from openclaw.tools.toolbox import Box
@@ -55,7 +56,7 @@ class Desk:
         self.clock = ManualClock()
         self.workspace = workspace
         meaning = Meaning(embedder, store) if embedder else None
-        self._box = Box(memory_tools(Memory(store, lambda _: self.keep, self.clock, meaning)), lambda *_: None)
+        self._box = Box(memory_tools(Memory(store, lambda _: self.keep, self.clock, meaning)), open_gate)
 
     async def __call__(
         self, tool: str, who: Principal = ALICE, agent: str = "main", key: str = "", **arguments: object

@@ -15,6 +15,7 @@ from openclaw.base.message import Message, ToolCall, ToolOutcome, assistant, out
 from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.store.api import SessionRow, StepRow
 from openclaw.testing import make_context
+from openclaw.testing.action import open_gate
 from openclaw.tools.builtin.sessions import Sent, as_owner, session_tools
 from openclaw.tools.toolbox import Box
 
@@ -80,7 +81,7 @@ class Study:
 
 async def call(study: Study, tool: str, **arguments: Any) -> tuple[str, bool]:
     context = msgspec.structs.replace(make_context(Path("/nowhere")), principal=ALICE, idempotency_key="k1")
-    box = Box(session_tools(study), lambda *_: None)
+    box = Box(session_tools(study), open_gate)
     return await box.call(tool, msgspec.json.encode(arguments).decode(), context)
 
 

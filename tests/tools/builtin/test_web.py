@@ -17,16 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.base.errors import ToolError
-from openclaw.base.principal import Principal
 from openclaw.config.schema import NetworkPolicyConfig
 from openclaw.net.egress import place, refusal
 from openclaw.net.http import HttpClient
-from openclaw.policy.egress_door import KIND, egress_rule, require_egress
-from openclaw.policy.gatekeeper import Gatekeeper
+from openclaw.policy.egress_door import KIND, egress_ask, egress_rule
 from openclaw.testing import make_context
+from openclaw.testing.action import open_gate
+from openclaw.tools.api import Caller
 from openclaw.tools.builtin.egress import Answer, Egress, unpacked
 from openclaw.tools.builtin.web import PAGE_LIMIT_BYTES, page_text, web_tools
 from openclaw.tools.toolbox import Box
+from tests.fakes.doors import gatekeeper
 from tests.stand_ins.openai import OpenAIStandIn
 from tests.stand_ins.server import Raw, Request, Transport
 
@@ -49,13 +50,13 @@ class Web:
             resolve=self._resolve, judge=lambda address: "" if address == "127.0.0.1" else refusal(address)
         )
         self.config = NetworkPolicyConfig(egress_allowlist=tuple(f"{name}:{self.port}" for name in self.allowed))
-        gate = Gatekeeper({KIND: egress_rule(lambda: self.config)})
+        gate = gatekeeper({KIND: egress_rule(lambda: self.config)})
 
-        def door(principal: Principal, action: str, host: str, port: int) -> None:
+        async def door(caller: Caller, action: str, host: str, port: int) -> None:
             self.asked.append((host, port))
-            require_egress(gate, principal, action, host, port)
+            await gate.require(egress_ask(caller.principal, action, host, port))
 
-        self.box = Box(web_tools(Egress(self.http, door)), lambda *_: None)
+        self.box = Box(web_tools(Egress(self.http, door)), open_gate)
         return self
 
     async def __aexit__(self, *_: Any) -> None:

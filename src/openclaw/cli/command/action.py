@@ -28,8 +28,10 @@ def actions() -> None:
 def _registry(desk: Desk) -> ToolRegistry:
     from openclaw.tools.registry import ToolRegistry
 
-    # Here the operator is the caller, so there is no door to pass.
-    return ToolRegistry(desk.loaded.config.actions, desk.paths.config_path.parent, lambda *_: None)
+    async def no_door(*_: object) -> None:
+        """Here the operator is the caller."""
+
+    return ToolRegistry(desk.loaded.config.actions, desk.paths.config_path.parent, no_door)
 
 
 @actions.command(name="list")

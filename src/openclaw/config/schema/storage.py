@@ -17,6 +17,7 @@ class QuotaConfig(Section, frozen=True):
         int, leaf("Backups kept in the state directory; the newest always stays.", "live", "bytes", ge=1_000_000)
     ] = 10_000_000_000
     media_bytes: Annotated[int, leaf("Pictures, sound and other attachments.", "live", "bytes", ge=0)] = 2_000_000_000
+    audit_days: Annotated[int, leaf("Age of the rows of the audit ledger.", "live", "d", ge=1)] = 90
     ledger_days: Annotated[int, leaf("Age of the model calls in the usage ledger.", "live", "d", ge=62)] = 400
 
 

@@ -161,14 +161,14 @@ def json_text(value: Any, method: str, name: str) -> str:
         raise InvalidRequest(f"invalid {method} params: at /{name}: must not be nested this deeply") from None
 
 
-def node_pending_enqueue(room: Room, peer: Peer, params: NodeEnqueueParams) -> dict[str, Any]:
+async def node_pending_enqueue(room: Room, peer: Peer, params: NodeEnqueueParams) -> dict[str, Any]:
     """Leave a question for a node. Its place is only asked for where `location.get` may be invoked."""
     nodes = room.nodes()
     record = nodes.book.known(params.node_id)
     if record.approved is None:
         raise InvalidRequest("node not paired")
     if params.type == "location.request":
-        nodes.check_away(record, peer.principal, "location.get")
+        await nodes.check_away(record, peer.principal, "location.get")
     life_ms = 0 if isinstance(params.expires_in_ms, UnsetType) else params.expires_in_ms
     item, revision = nodes.work.put_item(params.node_id, params.type, params.priority, life_ms)
     return {"nodeId": params.node_id, "revision": revision, "queued": item_row(item), "wakeTriggered": False}

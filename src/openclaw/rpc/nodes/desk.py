@@ -46,6 +46,8 @@ from openclaw.store.shelf import Shelf
 
 MAX_LIVE: Final = 1024
 MAX_ANSWERS: Final = 512
+MAX_WRITTEN: Final = 100
+"""Characters of a command that the ledger keeps."""
 MAX_KEPT_BYTES: Final = 64 * 1024
 """Bigger answers are not kept for repeats; with MAX_ANSWERS this bounds what the memory of answers may hold."""
 
@@ -192,26 +194,18 @@ class Nodes:
     def verdict(
         self, session: NodeSession, principal: Principal, command: str, *, exec_policy: bool = False
     ) -> Verdict:
-        """Return what the door says to a command for a connected node."""
-        offered = session.offered.commands
-        return self._decide(session.node_id, offered, self.approved(session), principal, command, exec_policy)
+        """Return what the door would say to a command for a connected node."""
+        return self._gate.judge(self._ask(session, principal, command, exec_policy))
 
-    def check_away(self, record: NodeRecord, principal: Principal, command: str) -> None:
-        """Pass the door for a node that need not be here now. Raises: Forbidden, InvalidRequest."""
+    async def check_away(self, record: NodeRecord, principal: Principal, command: str) -> None:
+        """Pass the door for a node that need not be here now. Raises: Forbidden, InvalidRequest, Unavailable."""
         approved = record.approved.commands if record.approved else ()
-        require(self._decide(record.node_id, approved, approved, principal, command, False), principal, command)
+        ask = _ask(record.node_id, approved, approved, principal, command, False)
+        require(await self._gate.admit(ask), principal, command)
 
-    def _decide(
-        self,
-        node_id: str,
-        declared: tuple[str, ...],
-        approved: tuple[str, ...],
-        principal: Principal,
-        command: str,
-        exec_policy: bool,
-    ) -> Verdict:
-        facts = {"command": command, "declared": declared, "approved": approved, "exec_policy": exec_policy}
-        return self._gate.decide(Ask(kind=KIND, principal=principal, action="node.invoke", target=node_id, facts=facts))
+    def _ask(self, session: NodeSession, principal: Principal, command: str, exec_policy: bool) -> Ask:
+        offered = session.offered.commands
+        return _ask(session.node_id, offered, self.approved(session), principal, command, exec_policy)
 
     # asking it
 
@@ -224,7 +218,12 @@ class Nodes:
         if running is None and earlier is not None:
             return _repeated(earlier, asked)
         if running is None:
-            running = self._begin(caller, asked, memory)
+            session = self._connected(asked.node_id)
+            ask = self._ask(session, principal, asked.command, asked.exec_policy)
+            require(await self._gate.admit(ask), principal, asked.command)
+            running = self._asked.get(memory)  # the same command may have come in again meanwhile
+        if running is None:
+            running = self._begin(self._connected(asked.node_id), asked, memory)
         elif running.fingerprint != asked.fingerprint:
             raise _other_command()
         running.waiting.add(caller.conn_id)
@@ -233,12 +232,13 @@ class Nodes:
             raise outcome.error
         return outcome
 
-    def _begin(self, caller: Peer, asked: Command, memory: tuple[str, str, str]) -> Invoke:
-        session = self.live.get(asked.node_id)
+    def _connected(self, node_id: str) -> NodeSession:
+        session = self.live.get(node_id)
         if session is None:
             raise failed("NOT_CONNECTED", "node not connected")
-        verdict = self.verdict(session, caller.principal, asked.command, exec_policy=asked.exec_policy)
-        require(verdict, caller.principal, asked.command)
+        return session
+
+    def _begin(self, session: NodeSession, asked: Command, memory: tuple[str, str, str]) -> Invoke:
         if len((asked.params_json or "").encode()) > MAX_PARAMS_BYTES:
             raise InvalidRequest(f"invalid node.invoke params: at /params: over {MAX_PARAMS_BYTES} bytes of JSON")
         if len(session.invokes) >= MAX_RUNNING_OF_NODE or len(self._asked) >= MAX_RUNNING:
@@ -318,6 +318,19 @@ class Nodes:
         session = self.live.get(node_id)
         if session is not None:
             session.tell("node.pair.resolved", payload)
+
+
+def _ask(
+    node_id: str,
+    declared: tuple[str, ...],
+    approved: tuple[str, ...],
+    principal: Principal,
+    command: str,
+    exec_policy: bool,
+) -> Ask:
+    facts = {"command": command, "declared": declared, "approved": approved, "exec_policy": exec_policy}
+    written = {"command": command[:MAX_WRITTEN]}
+    return Ask(kind=KIND, principal=principal, action="node.invoke", target=node_id, facts=facts, written=written)
 
 
 def require(verdict: Verdict, principal: Principal, command: str) -> None:

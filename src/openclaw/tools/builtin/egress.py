@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import urljoin
 
 from openclaw.base.errors import ToolError
-from openclaw.base.principal import Principal
 from openclaw.net.egress import Place, is_address, place
 from openclaw.net.error import NetError
 from openclaw.net.http import HttpClient, Timeouts
+from openclaw.tools.api import Caller
 
 MAX_REDIRECTS = 5
 TIMEOUT_S = 20.0
@@ -31,8 +31,8 @@ _OURS = re.compile(
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e]{0,8000}")
 
-Door = Callable[[Principal, str, str, int], None]
-"""(principal, action, host, port): the policy's egress door. Raises: PolicyDenied."""
+Door = Callable[[Caller, str, str, int], Awaitable[None]]
+"""(caller, action, host, port): the policy's egress door. Raises: PolicyDenied, Unavailable."""
 
 
 class Answer(NamedTuple):
@@ -59,7 +59,7 @@ class Egress:
 
     async def request(
         self,
-        principal: Principal,
+        caller: Caller,
         action: str,
         method: str,
         url: str,
@@ -73,7 +73,7 @@ class Egress:
         try:
             here = place(url)
             for _ in range(MAX_REDIRECTS + 1):
-                answer = await self._hop(principal, action, method, here, sent, body, limit_bytes)
+                answer = await self._hop(caller, action, method, here, sent, body, limit_bytes)
                 location = answer.headers.get("Location", "")
                 if answer.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
                     return answer
@@ -89,7 +89,7 @@ class Egress:
 
     async def _hop(
         self,
-        principal: Principal,
+        caller: Caller,
         action: str,
         method: str,
         here: Place,
@@ -98,7 +98,7 @@ class Egress:
         limit_bytes: int,
     ) -> Answer:
         self._refuse_literal(here)
-        self._door(principal, action, here.host, here.port)
+        await self._door(caller, action, here.host, here.port)
         async with await self._http.stream(
             method, here.url, headers=headers, body=body, timeouts=_TIMEOUTS, purpose="tools"
         ) as response:

@@ -43,7 +43,7 @@ def web_tools(egress: Egress) -> tuple[Tool, ...]:
     async def web_fetch(url: Url, context: Context, max_chars: MaxChars = 20_000) -> str:
         """Read a web page or text file by its address. Pages come as plain text with links; the rest as it is."""
         answer = await egress.request(
-            context.principal,
+            context,
             "tool web_fetch",
             "GET",
             url,
@@ -69,7 +69,7 @@ def web_tools(egress: Egress) -> tuple[Tool, ...]:
             # A resumed run sends it again; it tells a stranger nothing of the run.
             sent["Idempotency-Key"] = call_key(context.idempotency_key, method, url, body)
         answer = await egress.request(
-            context.principal,
+            context,
             "tool http_request",
             method,
             url,

@@ -1,0 +1,145 @@
+"""The audit ledger: a chain that shows what was changed, lost or put in between; queries; retention."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw.base.clock import ManualClock
+from openclaw.base.ids import OwnerId, TenantId
+from openclaw.store.audit import Entry, Wanted, append, in_file, prune, query, verify
+from openclaw.store.connect import WRITER_CACHE_KIB, connect, create_private
+from openclaw.store.schema import migrate
+from openclaw.store.sqlite import SqliteStore
+
+pytestmark = pytest.mark.anyio
+
+
+def entry(at_ms: int, **fields: str) -> Entry:
+    return Entry(**{"at_ms": at_ms, "kind": "egress", "action": "get", "target": "a.org:443", **fields})  # type: ignore[arg-type]
+
+
+def ledger(folder: Path, *entries: Entry) -> Path:
+    path = folder / "openclaw.db"
+    create_private(path)
+    db = connect(path, cache_kib=WRITER_CACHE_KIB)
+    migrate(db)
+    with db:
+        append(db, entries)
+    db.close()
+    return path
+
+
+async def test_rows_are_durable_numbered_and_bound_to_each_other(store: SqliteStore) -> None:
+    first = await store.audit.append([entry(1), entry(2)])
+    second = await store.audit.append([entry(3)])
+    assert (first.seq, second.seq) == (2, 3)
+    found = await store.audit.verify()
+    assert (found.rows, found.problem, found.head) == (3, "", second)
+    rows = await store.audit.query(Wanted(last_first=False))
+    assert [row.seq for row in rows] == [1, 2, 3]
+    assert rows[2].hash == second.hash
+
+
+async def test_an_entry_whose_transaction_fails_is_not_there(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "openclaw.db", clock=ManualClock())
+    try:
+        await store.audit.append([entry(1)])
+        with pytest.raises(Exception, match="surrogate"):
+            await store.audit.append([entry(2), entry(3, owner="\ud800")])
+        assert (await store.audit.verify()).rows == 1
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        ("UPDATE audit SET at_ms = at_ms + 1 WHERE seq = 2", "the columns of row 2 were changed"),
+        ("UPDATE audit SET owner = 'eve' WHERE seq = 2", "the columns of row 2 were changed"),
+        ("UPDATE audit SET body = CAST(body AS TEXT) WHERE seq = 2", "row 2 was changed, or a row before it"),
+        ("UPDATE audit SET hash = zeroblob(32) WHERE seq = 3", "row 3 was changed, or a row before it"),
+        ("DELETE FROM audit WHERE seq = 2", "row 2 is missing"),
+        ("DELETE FROM audit WHERE seq = 1", "row 1 is missing"),
+        ("DELETE FROM audit WHERE seq = 3", "the last row is 2, but there were 3"),
+        ("DELETE FROM audit", "the last row is 0, but there were 3"),
+        ("UPDATE audit_head SET seq = 2", "the last row is 3, but there were 2"),
+        ("UPDATE audit_head SET hash = zeroblob(32)", "the head does not match the last row"),
+        ("UPDATE audit_head SET removed_seq = 1", "row 2 is missing"),
+        ("UPDATE audit SET seq = 9 WHERE seq = 3", "row 3 is missing"),
+    ],
+)
+def test_what_was_changed_is_found(tmp_path: Path, damage: str, problem: str) -> None:
+    path = ledger(tmp_path, entry(1), entry(2), entry(3))
+    assert in_file(path, verify).problem == ""
+    with sqlite3.connect(path) as db:
+        db.execute(damage)
+    db.close()
+    assert in_file(path, verify).problem == problem
+
+
+@given(st.integers(0, 2), st.data())
+def test_any_flipped_bit_of_any_body_is_found(
+    tmp_path_factory: pytest.TempPathFactory, number: int, data: st.DataObject
+) -> None:
+    path = ledger(tmp_path_factory.mktemp("l"), entry(1), entry(2, reason="because"), entry(3))
+    with sqlite3.connect(path) as db:
+        body = bytearray(db.execute("SELECT body FROM audit WHERE seq = ?", (number + 1,)).fetchone()[0])
+        at = data.draw(st.integers(0, len(body) * 8 - 1))
+        body[at // 8] ^= 1 << at % 8
+        db.execute("UPDATE audit SET body = ? WHERE seq = ?", (bytes(body), number + 1))
+    db.close()
+    assert in_file(path, verify).at == number + 1
+
+
+async def test_queries_name_whose_rows_they_want(store: SqliteStore) -> None:
+    await store.audit.append(
+        [
+            entry(10, owner="ann", agent="main"),
+            entry(20, owner="bob", answer="deny", rule="egress.unlisted"),
+            entry(30, owner="ann", kind="exec", action="exec /bin/ls", run="r1"),
+            entry(40, owner="ann", tenant="other"),
+        ]
+    )
+
+    async def seqs(**wanted: object) -> list[int]:
+        return [row.seq for row in await store.audit.query(Wanted(**wanted))]  # type: ignore[arg-type]
+
+    assert await seqs() == [4, 3, 2, 1]
+    assert await seqs(owner=OwnerId("ann")) == [4, 3, 1]
+    assert await seqs(owner=OwnerId("ann"), tenant=TenantId("other")) == [4]
+    assert await seqs(kinds=("exec",)) == [3]
+    assert await seqs(answers=("deny",)) == [2]
+    assert await seqs(agent="main") == [1]
+    assert await seqs(run="r1") == [3]
+    assert await seqs(text="/bin/ls") == [3]
+    assert await seqs(text="unlisted") == [2]
+    assert await seqs(since_ms=20, before_ms=40) == [3, 2]
+    assert await seqs(after_seq=1, last_first=False, limit=2) == [2, 3]
+    assert await seqs(before_seq=3) == [2, 1]
+
+
+async def test_retention_keeps_the_chain_whole_and_says_what_it_took(store: SqliteStore) -> None:
+    await store.audit.append([entry(at) for at in (10, 20, 30, 15)])
+    assert await store.audit.prune(20, 50) == 1
+    assert await store.audit.prune(20, 50) == 0
+    assert await store.audit.prune(31, 60) == 3
+    found = await store.audit.verify()
+    assert (found.first, found.rows, found.problem) == (5, 2, "")
+    row = (await store.audit.query(Wanted(limit=1)))[0]
+    assert (row.entry.action, row.entry.facts["rows"], row.entry.facts["upTo"]) == ("pruned", 3, 4)
+
+
+def test_a_pruned_ledger_that_lost_its_next_row_is_found(tmp_path: Path) -> None:
+    path = ledger(tmp_path, entry(1), entry(2), entry(3))
+    db = connect(path, cache_kib=WRITER_CACHE_KIB)
+    with db:
+        prune(db, 2, 9)
+        db.execute("DELETE FROM audit WHERE seq = 2")
+    db.close()
+    assert in_file(path, verify).problem == "row 2 is missing"
+    assert [row.seq for row in in_file(path, lambda db: query(db, Wanted()))] == [4, 3]
