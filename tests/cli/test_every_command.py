@@ -22,6 +22,7 @@ NO_JSON = {
     "approvals allowlist add": "changes a rule; says one sentence",
     "approvals allowlist remove": "changes a rule; says one sentence",
     "approvals revoke": "changes a grant; says one sentence",
+    "audit export": "writes JSON lines",
     "chat": "a conversation on a terminal",
     "completion": "prints a script for a shell",
     "config edit": "opens an editor",

@@ -219,6 +219,7 @@ REFUSALS: Final[dict[str, str]] = {
         ),
         "NOT_SUPPORTED",
     ),
+    **dict.fromkeys(("audit.query", "audit.verify"), "UNAVAILABLE"),
     "plugin.surface.refresh": "NOT_SUPPORTED",
     "sessions.fork": "NOT_FOUND",
     "sessions.rewind": "NOT_FOUND",

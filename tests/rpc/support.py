@@ -26,17 +26,19 @@ from openclaw.config.paths import StatePaths, resolve_paths
 from openclaw.config.schema import AuthConfig, Config, GatewayConfig
 from openclaw.gateway.config_desk import ConfigDesk
 from openclaw.policy.approvals import Approvals
+from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
 from openclaw.protocol.frames import Request
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
 from openclaw.rpc.cron_rows import tell_beat, tell_job
-from openclaw.rpc.deps import Ledger, RpcDeps
+from openclaw.rpc.deps import RpcDeps, UsageLedger
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.peer import ClientInfo
 from openclaw.rpc.upkeep_port import ProviderAuth
+from openclaw.store.audit import Audit
 from openclaw.store.shelf import Shelf
 from openclaw.telemetry.health import HealthBoard
 from tests.fakes.agent_service import FakeAgentService
@@ -144,7 +146,8 @@ class Bench:
         logs_dir: Path = Path("/nowhere"),
         answer: str | None = None,
         *,
-        ledger: Ledger | None = None,
+        usage: UsageLedger | None = None,
+        audit: Audit | None = None,
         config: Config = CONFIG,
         shelf: Shelf | None = None,
         state_dir: Path = Path("/state"),
@@ -171,7 +174,9 @@ class Bench:
             clock=self.clock,
             version="9.9",
             state_dir=state_dir,
-            ledger=ledger,
+            usage=usage,
+            audit=audit,
+            ledger=Ledger(self.ledger, self.clock),
             devices=no_devices(self.clock),
             nodes=self.nodes,
             automation=self._automation(config),

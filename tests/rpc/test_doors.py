@@ -120,7 +120,7 @@ def usage_row(bench: Bench, key: str, owner: str, **more: object) -> UsageRow:
 @pytest.mark.parametrize("protocol", [3, 4])
 async def test_what_each_session_used_is_summed_over_days_and_models(protocol: int, tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path / "db.sqlite", clock=ManualClock())
-    bench = Bench(tmp_path, ledger=store)
+    bench = Bench(tmp_path, usage=store)
     try:
         for name in ("one", "two", "idle"):
             bench.agent.make_session(bench.agent.resolve_key(name), OwnerId("operator"))

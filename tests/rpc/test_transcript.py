@@ -235,7 +235,7 @@ class FakeLedger:
 
 async def test_slash_usage_counts_the_session_and_the_callers_calls_of_today(bench: Bench) -> None:
     ledger = FakeLedger()
-    bench.counter.room.deps = replace(bench.deps, ledger=ledger)
+    bench.counter.room.deps = replace(bench.deps, usage=ledger)
     peer = FakePeer(scopes=("operator.write",), owner="alice")
     bench.hub.join(peer)
     await _say(bench, peer, "/usage")

@@ -63,7 +63,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 async def bench(store: SqliteStore) -> AsyncIterator[Bench]:
     budgets = (BudgetConfig(usd=5), BudgetConfig(usd=1, scope="principal", window="month"))
     config = msgspec.structs.replace(CONFIG, models=ModelsConfig(budgets=budgets))
-    made = Bench(ledger=store, config=config)
+    made = Bench(usage=store, config=config)
     yield made
     await made.close()
 

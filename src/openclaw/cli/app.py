@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "devices": "device:devices",
     "nodes": "node:nodes",
     "usage": "usage:usage",
+    "audit": "audit:audit",
     "cron": "cron:cron",
     "system": "system:system",
     "approvals": "approval:approvals",

@@ -20,12 +20,12 @@ async def allowance(room: Room, principal: Principal, agent_id: AgentId) -> list
     """Return what is left of each budget that applies when this caller talks to this agent."""
     deps = room.deps
     budgets = deps.config().config.models.budgets
-    if deps.ledger is None or not budgets:
+    if deps.usage is None or not budgets:
         return []
     spender = Spender(
         run_id=RunId(""), tenant=principal.tenant, owner=principal.owner, agent_id=agent_id, channel=CHANNEL
     )
-    return await allowances(deps.ledger, budgets, spender, deps.clock)
+    return await allowances(deps.usage, budgets, spender, deps.clock)
 
 
 def allowance_lines(found: Sequence[Allowance]) -> list[str]:

@@ -116,9 +116,9 @@ async def _compact(room: Room, key: SessionKey, principal: Principal, argument: 
 async def _usage(room: Room, key: SessionKey, principal: Principal, argument: str) -> str:
     row = await room.deps.agent.session(key, principal)
     lines = [f"This session: {row.input_tokens if row else 0} tokens in, {row.output_tokens if row else 0} out"]
-    if room.deps.ledger is not None:
+    if room.deps.usage is not None:
         since_ms = room.deps.clock.now_ms() // DAY_MS * DAY_MS
-        days = await room.deps.ledger.usage_totals(["day"], since_ms=since_ms, owner=principal.owner)
+        days = await room.deps.usage.usage_totals(["day"], since_ms=since_ms, owner=principal.owner)
         calls, used = sum(day.calls for day in days), sum(day.usage.total_tokens for day in days)
         cost, unpriced = sum(day.usd_micros for day in days), sum(day.unpriced for day in days)
         lines.append(f"Your calls today (UTC): {calls}, {used} tokens, {dollars(cost)}")

@@ -39,12 +39,12 @@ def day_range(room: Room, method: str, start: str, end: str, days: int) -> tuple
 
 async def totals_of(room: Room, peer: Peer, by: tuple[UsageBy, ...], first: date, last: date) -> list[UsageTotal]:
     """Return what the caller may see of the calls from one day to another, both included, by those dimensions."""
-    ledger = room.deps.ledger
-    if ledger is None:
+    usage = room.deps.usage
+    if usage is None:
         return []
     owner = peer.principal.rows_of
     since_ms, before_ms = _ms(first), _ms(last) + 86_400_000
-    return await ledger.usage_totals(by, since_ms=since_ms, before_ms=before_ms, owner=owner, limit=MAX_ROWS)
+    return await usage.usage_totals(by, since_ms=since_ms, before_ms=before_ms, owner=owner, limit=MAX_ROWS)
 
 
 def _ms(day: date) -> int:

@@ -16,12 +16,14 @@ from openclaw.base.model import ModelInfo
 from openclaw.config.schema import Config
 from openclaw.identity.devices.book import Devices
 from openclaw.policy.approvals import Approvals
+from openclaw.policy.ledger import Ledger
 from openclaw.rpc.config_port import ConfigPort
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.tool_desk import ToolPort
 from openclaw.rpc.upkeep_port import UpkeepPort
 from openclaw.store.api import Cap, MemoryRow, UsageBy, UsageTotal
+from openclaw.store.audit import Audit
 from openclaw.store.shelf import Shelf
 from openclaw.telemetry.health import HealthBoard
 
@@ -75,7 +77,7 @@ class ModelCatalogue(Protocol):
     def problems(self) -> Mapping[str, str]: ...
 
 
-class Ledger(Protocol):
+class UsageLedger(Protocol):
     """What calls used and cost (store.api.Store)."""
 
     async def usage_totals(
@@ -112,7 +114,7 @@ class RpcDeps:
     clock: Clock
     version: str
     state_dir: Path | None = None
-    ledger: Ledger | None = None
+    usage: UsageLedger | None = None
     tools: ToolPort | None = None
     devices: Devices | None = None
     nodes: Nodes | None = None
@@ -123,3 +125,6 @@ class RpcDeps:
     approvals: Approvals | None = None
     skills: Skills | None = None
     memories: Memories | None = None
+    audit: Audit | None = None
+    ledger: Ledger | None = None
+    """Where it is written what operators do."""

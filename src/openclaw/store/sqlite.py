@@ -17,7 +17,7 @@ from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, SessionId
 from openclaw.base.message import Message
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.thinking import Thinking
-from openclaw.store import audit, budget, ledger, memory, pending, read, vector, write
+from openclaw.store import audit, budget, memory, pending, read, usage, vector, write
 from openclaw.store import marks as marking
 from openclaw.store.api import (
     EVERY_SESSION,
@@ -319,7 +319,7 @@ class SqliteStore:
         if not by:
             raise InvalidRequest("usage_totals: name at least one dimension")
         return await self._reader.submit(
-            lambda db: ledger.totals(db, self._tenant, by, since_ms, before_ms, owner, max(limit, 0)), "usage_totals"
+            lambda db: usage.totals(db, self._tenant, by, since_ms, before_ms, owner, max(limit, 0)), "usage_totals"
         )
 
     async def reserve(self, spender: Spender, usd_micros: int, caps: Sequence[Cap], now_ms: int) -> Reservation:

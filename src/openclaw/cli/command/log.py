@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from openclaw.base.errors import InvalidRequest, Unavailable
+from openclaw.base.errors import Unavailable
 from openclaw.cli import output
+from openclaw.cli.moment import moment_iso
 from openclaw.cli.reach import Reach, gateway_options
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ MAX_BYTES = 1_000_000
 LEVELS = ("debug", "info", "warning", "error")
 COLOURS = {"debug": "bright_black", "info": "green", "warning": "yellow", "error": "red", "critical": "red"}
 SESSION_KEYS = ("session", "session_key", "sessionKey")
-_AGO = re.compile(r"(\d{1,6})\s*(s|m|min|h|d)")
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -87,22 +84,8 @@ def logs(
       openclaw logs --json | jq 'select(.event == "gateway_ready")'
     """
     least = LEVELS.index(level) if level else 0
-    wanted = Wanted(least, component, session, _since(since) if since else "")
+    wanted = Wanted(least, component, session, moment_iso("--since", since) if since else "")
     reach.run(_Printer(reach, wanted, as_json=as_json).run(limit, follow=follow))
-
-
-def _since(text: str) -> str:
-    """Return the moment that a person means, as lines write it. Raises: InvalidRequest."""
-    from openclaw.base.clock import SYSTEM_CLOCK
-
-    if match := _AGO.fullmatch(text.strip()):
-        moment = datetime.fromtimestamp(SYSTEM_CLOCK.now_ms() / 1000 - int(match[1]) * _SECONDS[match[2]], UTC)
-    else:
-        try:
-            moment = datetime.fromisoformat(text.strip()).astimezone(UTC)
-        except ValueError:
-            raise InvalidRequest(f"--since {text!r} is no time", hint="Say 15m, 2h, 1d or 2026-02-20T12:00.") from None
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 class _Printer:

@@ -1,0 +1,222 @@
+"""`openclaw audit`: the ledger of what doors decided and operators did, read from the file, gateway or not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from openclaw.base.errors import NotFound
+from openclaw.cli import output
+from openclaw.cli.desk import Desk, run
+
+if TYPE_CHECKING:
+    from openclaw.store.audit import Row, Verification, Wanted
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+KINDS = (
+    *("identity", "pairing", "config", "policy", "approval", "tool", "exec", "egress", "file"),
+    *("spend", "delivery", "node", "skill", "run", "admin", "ledger"),
+)
+ANSWERS = ("allow", "deny", "ask")
+POLL_S = 0.5
+
+
+@click.group()
+def audit() -> None:
+    """Read and check the audit ledger: who did what by which rule, in a chain that shows every change.
+
+    \b
+    Examples:
+      openclaw audit verify
+      openclaw audit tail --follow
+      openclaw audit query --kind egress --answer deny --since 2h
+    """
+
+
+def _filters(command: F) -> F:
+    for option in reversed(
+        (
+            click.option(
+                "--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind; may be repeated."
+            ),
+            click.option("--answer", "answers", multiple=True, type=click.Choice(ANSWERS), help="Only this verdict."),
+            click.option("--agent", default="", help="Only what this agent did."),
+            click.option("--session", default="", help="Only this session key."),
+            click.option("--run", "run_id", default="", help="Only this run."),
+            click.option("--principal", default="", help="Only what this principal did."),
+            click.option("--text", default="", help="Only rows with this in their action, target or rule."),
+            click.option("--since", default="", help="From then on: 15m, 2h, 1d, or 2026-02-20T12:00."),
+            click.option("--before", default="", help="Up to then."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@audit.command()
+@output.json_option
+def verify(as_json: bool) -> int:
+    """Check every row against the one before it. Exit 1 when the chain is broken.
+
+    Keep the head that is printed somewhere else: a later check that reaches it shows that nothing before was rewritten.
+
+    \b
+    Example:
+      openclaw audit verify --json
+    """
+    from openclaw.store.audit import in_file
+    from openclaw.store.audit import verify as check
+
+    found = in_file(_file(), check)
+    if as_json:
+        output.emit_json({"ok": not found.problem, **_verification(found)})
+    elif found.problem:
+        click.echo(f"{output.mark('error')} The chain is broken: {found.problem}.")
+        click.echo("  What to do: keep this store as evidence, restore a backup, and ask who could write the file.")
+    else:
+        click.echo(f"{output.mark('ok')} {found.rows} rows, from {found.first} to {found.head.seq}, and none changed.")
+        click.echo(f"     head {found.head.seq} {found.head.hash}")
+    return 1 if found.problem else 0
+
+
+@audit.command()
+@_filters
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Rows at most.")
+@output.json_option
+def query(as_json: bool, limit: int, **filters: Any) -> None:
+    """Print rows that match, the last first.
+
+    \b
+    Examples:
+      openclaw audit query --answer deny --since 1d
+      openclaw audit query --kind exec --agent main --json
+    """
+    from openclaw.store.audit import in_file
+    from openclaw.store.audit import query as look
+
+    wanted = _wanted(limit=limit, **filters)
+    rows = in_file(_file(), partial(look, wanted=wanted))
+    if as_json:
+        output.emit_json([_shown(row) for row in rows])
+    elif rows:
+        output.table(["#", "time", "kind", "verdict", "who", "what", "rule"], [_line(row) for row in rows])
+    else:
+        click.echo("No row matches.")
+
+
+@audit.command()
+@_filters
+@click.option("--follow", "-f", is_flag=True, help="Go on printing rows as they are written.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Rows to begin with.")
+@output.json_option
+def tail(as_json: bool, limit: int, follow: bool, **filters: Any) -> None:
+    """Print the last rows, oldest first.
+
+    \b
+    Examples:
+      openclaw audit tail
+      openclaw audit tail --follow --kind approval --json
+    """
+    run(_tail(_wanted(limit=limit, **filters), follow=follow, as_json=as_json))
+
+
+@audit.command()
+@_filters
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A new file; else standard output.")
+def export(out: Path | None, **filters: Any) -> None:
+    """Write rows as JSON lines, oldest first, each with its number and hash.
+
+    \b
+    Examples:
+      openclaw audit export > audit.jsonl
+      openclaw audit export --since 30d --out audit.jsonl
+    """
+    import msgspec
+
+    count = 0
+    with out.open("xb") if out else sys.stdout.buffer as file:
+        for row in _pages(_wanted(last_first=False, limit=1000, **filters)):
+            file.write(msgspec.json.encode(_shown(row)) + b"\n")
+            count += 1
+    if out:
+        click.echo(f"{count} rows are in {out}.")
+
+
+async def _tail(wanted: Wanted, *, follow: bool, as_json: bool) -> None:
+    import msgspec
+
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.store.audit import in_file, query
+
+    path = _file()
+    rows = in_file(path, partial(query, wanted=wanted))[::-1]
+    last = wanted.after_seq
+    while True:
+        for row in rows:
+            last = row.seq
+            click.echo(msgspec.json.encode(_shown(row)).decode() if as_json else "  ".join(map(str, _line(row))))
+        if not follow:
+            return
+        await SYSTEM_CLOCK.sleep(POLL_S)
+        news = msgspec.structs.replace(wanted, after_seq=last, last_first=False, limit=1000)
+        rows = in_file(path, partial(query, wanted=news))
+
+
+def _pages(wanted: Wanted) -> Iterator[Row]:
+    import msgspec
+
+    from openclaw.store.audit import in_file, query
+
+    path = _file()
+    while rows := in_file(path, partial(query, wanted=wanted)):
+        yield from rows
+        wanted = msgspec.structs.replace(wanted, after_seq=rows[-1].seq)
+
+
+def _file() -> Path:
+    path = Desk().paths.db_path
+    if not path.exists():
+        raise NotFound(f"there is no store at {path}", hint="Start the gateway once, or set OPENCLAW_STATE_DIR.")
+    return path
+
+
+def _wanted(*, run_id: str, principal: str, since: str, before: str, **filters: Any) -> Wanted:
+    from openclaw.base.ids import OwnerId
+    from openclaw.cli.moment import moment_ms
+    from openclaw.store.audit import Wanted
+
+    return Wanted(
+        run=run_id,
+        owner=OwnerId(principal) if principal else None,
+        since_ms=moment_ms("--since", since) if since else 0,
+        before_ms=moment_ms("--before", before) if before else 0,
+        **filters,
+    )
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    import msgspec
+
+    return {"seq": row.seq, **msgspec.to_builtins(row.entry), "hash": row.hash}
+
+
+def _verification(found: Verification) -> dict[str, Any]:
+    import msgspec
+
+    shown: dict[str, Any] = msgspec.to_builtins(found)
+    return shown
+
+
+def _line(row: Row) -> tuple[object, ...]:
+    entry = row.entry
+    when = datetime.fromtimestamp(entry.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    what = output.plain(f"{entry.action} {entry.target}".strip())
+    who = output.plain(entry.owner + (f" ({entry.method})" if entry.method else ""))
+    return row.seq, when, entry.kind, entry.answer or "-", who, what, entry.rule
