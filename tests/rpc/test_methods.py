@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from openclaw.base.principal import ALL_SCOPES
 from openclaw.protocol.validate import _schema
+from openclaw.rpc.acts import ACTS, READS
 from openclaw.rpc.build import METHODS
 from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.versions import OLD_ERRORS
@@ -188,3 +189,38 @@ async def test_the_documentation_lists_exactly_the_methods() -> None:
 
     page = Path(__file__).parents[2] / "docs" / "rpc.md"
     assert page.read_text() == render(), "run: python -m openclaw.rpc.docs > docs/rpc.md"
+
+
+def test_what_takes_more_than_reading_or_writing_leaves_a_row_or_is_known_to_change_nothing() -> None:
+    high = {spec.name for spec in METHODS if spec.scope in ("operator.admin", "operator.pairing", "operator.approvals")}
+    assert ACTS.keys() & READS == set()
+    assert ACTS.keys() | READS == high
+
+
+async def test_an_act_has_its_row_before_it_is_done_and_is_not_done_without(bench: Bench) -> None:
+    await bench.ask(FakePeer(4), "device.pair.remove", {"deviceId": "d1"})
+    row = bench.ledger.entries[-1]
+    assert (row.kind, row.action, row.target, row.answer, row.rule) == (
+        "pairing",
+        "device.pair.remove",
+        "d1",
+        "allow",
+        "scope",
+    )
+    bench.ledger.full = True
+    answer = await bench.ask(FakePeer(4), "config.set", GOOD["config.set"])
+    assert answer["error"]["code"] == "UNAVAILABLE"
+    assert not bench.paths.config_path.exists()
+
+
+async def test_a_refusal_for_want_of_a_scope_is_written_once_a_minute(bench: Bench) -> None:
+    peer = FakePeer(4, ("operator.read",))
+    for _ in range(3):
+        assert (await bench.ask(peer, "config.set", GOOD["config.set"]))["ok"] is False
+    bench.clock.advance(60)
+    await bench.ask(peer, "config.set", GOOD["config.set"])
+    rows = [(row.action, row.answer, row.rule, row.facts["missingScope"]) for row in bench.ledger.entries]
+    assert rows == [("config.set", "deny", "scope.missing", "operator.admin")] * 2
+    bench.ledger.full = True
+    bench.clock.advance(60)
+    assert (await bench.ask(peer, "config.set", GOOD["config.set"]))["error"]["code"] == "FORBIDDEN"

@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
+from contextlib import suppress
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final
 
 import msgspec
 
-from openclaw.base.errors import InternalError, InvalidRequest, OpenClawError
+from openclaw.base.errors import Forbidden, InternalError, InvalidRequest, OpenClawError, Unavailable
 from openclaw.base.ids import new_id
 from openclaw.identity.devices.record import Issued
 from openclaw.identity.scopes import lacking_scope
 from openclaw.protocol.frames import Request, Response, encode_error, encode_result, result_with
 from openclaw.protocol.validate import convert
 from openclaw.protocol.wire_errors import to_wire
+from openclaw.rpc.acts import ACTS, Acts
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.hello import hello_ok
 from openclaw.rpc.method import Failed, MethodSpec, holds
@@ -40,13 +42,14 @@ NEEDS_SESSION: Final = frozenset(("chat.send",))
 class _Entry:
     """A method as dispatched: its spec with everything that can be known beforehand."""
 
-    __slots__ = ("empty", "handler", "name", "params", "rate", "spec")
+    __slots__ = ("empty", "handler", "name", "params", "rate", "spec", "written")
 
     def __init__(self, spec: MethodSpec) -> None:
         self.name = spec.name
         self.spec = spec
         self.rate = spec.rate
         self.handler = spec.handler
+        self.written = spec.name in ACTS
         self.params = {3: OLD_PARAMS.get(spec.name, spec.params), 4: spec.params}
         self.empty = {version: _when_empty(params) for version, params in self.params.items()}
 
@@ -69,6 +72,7 @@ class Counter:
         self.room = Room(deps)
         self._entries = {spec.name: _Entry(spec) for spec in methods}
         self._turns = Turns()
+        self._acts = Acts(deps.ledger) if deps.ledger is not None else None
         self._passing: dict[str, set[asyncio.Task[None]]] = {}
         """What ends with its connection, by that one's id."""
         deps.hub.health_payload = self.room.health.value
@@ -95,6 +99,8 @@ class Counter:
                 params = self._params(entry, peer, request)
             if entry.rate is not None:
                 self.room.spend(peer.principal, entry.name, entry.rate)
+            if entry.written and self._acts is not None:
+                return self._after_its_row(peer, request, entry, params, self._acts)
             result = entry.handler(self.room, peer, params)
             if type(result) is bytes:
                 _requests.inc(entry.name, "ok")
@@ -106,6 +112,8 @@ class Counter:
             if isinstance(result, AsyncIterator):
                 return self._in_stages(peer, request, result)
             return self._answer(peer, request, result)
+        except Forbidden as error:
+            return self._denial(peer, request, error)
         except Exception as error:  # noqa: BLE001  # the counter supervises: one bad request never breaks a connection
             return self._refusal(peer, request, error)
 
@@ -140,6 +148,34 @@ class Counter:
             payload = result_for(request.method, result.payload, peer.protocol)
             return msgspec.json.encode(Response(request.id, False, payload, error))
         return encode_result(request.id, result_for(request.method, result, peer.protocol))
+
+    async def _after_its_row(self, peer: Peer, request: Request, entry: _Entry, params: Any, acts: Acts) -> None:
+        """Write who does this, then do it."""
+        try:
+            await acts.doing(peer.principal, entry.name, params)
+            result = entry.handler(self.room, peer, params)
+            if isinstance(result, AsyncIterator):
+                await self._in_stages(peer, request, result)
+                return
+            frame = self._answer(peer, request, await result if isawaitable(result) else result)
+        except Exception as error:  # noqa: BLE001  # as in handle
+            frame = self._refusal(peer, request, error)
+        peer.send(frame)
+
+    def _denial(self, peer: Peer, request: Request, error: Forbidden) -> bytes | Coroutine[Any, Any, None]:
+        """Refuse what takes another scope, and write it."""
+        refusal = self._refusal(peer, request, error)
+        missing = error.details.get("missingScope")
+        acts, now_s = self._acts, self.room.deps.clock.monotonic_s()
+        if acts is None or missing is None or not acts.unheard(peer.principal, request.method, now_s):
+            return refusal
+
+        async def written() -> None:
+            with suppress(Unavailable):  # refused it is, written or not
+                await acts.denied(peer.principal, request.method, missing)
+            peer.send(refusal)
+
+        return written()
 
     async def _later(self, peer: Peer, request: Request, result: Awaitable[Any]) -> None:
         try:
