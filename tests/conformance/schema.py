@@ -43,9 +43,10 @@ PARTS: Final = {
 """Answers that are open themselves but list things that are defined."""
 
 _OPEN: Final = """
-    agent agent.wait assistant.media.get attach.grant attach.revoke board.action board.data.read board.event board.get
-    board.prompt.authorize board.update board.widget.grant browser.request canvas.document.preview
-    canvas.document.view channels.logout channels.start channels.stop chat.abort chat.history chat.inject
+    agent agent.wait assistant.media.get attach.grant attach.revoke audit.query audit.verify board.action
+    board.data.read board.event board.get board.prompt.authorize board.update board.widget.grant browser.request
+    canvas.document.preview canvas.document.view channels.logout channels.start channels.stop chat.abort chat.history
+    chat.inject
     chat.metadata chat.send chat.startup claws.monitors claws.packages.remove computer.invoke computer.status
     config.apply config.get config.openFile config.patch config.set connect controlUi.githubDetail
     controlUi.githubPreview controlUi.linkPreview controlUi.sessionPreview controlUi.sessionPullRequests.checks
