@@ -128,7 +128,7 @@ class SetupPages:
     def __init__(self, deps: SetupDeps) -> None:
         self._deps = deps
         self._sessions = Sessions(deps.clock)
-        self._limiter = SignInLimiter(deps.config().auth.rate_limit, deps.clock)
+        self._limiter = SignInLimiter(lambda: deps.config().auth.rate_limit, deps.clock)
         self._bundle: Bundle | None = None
         self._sign_in = msgspec.json.Decoder(SignIn)
         self._choice = msgspec.json.Decoder(Choice)
