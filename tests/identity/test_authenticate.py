@@ -216,7 +216,9 @@ async def test_what_is_right_beside_a_guess_lets_in_and_the_guess_is_counted() -
     clock = ManualClock()
     devices = no_devices(clock)
     issued = await devices.pair(Ask(device_id="d", public_key="k", role="operator", scopes=("operator.read",)))
-    authenticator = Authenticator("password", None, Secret("pass"), lambda: RateLimitConfig(max_attempts=3), clock, devices)
+    authenticator = Authenticator(
+        "password", None, Secret("pass"), lambda: RateLimitConfig(max_attempts=3), clock, devices
+    )
     both = Evidence(password="guess", device_token=issued.token)
     for _ in range(3):
         principal = authenticator.connect(both, REMOTE, "operator", ("operator.read",), 4, "d")
@@ -229,7 +231,9 @@ async def test_a_device_token_sent_as_the_token_is_no_guess() -> None:
     clock = ManualClock()
     devices = no_devices(clock)
     issued = await devices.pair(Ask(device_id="d", public_key="k", role="operator", scopes=("operator.read",)))
-    authenticator = Authenticator("token", Secret("s3cret"), None, lambda: RateLimitConfig(max_attempts=1), clock, devices)
+    authenticator = Authenticator(
+        "token", Secret("s3cret"), None, lambda: RateLimitConfig(max_attempts=1), clock, devices
+    )
     for _ in range(3):
         found = authenticator.connect(Evidence(token=issued.token), REMOTE, "operator", ("operator.read",), 4, "d")
         assert found.method == "device-token"

@@ -1,4 +1,4 @@
-"""What the set-up page has done: a provider tried and written down, a device let in, a backup made."""
+"""What the set-up page has done: a provider tried and written down, a device let in, a backup made or brought back."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from openclaw.config.reading.values import put
 from openclaw.config.schema import ModelsConfig, ProviderConfig
 from openclaw.config.writable import require_writable
 from openclaw.config.writing.apply import with_values
+from openclaw.gateway.restoring import Restoring
 from openclaw.gateway.rooms import Rooms
-from openclaw.listeners.setup.port import Choice, Chosen, Waiting
+from openclaw.listeners.setup.port import Choice, Chosen, Staged, Waiting
 from openclaw.models.registry import CHOICE_VARIABLE, ModelRegistry, Resolved
 from openclaw.ops.backup.create import Made, aside
 from openclaw.ops.backup.desk import Backups
+from openclaw.ops.backup.restore import Outcome, last_outcome
 from openclaw.rpc.config_port import ConfigChange
 from openclaw.secrets.provider import STORE, reference_to
 from openclaw.secrets.store import put_back, put_member
@@ -44,6 +46,7 @@ class SetupDesk:
         self._backups = Backups(rooms.paths, lambda: rooms.loaded, rooms.clock, __version__)
         self._choosing = asyncio.Lock()
         self._backing_up = asyncio.Lock()
+        self._restoring = Restoring(rooms, self._backups)
 
     def model(self) -> str:
         """Return the model that agents use unless they have their own."""
@@ -165,6 +168,23 @@ class SetupDesk:
             with aside(self._rooms.paths.state_dir) as folder:
                 secret = passphrase or backups.passphrase()
                 yield await asyncio.to_thread(backups.make, folder, backups.parts(), secret)
+
+    def upload_limit(self) -> int:
+        """Return the most bytes of a backup that comes in."""
+        return self._backups.settings.upload_max_bytes
+
+    async def stage(self, pieces: AsyncIterator[bytes], announced: int, passphrase: Secret | None) -> Staged:
+        """Take a backup in and leave it to the next start."""
+        return await self._restoring.stage(pieces, announced, passphrase)
+
+    def begin_again(self) -> None:
+        """Start the gateway anew, in place."""
+        if self._rooms.upkeep.begin_again is not None:
+            self._rooms.upkeep.begin_again()
+
+    async def last_restore(self) -> Outcome | None:
+        """Return what became of the last restore."""
+        return await asyncio.to_thread(last_outcome, self._rooms.paths.state_dir)
 
 
 def _ref(choice: Choice) -> str:

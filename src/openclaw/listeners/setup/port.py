@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Literal, Protocol
 
@@ -9,6 +10,7 @@ import msgspec
 
 from openclaw.base.secret import Secret
 from openclaw.ops.backup.create import Made
+from openclaw.ops.backup.restore import Outcome
 
 Kind = Literal["embedded", "anthropic", "openai", "ollama", "custom"]
 """`custom` is any server that speaks OpenAI's Chat Completions API."""
@@ -46,6 +48,16 @@ class Waiting(msgspec.Struct, frozen=True, rename="camel"):
     address: str
 
 
+class Staged(msgspec.Struct, frozen=True, rename="camel"):
+    """A backup that was read to its end and waits for the gateway to begin again. `notes` are for people."""
+
+    created_at_ms: int
+    host: str
+    version: str
+    files: int
+    notes: list[str]
+
+
 class SetupPort(Protocol):
     """The gateway behind the set-up page."""
 
@@ -74,4 +86,24 @@ class SetupPort(Protocol):
 
     def backup(self, passphrase: Secret | None) -> AbstractAsyncContextManager[Made]:
         """Offer a backup, gone after the block. Raises: Conflict while another is made, and as `Backups.make`."""
+        ...
+
+    def upload_limit(self) -> int:
+        """Return how many bytes a backup may have that comes in."""
+        ...
+
+    async def stage(self, pieces: AsyncIterator[bytes], announced: int, passphrase: Secret | None) -> Staged:
+        """Take a backup in, check all of it, and leave it to the next start. `announced` bytes come, 0 = unknown.
+
+        Raises: Conflict (another comes in; it moves the gateway away), InvalidRequest (the archive), ConfigError,
+        NotSupported (read-only), Unavailable (disk).
+        """
+        ...
+
+    def begin_again(self) -> None:
+        """Start the gateway anew, in place."""
+        ...
+
+    async def last_restore(self) -> Outcome | None:
+        """Return what became of the last restore that waited for a start."""
         ...

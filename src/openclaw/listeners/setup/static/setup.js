@@ -1,7 +1,16 @@
 // The set-up. Text from outside goes in as text, never as markup; no secret is kept in the browser.
 
+const WAIT_MS = 1000;
+const WAIT_TRIES = 600;
+const BACK = {
+  401: "The gateway is back. Give the set-up password again.",
+  403: "The gateway is back, but with the backup's settings it does not know this address (gateway.publicBaseUrl).",
+  404: "The gateway is back, and its set-up is closed: SETUP_PASSWORD was in the file .env that the backup replaced.",
+};
 const $ = (id) => document.getElementById(id);
 let pageToken = "";
+let uploadLimit = 0;
+let restoring = null; // what the gateway began again for, until it has said what came of it
 
 async function ask(path, body) {
   const options = { cache: "no-store", credentials: "same-origin" };
@@ -14,18 +23,24 @@ async function ask(path, body) {
   if (!answer.ok) {
     const told = await answer.json().catch(() => null);
     const wait = answer.headers.get("retry-after");
-    if (answer.status === 401) {
-      const why = path === "login" ? "This is not the set-up password." : "The session has ended; give the password again.";
-      throw Object.assign(new Error(why), { status: 401 });
-    }
-    const words = [told?.error?.message ?? `${answer.status}`, told?.error?.hint, wait && `Wait ${wait} s.`];
-    throw Object.assign(new Error(words.filter(Boolean).join(" ")), { status: answer.status });
+    throw refusal(path, answer.status, told, wait);
   }
   return answer;
 }
 
+function refusal(path, status, told, wait) {
+  if (status === 401) {
+    const why = path === "login" ? "This is not the set-up password." : "The session has ended; give the password again.";
+    return Object.assign(new Error(why), { status });
+  }
+  const sentences = [told?.error?.message ?? `The gateway answered ${status}`, told?.error?.hint, wait && `Wait ${wait} s`];
+  const words = sentences.filter(Boolean).map((each) => (/[.!?]$/.test(each) ? each : `${each}.`));
+  return Object.assign(new Error(words.join(" ")), { status });
+}
+
 function show(text) {
   $("line").textContent = text;
+  if (text) $("line").scrollIntoView({ block: "nearest" });
 }
 
 function showDoor() {
@@ -66,7 +81,13 @@ async function refresh() {
   const state = await (await ask("state")).json();
   pageToken = state.pageToken;
   $("model-now").textContent = state.model;
+  uploadLimit = state.uploadLimit;
+  $("proxy").textContent = state.unlistedProxy;
   $("unlisted").hidden = !state.unlistedProxy;
+  if (restoring) {
+    showOutcome(state.lastRestore);
+    restoring = null;
+  }
   $("waiting").replaceChildren(...state.waiting.map(waitingRow));
   $("door").hidden = true;
   $("steps").hidden = false;
@@ -128,6 +149,85 @@ $("export-form").addEventListener("submit", (event) => {
     link.download = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition"))?.[1] ?? "openclaw-backup";
     link.click();
     URL.revokeObjectURL(link.href);
+  });
+});
+
+function send(file, passphrase) {
+  return new Promise((resolve, reject) => {
+    const upload = new XMLHttpRequest();
+    upload.open("POST", "/setup/import");
+    upload.setRequestHeader("content-type", "application/octet-stream");
+    upload.setRequestHeader("x-openclaw-setup", pageToken);
+    if (passphrase) upload.setRequestHeader("x-openclaw-passphrase", encodeURIComponent(passphrase));
+    upload.responseType = "json";
+    let sent = false;
+    upload.upload.addEventListener("progress", (event) => tell(event.loaded / event.total));
+    upload.upload.addEventListener("load", () => {
+      sent = true;
+      tell(null);
+    });
+    upload.addEventListener("load", () => {
+      if (upload.status === 200) resolve(upload.response);
+      else reject(refusal("import", upload.status, upload.response, upload.getResponseHeader("retry-after")));
+    });
+    // Once all of it is there, the gateway goes on without us: a proxy may have lost patience.
+    upload.addEventListener("error", () => (sent ? resolve(null) : reject(new Error("The connection broke off. Nothing was changed."))));
+    upload.send(file);
+  });
+}
+
+function tell(share) {
+  const bar = $("import-progress");
+  bar.hidden = false;
+  if (share === null) bar.removeAttribute("value");
+  else bar.value = share;
+  $("import-line").textContent = share === null ? "It is checked …" : `Sending, ${Math.round(share * 100)} % …`;
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Sessions end with the process: the one that begins again does not know ours, and /setup may be closed there.
+async function begunAgain() {
+  for (let tries = 0; tries < WAIT_TRIES; tries += 1) {
+    await pause(WAIT_MS);
+    const answer = await fetch("/setup/state", { cache: "no-store" }).catch(() => null);
+    if (answer && answer.status in BACK) return answer.status;
+  }
+  throw new Error("The gateway has not come back. Look at its log where it is started.");
+}
+
+function showOutcome(last) {
+  const line = $("outcome");
+  const notes = restoring.notes.join(" ");
+  line.textContent = !last
+    ? "Nothing was restored."
+    : last.why
+      ? `Nothing was restored, all is as it was: ${last.why}.`
+      : `The backup of ${new Date(last.madeAtMs).toLocaleString()} is in place. ${notes}`;
+}
+
+$("import-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  doing(event.submitter, async () => {
+    const file = $("archive").files[0];
+    if (file.size > uploadLimit) {
+      throw new Error(`This file has ${file.size.toLocaleString()} bytes; ${uploadLimit.toLocaleString()} are taken (backup.uploadMaxBytes).`);
+    }
+    $("outcome").textContent = "";
+    try {
+      const staged = await send(file, $("import-passphrase").value);
+      $("import-form").reset();
+      $("import-progress").removeAttribute("value");
+      $("import-line").textContent = "The gateway begins again …";
+      restoring = { notes: staged?.notes ?? [] };
+      const status = await begunAgain();
+      if (status === 401) showDoor();
+      else $("steps").hidden = true;
+      show(BACK[status]);
+    } finally {
+      $("import-progress").hidden = true;
+      $("import-line").textContent = "";
+    }
   });
 });
 
