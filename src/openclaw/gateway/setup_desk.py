@@ -33,6 +33,8 @@ from openclaw.secrets.store import put_back, put_member
 from openclaw.telemetry.redact import REDACTOR
 
 TRY_S: Final = 120.0
+TIDY_S: Final = 1.0
+"""A backup whose last byte has gone out is thrown away in this time; then another can be made."""
 MAX_TOKENS: Final = 32
 MAX_ANSWER: Final = 200
 _WIRES: Final = {"custom": "openai-completions", "ollama": "ollama"}
@@ -161,13 +163,18 @@ class SetupDesk:
     @contextlib.asynccontextmanager
     async def backup(self, passphrase: Secret | None) -> AsyncIterator[Made]:
         """Make a backup aside for the length of a block."""
-        if self._backing_up.locked():
-            raise Conflict("a backup is being made already", hint="Wait until it has been downloaded.")
-        async with self._backing_up:
+        try:
+            async with asyncio.timeout(TIDY_S):
+                await self._backing_up.acquire()
+        except TimeoutError:
+            raise Conflict("a backup is being made already", hint="Wait until it has been downloaded.") from None
+        try:
             backups = self._backups
             with aside(self._rooms.paths.state_dir) as folder:
                 secret = passphrase or backups.passphrase()
                 yield await asyncio.to_thread(backups.make, folder, backups.parts(), secret)
+        finally:
+            self._backing_up.release()
 
     def upload_limit(self) -> int:
         """Return the most bytes of a backup that comes in."""

@@ -159,7 +159,7 @@ async def test_the_model_on_this_machine_is_tested_kept_and_answers_in_the_page(
     running = await GatewayProcess.start(folder, port, env=env)
     try:
         await running.ready()
-        async with browser() as context:
+        async with browser(refusals=True) as context:
             context.set_default_timeout(60_000)
             page = await context.new_page()
             await sign_in(page, running)
