@@ -13,7 +13,9 @@ import pytest
 from openclaw.config.env import load_environment
 from openclaw.config.paths import resolve_paths
 from openclaw.models.local.shelf import model_path
+from openclaw.ops.doctor.proxy import snippet
 from tests.cli.gateway_process import wait_until
+from tests.cli.nginx import serving_nginx
 from tests.gateway.process import TOKEN, GatewayProcess, free_port, write_config
 from tests.listeners.control_ui.test_browser import CHROMIUM, browser
 
@@ -74,8 +76,8 @@ async def test_a_wrong_password_is_throttled_and_the_right_one_leads_to_the_page
         await running.stop()
 
 
-async def sign_in(page: Page, running: GatewayProcess) -> None:
-    await page.goto(f"{running.http_url}/setup")
+async def sign_in(page: Page, url: str) -> None:
+    await page.goto(f"{url}/setup")
     await page.fill("#password", PASSWORD)
     await page.click("#door button")
     await page.locator("#steps").wait_for()
@@ -108,7 +110,7 @@ async def test_what_was_exported_is_brought_into_an_empty_gateway_with_the_same_
         await first.ready()
         async with browser(refusals=True) as context:
             page = await context.new_page()
-            await sign_in(page, first)
+            await sign_in(page, first.http_url)
             await page.click("#pair")
             await talk(page, "Remember the 7 hills")
             before = await sessions(first)
@@ -125,7 +127,7 @@ async def test_what_was_exported_is_brought_into_an_empty_gateway_with_the_same_
 
             second = again = await GatewayProcess.start(folder, port, env=env)
             await asyncio.to_thread(wait_until, lambda: "gateway_ready" in again.output())
-            await sign_in(page, second)
+            await sign_in(page, second.http_url)
             await page.set_input_files("#archive", archive)
             await page.check("#import-sure")
             await page.fill("#import-passphrase", "another passphrase")
@@ -150,6 +152,46 @@ async def test_what_was_exported_is_brought_into_an_empty_gateway_with_the_same_
             await second.stop()
 
 
+async def test_behind_a_proxy_with_a_path_the_browser_is_let_in_from_the_set_up_and_a_backup_brought_back(
+    tmp_path: Path,
+) -> None:
+    folder, port, front = tmp_path / "state", free_port(), free_port()
+    url = f"http://localhost:{front}/openclaw"
+    write_config(folder, 1, gateway={"auth": {"token": TOKEN}, "publicBaseUrl": url})
+    env = {"SETUP_PASSWORD": PASSWORD, "PORT": str(port), "OPENCLAW_TRUSTED_PROXIES": "127.0.0.1"}
+    running = await GatewayProcess.start(folder, port, env=env)
+    server = snippet("nginx", f"127.0.0.1:{port}", "localhost", "/openclaw")
+    try:
+        await running.ready()
+        with serving_nginx(tmp_path / "nginx", front, server):
+            async with browser(refusals=True) as context:
+                page = await context.new_page()
+                await sign_in(page, url)
+                assert await page.locator("#unlisted").is_hidden()
+                await page.click("#pair")
+                await page.locator("#door-why", has_text="pairing").wait_for()
+                await page.goto(f"{url}/setup")
+                await page.click("#waiting button")
+                await page.locator("#waiting li").wait_for(state="detached")
+                await page.click("#pair")
+                await talk(page, "Hello from afar")
+                before = await sessions(running)
+                await page.goto(f"{url}/setup")
+                async with page.expect_download() as download:
+                    await page.click("#export-form button")
+                await page.set_input_files("#archive", await (await download.value).path())
+                await page.check("#import-sure")
+                await page.click("#import-form button")
+                await page.locator("#line", has_text="The gateway is back").wait_for()
+                await sign_in(page, url)
+                await page.click("#pair")
+                await page.locator("#messages li", has_text="fake: Hello from afar").wait_for()
+                assert page.url.startswith(f"{url}/")
+        assert await sessions(running) == before
+    finally:
+        await running.stop()
+
+
 @pytest.mark.model
 @pytest.mark.skipif(not model_path(MODELS, "smollm2").exists(), reason="SmolLM2 was not fetched")
 async def test_the_model_on_this_machine_is_tested_kept_and_answers_in_the_page(tmp_path: Path) -> None:
@@ -162,7 +204,7 @@ async def test_the_model_on_this_machine_is_tested_kept_and_answers_in_the_page(
         async with browser(refusals=True) as context:
             context.set_default_timeout(60_000)
             page = await context.new_page()
-            await sign_in(page, running)
+            await sign_in(page, running.http_url)
             await page.select_option("#provider", "embedded")
             await page.click("#provider-form button")
             await page.locator("#provider-line", has_text="embedded/smollm2 answers").wait_for()

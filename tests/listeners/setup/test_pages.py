@@ -187,7 +187,7 @@ async def test_guesses_side_by_side_are_counted_like_guesses_in_a_row(tmp_path: 
 async def test_the_cookie_is_the_browsers_alone_and_secure_behind_tls(tmp_path: Path) -> None:
     async with setup(Desk(tmp_path), trusted_proxies=("127.0.0.1",)) as here:
         plain = (await call(here, "POST", "/setup/login", {"password": PASSWORD}))[1]["set-cookie"]
-        assert plain.endswith("; Path=/setup; Max-Age=1800; HttpOnly; SameSite=Strict")
+        assert plain.endswith("; Max-Age=1800; HttpOnly; SameSite=Strict")
         assert len(plain.partition(";")[0].partition("=")[2]) == 64
         behind = {"X_Forwarded_For": "203.0.113.9", "X_Forwarded_Proto": "https"}
         secure = (await call(here, "POST", "/setup/login", {"password": PASSWORD}, **behind))[1]["set-cookie"]

@@ -287,7 +287,8 @@ class SetupPages:
 
     def _cookie(self, request: Request, session_id: str) -> bytes:
         secure = request.source.https or self._deps.config().public_base_url.lower().startswith("https:")
-        text = f"{COOKIE}={session_id}; Path=/setup; Max-Age={SESSION_S}; HttpOnly; SameSite=Strict"
+        # Without a Path it is for the folder of the login as the browser sees it, below a proxy's prefix too.
+        text = f"{COOKIE}={session_id}; Max-Age={SESSION_S}; HttpOnly; SameSite=Strict"
         return f"{text}{'; Secure' if secure else ''}".encode()
 
     async def _show(self, request: Request, name: str) -> None:

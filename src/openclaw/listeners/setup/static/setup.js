@@ -1,4 +1,5 @@
 // The set-up. Text from outside goes in as text, never as markup; no secret is kept in the browser.
+// Every address is relative: a proxy may give us a path of our own.
 
 const WAIT_MS = 1000;
 const WAIT_TRIES = 600;
@@ -19,7 +20,7 @@ async function ask(path, body) {
     options.headers = { "content-type": "application/json", "x-openclaw-setup": pageToken };
     options.body = JSON.stringify(body);
   }
-  const answer = await fetch(`/setup/${path}`, options);
+  const answer = await fetch(`setup/${path}`, options);
   if (!answer.ok) {
     const told = await answer.json().catch(() => null);
     const wait = answer.headers.get("retry-after");
@@ -33,7 +34,8 @@ function refusal(path, status, told, wait) {
     const why = path === "login" ? "This is not the set-up password." : "The session has ended; give the password again.";
     return Object.assign(new Error(why), { status });
   }
-  const sentences = [told?.error?.message ?? `The gateway answered ${status}`, told?.error?.hint, wait && `Wait ${wait} s`];
+  const foreign = status === 413 ? "A proxy on the way lets no file of this size through" : `The answer was ${status}`;
+  const sentences = [told?.error?.message ?? foreign, told?.error?.hint, wait && `Wait ${wait} s`];
   const words = sentences.filter(Boolean).map((each) => (/[.!?]$/.test(each) ? each : `${each}.`));
   return Object.assign(new Error(words.join(" ")), { status });
 }
@@ -135,7 +137,7 @@ $("provider-form").addEventListener("submit", (event) => {
 $("pair").addEventListener("click", (event) =>
   doing(event.target, async () => {
     const { token } = await (await ask("pair", {})).json();
-    location.assign(token ? `/#token=${encodeURIComponent(token)}` : "/");
+    location.assign(token ? `./#token=${encodeURIComponent(token)}` : "./");
   }),
 );
 
@@ -155,7 +157,7 @@ $("export-form").addEventListener("submit", (event) => {
 function send(file, passphrase) {
   return new Promise((resolve, reject) => {
     const upload = new XMLHttpRequest();
-    upload.open("POST", "/setup/import");
+    upload.open("POST", "setup/import");
     upload.setRequestHeader("content-type", "application/octet-stream");
     upload.setRequestHeader("x-openclaw-setup", pageToken);
     if (passphrase) upload.setRequestHeader("x-openclaw-passphrase", encodeURIComponent(passphrase));
@@ -190,7 +192,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 async function begunAgain() {
   for (let tries = 0; tries < WAIT_TRIES; tries += 1) {
     await pause(WAIT_MS);
-    const answer = await fetch("/setup/state", { cache: "no-store" }).catch(() => null);
+    const answer = await fetch("setup/state", { cache: "no-store" }).catch(() => null);
     if (answer && answer.status in BACK) return answer.status;
   }
   throw new Error("The gateway has not come back. Look at its log where it is started.");
@@ -232,6 +234,6 @@ $("import-form").addEventListener("submit", (event) => {
 });
 
 fitForm();
-const entrance = await fetch("/setup/state", { cache: "no-store" });
+const entrance = await fetch("setup/state", { cache: "no-store" });
 if (entrance.ok) await refresh();
 else showDoor();
