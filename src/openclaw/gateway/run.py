@@ -37,8 +37,7 @@ from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.state import prepare
 from openclaw.listeners.server import GatewayServer
 from openclaw.ops.backup.desk import Backups
-from openclaw.ops.backup.restore import Outcome as RestoreOutcome
-from openclaw.ops.backup.restore import clear_uploads, last_outcome, note_outcome, take_up, undo
+from openclaw.ops.backup.restore import RestoreOutcome, clear_uploads, last_outcome, note_outcome, take_up, undo
 from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.ops.backup.swap import recover
 from openclaw.processes.again import begin_again

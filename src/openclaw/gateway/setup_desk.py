@@ -26,7 +26,7 @@ from openclaw.listeners.setup.port import Choice, Chosen, Staged, Waiting
 from openclaw.models.registry import CHOICE_VARIABLE, ModelRegistry, Resolved
 from openclaw.ops.backup.create import Made, aside
 from openclaw.ops.backup.desk import Backups
-from openclaw.ops.backup.restore import Outcome, last_outcome
+from openclaw.ops.backup.restore import RestoreOutcome, last_outcome
 from openclaw.rpc.config_port import ConfigChange
 from openclaw.secrets.provider import STORE, reference_to
 from openclaw.secrets.store import put_back, put_member
@@ -189,7 +189,7 @@ class SetupDesk:
         if self._rooms.upkeep.begin_again is not None:
             self._rooms.upkeep.begin_again()
 
-    async def last_restore(self) -> Outcome | None:
+    async def last_restore(self) -> RestoreOutcome | None:
         """Return what became of the last restore."""
         return await asyncio.to_thread(last_outcome, self._rooms.paths.state_dir)
 

@@ -21,7 +21,7 @@ from openclaw.listeners.setup.port import Choice, Chosen, Staged, Waiting
 from openclaw.listeners.setup.sessions import MAX_SESSIONS, SESSION_S, Sessions
 from openclaw.ops.backup.create import Made
 from openclaw.ops.backup.manifest import Manifest
-from openclaw.ops.backup.restore import Outcome
+from openclaw.ops.backup.restore import RestoreOutcome
 from tests.listeners.fakes import TOKEN, World, http, raw_request, until, world
 
 pytestmark = pytest.mark.anyio
@@ -100,8 +100,8 @@ class Desk:
     def begin_again(self) -> None:
         self.begun_again += 1
 
-    async def last_restore(self) -> Outcome | None:
-        return Outcome(5, 1)
+    async def last_restore(self) -> RestoreOutcome | None:
+        return RestoreOutcome(5, 1)
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ from openclaw.listeners.router import Route
 from openclaw.listeners.setup.port import Choice, Chosen, SetupPort, Staged, Waiting
 from openclaw.listeners.setup.sessions import SESSION_S, Sessions, page_token
 from openclaw.ops.backup.create import Made
+from openclaw.ops.backup.restore import RestoreOutcome
 from openclaw.ops.backup.tape import PIECE
 
 ROOT: Final = Path(__file__).parent / "static"
@@ -60,14 +61,6 @@ class Encryption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     passphrase: Annotated[str, msgspec.Meta(max_length=4096)] = ""
 
 
-class Restore(msgspec.Struct, frozen=True, rename="camel"):
-    """What became of a restore when the gateway began again. `why` is "" when it is in place."""
-
-    at_ms: int
-    made_at_ms: int
-    why: str
-
-
 class SetupState(msgspec.Struct, frozen=True, rename="camel"):
     """Where the set-up stands. `page_token` goes into the header X-OpenClaw-Setup of every change.
 
@@ -79,7 +72,7 @@ class SetupState(msgspec.Struct, frozen=True, rename="camel"):
     waiting: list[Waiting]
     unlisted_proxy: str
     upload_limit: int
-    last_restore: Restore | None
+    last_restore: RestoreOutcome | None
 
 
 class Entrance(msgspec.Struct, frozen=True):
@@ -125,8 +118,8 @@ _EXPORT_SEALED = Operation(
 _IMPORT = Operation(
     "Restores a backup: checks all of the body, an archive, and begins again with it.",
     Staged,
-    media="application/json",
-    errors=(*_ERRORS, 409, 413, 501, 503),
+    takes="application/octet-stream",
+    errors=(*_ERRORS, 409, 503),
     headers=((PASSPHRASE.decode(), "What an encrypted backup was made with, percent-encoded."),),
 )
 
@@ -206,14 +199,13 @@ class SetupPages:
         """Tell where the set-up stands."""
         session_id = self._session(request)
         desk, source = self._deps.desk, request.source
-        last = await desk.last_restore()
         found = SetupState(
             page_token(session_id),
             desk.model(),
             desk.waiting(),
             "" if source.attributed else source.key,
             desk.upload_limit(),
-            Restore(last.at_ms, last.made_at_ms, last.why) if last else None,
+            await desk.last_restore(),
         )
         await request.json(200, found)
 

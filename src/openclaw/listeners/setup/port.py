@@ -10,7 +10,7 @@ import msgspec
 
 from openclaw.base.secret import Secret
 from openclaw.ops.backup.create import Made
-from openclaw.ops.backup.restore import Outcome
+from openclaw.ops.backup.restore import RestoreOutcome
 
 Kind = Literal["embedded", "anthropic", "openai", "ollama", "custom"]
 """`custom` is any server that speaks OpenAI's Chat Completions API."""
@@ -104,6 +104,6 @@ class SetupPort(Protocol):
         """Start the gateway anew, in place."""
         ...
 
-    async def last_restore(self) -> Outcome | None:
+    async def last_restore(self) -> RestoreOutcome | None:
         """Return what became of the last restore that waited for a start."""
         ...

@@ -92,7 +92,7 @@ class _Order(msgspec.Struct, frozen=True):
     without: tuple[Part, ...]
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class RestoreOutcome(msgspec.Struct, frozen=True, rename="camel"):
     """What became of the last restore that waited for a start. Shape: `why` is "" when it is in place."""
 
     at_ms: int
@@ -185,24 +185,24 @@ def take_up(state_dir: Path, *, now_ms: int) -> Path | None:
     try:
         kept = exchange(state_dir, folder / _FILES, paths, now_ms=now_ms, instead=order.instead)
     except OSError as error:
-        note_outcome(state_dir, Outcome(now_ms, made_at_ms, error.strerror or type(error).__name__))
+        note_outcome(state_dir, RestoreOutcome(now_ms, made_at_ms, error.strerror or type(error).__name__))
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    note_outcome(state_dir, Outcome(now_ms, made_at_ms))
+    note_outcome(state_dir, RestoreOutcome(now_ms, made_at_ms))
     return kept
 
 
-def note_outcome(state_dir: Path, outcome: Outcome) -> None:
+def note_outcome(state_dir: Path, outcome: RestoreOutcome) -> None:
     """Keep what became of a restore, for whoever asked for it and could not look on."""
     with contextlib.suppress(OSError):
         write_atomically(state_dir / OUTCOME, msgspec.json.encode(outcome))
 
 
-def last_outcome(state_dir: Path) -> Outcome | None:
+def last_outcome(state_dir: Path) -> RestoreOutcome | None:
     """Return what became of the last restore that waited for a start, None when there was none."""
     try:
-        return msgspec.json.decode((state_dir / OUTCOME).read_bytes(), type=Outcome)
+        return msgspec.json.decode((state_dir / OUTCOME).read_bytes(), type=RestoreOutcome)
     except (OSError, msgspec.MsgspecError):
         return None
 
@@ -225,6 +225,7 @@ def undo(state_dir: Path, *, now_ms: int, lock: StateLock | None = None) -> Path
         folder, record = last_way_back(state_dir)
         kept = exchange(state_dir, folder, record.paths, now_ms=now_ms, instead=f"undo of {record.instead}")
         shutil.rmtree(folder, ignore_errors=True)
+        (state_dir / OUTCOME).unlink(missing_ok=True)
         return kept
 
 
