@@ -22,7 +22,9 @@ from openclaw.config.writable import require_writable
 from openclaw.config.writing.apply import with_values
 from openclaw.gateway.restoring import Restoring
 from openclaw.gateway.rooms import Rooms
-from openclaw.listeners.setup.port import Choice, Chosen, Staged, Waiting
+from openclaw.listeners.setup.port import Choice, Chosen, Fetching, Staged, Waiting
+from openclaw.models.local.pull import pull
+from openclaw.models.local.shelf import installed
 from openclaw.models.registry import CHOICE_VARIABLE, ModelRegistry, Resolved
 from openclaw.ops.backup.create import Made, aside
 from openclaw.ops.backup.desk import Backups
@@ -48,6 +50,7 @@ class SetupDesk:
         self._backups = Backups(rooms.paths, lambda: rooms.loaded, rooms.clock, __version__)
         self._choosing = asyncio.Lock()
         self._backing_up = asyncio.Lock()
+        self._fetching: Fetching | None = None
         self._restoring = Restoring(rooms, self._backups)
 
     def model(self) -> str:
@@ -83,6 +86,8 @@ class SetupDesk:
         require_writable(rooms.config_desk.environment(), rooms.paths.config_path)
         async with self._choosing:
             entry = self._entry(choice, key)
+            if choice.provider == "embedded":
+                await self._fetch(rooms.models.full_ref(_ref(choice)).partition("/")[2])
             began_s = rooms.clock.monotonic_s()
             ref, answer = await self._tried(choice, entry)
             took_ms = round((rooms.clock.monotonic_s() - began_s) * 1000)
@@ -119,6 +124,24 @@ class SetupDesk:
             return await self._asked(trial.resolve(_ref(choice)))
         finally:
             await trial.close()
+
+    async def _fetch(self, name: str) -> None:
+        """Bring a local model onto this machine: where there is no shell, nobody could pull it."""
+        rooms = self._rooms
+        if name in await asyncio.to_thread(installed, rooms.paths.cache_dir):
+            return
+
+        def progress(done: int, total: int) -> None:
+            self._fetching = Fetching(done, total)
+
+        try:
+            await pull(name, rooms.paths.cache_dir, spawner=rooms.spawner, progress=progress)
+        finally:
+            self._fetching = None
+
+    def fetching(self) -> Fetching | None:
+        """Return how far the local model is that is on its way."""
+        return self._fetching
 
     async def _asked(self, found: Resolved) -> tuple[str, str]:
         messages = (user("Say hello in three words."),)

@@ -33,7 +33,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-REFUSALS = ("status of 400", "status of 401", "status of 429", "ERR_CONNECTION", "ERR_EMPTY_RESPONSE")
+REFUSALS = ("status of 400", "status of 401", "status of 429", "status of 502", "ERR_CONNECTION", "ERR_EMPTY_RESPONSE")
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.slow,

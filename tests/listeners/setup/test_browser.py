@@ -12,7 +12,7 @@ import pytest
 
 from openclaw.config.env import load_environment
 from openclaw.config.paths import resolve_paths
-from openclaw.models.local.shelf import model_path
+from openclaw.models.local.shelf import installed
 from openclaw.ops.doctor.proxy import snippet
 from tests.cli.gateway_process import wait_until
 from tests.cli.nginx import serving_nginx
@@ -193,7 +193,7 @@ async def test_behind_a_proxy_with_a_path_the_browser_is_let_in_from_the_set_up_
 
 
 @pytest.mark.model
-@pytest.mark.skipif(not model_path(MODELS, "smollm2").exists(), reason="SmolLM2 was not fetched")
+@pytest.mark.skipif("smollm2" not in installed(MODELS), reason="SmolLM2 was not fetched")
 async def test_the_model_on_this_machine_is_tested_kept_and_answers_in_the_page(tmp_path: Path) -> None:
     folder, port = tmp_path / "state", free_port()
     write_config(folder, port)

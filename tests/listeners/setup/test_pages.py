@@ -17,7 +17,7 @@ from openclaw.base.secret import Secret
 from openclaw.config.schema import AuthConfig, GatewayConfig, RateLimitConfig
 from openclaw.listeners.http import ClientGone
 from openclaw.listeners.setup.pages import SetupDeps
-from openclaw.listeners.setup.port import Choice, Chosen, Staged, Waiting
+from openclaw.listeners.setup.port import Choice, Chosen, Fetching, Staged, Waiting
 from openclaw.listeners.setup.sessions import MAX_SESSIONS, SESSION_S, Sessions
 from openclaw.ops.backup.create import Made
 from openclaw.ops.backup.manifest import Manifest
@@ -79,6 +79,9 @@ class Desk:
         nothing: Any = None
         manifest: Manifest = nothing
         yield Made("b.tar.gz", place, 700_000, manifest, "", (), ())
+
+    def fetching(self) -> Fetching | None:
+        return None
 
     def upload_limit(self) -> int:
         return 1_000_000
@@ -257,22 +260,27 @@ async def test_the_token_is_given_to_the_page_and_a_backup_is_sent_whole(tmp_pat
 
 
 async def upload(
-    here: World, body: bytes, length: int | None = None, *, origin: str = "http://127.0.0.1", **headers: Any
+    here: World, body: bytes, good: dict[str, str], length: int | None = None, **changed: str
 ) -> tuple[int, Any]:
-    """POST to /setup/import. `length` is what the head says, "chunked" when it is 0."""
-    head = {"Origin": origin, "Transfer_Encoding": "chunked"} if length == 0 else {"Origin": origin}
-    raw = http("PUT", "/setup/import", token=None, **head, **headers).replace(b"PUT", b"POST", 1)
+    """POST to /setup/import. `length` is what the head says; 0 = chunked."""
+    framing = {"Transfer_Encoding": "chunked"}
     if length != 0:
-        raw = raw.replace(b"\r\n\r\n", b"\r\nContent-Length: %d\r\n\r\n" % (len(body) if length is None else length))
-    status, _, answer = await raw_request(here.port, raw + body)
+        framing = {"Content_Length": str(len(body) if length is None else length)}
+    head = {"Origin": "http://127.0.0.1", **good, **framing, **changed}
+    status, _, answer = await raw_request(here.port, head_of(head) + body)
     return status, json.loads(answer)
+
+
+def head_of(headers: dict[str, str]) -> bytes:
+    lines = (f"{name.replace('_', '-')}: {value}" for name, value in headers.items())
+    return "\r\n".join(("POST /setup/import HTTP/1.1", "Host: 127.0.0.1", *lines, "", "")).encode()
 
 
 async def test_a_backup_comes_in_whole_and_the_gateway_begins_again_once_it_has_answered(tmp_path: Path) -> None:
     desk, body = Desk(tmp_path), b"archive" * 100_000
     async with setup(desk) as here:
         good = await signed_in(here)
-        status, answer = await upload(here, body, X_OpenClaw_Passphrase="Gr%C3%B6%C3%9Fe%20100%25", **good)
+        status, answer = await upload(here, body, good, X_OpenClaw_Passphrase="Gr%C3%B6%C3%9Fe%20100%25")
         assert (status, answer["createdAtMs"], answer["files"]) == (200, 1, 3)
         assert (desk.taken, desk.passphrases, desk.begun_again) == ([body], ["Größe 100%"], 1)
         assert (await call(here, "GET", "/setup/state", **good))[2]["lastRestore"] == {
@@ -280,9 +288,9 @@ async def test_a_backup_comes_in_whole_and_the_gateway_begins_again_once_it_has_
             "madeAtMs": 1,
             "why": "",
         }
-        assert (await upload(here, b"bad", **good))[0] == 400
-        assert (await upload(here, b"x", X_OpenClaw_Passphrase="%ff", **good))[0] == 400
-        assert (await upload(here, b"x", Content_Encoding="gzip", **good))[0] == 415
+        assert (await upload(here, b"bad", good))[0] == 400
+        assert (await upload(here, b"x", good, X_OpenClaw_Passphrase="%ff"))[0] == 400
+        assert (await upload(here, b"x", good, Content_Encoding="gzip"))[0] == 415
         assert desk.begun_again == 1
 
 
@@ -290,10 +298,10 @@ async def test_a_backup_that_is_too_large_is_refused_by_what_is_announced_and_by
     desk = Desk(tmp_path)
     async with setup(desk) as here:
         good = await signed_in(here)
-        status, answer = await upload(here, b"", 10_000_000_000, **good)
+        status, answer = await upload(here, b"", good, 10_000_000_000)
         assert (status, answer["error"]["message"]) == (413, "Payload too large: 1,000,000 bytes are taken here")
         chunks = b"10000\r\n%b\r\n" % (b"x" * 65_536) * 16 + b"0\r\n\r\n"
-        assert (await upload(here, chunks, 0, **good))[0] == 413
+        assert (await upload(here, chunks, good, 0))[0] == 413
         assert (desk.taken, desk.begun_again) == ([], 0)
 
 
@@ -302,12 +310,12 @@ async def test_a_backup_is_taken_from_our_page_alone_and_dropped_when_the_browse
     async with setup(desk) as here:
         good = await signed_in(here)
         for origin in ("https://evil.example", "null"):
-            assert (await upload(here, b"x", origin=origin, **good))[0] == 403
-        assert (await upload(here, b"x", **{**good, "X_OpenClaw_Setup": "0" * 64}))[0] == 403
-        assert (await upload(here, b"x", Cookie="openclaw_setup=" + "0" * 64))[0] == 401
-        head = http("PUT", "/setup/import", token=None, Origin="http://127.0.0.1", Content_Length="100", **good)
+            assert (await upload(here, b"x", good, Origin=origin))[0] == 403
+        assert (await upload(here, b"x", good, X_OpenClaw_Setup="0" * 64))[0] == 403
+        assert (await upload(here, b"x", {}, Cookie="openclaw_setup=" + "0" * 64))[0] == 401
+        head = head_of({"Origin": "http://127.0.0.1", "Content_Length": "100", **good})
         _, writer = await asyncio.open_connection("127.0.0.1", here.port)
-        writer.write(head.replace(b"PUT", b"POST", 1) + b"half")
+        writer.write(head + b"half")
         await writer.drain()
         writer.close()
         await until(lambda: desk.broken_off)

@@ -16,7 +16,7 @@ from openclaw.store.sqlite import SqliteStore
 from tests.cli.gateway_process import wait_until
 from tests.gateway.process import TOKEN, GatewayProcess, free_port, write_config
 from tests.gateway.test_backup_rehearsal import say, settled, texts, told
-from tests.listeners.fakes import http, raw_request, read_answer
+from tests.listeners.fakes import raw_request, read_answer
 from tests.listeners.setup.test_gateway import PASSWORD, call, signed_in
 from tests.ops.backup.house import Forge
 
@@ -42,9 +42,9 @@ def environment(port: int) -> dict[str, str]:
 
 def request(running: GatewayProcess, length: int, **headers: str) -> bytes:
     """Return the head of an import."""
-    host = f"127.0.0.1:{running.port}"
-    head = http("PUT", "/setup/import", token=None, host=host, Origin=f"http://{host}", **headers)
-    return head.replace(b"PUT", b"POST", 1).replace(b"\r\n\r\n", b"\r\nContent-Length: %d\r\n\r\n" % length)
+    own = {"Origin": running.http_url, "Content_Length": str(length), "Host": f"127.0.0.1:{running.port}"}
+    lines = (f"{name.replace('_', '-')}: {value}" for name, value in (own | headers).items())
+    return "\r\n".join(("POST /setup/import HTTP/1.1", *lines, "", "")).encode()
 
 
 async def bring(running: GatewayProcess, archive: bytes, **headers: str) -> tuple[int, Any]:

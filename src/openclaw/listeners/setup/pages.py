@@ -28,7 +28,7 @@ from openclaw.listeners.control_ui.files import Bundle, find_files, read_file
 from openclaw.listeners.http import SAFE, Header, Request
 from openclaw.listeners.operation import HTML_MEDIA, Operation
 from openclaw.listeners.router import Route
-from openclaw.listeners.setup.port import Choice, Chosen, SetupPort, Staged, Waiting
+from openclaw.listeners.setup.port import Choice, Chosen, Fetching, SetupPort, Staged, Waiting
 from openclaw.listeners.setup.sessions import SESSION_S, Sessions, page_token
 from openclaw.ops.backup.create import Made
 from openclaw.ops.backup.restore import RestoreOutcome
@@ -73,6 +73,7 @@ class SetupState(msgspec.Struct, frozen=True, rename="camel"):
     unlisted_proxy: str
     upload_limit: int
     last_restore: RestoreOutcome | None
+    fetching: Fetching | None
 
 
 class Entrance(msgspec.Struct, frozen=True):
@@ -206,6 +207,7 @@ class SetupPages:
             "" if source.attributed else source.key,
             desk.upload_limit(),
             await desk.last_restore(),
+            desk.fetching(),
         )
         await request.json(200, found)
 

@@ -39,6 +39,13 @@ class Chosen(msgspec.Struct, frozen=True, rename="camel"):
     status: str
 
 
+class Fetching(msgspec.Struct, frozen=True):
+    """A local model that is on its way, in bytes. The total is an estimate until the end."""
+
+    done: int
+    total: int
+
+
 class Waiting(msgspec.Struct, frozen=True, rename="camel"):
     """A browser or program that waits to be let in."""
 
@@ -78,10 +85,14 @@ class SetupPort(Protocol):
         ...
 
     async def choose(self, choice: Choice) -> Chosen:
-        """Call the provider once; when it answers, write it down and take it up.
+        """Call the provider once; when it answers, write it down and take it up. A local model is fetched first.
 
         Raises: ModelError (nothing was written), InvalidRequest, ConfigError, Conflict, Unavailable.
         """
+        ...
+
+    def fetching(self) -> Fetching | None:
+        """Return how far the local model is that `choose` fetches, None when none is on its way."""
         ...
 
     def backup(self, passphrase: Secret | None) -> AbstractAsyncContextManager[Made]:

@@ -61,7 +61,7 @@ def unpack(
         if manifest.total + spare > shutil.disk_usage(folder).free:
             raise Unavailable(
                 f"the backup needs {manifest.total / 1e6:.0f} MB and {folder.parent} has no room for that",
-                hint="Free some space, or restore elsewhere with --to.",
+                hint="Free some space, or restore onto another disk.",
             )
         for entry in manifest.files:
             _file(tape, entry, folder if entry.path == DATABASE or keep(entry) else None)

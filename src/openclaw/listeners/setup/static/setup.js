@@ -3,15 +3,16 @@
 
 const WAIT_MS = 1000;
 const WAIT_TRIES = 600;
+const RECENT_MS = 1_800_000;
 const BACK = {
   401: "The gateway is back. Give the set-up password again.",
   403: "The gateway is back, but with the backup's settings it does not know this address (gateway.publicBaseUrl).",
-  404: "The gateway is back, and its set-up is closed: SETUP_PASSWORD was in the file .env that the backup replaced.",
+  404: "The gateway is back, and its set-up is closed: SETUP_PASSWORD was in a file that the backup replaced.",
 };
 const $ = (id) => document.getElementById(id);
 let pageToken = "";
 let uploadLimit = 0;
-let restoring = null; // what the gateway began again for, until it has said what came of it
+let restoring = null; // the notes on the backup that this page has sent
 
 async function ask(path, body) {
   const options = { cache: "no-store", credentials: "same-origin" };
@@ -36,7 +37,7 @@ function refusal(path, status, told, wait) {
   }
   const foreign = status === 413 ? "A proxy on the way lets no file of this size through" : `The answer was ${status}`;
   const sentences = [told?.error?.message ?? foreign, told?.error?.hint, wait && `Wait ${wait} s`];
-  const words = sentences.filter(Boolean).map((each) => (/[.!?]$/.test(each) ? each : `${each}.`));
+  const words = sentences.filter(Boolean).map((each) => each[0].toUpperCase() + each.slice(1) + (/[.!?]$/.test(each) ? "" : "."));
   return Object.assign(new Error(words.join(" ")), { status });
 }
 
@@ -86,10 +87,8 @@ async function refresh() {
   uploadLimit = state.uploadLimit;
   $("proxy").textContent = state.unlistedProxy;
   $("unlisted").hidden = !state.unlistedProxy;
-  if (restoring) {
-    showOutcome(state.lastRestore);
-    restoring = null;
-  }
+  const last = state.lastRestore;
+  if (restoring || (last && Date.now() - last.atMs < RECENT_MS)) showOutcome(last);
   $("waiting").replaceChildren(...state.waiting.map(waitingRow));
   $("door").hidden = true;
   $("steps").hidden = false;
@@ -113,6 +112,16 @@ $("door").addEventListener("submit", (event) => {
 
 $("provider").addEventListener("change", fitForm);
 
+async function tellFetching(ended) {
+  for (;;) {
+    await pause(WAIT_MS);
+    const state = ended.aborted ? null : await ask("state").then((answer) => answer.json(), () => null);
+    if (ended.aborted || !state) return;
+    const [done, total] = [state.fetching?.done, state.fetching?.total].map((bytes) => Math.round(bytes / 1e6));
+    $("provider-line").textContent = state.fetching ? `Fetching it, ${done} of ${total} MB …` : "Asking it …";
+  }
+}
+
 $("provider-form").addEventListener("submit", (event) => {
   event.preventDefault();
   $("provider-line").textContent = "Asking it …";
@@ -121,14 +130,18 @@ $("provider-form").addEventListener("submit", (event) => {
     const wish = { provider: $("provider").value, key: local ? "" : $("key").value };
     if (["ollama", "custom"].includes(wish.provider)) wish.baseUrl = $("base-url").value.trim();
     if (!local) wish.model = $("model").value.trim();
+    const asked = new AbortController();
+    if (local) tellFetching(asked.signal);
     try {
       const done = await (await ask("provider", wish)).json();
       $("key").value = "";
-      const later = done.status === "applied" || done.status === "none" ? "" : " It is used after the next start.";
-      $("provider-line").textContent = `${done.model} answers (${done.durationMs} ms): ${done.answer}.${later}`;
+      const later = done.status === "applied" || done.status === "none" ? "" : "\nIt is used after the next start.";
+      $("provider-line").textContent = `${done.model} answers (${done.durationMs} ms): ${done.answer}${later}`;
     } catch (error) {
       $("provider-line").textContent = "";
       throw error;
+    } finally {
+      asked.abort();
     }
     await refresh();
   });
@@ -200,7 +213,7 @@ async function begunAgain() {
 
 function showOutcome(last) {
   const line = $("outcome");
-  const notes = restoring.notes.join(" ");
+  const notes = (restoring ?? []).join(" ");
   line.textContent = !last
     ? "Nothing was restored."
     : last.why
@@ -221,7 +234,7 @@ $("import-form").addEventListener("submit", (event) => {
       $("import-form").reset();
       $("import-progress").removeAttribute("value");
       $("import-line").textContent = "The gateway begins again …";
-      restoring = { notes: staged?.notes ?? [] };
+      restoring = staged?.notes ?? [];
       const status = await begunAgain();
       if (status === 401) showDoor();
       else $("steps").hidden = true;
