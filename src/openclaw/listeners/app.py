@@ -57,7 +57,7 @@ class UnattributedProxy(Forbidden):
 def _unattributed() -> UnattributedProxy:
     return UnattributedProxy(
         "This request has a forwarding header, but comes from an address that is not in gateway.trustedProxies.",
-        hint="Add the proxy's address to gateway.trustedProxies, or call the gateway directly.",
+        hint="Add the proxy's address to gateway.trustedProxies (OPENCLAW_TRUSTED_PROXIES), or go past the proxy.",
         details={"code": "proxy_attribution_required"},
     )
 

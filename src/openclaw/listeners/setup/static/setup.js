@@ -3,6 +3,7 @@
 
 const WAIT_MS = 1000;
 const WAIT_TRIES = 600;
+const LASTING = 10;
 const RECENT_MS = 1_800_000;
 const BACK = {
   401: "The gateway is back. Give the set-up password again.",
@@ -201,14 +202,19 @@ function tell(share) {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// Sessions end with the process: the one that begins again does not know ours, and /setup may be closed there.
+// Sessions end with the process: the one that begins again does not know ours, and /setup may be closed there. While
+// nothing answers, a proxy may say 403 or 404 in its place, so those count when they stay.
 async function begunAgain() {
+  let last = 0;
+  let times = 0;
   for (let tries = 0; tries < WAIT_TRIES; tries += 1) {
     await pause(WAIT_MS);
-    const answer = await fetch("setup/state", { cache: "no-store" }).catch(() => null);
-    if (answer && answer.status in BACK) return answer.status;
+    const status = (await fetch("setup/state", { cache: "no-store" }).catch(() => null))?.status ?? 0;
+    times = status === last ? times + 1 : 1;
+    last = status;
+    if (status === 401 || (status in BACK && times === LASTING)) return status;
   }
-  throw new Error("The gateway has not come back. Look at its log where it is started.");
+  throw new Error("The gateway has not begun again. Its log says why.");
 }
 
 function showOutcome(last) {
