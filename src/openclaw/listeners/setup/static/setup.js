@@ -96,6 +96,7 @@ async function refresh() {
 }
 
 function fitForm() {
+  $("model").placeholder = ["ollama", "custom"].includes($("provider").value) ? "" : "the provider's usual one";
   for (const part of document.querySelectorAll("[data-for]")) {
     part.hidden = !part.dataset.for.split(" ").includes($("provider").value);
   }
