@@ -13,6 +13,7 @@ from openclaw.base.errors import ConfigError
 from openclaw.base.secret import Secret
 from openclaw.config.reading.validate import CLOSED_NODES, CLOSED_TOOLS
 from openclaw.config.schema import Config, ModelChoice, NodeCommandsConfig, ToolsConfig
+from openclaw.identity.locality import TrustedProxies, parse_address
 from tests.config.json5 import NOISE
 from tests.config.make import Home, errors, issue_at, loaded
 
@@ -139,7 +140,7 @@ def test_a_bad_leaf_elsewhere_goes_back_to_its_default() -> None:
 
 
 def test_all_problems_are_collected_not_only_the_first() -> None:
-    found = loaded("{gateway: {port: 0, mode: 'x', trustedProxies: [1, 'a', 2]}, session: {dmScope: 1}}")
+    found = loaded("{gateway: {port: 0, mode: 'x', trustedProxies: [1, '10.0.0.0/8', 2]}, session: {dmScope: 1}}")
     assert errors(found) == [
         "gateway.mode",
         "gateway.port",
@@ -339,3 +340,20 @@ def test_any_text_is_loaded_or_a_config_error(text: str) -> None:
     except ConfigError:
         return
     assert isinstance(found.config.tools, ToolsConfig)
+
+
+def test_proxies_come_from_the_environment_with_commas_between_them() -> None:
+    found = loaded("{gateway: {trustedProxies: ['10.9.9.9']}}", OPENCLAW_TRUSTED_PROXIES=" 10.0.0.1, fd00::/8 ,")
+    assert found.config.gateway.trusted_proxies == ("10.0.0.1", "fd00::/8")
+    assert found.sources["gateway.trustedProxies"].startswith("OPENCLAW_TRUSTED_PROXIES")
+    assert found.valid
+
+
+@pytest.mark.parametrize("where", ["file", "environment"])
+def test_a_proxy_that_is_no_address_is_named_and_trusts_nobody(where: str) -> None:
+    variables = {"OPENCLAW_TRUSTED_PROXIES": "proxy,127.0.0.1"} if where == "environment" else {}
+    found = loaded("{gateway: {trustedProxies: ['proxy', '127.0.0.1']}}", **variables)
+    assert errors(found) == ["gateway.trustedProxies"]
+    trusted = TrustedProxies(found.config.gateway.trusted_proxies)
+    assert parse_address("127.0.0.1") in trusted
+    assert parse_address("10.0.0.1") not in trusted

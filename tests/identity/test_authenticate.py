@@ -29,7 +29,7 @@ BAD = {b"authorization": b"Bearer nope"}
 
 def make(clock: ManualClock | None = None, mode: Mode = "token", attempts: int = 10) -> Authenticator:
     limits = RateLimitConfig(max_attempts=attempts)
-    return Authenticator(mode, Secret("s3cret"), Secret("pass"), limits, clock or ManualClock())
+    return Authenticator(mode, Secret("s3cret"), Secret("pass"), lambda: limits, clock or ManualClock())
 
 
 def reason_of(authenticator: Authenticator, evidence: Evidence, protocol: int = 4) -> str:
@@ -173,11 +173,26 @@ def test_a_missing_credential_is_no_guess() -> None:
 
 
 def test_the_limiter_forgets_the_oldest_address_first() -> None:
-    limiter = SignInLimiter(RateLimitConfig(max_attempts=1), ManualClock())
+    limiter = SignInLimiter(lambda: RateLimitConfig(max_attempts=1), ManualClock())
     for index in range(MAX_ADDRESSES + 1):
         limiter.failed(f"a{index}")
     assert limiter.retry_after_s("a0") is None
     assert limiter.retry_after_s(f"a{MAX_ADDRESSES}") is not None
+
+
+def test_the_limits_of_the_moment_count() -> None:
+    clock, most = ManualClock(), [5]
+    limiter = SignInLimiter(lambda: RateLimitConfig(max_attempts=most[0]), clock)
+    for _ in range(3):
+        limiter.failed("a")
+    most[0] = 2
+    limiter.failed("a")
+    assert limiter.retry_after_s("a") is not None
+    clock.advance(1_000)
+    most[0] = 4
+    for expected in (False, False, False, True):
+        limiter.failed("a")
+        assert (limiter.retry_after_s("a") is not None) is expected
 
 
 @given(st.lists(st.sampled_from([*ALL_SCOPES, "x", ""])), st.frozensets(st.sampled_from(ALL_SCOPES)))
@@ -201,7 +216,9 @@ async def test_what_is_right_beside_a_guess_lets_in_and_the_guess_is_counted() -
     clock = ManualClock()
     devices = no_devices(clock)
     issued = await devices.pair(Ask(device_id="d", public_key="k", role="operator", scopes=("operator.read",)))
-    authenticator = Authenticator("password", None, Secret("pass"), RateLimitConfig(max_attempts=3), clock, devices)
+    authenticator = Authenticator(
+        "password", None, Secret("pass"), lambda: RateLimitConfig(max_attempts=3), clock, devices
+    )
     both = Evidence(password="guess", device_token=issued.token)
     for _ in range(3):
         principal = authenticator.connect(both, REMOTE, "operator", ("operator.read",), 4, "d")
@@ -214,7 +231,9 @@ async def test_a_device_token_sent_as_the_token_is_no_guess() -> None:
     clock = ManualClock()
     devices = no_devices(clock)
     issued = await devices.pair(Ask(device_id="d", public_key="k", role="operator", scopes=("operator.read",)))
-    authenticator = Authenticator("token", Secret("s3cret"), None, RateLimitConfig(max_attempts=1), clock, devices)
+    authenticator = Authenticator(
+        "token", Secret("s3cret"), None, lambda: RateLimitConfig(max_attempts=1), clock, devices
+    )
     for _ in range(3):
         found = authenticator.connect(Evidence(token=issued.token), REMOTE, "operator", ("operator.read",), 4, "d")
         assert found.method == "device-token"

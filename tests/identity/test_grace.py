@@ -24,7 +24,7 @@ def bearer(secret: Secret) -> dict[bytes, bytes]:
 
 def test_the_old_credential_works_until_its_time_is_over() -> None:
     clock = ManualClock()
-    door = Authenticator("token", OLD, None, RateLimitConfig(), clock)
+    door = Authenticator("token", OLD, None, RateLimitConfig, clock)
     before = door.http(bearer(OLD), HERE)
     told: list[str] = []
     door.holders.add(lambda: told.append("closed"))
@@ -46,14 +46,14 @@ def test_the_old_credential_works_until_its_time_is_over() -> None:
 
 
 def test_without_a_grace_the_old_one_ends_at_once() -> None:
-    door = Authenticator("token", OLD, None, RateLimitConfig(), ManualClock())
+    door = Authenticator("token", OLD, None, RateLimitConfig, ManualClock())
     before = door.http(bearer(OLD), HERE)
     door.renew("token", NEW, None)
     assert not door.stands(before)
 
 
 def test_another_mode_ends_what_came_by_the_same_text() -> None:
-    door = Authenticator("token", OLD, None, RateLimitConfig(), ManualClock())
+    door = Authenticator("token", OLD, None, RateLimitConfig, ManualClock())
     before = door.http(bearer(OLD), HERE)
     door.renew("password", None, OLD)
     assert not door.stands(before)

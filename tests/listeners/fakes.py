@@ -324,7 +324,7 @@ class World:
 def authenticator(clock: Clock, mode: str = "token", book: Devices | None = None, **limits: int) -> Authenticator:
     """An authenticator whose token and password are TOKEN."""
     auth, rate = AuthConfig(token=Secret(TOKEN), password=Secret(TOKEN)), RateLimitConfig(**limits)
-    return Authenticator(mode, auth.token, auth.password, rate, clock, book)  # type: ignore[arg-type]
+    return Authenticator(mode, auth.token, auth.password, lambda: rate, clock, book)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ DOCUMENTED_VARIABLES: Mapping[str, str] = {
     "SETUP_PASSWORD": "Opens `/setup`, the set-up in a browser, to whoever knows it; see docs/setup.md.",
     "OPENCLAW_GATEWAY_BIND": "Sets `gateway.bind`.",
     "OPENCLAW_PUBLIC_BASE_URL": "Sets `gateway.publicBaseUrl`.",
+    "OPENCLAW_TRUSTED_PROXIES": "Sets `gateway.trustedProxies`: addresses and networks, with commas between them.",
     "OPENCLAW_LOG_LEVEL": "Sets `logging.level`.",
     "OPENCLAW_BACKUP_PASSPHRASE": "Sets `backup.passphrase`.",
     "OPENCLAW_LLM_PROVIDER": "Provider (or `provider/model`) of agents without a model; beats `agents.defaults.model`.",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from openclaw.base.errors import ConfigError
+from openclaw.base.network import parse_network
 from openclaw.base.secret import Secret
 from openclaw.config import lastgood
 from openclaw.config.env import Environment
@@ -256,4 +257,9 @@ def _requirements(config: Config) -> list[Issue]:
     if gateway.mode == "remote" and not gateway.remote.url:
         message, hint = "mode remote needs the address of a gateway", "Set gateway.remote.url."
         issues.append(Issue("invalid-value", "gateway.remote.url", message, hint=hint, section="gateway"))
+    for entry in gateway.trusted_proxies:
+        if parse_network(entry) is None:
+            message = f"{entry[:60]!r} is no address; nobody is trusted by it"
+            hint = "Name an IP address or a network: 127.0.0.1, 10.0.0.0/8."
+            issues.append(Issue("invalid-value", "gateway.trustedProxies", message, hint=hint, section="gateway"))
     return issues

@@ -156,7 +156,9 @@ async def open_rooms(
         stack.push_async_callback(devices.close)
         devices.observer = DeviceEvents(hub)
         auth = loaded.config.gateway.auth
-        authenticator = Authenticator(auth.mode, auth.token, auth.password, auth.rate_limit, clock, devices)
+        authenticator = Authenticator(
+            auth.mode, auth.token, auth.password, lambda: rooms.config.gateway.auth.rate_limit, clock, devices
+        )
         grace = Grace(grace_file(paths.state_dir), authenticator, hub, clock)
         stack.push_async_callback(grace.close)
         nodes = await Nodes.open(hub, gate, clock, store.shelf, partial(_paired_at_ms, devices))

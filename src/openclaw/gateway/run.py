@@ -37,7 +37,7 @@ from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.state import prepare
 from openclaw.listeners.server import GatewayServer
 from openclaw.ops.backup.desk import Backups
-from openclaw.ops.backup.restore import take_up
+from openclaw.ops.backup.restore import RestoreOutcome, clear_uploads, last_outcome, note_outcome, take_up, undo
 from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.ops.backup.swap import recover
 from openclaw.processes.again import begin_again
@@ -128,6 +128,8 @@ class _Gateway:
         self._reload_now = asyncio.Event()
         self._end: End = "stop"
         self._secrets_again = False
+        self._unproven = False
+        """What runs was just restored, and has not come as far as to listen."""
         self._tasks = TaskSet("gateway")
         self._env: Environment
         self._manager: ManagerLine
@@ -149,22 +151,42 @@ class _Gateway:
             if self._restored(paths.state_dir):  # before anything of the state is read
                 self._env = env = load_environment()
                 self._paths = paths = resolve_paths(env, self._options.config_path)
-            self._secrets = SecretRoom(paths, self._clock, REDACTOR.add)
-            loaded = await self._load()
-            self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock, self._secrets)
             try:
-                await self._serve(rooms)
-            finally:
-                await self._tasks.close()
-                await rooms.close()
+                await self._live(paths, lock)
+            except Exception as error:  # whatever it is: where there is no shell, nobody could undo it
+                if not self._unproven:
+                    raise
+                self._put_back(paths.state_dir, lock, error)
         finally:
             lock.release()
         return self._end
 
+    async def _live(self, paths: StatePaths, lock: StateLock) -> None:
+        self._secrets = SecretRoom(paths, self._clock, REDACTOR.add)
+        loaded = await self._load()
+        self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock, self._secrets)
+        try:
+            await self._serve(rooms)
+        finally:
+            await self._tasks.close()
+            await rooms.close()
+
+    def _put_back(self, state_dir: Path, lock: StateLock, error: Exception) -> None:
+        """Undo a restore that the gateway cannot start with, and begin again without it."""
+        why = f"the gateway could not start with it: {REDACTOR.clean(str(error) or type(error).__name__)}"
+        _log.error("restore_undone", exc_info=error, extra={"fields": {"why": why}})
+        done, now_ms = last_outcome(state_dir), self._clock.now_ms()
+        undo(state_dir, now_ms=now_ms, lock=lock)
+        note_outcome(state_dir, RestoreOutcome(now_ms, done.made_at_ms if done else 0, why))
+        self._end = "again"
+
     def _restored(self, state_dir: Path) -> bool:
         """Put back what a restore that was broken off had moved, else in place what waits for this start."""
+        clear_uploads(state_dir)
         if recover(state_dir):
-            _log.warning("restore_undone", extra={"fields": {"why": "it was broken off"}})
+            why = "it was broken off"
+            _log.warning("restore_undone", extra={"fields": {"why": why}})
+            note_outcome(state_dir, RestoreOutcome(self._clock.now_ms(), 0, why))
             return True
         try:
             way_back = take_up(state_dir, now_ms=self._clock.now_ms())
@@ -173,7 +195,8 @@ class _Gateway:
             return False
         if way_back is not None:
             _log.warning("restored", extra={"fields": {"way_back": str(way_back)}})
-        return way_back is not None
+            self._unproven = True
+        return self._unproven
 
     async def _load_again(self) -> Loaded:
         self._env = load_environment()
@@ -211,6 +234,7 @@ class _Gateway:
         app = build_front(rooms)
         backups = Backups(rooms.paths, lambda: rooms.loaded, self._clock, __version__)
         self._backups = BackupSchedule(backups, self._clock, rooms.paths.state_dir)
+        self._unproven = False  # a port that is taken is no fault of what was restored
         server = GatewayServer(app, hosts_of(rooms.config), rooms.config.gateway.port, clock=self._clock)
         await server.start()
         try:
@@ -225,6 +249,7 @@ class _Gateway:
         resumed, reported = await rooms.study.resume()
         rooms.config_desk.bind(load_environment, self._accepted, self._reload)
         rooms.upkeep.restart = self._stop_to_restart
+        rooms.upkeep.begin_again = self._begin_again
         await rooms.disk.look()
         rooms.grace.arm()
         rooms.health.phase = "ready"
@@ -274,7 +299,7 @@ class _Gateway:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
         loop.add_signal_handler(signal.SIGHUP, self._on_reload_signal)
-        loop.add_signal_handler(signal.SIGUSR1, self._stop_for, "again")
+        loop.add_signal_handler(signal.SIGUSR1, self._begin_again)
 
     def _on_stop_signal(self) -> None:
         self._end = "stop"  # whoever wants an end gets it, also in the middle of a restart
@@ -283,6 +308,9 @@ class _Gateway:
     def _on_reload_signal(self) -> None:
         self._secrets_again = True
         self._reload_now.set()
+
+    def _begin_again(self) -> None:
+        self._stop_for("again")
 
     def _stop_to_restart(self) -> None:
         self._stop_for("restart")

@@ -1,4 +1,4 @@
-"""What the set-up page has done: a provider tried and written down, a device let in, a backup made."""
+"""What the set-up page has done: a provider tried and written down, a device let in, a backup made or brought back."""
 
 from __future__ import annotations
 
@@ -20,17 +20,23 @@ from openclaw.config.reading.values import put
 from openclaw.config.schema import ModelsConfig, ProviderConfig
 from openclaw.config.writable import require_writable
 from openclaw.config.writing.apply import with_values
+from openclaw.gateway.restoring import Restoring
 from openclaw.gateway.rooms import Rooms
-from openclaw.listeners.setup.port import Choice, Chosen, Waiting
+from openclaw.listeners.setup.port import Choice, Chosen, Fetching, Staged, Waiting
+from openclaw.models.local.pull import pull
+from openclaw.models.local.shelf import installed
 from openclaw.models.registry import CHOICE_VARIABLE, ModelRegistry, Resolved
 from openclaw.ops.backup.create import Made, aside
 from openclaw.ops.backup.desk import Backups
+from openclaw.ops.backup.restore import RestoreOutcome, last_outcome
 from openclaw.rpc.config_port import ConfigChange
 from openclaw.secrets.provider import STORE, reference_to
 from openclaw.secrets.store import put_back, put_member
 from openclaw.telemetry.redact import REDACTOR
 
 TRY_S: Final = 120.0
+TIDY_S: Final = 1.0
+"""A backup whose last byte has gone out is thrown away in this time; then another can be made."""
 MAX_TOKENS: Final = 32
 MAX_ANSWER: Final = 200
 _WIRES: Final = {"custom": "openai-completions", "ollama": "ollama"}
@@ -44,6 +50,8 @@ class SetupDesk:
         self._backups = Backups(rooms.paths, lambda: rooms.loaded, rooms.clock, __version__)
         self._choosing = asyncio.Lock()
         self._backing_up = asyncio.Lock()
+        self._fetching: Fetching | None = None
+        self._restoring = Restoring(rooms, self._backups)
 
     def model(self) -> str:
         """Return the model that agents use unless they have their own."""
@@ -78,6 +86,8 @@ class SetupDesk:
         require_writable(rooms.config_desk.environment(), rooms.paths.config_path)
         async with self._choosing:
             entry = self._entry(choice, key)
+            if choice.provider == "embedded":
+                await self._fetch(rooms.models.full_ref(_ref(choice)).partition("/")[2])
             began_s = rooms.clock.monotonic_s()
             ref, answer = await self._tried(choice, entry)
             took_ms = round((rooms.clock.monotonic_s() - began_s) * 1000)
@@ -114,6 +124,24 @@ class SetupDesk:
             return await self._asked(trial.resolve(_ref(choice)))
         finally:
             await trial.close()
+
+    async def _fetch(self, name: str) -> None:
+        """Bring a local model onto this machine: where there is no shell, nobody could pull it."""
+        rooms = self._rooms
+        if name in await asyncio.to_thread(installed, rooms.paths.cache_dir):
+            return
+
+        def progress(done: int, total: int) -> None:
+            self._fetching = Fetching(done, total)
+
+        try:
+            await pull(name, rooms.paths.cache_dir, spawner=rooms.spawner, progress=progress)
+        finally:
+            self._fetching = None
+
+    def fetching(self) -> Fetching | None:
+        """Return how far the local model is that is on its way."""
+        return self._fetching
 
     async def _asked(self, found: Resolved) -> tuple[str, str]:
         messages = (user("Say hello in three words."),)
@@ -158,13 +186,35 @@ class SetupDesk:
     @contextlib.asynccontextmanager
     async def backup(self, passphrase: Secret | None) -> AsyncIterator[Made]:
         """Make a backup aside for the length of a block."""
-        if self._backing_up.locked():
-            raise Conflict("a backup is being made already", hint="Wait until it has been downloaded.")
-        async with self._backing_up:
+        try:
+            async with asyncio.timeout(TIDY_S):
+                await self._backing_up.acquire()
+        except TimeoutError:
+            raise Conflict("a backup is being made already", hint="Wait until it has been downloaded.") from None
+        try:
             backups = self._backups
             with aside(self._rooms.paths.state_dir) as folder:
                 secret = passphrase or backups.passphrase()
                 yield await asyncio.to_thread(backups.make, folder, backups.parts(), secret)
+        finally:
+            self._backing_up.release()
+
+    def upload_limit(self) -> int:
+        """Return the most bytes of a backup that comes in."""
+        return self._backups.settings.upload_max_bytes
+
+    async def stage(self, pieces: AsyncIterator[bytes], announced: int, passphrase: Secret | None) -> Staged:
+        """Take a backup in and leave it to the next start."""
+        return await self._restoring.stage(pieces, announced, passphrase)
+
+    def begin_again(self) -> None:
+        """Start the gateway anew, in place."""
+        if self._rooms.upkeep.begin_again is not None:
+            self._rooms.upkeep.begin_again()
+
+    async def last_restore(self) -> RestoreOutcome | None:
+        """Return what became of the last restore."""
+        return await asyncio.to_thread(last_outcome, self._rooms.paths.state_dir)
 
 
 def _ref(choice: Choice) -> str:

@@ -19,11 +19,12 @@ _SYSTEMD_PID = "SYSTEMD_EXEC_PID"
 
 
 class Upkeep:
-    """Acts on the rooms of one gateway. `restart` is set by whoever runs it."""
+    """Acts on the rooms of one gateway. Whoever runs it sets `restart` (by a supervisor) and `begin_again`."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self.restart: Callable[[], None] | None = None
+        self.begin_again: Callable[[], None] | None = None
 
     async def reload_secrets(self) -> int:
         """Read environment files, credentials and configuration again. Return how many things are wrong with them.

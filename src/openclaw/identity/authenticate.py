@@ -172,7 +172,7 @@ class Authenticator:
         mode: Mode,
         token: Secret | None,
         password: Secret | None,
-        rate_limit: RateLimitConfig,
+        rate_limit: Callable[[], RateLimitConfig],
         clock: Clock,
         devices: DeviceCredentials | None = None,
         former: tuple[Former, ...] = (),

@@ -15,6 +15,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from openclaw.base.network import parse_network
+
 FORWARDING_HEADERS: Final = frozenset(
     (
         b"forwarded",
@@ -37,7 +39,6 @@ FORWARDING_HEADERS: Final = frozenset(
 _MAX_HOPS = 32
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Browser = Literal["no", "own", "foreign"]
 
 
@@ -61,10 +62,10 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class TrustedProxies:
-    """The addresses and networks whose forwarding headers are believed."""
+    """The addresses and networks whose forwarding headers are believed; an entry that is none trusts nobody."""
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
-        self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(entry, strict=False) for entry in entries)
+        self._networks = tuple(network for entry in entries if (network := parse_network(entry)) is not None)
 
     def __contains__(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._networks)

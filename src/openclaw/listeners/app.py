@@ -57,7 +57,7 @@ class UnattributedProxy(Forbidden):
 def _unattributed() -> UnattributedProxy:
     return UnattributedProxy(
         "This request has a forwarding header, but comes from an address that is not in gateway.trustedProxies.",
-        hint="Add the proxy's address to gateway.trustedProxies, or call the gateway directly.",
+        hint="Add the proxy's address to gateway.trustedProxies (OPENCLAW_TRUSTED_PROXIES), or go past the proxy.",
         details={"code": "proxy_attribution_required"},
     )
 
@@ -157,8 +157,7 @@ class App:
                 principal = request.principal = self._deps.authenticator.http(request.headers, source)
                 if route.scope is not None:
                     require(principal, route.scope)
-        announced = request.headers.get(b"content-length", b"")
-        if announced.isdigit() and int(announced) > route.max_body > 0:
+        if request.announced > route.max_body > 0:
             raise TooLarge("Payload too large", hint=f"A body may have {route.max_body} bytes.")
         request.params = match.params
         request.max_body = route.max_body

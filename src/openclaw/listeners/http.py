@@ -107,13 +107,45 @@ class Request:
             raise TooLarge("Payload too large", hint=f"A body may have {self.max_body} bytes.")
         return b"".join(parts)
 
+    @property
+    def announced(self) -> int:
+        """Bytes that the body is said to have, 0 when nothing is said."""
+        text = self.headers.get(b"content-length", b"")
+        return int(text) if text.isdigit() else 0
+
+    def pieces(self, most: int) -> AsyncIterator[bytes]:
+        """Return a body of up to `most` bytes as it comes; the client waits while a piece is dealt with.
+
+        Raises: TooLarge at once when more is announced, else with the piece too many; ClientGone.
+        """
+        if self.announced > most:
+            raise _beyond(most)
+        return self._pieces(most)
+
+    async def _pieces(self, most: int) -> AsyncIterator[bytes]:
+        size, more = 0, True
+        while more:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise ClientGone
+            more = message.get("more_body", False)
+            piece: bytes = message.get("body", b"")
+            size += len(piece)
+            if size > most:
+                raise _beyond(most)
+            yield piece
+
+    def require_plain(self) -> None:
+        """Refuse a body that is packed for the way. Raises: UnsupportedMedia."""
+        if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise UnsupportedMedia("Unsupported content encoding; send the body as it is.")
+
     async def json_body(self, decoder: msgspec.json.Decoder[T], empty: bytes = b"{}") -> T:
         """Read and decode a JSON object. Raises: InvalidRequest naming the place, TooLarge, ClientGone."""
         kind = self.headers.get(b"content-type", b"").lower()
         if kind.startswith(_FORM_TYPES):
             raise UnsupportedMedia(f"Unsupported content type {kind[:64].decode('latin-1')}; send application/json.")
-        if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise UnsupportedMedia("Unsupported content encoding; send the body as it is.")
+        self.require_plain()
         raw = await self.body()
         try:
             return decoder.decode(raw or empty)
@@ -177,6 +209,10 @@ class Request:
         connection = self._scope.get("openclaw.connection")
         if connection is not None:
             connection.on_lost = callback
+
+
+def _beyond(most: int) -> TooLarge:
+    return TooLarge(f"Payload too large: {most:,} bytes are taken here")
 
 
 def _where(message: str) -> str:

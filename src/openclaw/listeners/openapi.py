@@ -109,6 +109,9 @@ def _operation(route: Route, doc: Operation, method: str, shapes: dict[Any, dict
         out["parameters"] = parameters
     if doc.request is not None:
         out["requestBody"] = {"required": doc.needs_body, "content": {JSON_MEDIA: {"schema": shapes[doc.request]}}}
+    elif doc.takes:
+        body = {"type": "string", "contentMediaType": doc.takes}
+        out["requestBody"] = {"required": True, "content": {doc.takes: {"schema": body}}}
     out["responses"] = _responses(route, doc, method, shapes)
     if route.scope is not None:
         out["x-scope"] = route.scope
@@ -139,6 +142,6 @@ def errors_of(route: Route, doc: Operation) -> Sequence[int]:
     found = {400, 403, *doc.errors}
     if route.access != "public":
         found |= {401, 429}
-    if doc.request is not None:
+    if doc.request is not None or doc.takes:
         found |= {413, 415}
     return sorted(found)

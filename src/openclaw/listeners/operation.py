@@ -55,3 +55,5 @@ class Operation:
     refusal: Any = None
     needs_body: bool = True
     """Of a route that takes a body: whether one must come."""
+    takes: str = ""
+    """Media type of a body that is bytes, not JSON."""

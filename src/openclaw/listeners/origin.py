@@ -35,14 +35,19 @@ def host_name(authority: str) -> str:
 @lru_cache(maxsize=1024)
 def origin_authority(origin: str) -> str:
     """Return `host[:port]` of an http(s) origin in lower case; "" when it is none."""
+    authority, path = _authority_and_path(origin)
+    return authority if path in ("", "/") else ""
+
+
+def _authority_and_path(url: str) -> tuple[str, str]:
     try:
-        parts = urlsplit(origin.strip().lower())
+        parts = urlsplit(url.strip().lower())
         _ = parts.port
     except ValueError:
-        return ""
-    if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc or parts.path not in ("", "/"):
-        return ""
-    return parts.netloc
+        return "", ""
+    if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
+        return "", ""
+    return parts.netloc, parts.path
 
 
 class OriginRules:
@@ -50,7 +55,7 @@ class OriginRules:
 
     def __init__(self, loopback_bind: bool, public_base_url: str, allowed: Iterable[str]) -> None:
         self._loopback_bind = loopback_bind
-        self._public = origin_authority(public_base_url)
+        self._public, _ = _authority_and_path(public_base_url)
         self._allowed = frozenset(filter(None, map(origin_authority, allowed)))
 
     def host_allowed(self, host: bytes | None) -> bool:

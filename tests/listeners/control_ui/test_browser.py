@@ -33,6 +33,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+REFUSALS = ("status of 400", "status of 401", "status of 429", "status of 502", "ERR_CONNECTION", "ERR_EMPTY_RESPONSE")
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.slow,
@@ -42,7 +43,7 @@ pytestmark = [
 
 @asynccontextmanager
 async def browser(*, refusals: bool = False) -> AsyncIterator[BrowserContext]:
-    """A browser with an empty profile. With `refusals`, answers of 401 and 429 are no fault."""
+    """A browser with an empty profile. With `refusals`, a gateway that says no, or is away, is no fault."""
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
@@ -60,7 +61,7 @@ async def browser(*, refusals: bool = False) -> AsyncIterator[BrowserContext]:
             context.on("console", listen)
             async with asyncio.timeout(60):
                 yield context
-            expected = ("WebSocket connection", *(("status of 401", "status of 429") if refusals else ()))
+            expected = ("WebSocket connection", *(REFUSALS if refusals else ()))
             assert [text for text in complaints if not any(one in text for one in expected)] == []
         finally:
             await started.close()

@@ -23,6 +23,7 @@ BELONGS = (
     ".env",
     "agents/main/auth-profiles.json",
     "credentials/gateway-token",
+    "secrets.json",
     "openclaw.db",
     "openclaw.json",
     "skills/weather/SKILL.md",

@@ -11,7 +11,16 @@ from openclaw.base.clock import ManualClock
 from openclaw.base.errors import Conflict, InvalidRequest, NotFound, StateLocked
 from openclaw.ops.backup import swap
 from openclaw.ops.backup.parts import PARTS
-from openclaw.ops.backup.restore import drop_waiting, restore_at_start, restore_in_place, restore_to, take_up, undo
+from openclaw.ops.backup.restore import (
+    RestoreOutcome,
+    drop_waiting,
+    last_outcome,
+    restore_at_start,
+    restore_in_place,
+    restore_to,
+    take_up,
+    undo,
+)
 from openclaw.ops.backup.swap import JOURNAL, WAYS_KEPT, recover
 from openclaw.store.lock import StateLock
 from openclaw.store.schema import MIGRATIONS, migrate
@@ -256,10 +265,12 @@ async def test_one_that_waits_for_a_start_changes_nothing_until_then_and_happens
     assert way_back is not None
     assert (way_back / "workspace-third" / "x").exists()
     assert (state / "openclaw.json").read_text() == CONFIG
+    assert last_outcome(state) == RestoreOutcome(NOW_MS, NOW_MS)
     assert take_up(state, now_ms=NOW_MS + 1) is None
+    undo(state, now_ms=NOW_MS + 2, lock=held)
     held.release()
-    undo(state, now_ms=NOW_MS + 2)
     assert content(state) == before
+    assert last_outcome(state) is None
 
 
 def without_waiting(state: Path) -> dict[str, tuple[int, bytes]]:

@@ -63,6 +63,8 @@ def onboard(
 ) -> int:
     """Set the gateway up: provider, key, model, a first call, the service. A second time changes only what differs.
 
+    It asks for no chat channel: this version has none yet.
+
     It asks on a terminal; scripts give flags. What is set already is replaced only when you say so. The key is kept in
     the state directory's secrets.json, readable by its owner only, and never shown. Exit 1 when the model does not
     answer; what was written stays, and no service is installed.

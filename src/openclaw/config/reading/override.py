@@ -19,6 +19,7 @@ OVERRIDES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gateway.port", ("OPENCLAW_GATEWAY_PORT", "PORT")),
     ("gateway.bind", ("OPENCLAW_GATEWAY_BIND",)),
     ("gateway.publicBaseUrl", ("OPENCLAW_PUBLIC_BASE_URL",)),
+    ("gateway.trustedProxies", ("OPENCLAW_TRUSTED_PROXIES",)),
     ("logging.level", ("OPENCLAW_LOG_LEVEL",)),
     ("backup.passphrase", ("OPENCLAW_BACKUP_PASSPHRASE",)),
 )
@@ -38,9 +39,7 @@ def override(config: Config, env: Environment, sources: dict[str, str]) -> tuple
         text = (env.get(name) or "").strip()
         shape = _shape_at(keys)
         try:
-            value = msgspec.convert(
-                normalise_value(path, text) if path in SPELLINGS else text, shape.type, strict=False, dec_hook=to_secret
-            )
+            value = msgspec.convert(_said(path, text, shape), shape.type, strict=False, dec_hook=to_secret)
         except msgspec.ValidationError:
             message = f"expected {expected(shape)}; {path} keeps its value"
             hint = f"Set it in {env.source(name)}."
@@ -49,6 +48,13 @@ def override(config: Config, env: Environment, sources: dict[str, str]) -> tuple
         config = replace_at(config, keys, value)
         sources[path] = f"{name} ({env.source(name)})"
     return _provider_of_environment(config, env, sources), issues
+
+
+def _said(path: str, text: str, shape: Shape) -> str | list[str]:
+    """Return what a variable's text means: a list is written with commas."""
+    if shape.kind == "list":
+        return [part for each in text.split(",") if (part := each.strip())]
+    return normalise_value(path, text) if path in SPELLINGS else text
 
 
 def _provider_of_environment(config: Config, env: Environment, sources: dict[str, str]) -> Config:

@@ -35,6 +35,9 @@ class BackupConfig(Section, frozen=True):
     passphrase: Annotated[
         Secret | None, leaf("Encrypts every backup (age, scrypt); without it no backup can be read.", "live")
     ] = None
+    upload_max_bytes: Annotated[
+        int, leaf("Largest backup that /setup takes to restore.", "live", "bytes", ge=1_000_000)
+    ] = 2_000_000_000
     workspace: Annotated[bool, leaf("Whether the agents' workspaces are in it.", "live")] = True
     sse: Annotated[
         Literal["AES256", "aws:kms", "none"],

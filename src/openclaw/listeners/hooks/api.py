@@ -131,7 +131,7 @@ class HooksApi:
 
     def __init__(self, deps: HookDeps) -> None:
         self._deps = deps
-        self._limiter = SignInLimiter(LIMITS, deps.clock)
+        self._limiter = SignInLimiter(lambda: LIMITS, deps.clock)
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes; they check the hooks' own credentials."""

@@ -1,4 +1,4 @@
-"""`/setup`: provider, this browser, a backup to take away. Open only while SETUP_PASSWORD is set.
+"""`/setup`: provider, this browser, a backup to take away or to bring back. Open only while SETUP_PASSWORD is set.
 
 1. The password opens a session in a cookie that scripts cannot read and other sites do not send.
 2. A wrong password counts against its client's address, whoever asks: programs on this machine are not exempt.
@@ -15,11 +15,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import Forbidden, NotFound, RateLimited, Unauthorized
+from openclaw.base.errors import Forbidden, InvalidRequest, NotFound, RateLimited, Unauthorized
 from openclaw.base.secret import Secret
 from openclaw.config.schema import GatewayConfig
 from openclaw.identity.rate_limit import SignInLimiter
@@ -27,14 +28,16 @@ from openclaw.listeners.control_ui.files import Bundle, find_files, read_file
 from openclaw.listeners.http import SAFE, Header, Request
 from openclaw.listeners.operation import HTML_MEDIA, Operation
 from openclaw.listeners.router import Route
-from openclaw.listeners.setup.port import Choice, Chosen, SetupPort, Waiting
+from openclaw.listeners.setup.port import Choice, Chosen, Fetching, SetupPort, Staged, Waiting
 from openclaw.listeners.setup.sessions import SESSION_S, Sessions, page_token
 from openclaw.ops.backup.create import Made
+from openclaw.ops.backup.restore import RestoreOutcome
 from openclaw.ops.backup.tape import PIECE
 
 ROOT: Final = Path(__file__).parent / "static"
 COOKIE: Final = "openclaw_setup"
 PAGE_TOKEN: Final = b"x-openclaw-setup"
+PASSPHRASE: Final = b"x-openclaw-passphrase"
 MAX_BODY_BYTES: Final = 64 * 1024
 
 _log = logging.getLogger("openclaw.setup")
@@ -61,13 +64,16 @@ class Encryption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SetupState(msgspec.Struct, frozen=True, rename="camel"):
     """Where the set-up stands. `page_token` goes into the header X-OpenClaw-Setup of every change.
 
-    `unlisted_proxy`: the request came through a proxy that gateway.trustedProxies does not list.
+    `unlisted_proxy` is the address of a proxy that the request came through and gateway.trustedProxies does not list.
     """
 
     page_token: str
     model: str
     waiting: list[Waiting]
-    unlisted_proxy: bool
+    unlisted_proxy: str
+    upload_limit: int
+    last_restore: RestoreOutcome | None
+    fetching: Fetching | None
 
 
 class Entrance(msgspec.Struct, frozen=True):
@@ -110,6 +116,13 @@ _EXPORT_SEALED = Operation(
     media="application/octet-stream",
     errors=(*_ERRORS, 409, 503),
 )
+_IMPORT = Operation(
+    "Restores a backup: checks all of the body, an archive, and begins again with it.",
+    Staged,
+    takes="application/octet-stream",
+    errors=(*_ERRORS, 409, 503),
+    headers=((PASSPHRASE.decode(), "What an encrypted backup was made with, percent-encoded."),),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +141,7 @@ class SetupPages:
     def __init__(self, deps: SetupDeps) -> None:
         self._deps = deps
         self._sessions = Sessions(deps.clock)
-        self._limiter = SignInLimiter(deps.config().auth.rate_limit, deps.clock)
+        self._limiter = SignInLimiter(lambda: deps.config().auth.rate_limit, deps.clock)
         self._bundle: Bundle | None = None
         self._sign_in = msgspec.json.Decoder(SignIn)
         self._choice = msgspec.json.Decoder(Choice)
@@ -154,6 +167,7 @@ class SetupPages:
             post("/setup/approve", self.approve, _APPROVE),
             get("/setup/export", self.export, _EXPORT),
             post("/setup/export", self.export_sealed, _EXPORT_SEALED),
+            Route(("POST",), "/setup/import", "control", self.import_, "public", doc=_IMPORT),
         )
 
     async def page(self, request: Request) -> None:
@@ -185,8 +199,17 @@ class SetupPages:
     async def state(self, request: Request) -> None:
         """Tell where the set-up stands."""
         session_id = self._session(request)
-        desk, unlisted = self._deps.desk, not request.source.attributed
-        await request.json(200, SetupState(page_token(session_id), desk.model(), desk.waiting(), unlisted))
+        desk, source = self._deps.desk, request.source
+        found = SetupState(
+            page_token(session_id),
+            desk.model(),
+            desk.waiting(),
+            "" if source.attributed else source.key,
+            desk.upload_limit(),
+            await desk.last_restore(),
+            desk.fetching(),
+        )
+        await request.json(200, found)
 
     async def provider(self, request: Request) -> None:
         """Test a provider and write it down."""
@@ -216,6 +239,17 @@ class SetupPages:
         self._change(request)
         given = (await request.json_body(self._encryption)).passphrase
         await self._export(request, Secret(given) if given else None)
+
+    async def import_(self, request: Request) -> None:
+        """Restore a backup, and begin again with it."""
+        self._change(request)
+        request.require_plain()
+        desk = self._deps.desk
+        staged = await desk.stage(request.pieces(desk.upload_limit()), request.announced, _passphrase(request))
+        try:
+            await request.json(200, staged)
+        finally:
+            desk.begin_again()
 
     async def _export(self, request: Request, passphrase: Secret | None) -> None:
         async with self._deps.desk.backup(passphrase) as made:
@@ -247,7 +281,8 @@ class SetupPages:
 
     def _cookie(self, request: Request, session_id: str) -> bytes:
         secure = request.source.https or self._deps.config().public_base_url.lower().startswith("https:")
-        text = f"{COOKIE}={session_id}; Path=/setup; Max-Age={SESSION_S}; HttpOnly; SameSite=Strict"
+        # Without a Path it is for the folder of the login as the browser sees it, below a proxy's prefix too.
+        text = f"{COOKIE}={session_id}; Max-Age={SESSION_S}; HttpOnly; SameSite=Strict"
         return f"{text}{'; Secure' if secure else ''}".encode()
 
     async def _show(self, request: Request, name: str) -> None:
@@ -276,6 +311,14 @@ def _require_own_page(request: Request) -> None:
 def _cookies(request: Request) -> dict[str, str]:
     pairs = (part.partition("=") for part in request.header(b"cookie").split(";"))
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _passphrase(request: Request) -> Secret | None:
+    try:
+        text = unquote(request.header(PASSPHRASE), errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidRequest("the passphrase is not UTF-8, percent-encoded") from None
+    return Secret(text) if text else None
 
 
 async def _pieces(made: Made) -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Literal, Protocol
 
@@ -9,6 +10,7 @@ import msgspec
 
 from openclaw.base.secret import Secret
 from openclaw.ops.backup.create import Made
+from openclaw.ops.backup.restore import RestoreOutcome
 
 Kind = Literal["embedded", "anthropic", "openai", "ollama", "custom"]
 """`custom` is any server that speaks OpenAI's Chat Completions API."""
@@ -37,6 +39,13 @@ class Chosen(msgspec.Struct, frozen=True, rename="camel"):
     status: str
 
 
+class Fetching(msgspec.Struct, frozen=True):
+    """A local model that is on its way, in bytes. The total is an estimate until the end."""
+
+    done: int
+    total: int
+
+
 class Waiting(msgspec.Struct, frozen=True, rename="camel"):
     """A browser or program that waits to be let in."""
 
@@ -44,6 +53,16 @@ class Waiting(msgspec.Struct, frozen=True, rename="camel"):
     device_id: str
     name: str
     address: str
+
+
+class Staged(msgspec.Struct, frozen=True, rename="camel"):
+    """A backup that was read to its end and waits for the gateway to begin again. `notes` are for people."""
+
+    created_at_ms: int
+    host: str
+    version: str
+    files: int
+    notes: list[str]
 
 
 class SetupPort(Protocol):
@@ -66,12 +85,36 @@ class SetupPort(Protocol):
         ...
 
     async def choose(self, choice: Choice) -> Chosen:
-        """Call the provider once; when it answers, write it down and take it up.
+        """Call the provider once; when it answers, write it down and take it up. A local model is fetched first.
 
         Raises: ModelError (nothing was written), InvalidRequest, ConfigError, Conflict, Unavailable.
         """
         ...
 
+    def fetching(self) -> Fetching | None:
+        """Return how far the local model is that `choose` fetches, None when none is on its way."""
+        ...
+
     def backup(self, passphrase: Secret | None) -> AbstractAsyncContextManager[Made]:
         """Offer a backup, gone after the block. Raises: Conflict while another is made, and as `Backups.make`."""
+        ...
+
+    def upload_limit(self) -> int:
+        """Return how many bytes a backup may have that comes in."""
+        ...
+
+    async def stage(self, pieces: AsyncIterator[bytes], announced: int, passphrase: Secret | None) -> Staged:
+        """Take a backup in, check all of it, and leave it to the next start. `announced` bytes come, 0 = unknown.
+
+        Raises: Conflict (another comes in; it moves the gateway away), InvalidRequest (the archive), ConfigError,
+        NotSupported (read-only), Unavailable (disk).
+        """
+        ...
+
+    def begin_again(self) -> None:
+        """Start the gateway anew, in place."""
+        ...
+
+    async def last_restore(self) -> RestoreOutcome | None:
+        """Return what became of the last restore that waited for a start."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -17,11 +18,14 @@ from openclaw.ops.backup.create import aside
 from openclaw.ops.backup.manifest import Manifest
 from openclaw.ops.backup.parts import DATABASE, OPTIONAL, Part, part_of
 from openclaw.ops.backup.swap import exchange, last_way_back, recover
-from openclaw.ops.backup.unpack import Opened, unpack
+from openclaw.ops.backup.unpack import SPARE_BYTES, Opened, unpack
 from openclaw.store.lock import StateLock
 
 STAGE: Final = ".restore-"
 WAITING: Final = ".restore-waiting"
+UPLOAD: Final = ".restore-upload-"
+"""Folders of backups that come in by a gateway's /setup; whoever holds the lock may throw away what lies there."""
+OUTCOME: Final = ".restore-outcome.json"
 _FILES: Final = "files"
 _ORDER: Final = "order.json"
 
@@ -54,10 +58,10 @@ def restore_in_place(
     with _Held(state_dir, lock):
         recover(state_dir)
         _clear_stages(state_dir)
-        with aside(state_dir, STAGE) as stage:
-            opened = unpack(archive, stage, passphrase, signer=signer)
+        with aside(state_dir, STAGE) as files:
+            opened = unpack(archive, files, passphrase, signer=signer)
             paths = _paths(state_dir, opened.manifest, without)
-            way_back = exchange(state_dir, stage, paths, now_ms=now_ms, instead=archive.name)
+            way_back = exchange(state_dir, files, paths, now_ms=now_ms, instead=archive.name)
     return Restored(opened, state_dir, way_back)
 
 
@@ -70,12 +74,12 @@ def restore_to(archive: Path, target: Path, passphrase: Secret | None, *, signer
     if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
         raise Conflict(f"{target} is there and is no empty directory", hint="Name one that does not exist yet.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(mkdtemp(prefix=f".{target.name}{STAGE}", dir=target.parent))
+    files = Path(mkdtemp(prefix=f".{target.name}{STAGE}", dir=target.parent))
     try:
-        opened = unpack(archive, stage, passphrase, signer=signer)
-        stage.rename(target)  # takes the place of an empty directory, of no other
+        opened = unpack(archive, files, passphrase, signer=signer)
+        files.rename(target)  # takes the place of an empty directory, of no other
     except BaseException:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(files, ignore_errors=True)
         raise
     return Restored(opened, target, None)
 
@@ -86,6 +90,45 @@ class _Order(msgspec.Struct, frozen=True):
     instead: str
     manifest: Manifest
     without: tuple[Part, ...]
+
+
+class RestoreOutcome(msgspec.Struct, frozen=True, rename="camel"):
+    """What became of the last restore that waited for a start. Shape: `why` is "" when it is in place."""
+
+    at_ms: int
+    made_at_ms: int
+    why: str = ""
+
+
+def stage(
+    archive: Path,
+    folder: Path,
+    passphrase: Secret | None,
+    *,
+    signer: str = "",
+    without: frozenset[Part] = frozenset(),
+    spare: int = SPARE_BYTES,
+) -> tuple[Opened, Path]:
+    """Check and unpack into an empty folder of the state directory. `let_wait` hands it to the gateway's next start.
+
+    Return what was opened, and where its files are.
+
+    Raises: InvalidRequest (the archive), Unavailable (no room), OSError.
+    """
+    _check_without(without)
+    files = folder / _FILES
+    files.mkdir(mode=0o700)
+    opened = unpack(archive, files, passphrase, signer=signer, spare=spare)
+    order = _Order(archive.name, opened.manifest, tuple(sorted(without)))
+    write_atomically(folder / _ORDER, msgspec.json.encode(order))
+    os.sync()
+    return opened, files
+
+
+def let_wait(folder: Path, state_dir: Path) -> None:
+    """Have the next start put in place what was staged; one that waits already is replaced. Raises: OSError."""
+    drop_waiting(state_dir)
+    folder.rename(state_dir / WAITING)
 
 
 def restore_at_start(
@@ -103,20 +146,13 @@ def restore_at_start(
 
     Raises: InvalidRequest (the archive), Unavailable (no room), OSError.
     """
-    _check_without(without)
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stage = Path(mkdtemp(prefix=STAGE, dir=state_dir))
+    folder = Path(mkdtemp(prefix=STAGE, dir=state_dir))
     try:
-        files = stage / _FILES
-        files.mkdir(mode=0o700)
-        opened = unpack(archive, files, passphrase, signer=signer)
-        order = _Order(archive.name, opened.manifest, tuple(sorted(without)))
-        write_atomically(stage / _ORDER, msgspec.json.encode(order))
-        os.sync()
-        drop_waiting(state_dir)
-        stage.rename(state_dir / WAITING)
+        opened, _ = stage(archive, folder, passphrase, signer=signer, without=without)
+        let_wait(folder, state_dir)
     except BaseException:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     return Restored(opened, state_dir, None)
 
@@ -145,23 +181,51 @@ def take_up(state_dir: Path, *, now_ms: int) -> Path | None:
         raise Conflict("the restore that waited for this start cannot be read", hint="Stage it again.") from None
     # Gone before the first rename: a start after a power cut must not exchange everything for what is left here.
     (folder / _ORDER).unlink()
-    paths = _paths(state_dir, order.manifest, frozenset(order.without))
+    paths, made_at_ms = _paths(state_dir, order.manifest, frozenset(order.without)), order.manifest.created_at_ms
     try:
-        return exchange(state_dir, folder / _FILES, paths, now_ms=now_ms, instead=order.instead)
+        kept = exchange(state_dir, folder / _FILES, paths, now_ms=now_ms, instead=order.instead)
+    except OSError as error:
+        note_outcome(state_dir, RestoreOutcome(now_ms, made_at_ms, error.strerror or type(error).__name__))
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    note_outcome(state_dir, RestoreOutcome(now_ms, made_at_ms))
+    return kept
 
 
-def undo(state_dir: Path, *, now_ms: int) -> Path:
+def note_outcome(state_dir: Path, outcome: RestoreOutcome) -> None:
+    """Keep what became of a restore, for whoever asked for it and could not look on."""
+    with contextlib.suppress(OSError):
+        write_atomically(state_dir / OUTCOME, msgspec.json.encode(outcome))
+
+
+def last_outcome(state_dir: Path) -> RestoreOutcome | None:
+    """Return what became of the last restore that waited for a start, None when there was none."""
+    try:
+        return msgspec.json.decode((state_dir / OUTCOME).read_bytes(), type=RestoreOutcome)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def clear_uploads(state_dir: Path) -> None:
+    """Throw away what came in by a gateway that was killed meanwhile. Needs the lock held."""
+    for each in state_dir.glob(f"{UPLOAD}*"):
+        shutil.rmtree(each, ignore_errors=True)
+
+
+def undo(state_dir: Path, *, now_ms: int, lock: StateLock | None = None) -> Path:
     """Put back what the last restore replaced; what it had put there is kept as the next way back, which is returned.
+
+    A `lock` that is given must be held by the caller.
 
     Raises: StateLocked (a gateway runs), NotFound (nothing to undo), OSError.
     """
-    with _Held(state_dir, None):
+    with _Held(state_dir, lock):
         recover(state_dir)
         folder, record = last_way_back(state_dir)
         kept = exchange(state_dir, folder, record.paths, now_ms=now_ms, instead=f"undo of {record.instead}")
         shutil.rmtree(folder, ignore_errors=True)
+        (state_dir / OUTCOME).unlink(missing_ok=True)
         return kept
 
 

@@ -40,11 +40,12 @@ def unpack(
     *,
     signer: str = "",
     keep: Callable[[Entry], bool] = lambda _: True,
+    spare: int = SPARE_BYTES,
 ) -> Opened:
     """Read a whole archive, check all of it, and leave its files (those to `keep`, and the store) in an empty folder.
 
-    `signer` is the id of the gateway that must have signed it; empty takes any. When this raises, the folder may hold
-    something: it is the caller's to throw away.
+    `signer` is the id of the gateway that must have signed it; empty takes any. `spare` bytes of the disk stay free.
+    When this raises, the folder may hold something: it is the caller's to throw away.
 
     Raises: InvalidRequest (BACKUP_INVALID or BACKUP_PASSPHRASE in its details), Unavailable (no room), OSError.
     """
@@ -57,10 +58,10 @@ def unpack(
         if signer and found != signer:
             raise refused(f"gateway {found[:16]}… signed it, not {signer[:16]}…")
         manifest = read_manifest(raw, KNOWN_SCHEMA)
-        if manifest.total + SPARE_BYTES > shutil.disk_usage(folder).free:
+        if manifest.total + spare > shutil.disk_usage(folder).free:
             raise Unavailable(
                 f"the backup needs {manifest.total / 1e6:.0f} MB and {folder.parent} has no room for that",
-                hint="Free some space, or restore elsewhere with --to.",
+                hint="Free some space, or restore onto another disk.",
             )
         for entry in manifest.files:
             _file(tape, entry, folder if entry.path == DATABASE or keep(entry) else None)

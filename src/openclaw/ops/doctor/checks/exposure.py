@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
+from openclaw.base.network import parse_network
 from openclaw.config.env import expand
 from openclaw.config.refusal import binds_loopback_only
 from openclaw.ops.doctor.origins import useless
@@ -18,11 +18,8 @@ def proxy_trust_findings(scene: Scene) -> Iterator[Finding]:
     """Report trusted proxies that are no proxies: whoever is in there may say where a request comes from."""
     gateway = scene.loaded.config.gateway
     for entry in gateway.trusted_proxies:
-        try:
-            network = ipaddress.ip_network(entry, strict=False)
-        except ValueError:
-            continue
-        if network.prefixlen < WIDE_BITS[network.version]:
+        network = parse_network(entry)
+        if network is not None and network.prefixlen < WIDE_BITS[network.version]:
             yield Finding(
                 id="exposure.trusted-proxies",
                 severity="error" if network.prefixlen == 0 else "warning",
