@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
 from openclaw import __version__
 from openclaw.base.secret import Secret
 from openclaw.config.refusal import binds_loopback_only
-from openclaw.config.schema import Config, HooksConfig
+from openclaw.config.schema import Config, GatewayConfig, HooksConfig
 from openclaw.gateway.rooms import Rooms
 from openclaw.gateway.setup_desk import SetupDesk
 from openclaw.listeners.app import App, build_app
@@ -62,7 +63,7 @@ def _ui(rooms: Rooms) -> UiDeps | None:
     if not settings.enabled:
         return None
     root = rooms.paths.config_path.parent / Path(settings.root).expanduser() if settings.root else None
-    return UiDeps(rooms.study, lambda: rooms.config.identity, __version__, root)
+    return UiDeps(rooms.study, lambda: rooms.config.identity, __version__, root, settings.base_path)
 
 
 def _setup_password(rooms: Rooms) -> Secret | None:
@@ -91,3 +92,12 @@ def hosts_of(config: Config) -> tuple[str, ...]:
     if gateway.bind == "lan":
         return ("0.0.0.0", "::")  # noqa: S104  # what `lan` means; a shared secret is required for it
     return (gateway.custom_bind_host.strip("[]"),)
+
+
+def tls_names(gateway: GatewayConfig) -> tuple[str, ...]:
+    """Return the names that a self-signed certificate is made for; none when none is to be made."""
+    if not gateway.tls.auto_generate:
+        return ()
+    public = urlsplit(gateway.public_base_url).hostname or ""
+    bound = gateway.custom_bind_host.strip("[]") if gateway.bind == "custom" else ""
+    return tuple(dict.fromkeys(filter(None, ("localhost", "127.0.0.1", "::1", public, bound))))
