@@ -34,10 +34,12 @@ class Reach:
         url: str = "",
         token: str = "",
         port: int | None = None,
+        fingerprint: str = "",
         timeout_s: float = TIMEOUT_MS / 1000,
     ) -> None:
         self.desk = desk or Desk()
         self._port = port
+        self._fingerprint = fingerprint
         self.timeout_s = timeout_s
         self._url = url
         self._token = token
@@ -45,6 +47,8 @@ class Reach:
     @cached_property
     def target(self) -> Target:
         """Where the gateway is and what opens it: flags, then environment, then configuration."""
+        from msgspec.structs import replace
+
         from openclaw.client.resolve import target
 
         loaded, certificate = self.desk.loaded, None
@@ -53,7 +57,8 @@ class Reach:
 
             certificate = tls_files(tls, self.desk.paths)[0]
         url, token = self._url or None, self._token or None
-        return target(loaded, loaded.env, url, token, port=self._port, certificate=certificate)
+        found = target(loaded, loaded.env, url, token, port=self._port, certificate=certificate)
+        return replace(found, tls_fingerprint=self._fingerprint) if self._fingerprint else found
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a command's coroutine to its end."""

@@ -35,7 +35,7 @@ _EVENTS_DOC: Final = {"type": "string", "description": "Server-sent events; the 
 
 
 def document(routes: Iterable[Route], version: str, base_path: str = "") -> dict[str, Any]:
-    """Return the document for a route table. Every route must have its Operation, or is not told."""
+    """Return the document for a route table. Every route must have its Operation."""
     described = [(route, route.doc) for route in routes if route.doc is not None]
     types = [kind for _, doc in described for kind in (doc.request, doc.answer, doc.refusal) if kind is not None]
     schemas, components = msgspec.json.schema_components([Failure, *types], ref_template=_REF)

@@ -80,6 +80,7 @@ def proxy(url: str, token: str, deep: bool, snippet: str | None, insecure: bool,
       openclaw doctor proxy https://chat.example.com
       openclaw doctor proxy https://example.com/openclaw --snippet nginx
     """
+    from openclaw.client.inspect import certificate
     from openclaw.ops.doctor.proxy import ProxyProbe, upstream_of
     from openclaw.ops.doctor.proxy import snippet as text_of
 
@@ -92,8 +93,17 @@ def proxy(url: str, token: str, deep: bool, snippet: str | None, insecure: bool,
         return 0
     bearer = reach.target.bearer
     secret = bearer.reveal() if bearer else ""
-    through = Reach(reach.desk, url=parts.geturl(), token=secret)
-    probe = ProxyProbe(parts.geturl(), secret, lambda: through.run(_hello(through)), verify=not insecure)
+    pinned = certificate(parts.hostname or "", parts.port or 443)[0] if insecure and parts.scheme == "https" else ""
+    through = Reach(reach.desk, url=parts.geturl(), token=secret, fingerprint=pinned)
+    gateway = reach.desk.loaded.config.gateway
+    probe = ProxyProbe(
+        parts.geturl(),
+        secret,
+        lambda: through.run(_hello(through)),
+        verify=not insecure,
+        bases=(gateway.control_ui.base_path, urlsplit(gateway.public_base_url).path),
+        public=gateway.public_base_url,
+    )
     return _print(probe.steps(deep=deep), as_json=as_json)
 
 

@@ -159,7 +159,6 @@ class SetupPages:
 
         return (
             get("/setup", self.page, _PAGE),
-            Route(("GET",), "/setup/", "control", self.page_without_slash, "public"),
             get("/setup/file/{name}", self.file, _FILE),
             post("/setup/login", self.login, _LOGIN),
             get("/setup/state", self.state, _STATE),
@@ -174,11 +173,6 @@ class SetupPages:
     async def page(self, request: Request) -> None:
         """Show the page; what it holds is no secret."""
         await self._show(request, "index.html")
-
-    async def page_without_slash(self, request: Request) -> None:
-        """Send on to the page: what it names is relative to an address without a slash."""
-        self._password()
-        await request.redirect(b"../setup")
 
     async def file(self, request: Request) -> None:
         """Send a file of the page."""
