@@ -97,9 +97,10 @@ def fingerprint_of(certificate: Path) -> str:
     try:
         first, found, _ = certificate.read_text("ascii").partition(_PEM_END)
         begin = first.index("-----BEGIN CERTIFICATE")
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(f"{first[begin:]}{found}\n")).hexdigest()
+        content = ssl.PEM_cert_to_DER_cert(f"{first[begin:]}{found}\n")
     except (OSError, ValueError):
         return ""
+    return hashlib.sha256(content).hexdigest() if content else ""
 
 
 def _host(gateway: Any) -> str:

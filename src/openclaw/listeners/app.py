@@ -164,7 +164,7 @@ class App:
 
     def _strict_transport(self) -> tuple[Header, ...]:
         value = self._config.http.security_headers.strict_transport_security
-        return ((b"strict-transport-security", value.encode()),)
+        return ((b"strict-transport-security", value.strip().encode()),)
 
     async def _run(self, request: Request, route: Route, match: Match, source: Source) -> None:
         if route.access != "public":
