@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from openclaw.client.resolve import fingerprint_of
+from tests.cli.gateway_process import listens, wait_until
 from tests.gateway.process import TOKEN, GatewayProcess, free_port, write_config
 from tests.npm.client import Driver, Refused
 
@@ -20,8 +23,9 @@ async def test_it_connects_below_a_base_path_with_the_fingerprint_pinned_and_not
     write_config(folder, port, gateway=settings)
     running = await GatewayProcess.start(folder, port)
     try:
-        pinned = await until_served(running)
-        url = f"wss://127.0.0.1:{port}/claw"
+        certificate = folder / "gateway" / "tls" / "gateway-cert.pem"
+        await asyncio.to_thread(wait_until, lambda: listens(port))
+        pinned, url = fingerprint_of(certificate), f"wss://127.0.0.1:{port}/claw"
         options = {"token": TOKEN, "minProtocol": 4, "maxProtocol": 4}
         client = await driver.open(url, tlsFingerprint=pinned, **options)
         assert (await client.hello())["protocol"] == 4
