@@ -26,7 +26,7 @@ KEEP_ALIVE_S: Final = 75
 SWEEP_S: Final = 5.0
 HANDSHAKE_S: Final = 10.0
 """Time for a TLS handshake, and thereby what a silent socket costs."""
-_TLS_TIMES: Final = {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": 5.0}
+_TLS_TIMES: Final = {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": 2.0}
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 _log = logging.getLogger("openclaw.listeners")
 
