@@ -61,6 +61,9 @@ def test_connect_goes_all_the_way_or_names_the_first_thing_that_fails(tmp_path: 
         secure = steps(place, "connect", f"wss://127.0.0.1:{place.port}")
         assert list(secure)[-1] == "tls"
         assert "ws://" in secure["tls"]["fix"]
+        told = place.run("health", "--url", f"wss://127.0.0.1:{place.port}").stderr
+        assert "answers without TLS" in told
+        assert f"Use ws://127.0.0.1:{place.port}" in told
 
 
 def test_connect_shows_the_fingerprint_of_a_certificate_that_is_not_trusted_and_the_fix_works(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
@@ -70,7 +71,7 @@ async def test_both_sockets_are_below_it() -> None:
         for path in ("", "/apps/claw", "/apps/claw/"):
             async with connect(f"ws://127.0.0.1:{here.port}{path}", proxy=None) as line:
                 assert json.loads(await line.recv())["event"] == "connect.challenge"
-        headers = {"Authorization": "Bearer test-token"}
+        headers: dict[str, Any] = {"Authorization": "Bearer test-token"}
         refused = await raw_request(
             here.port,
             http(
@@ -108,7 +109,7 @@ async def test_strict_transport_security_is_said_over_https_only_and_on_every_an
     value = "max-age=31536000; includeSubDomains"
     strict = HttpConfig(security_headers=SecurityHeadersConfig(strict_transport_security=value))
     async with world(GatewayConfig(trusted_proxies=("127.0.0.1",), http=strict)) as here:
-        secure = {"X_Forwarded_For": "203.0.113.9", "X_Forwarded_Proto": "https"}
+        secure: dict[str, Any] = {"X_Forwarded_For": "203.0.113.9", "X_Forwarded_Proto": "https"}
         for path in ("/health", "/nothing", "/v1/models", "/api/mirror/stream?gapMs=1"):
             _, headers, _ = await raw_request(here.port, http("GET", path, **secure))
             assert headers["strict-transport-security"] == value, path

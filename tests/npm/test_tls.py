@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ async def test_it_connects_below_a_base_path_with_the_fingerprint_pinned_and_not
         certificate = folder / "gateway" / "tls" / "gateway-cert.pem"
         await asyncio.to_thread(wait_until, lambda: listens(port))
         pinned, url = fingerprint_of(certificate), f"wss://127.0.0.1:{port}/claw"
-        options = {"token": TOKEN, "minProtocol": 4, "maxProtocol": 4}
+        options: dict[str, Any] = {"token": TOKEN, "minProtocol": 4, "maxProtocol": 4}
         client = await driver.open(url, tlsFingerprint=pinned, **options)
         assert (await client.hello())["protocol"] == 4
         assert (await client.request("health", {}))["ok"]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from openclaw.base.errors import OpenClawError
 from openclaw.base.secret import Secret
-from openclaw.client.errors import GatewayDown, RpcError, refused_token
+from openclaw.client.errors import GatewayDown, RpcError, other_scheme, refused_token
 from openclaw.client.tls import Trust, context, require_pinned
 
 MAX_BODY_BYTES: Final = 50 * 1024 * 1024
@@ -161,7 +161,7 @@ def _network(url: str) -> Iterator[None]:
         raise GatewayDown(f"{url} did not answer in time") from error
     except (OSError, http.client.HTTPException) as error:
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise GatewayDown(f"no gateway answers at {url}: {reason}") from error
+        raise other_scheme(url, error) or GatewayDown(f"no gateway answers at {url}: {reason}") from error
     except json.JSONDecodeError as error:
         raise GatewayDown(f"{url} answered with something that is not JSON") from error
 
