@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def test_each_fault_is_named_with_its_file_and_setting(tmp_path: Path) -> None:
     assert (no_key.message, no_key.details["path"]) == (f"{nowhere} does not exist", "gateway.tls.keyPath")
     assert "does not belong to the certificate" in refusal(Pair(good.certificate, other.key)).message
     assert "no certificate and key" in refusal(Pair(good.key, good.certificate)).message
-    assert "Is a directory" in refusal(Pair(tmp_path, good.key)).message
+    assert "no file of at most" in refusal(Pair(tmp_path, good.key)).message
     assert "is encrypted" in refusal(pair_in(tmp_path / "sealed", passphrase=b"secret")).message
     over = refusal(pair_in(tmp_path / "over", ends_ms=NOW_MS - DAY_MS))
     assert "expired on 2027-01-14" in over.message
@@ -50,7 +51,11 @@ def test_each_fault_is_named_with_its_file_and_setting(tmp_path: Path) -> None:
     garbage.write_bytes(b"\0" * 100)
     assert "no certificate and key" in refusal(Pair(garbage, good.key)).message
     garbage.write_bytes(b"-" * (MAX_BYTES + 1))
-    assert "larger than" in refusal(Pair(garbage, good.key)).message
+    assert "no file of at most" in refusal(Pair(garbage, good.key)).message
+    assert "cannot be read" in refusal(Pair(Path("a\0b"), good.key)).message
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    assert "no file of at most" in refusal(Pair(fifo, good.key)).message
 
 
 def test_a_pair_that_is_made_is_private_good_for_its_names_and_never_replaces_anything(tmp_path: Path) -> None:

@@ -69,9 +69,14 @@ def resolve_paths(env: Environment, config_path: Path | None = None, system_conf
 
 def tls_files(tls: TlsConfig, paths: StatePaths) -> tuple[Path, Path]:
     """Return where the gateway's certificate and its key are; relative ones lie beside the configuration."""
-    own, here = paths.state_dir / "gateway" / "tls", paths.config_path.parent
-    certificate = here / Path(tls.cert_path).expanduser() if tls.cert_path else own / "gateway-cert.pem"
-    return certificate, here / Path(tls.key_path).expanduser() if tls.key_path else own / "gateway-key.pem"
+
+    def place(given: str, own: str) -> Path:
+        if not given:
+            return paths.state_dir / "gateway" / "tls" / own
+        # os.path, as Path.expanduser raises for a user that is not there: then the file is not there either.
+        return paths.config_path.parent / os.path.expanduser(given)  # noqa: PTH111
+
+    return place(tls.cert_path, "gateway-cert.pem"), place(tls.key_path, "gateway-key.pem")
 
 
 def _own_or_system(state: Path, system_config: Path) -> Path:

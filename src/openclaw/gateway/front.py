@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,6 +16,7 @@ from openclaw.listeners.app import App, build_app
 from openclaw.listeners.control_ui.pages import UiDeps
 from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.hooks.api import HookDeps
+from openclaw.listeners.origin import host_name, public_authority
 from openclaw.listeners.setup.pages import SetupDeps
 from openclaw.models.embeddings import Embeddings
 from openclaw.telemetry.metrics import METRICS
@@ -98,6 +98,7 @@ def tls_names(gateway: GatewayConfig) -> tuple[str, ...]:
     """Return the names that a self-signed certificate is made for; none when none is to be made."""
     if not gateway.tls.auto_generate:
         return ()
-    public = urlsplit(gateway.public_base_url).hostname or ""
+    public = host_name(public_authority(gateway.public_base_url))
     bound = gateway.custom_bind_host.strip("[]") if gateway.bind == "custom" else ""
-    return tuple(dict.fromkeys(filter(None, ("localhost", "127.0.0.1", "::1", public, bound))))
+    names = dict.fromkeys(("localhost", "127.0.0.1", "::1", public, bound))
+    return tuple(name for name in names if name and name.isascii())

@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import os
 import ssl
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,10 @@ class Pair(msgspec.Struct, frozen=True):
 
     certificate: Path
     key: Path
+
+    def is_absent(self) -> bool:
+        """Say whether neither file is there. Blocking."""
+        return not (os.path.lexists(self.certificate) or os.path.lexists(self.key))
 
     def mark(self) -> tuple[tuple[int, ...], ...]:
         """Return what changes when a file is replaced. Blocking. Raises: OSError."""
@@ -85,7 +90,7 @@ def make_pair(pair: Pair, names: Sequence[str], now_ms: int) -> bool:
 
     Raises: ConfigError.
     """
-    if os.path.lexists(pair.certificate) or os.path.lexists(pair.key):
+    if not pair.is_absent():
         return False
     certificate, key = _self_signed(names, now_ms)
     try:
@@ -93,10 +98,10 @@ def make_pair(pair: Pair, names: Sequence[str], now_ms: int) -> bool:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_new(pair.key, key, 0o600)
         _write_new(pair.certificate, certificate, 0o644)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _wrong(
             CERTIFICATE_KEY,
-            f"a self-signed certificate cannot be written to {pair.certificate.parent}: {error.strerror or error}",
+            f"a self-signed certificate cannot be written to {pair.certificate.parent}: {_why(error)}",
             "Make the folder writable, or name files that are there by gateway.tls.certPath and keyPath.",
         ) from None
     return True
@@ -104,13 +109,16 @@ def make_pair(pair: Pair, names: Sequence[str], now_ms: int) -> bool:
 
 def _read(place: Path, key: str) -> bytes:
     try:
-        with place.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        what = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        plain = stat.S_ISREG(place.stat().st_mode)  # to open anything else might wait for ever
+        content = b""
+        if plain:
+            with place.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        what = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {_why(error)}"
         raise _wrong(key, f"{place} {what}", f"Correct {key}, or let the gateway's user read the file.") from None
-    if len(content) > MAX_BYTES:
-        raise _wrong(key, f"{place} is larger than {MAX_BYTES} bytes", "Name a PEM file.")
+    if not plain or len(content) > MAX_BYTES:
+        raise _wrong(key, f"{place} is no file of at most {MAX_BYTES} bytes", "Name a PEM file.")
     return content
 
 
@@ -182,6 +190,10 @@ def _fingerprint(leaf: Parsed) -> str:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest()
+
+
+def _why(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _wrong(path: str, message: str, hint: str) -> ConfigError:

@@ -40,7 +40,7 @@ def dashboard(reach: Reach, wanted: bool, as_json: bool) -> None:
     public = f"{gateway.public_base_url.rstrip('/')}{entrance}" if here and gateway.public_base_url else ""
     opened = wanted and click.launch(address) == 0
     if as_json:
-        output.emit_json({"url": address, "publicUrl": public or None, "opened": opened})
+        output.emit_json({"url": address, **({"publicUrl": public} if public else {}), "opened": opened})
         return
     click.echo(address)
     if public:

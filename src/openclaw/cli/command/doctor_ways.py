@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -93,7 +94,10 @@ def proxy(url: str, token: str, deep: bool, snippet: str | None, insecure: bool,
         return 0
     bearer = reach.target.bearer
     secret = bearer.reveal() if bearer else ""
-    pinned = certificate(parts.hostname or "", parts.port or 443)[0] if insecure and parts.scheme == "https" else ""
+    pinned = ""
+    if insecure and parts.scheme == "https":
+        with suppress(OSError):  # whoever is not there is told by the first probe
+            pinned = certificate(parts.hostname or "", parts.port or 443)[0]
     through = Reach(reach.desk, url=parts.geturl(), token=secret, fingerprint=pinned)
     gateway = reach.desk.loaded.config.gateway
     probe = ProxyProbe(

@@ -72,7 +72,7 @@ def tls_findings(scene: Scene) -> Iterator[Finding]:
     if not tls.enabled:
         return
     pair = Pair(*tls_files(tls, scene.paths))
-    if tls.auto_generate and not pair.certificate.exists() and not pair.key.exists():
+    if tls.auto_generate and pair.is_absent():
         yield Finding(id="tls.certificate", severity="info", evidence="the next start makes a self-signed certificate")
         return
     try:
@@ -85,7 +85,11 @@ def tls_findings(scene: Scene) -> Iterator[Finding]:
         late = days < RENEW_DAYS
         fix = "Renew it; the gateway takes new files up by itself." if late else ""
         yield Finding(id="tls.certificate", severity="warning" if late else "ok", evidence=seen, fix=fix)
-    if pair.key.is_file() and (mode := stat.S_IMODE(pair.key.stat().st_mode)) & 0o077:
+    try:
+        mode = stat.S_IMODE(pair.key.stat().st_mode)
+    except (OSError, ValueError):
+        return
+    if mode & 0o077:
         yield Finding(
             id="tls.key-mode",
             severity="warning",
