@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +60,7 @@ def test_commands_on_the_same_machine_work_as_without_tls(tmp_path: Path) -> Non
 def test_a_change_of_the_files_is_taken_up_or_refused_whole(tmp_path: Path) -> None:
     first, second = pair_in(tmp_path / "first"), pair_in(tmp_path / "second")
     place = place_with(tmp_path, certPath=str(first.certificate), keyPath=str(first.key))
-    with place.serving("gateway"):
+    with place.serving("gateway") as process:
         assert served(place) == fingerprint_of(first.certificate)
         mixed = place.run("config", "set", "gateway.tls.keyPath", str(second.key))
         assert mixed.returncode == 0
@@ -66,13 +69,13 @@ def test_a_change_of_the_files_is_taken_up_or_refused_whole(tmp_path: Path) -> N
         assert served(place) == fingerprint_of(first.certificate)
         well(place, "config", "set", "gateway.tls.certPath", str(second.certificate))
         wait_until(lambda: served(place) == fingerprint_of(second.certificate))
+        renewed = pair_in(tmp_path / "second")
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: served(place) == fingerprint_of(renewed.certificate))
 
 
 def served(place: Place) -> str:
     """Return the fingerprint of what the gateway serves now."""
-    import hashlib
-    import socket
-
     with (
         socket.create_connection(("127.0.0.1", place.port), 5) as line,
         context(Trust(fingerprint="0" * 64)).wrap_socket(line) as secure,

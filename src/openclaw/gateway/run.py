@@ -342,6 +342,7 @@ class _Gateway:
             self._reload_now.clear()
             with self._manager.reloading():
                 await self._rooms.config_desk.reload()
+                await self._rooms.tls.look()
             self._report(self._rooms.loaded)
 
     async def _watch_secrets(self) -> None:
