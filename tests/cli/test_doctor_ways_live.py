@@ -16,8 +16,10 @@ import pytest
 
 from openclaw.client.errors import GatewayDown
 from openclaw.ops.doctor.proxy import ProxyProbe, snippet
+from openclaw.ops.doctor.step import Step
 from tests.cli.gateway_process import Place, free_port
 from tests.cli.nginx import serving_nginx
+from tests.net.certificates import pair_in
 
 TOKEN = "q8Zr1vLx0Pf7Tn3Kd9Ws5Hb2Mc6Jy4Ga"
 
@@ -60,6 +62,9 @@ def test_connect_goes_all_the_way_or_names_the_first_thing_that_fails(tmp_path: 
         secure = steps(place, "connect", f"wss://127.0.0.1:{place.port}")
         assert list(secure)[-1] == "tls"
         assert "ws://" in secure["tls"]["fix"]
+        told = place.run("health", "--url", f"wss://127.0.0.1:{place.port}").stderr
+        assert "answers without TLS" in told
+        assert f"Use ws://127.0.0.1:{place.port}" in told
 
 
 def test_connect_shows_the_fingerprint_of_a_certificate_that_is_not_trusted_and_the_fix_works(tmp_path: Path) -> None:
@@ -122,6 +127,52 @@ def test_a_bare_proxy_fails_each_probe_with_its_own_fix(tmp_path: Path) -> None:
     assert "own machine" in seen["headers"]["seen"]
     assert "Upgrade" in seen["websocket"]["fix"]
     assert "client_max_body_size" in seen["body"]["fix"]
+
+
+def test_a_wrong_base_path_is_told_with_where_the_gateway_is_and_both_ways_to_mend_it(tmp_path: Path) -> None:
+    public = {"publicBaseUrl": "https://chat.example.com/claw"}
+    place, port = place_in(tmp_path, trustedProxies=["127.0.0.1"], **public), free_port()
+    passes_all = snippet("nginx", f"127.0.0.1:{place.port}", "localhost")
+    with place.serving("gateway"), serving_nginx(tmp_path / "nginx", port, passes_all):
+        passed_on = steps(place, "proxy", f"http://localhost:{port}/claw")["reach"]
+        assert f"it answers at http://localhost:{port}, without /claw" in passed_on["seen"]
+        assert f"https://chat.example.com/claw/#token={TOKEN}" in place.run("dashboard").stdout
+        fix = re.search(r"`openclaw (config set gateway.controlUi.basePath /claw)`", passed_on["fix"])
+        assert fix
+        assert place.run(*fix[1].split()).returncode == 0
+    with place.serving("gateway"), serving_nginx(tmp_path / "nginx", port, passes_all):
+        assert steps(place, "proxy", f"http://localhost:{port}/claw")["reach"]["ok"]
+    cuts = snippet("nginx", f"127.0.0.1:{place.port}", "localhost", "/claw")
+    with place.serving("gateway"), serving_nginx(tmp_path / "nginx", port, cuts):
+        without = steps(place, "proxy", f"http://localhost:{port}")["reach"]
+        assert without["fix"] == f"Use the URL http://localhost:{port}/claw."
+        elsewhere = steps(place, "proxy", f"http://localhost:{port}/other")["reach"]
+        assert f"it answers at http://localhost:{port}/claw" in elsewhere["seen"]
+
+
+def headers_step(url: str, public: str = "") -> Step:
+    """Return what the doctor says of the forwarding headers, without the slower probes after it."""
+    probe = ProxyProbe(url, TOKEN, dict, verify=False, public=public)
+    return next(one for one in probe.steps() if one.name == "headers")
+
+
+def test_a_proxy_that_hides_the_host_or_the_scheme_is_told(tmp_path: Path) -> None:
+    place, port = place_in(tmp_path, trustedProxies=["127.0.0.1"]), free_port()
+    pair = pair_in(tmp_path / "tls")
+    listen = f"listen 127.0.0.1:{port} ssl; ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key};"
+    good = snippet("nginx", f"127.0.0.1:{place.port}", "localhost").replace("listen 443 ssl;", listen)
+    url = f"https://localhost:{port}"
+    with place.serving("gateway"):
+        with serving_nginx(tmp_path / "nginx", port, good):
+            seen = steps(place, "proxy", url, "--insecure")
+            assert [one["ok"] for one in seen.values()] == [True] * 5, seen
+        with serving_nginx(tmp_path / "nginx", port, re.sub(r".*X-Forwarded-Proto.*\n", "", good)):
+            assert "X-Forwarded-Proto" in headers_step(url).fix
+        with serving_nginx(tmp_path / "nginx", port, re.sub(r".*Host \$http_host;\n", "", good)):
+            hidden = headers_step(url)
+            assert "taken for foreign pages" in hidden.seen
+            assert f"config set gateway.publicBaseUrl {url}`" in hidden.fix
+            assert headers_step(url, f"{url}/").ok
 
 
 class Collecting(BaseHTTPRequestHandler):

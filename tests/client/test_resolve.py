@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from openclaw.base.errors import ConfigError
 from openclaw.base.secret import Secret
-from openclaw.client.resolve import both_urls, target
-from openclaw.config.schema import AuthConfig, Config, GatewayConfig, RemoteConfig
+from openclaw.client.resolve import both_urls, fingerprint_of, target
+from openclaw.config.schema import AuthConfig, Config, GatewayConfig, RemoteConfig, TlsConfig
+from tests.net.certificates import pair_in
 
 
 @dataclass
@@ -54,6 +56,22 @@ def test_a_url_may_be_given_in_either_scheme() -> None:
     for wrong in ("ftp://h", "ws://", "::"):
         with pytest.raises(ConfigError):
             both_urls(wrong)
+
+
+def test_the_own_certificate_is_pinned_where_a_url_leads_to_the_own_gateway(tmp_path: Path) -> None:
+    own = pair_in(tmp_path).certificate
+    here = _loaded(tls=TlsConfig(enabled=True))
+    plain = target(here, {}, certificate=own)
+    assert (plain.url, plain.http_url) == ("wss://127.0.0.1:18789", "https://127.0.0.1:18789")
+    assert plain.tls_fingerprint == fingerprint_of(own) != ""
+    assert target(here, {}, port=5000, certificate=own).url == "wss://127.0.0.1:5000"
+    assert target(here, {}, port=5000, certificate=own).tls_fingerprint == fingerprint_of(own)
+    assert target(here, {}, "wss://localhost:18789/claw", certificate=own).tls_fingerprint == fingerprint_of(own)
+    for other in ("wss://localhost:9443", "wss://gw.example:18789", "ws://localhost:18789"):
+        assert target(here, {}, other, certificate=own).tls_fingerprint == "", other
+    tunnel = RemoteConfig(url="wss://127.0.0.1:18789", tls_fingerprint="ab")
+    far = _loaded(mode="remote", remote=tunnel, tls=TlsConfig(enabled=True))
+    assert target(far, {}, certificate=own).tls_fingerprint == "ab"
 
 
 def test_importing_the_client_loads_no_heavy_library() -> None:

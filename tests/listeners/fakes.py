@@ -367,7 +367,7 @@ async def world(
             tools=tools,
             hooks=HookDeps(agent, wake, clock, lambda: hooks) if hooks is not None else None,
             setup=setup,
-            ui=UiDeps(agent, IdentityConfig, "1.2.3", ui_root) if ui else None,
+            ui=UiDeps(agent, IdentityConfig, "1.2.3", ui_root, settings.control_ui.base_path) if ui else None,
         )
     )
     server = GatewayServer(app, ("127.0.0.1",), 0)

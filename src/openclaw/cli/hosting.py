@@ -97,7 +97,7 @@ class FirstHour:
             self._interrupt()
 
     def _talk(self, handle: GatewayHandle) -> None:
-        reach = Reach(url=handle.url, token=handle.token.reveal())
+        reach = Reach(port=handle.port, token=handle.token.reveal())
         try:
             self.failed = not introduce(reach)
             if self._demo:

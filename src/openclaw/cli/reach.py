@@ -14,6 +14,7 @@ from openclaw.base.errors import OpenClawError
 from openclaw.cli.desk import Desk, run
 
 if TYPE_CHECKING:
+    from openclaw.base.secret import Secret
     from openclaw.client.resolve import Target
     from openclaw.client.ws import GatewayClient
 
@@ -27,9 +28,18 @@ class Reach:
     """One gateway as one command wants it. Nothing is read or opened before it is asked for."""
 
     def __init__(
-        self, desk: Desk | None = None, *, url: str = "", token: str = "", timeout_s: float = TIMEOUT_MS / 1000
+        self,
+        desk: Desk | None = None,
+        *,
+        url: str = "",
+        token: str = "",
+        port: int | None = None,
+        fingerprint: str = "",
+        timeout_s: float = TIMEOUT_MS / 1000,
     ) -> None:
         self.desk = desk or Desk()
+        self._port = port
+        self._fingerprint = fingerprint
         self.timeout_s = timeout_s
         self._url = url
         self._token = token
@@ -37,9 +47,18 @@ class Reach:
     @cached_property
     def target(self) -> Target:
         """Where the gateway is and what opens it: flags, then environment, then configuration."""
+        from msgspec.structs import replace
+
         from openclaw.client.resolve import target
 
-        return target(self.desk.loaded, self.desk.loaded.env, self._url or None, self._token or None)
+        loaded, certificate = self.desk.loaded, None
+        if (tls := loaded.config.gateway.tls).enabled:
+            from openclaw.config.paths import tls_files
+
+            certificate = tls_files(tls, self.desk.paths)[0]
+        url, token = self._url or None, self._token or None
+        found = target(loaded, loaded.env, url, token, port=self._port, certificate=certificate)
+        return replace(found, tls_fingerprint=self._fingerprint) if self._fingerprint else found
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a command's coroutine to its end."""
@@ -78,14 +97,29 @@ class Reach:
 
         to = self.target
         return stream_chat(
-            to.http_url, to.bearer, [{"role": "user", "content": question}], token_source=to.token_source
+            to.http_url,
+            to.bearer,
+            [{"role": "user", "content": question}],
+            token_source=to.token_source,
+            fingerprint=to.tls_fingerprint,
+        )
+
+    def get(self, path: str, credential: Secret | None = None, *, timeout_s: float | None = None) -> Any:
+        """GET a JSON document of the gateway. Raises: GatewayDown, and as client.http does."""
+        from openclaw.client.http import get_json
+
+        to = self.target
+        return get_json(
+            f"{to.http_url}{path}",
+            credential,
+            timeout_s=timeout_s or self.timeout_s,
+            token_source=to.token_source,
+            fingerprint=to.tls_fingerprint,
         )
 
     def health(self) -> dict[str, Any]:
         """Return what `/health` answers to this credential. Raises: GatewayDown, and as client.http does."""
-        from openclaw.client.http import get_json
-
-        body = get_json(f"{self.target.http_url}/health", self.target.bearer, timeout_s=ALIVE_TIMEOUT_S)
+        body = self.get("/health", self.target.bearer, timeout_s=ALIVE_TIMEOUT_S)
         return body if isinstance(body, dict) else {}
 
     def is_alive(self) -> bool:

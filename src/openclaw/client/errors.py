@@ -5,10 +5,15 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from openclaw.base.errors import OpenClawError, Unauthorized, Unavailable
+
+_OTHER: Final = {"ws": "wss", "wss": "ws", "http": "https", "https": "http"}
+_NO_TLS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+_HUNG_UP: Final = ("RemoteDisconnected", "InvalidMessage")
+"""What http.client and websockets say of a connection that ends before an answer."""
 
 
 class GatewayDown(Unavailable):
@@ -94,6 +99,18 @@ def remedy(url: str, source: str, code: str, details: Mapping[str, Any]) -> str:
         return f"Repeat the command with `--token {value}`{where}."
     kind = "PASSWORD" if "OPENCLAW_GATEWAY_PASSWORD" in source else "TOKEN"
     return f"`export OPENCLAW_GATEWAY_{kind}={value}`{where}."
+
+
+def other_scheme(url: str, error: BaseException) -> GatewayDown | None:
+    """Say that one side speaks TLS and the other does not, if that is what an error means or may mean."""
+    parts = urlsplit(url)
+    place = f"{_OTHER.get(parts.scheme, parts.scheme)}://{parts.netloc}"
+    restart = "after a change of gateway.tls.enabled, restart the gateway."
+    if getattr(error, "reason", "") in _NO_TLS:
+        return GatewayDown(f"{url} answers without TLS", hint=f"Use {place}; {restart}")
+    if type(error).__name__ in _HUNG_UP:
+        return GatewayDown(f"{url} hung up without an answer", hint=f"If it speaks TLS, use {place}; {restart}")
+    return None
 
 
 def is_local(url: str) -> bool:

@@ -5,29 +5,45 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import ssl
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from openclaw.base.errors import OpenClawError
 from openclaw.base.secret import Secret
-from openclaw.client.errors import GatewayDown, RpcError, refused_token
+from openclaw.client.errors import GatewayDown, RpcError, other_scheme, refused_token
+from openclaw.client.tls import Trust, context, require_pinned
 
 MAX_BODY_BYTES: Final = 50 * 1024 * 1024
 MAX_LINE_BYTES: Final = 1024 * 1024
 
 
-def get_json(url: str, token: Secret | str | None = None, *, timeout_s: float = 10.0, token_source: str = "") -> Any:
-    """GET a JSON document. Raises: GatewayDown, Unauthorized, RpcError with the status's meaning."""
-    return _json("GET", url, token, None, timeout_s, token_source)
+def get_json(
+    url: str,
+    token: Secret | str | None = None,
+    *,
+    timeout_s: float = 10.0,
+    token_source: str = "",
+    fingerprint: str = "",
+) -> Any:
+    """GET a JSON document. With `fingerprint` (SHA-256, hex) that certificate is believed, and no other.
+
+    Raises: GatewayDown, Unauthorized, RpcError with the status's meaning.
+    """
+    return _json("GET", url, token, None, timeout_s, token_source, fingerprint)
 
 
 def post_json(
-    url: str, token: Secret | str | None, body: Any, *, timeout_s: float = 60.0, token_source: str = ""
+    url: str,
+    token: Secret | str | None,
+    body: Any,
+    *,
+    timeout_s: float = 60.0,
+    token_source: str = "",
+    fingerprint: str = "",
 ) -> Any:
     """POST a JSON document and return the answer's. Raises: as get_json."""
-    return _json("POST", url, token, body, timeout_s, token_source)
+    return _json("POST", url, token, body, timeout_s, token_source, fingerprint)
 
 
 def stream_chat(
@@ -40,6 +56,7 @@ def stream_chat(
     timeout_s: float = 600.0,
     token_source: str = "",
     headers: Mapping[str, str] | None = None,
+    fingerprint: str = "",
 ) -> Generator[str, None, None]:
     """Yield the pieces of an answer from /v1/chat/completions as they come.
 
@@ -50,7 +67,7 @@ def stream_chat(
     if user:
         body["user"] = user
     url = f"{base_url.rstrip('/')}/v1/chat/completions"
-    connection, response = _open("POST", url, token, body, timeout_s, headers)
+    connection, response = _open("POST", url, token, body, timeout_s, headers, fingerprint)
     with contextlib.closing(connection), contextlib.closing(response):
         if response.status != 200:
             raise _refused(url, response.status, response.read(MAX_BODY_BYTES), token_source)
@@ -80,8 +97,16 @@ def read_sse(lines: Any) -> Iterator[str]:
             data.clear()
 
 
-def _json(method: str, url: str, token: Secret | str | None, body: Any, timeout_s: float, token_source: str) -> Any:
-    connection, response = _open(method, url, token, body, timeout_s, None)
+def _json(
+    method: str,
+    url: str,
+    token: Secret | str | None,
+    body: Any,
+    timeout_s: float,
+    token_source: str,
+    fingerprint: str,
+) -> Any:
+    connection, response = _open(method, url, token, body, timeout_s, None, fingerprint)
     with contextlib.closing(connection), contextlib.closing(response), _network(url):
         raw = response.read(MAX_BODY_BYTES)
         if not 200 <= response.status < 300:
@@ -96,14 +121,15 @@ def _open(
     body: Any,
     timeout_s: float,
     headers: Mapping[str, str] | None,
+    fingerprint: str,
 ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise GatewayDown(f"not an HTTP URL: {url}")
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout_s, context=context)
+        made = context(Trust(fingerprint=fingerprint))
+        connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout_s, context=made)
     else:
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
     sent = {"Accept": "application/json, text/event-stream", **(headers or {})}
@@ -116,6 +142,9 @@ def _open(
     path = parts.path or "/"
     try:
         with _network(url):
+            if fingerprint:
+                connection.connect()
+                require_pinned(url, fingerprint, connection.sock)
             connection.request(method, f"{path}?{parts.query}" if parts.query else path, payload, sent)
             return connection, connection.getresponse()
     except BaseException:
@@ -132,7 +161,7 @@ def _network(url: str) -> Iterator[None]:
         raise GatewayDown(f"{url} did not answer in time") from error
     except (OSError, http.client.HTTPException) as error:
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise GatewayDown(f"no gateway answers at {url}: {reason}") from error
+        raise other_scheme(url, error) or GatewayDown(f"no gateway answers at {url}: {reason}") from error
     except json.JSONDecodeError as error:
         raise GatewayDown(f"{url} answered with something that is not JSON") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,6 +13,7 @@ from openclaw.base.errors import ConfigError
 from openclaw.base.secret import Secret
 
 DEFAULT_PORT = 18_789
+_PEM_END = "-----END CERTIFICATE-----"
 
 
 class Environ(Protocol):
@@ -38,21 +40,31 @@ class Target(msgspec.Struct, frozen=True):
         return self.password or self.token
 
 
-def target(loaded: Any, env: Environ, url: str | None = None, token: str | None = None) -> Target:
-    """Find the gateway. `loaded` is a config.load.Loaded.
+def target(
+    loaded: Any,
+    env: Environ,
+    url: str | None = None,
+    token: str | None = None,
+    *,
+    port: int | None = None,
+    certificate: Path | None = None,
+) -> Target:
+    """Find the gateway. `loaded` is a config.load.Loaded; `port` is where this machine's own listens, if not as
+    configured; `certificate` is its own, when it speaks TLS: it is pinned where a URL leads to that gateway.
 
     Raises: ConfigError for a URL that is none, or mode `remote` without one.
     """
     gateway = loaded.config.gateway
     remote = gateway.mode == "remote"
-    place = url or env.get("OPENCLAW_GATEWAY_URL") or (gateway.remote.url if remote else "")
+    own = f"{'wss' if gateway.tls.enabled else 'ws'}://{_host(gateway)}:{port or _port(gateway, env)}"
+    place = url or (own if port else env.get("OPENCLAW_GATEWAY_URL")) or (gateway.remote.url if remote else own)
     if remote and not place:
         raise ConfigError("gateway.mode is remote but gateway.remote.url is empty", hint="Set gateway.remote.url.")
-    if not place:
-        place = f"ws://{_host(gateway)}:{_port(gateway, env)}"
     ws_url, http_url = both_urls(place)
     found, password, source = _credential(gateway, env, token, remote, getattr(loaded, "sources", {}))
     pinned = gateway.remote.tls_fingerprint if remote and place == gateway.remote.url else ""
+    if certificate is not None and (port or not remote) and _same_place(ws_url, own):
+        pinned = fingerprint_of(certificate)
     return Target(ws_url, http_url, found, source, password, pinned)
 
 
@@ -68,6 +80,27 @@ def both_urls(place: str) -> tuple[str, str]:
         urlunsplit((f"ws{tail}", parts.netloc, path, "", "")),
         urlunsplit((f"http{tail}", parts.netloc, path, "", "")),
     )
+
+
+def _same_place(url: str, own: str) -> bool:
+    """Whether a URL leads to this machine's own gateway over TLS: there a name tells nothing that the file does not."""
+    parts, ours = urlsplit(url), urlsplit(own)
+    hosts = {"localhost", "127.0.0.1", "::1", ours.hostname}
+    return parts.scheme == "wss" and parts.hostname in hosts and parts.port == ours.port
+
+
+def fingerprint_of(certificate: Path) -> str:
+    """Return the SHA-256 of the first certificate in a PEM file, "" when there is none to be read."""
+    import hashlib
+    import ssl
+
+    try:
+        first, found, _ = certificate.read_text("ascii").partition(_PEM_END)
+        begin = first.index("-----BEGIN CERTIFICATE")
+        content = ssl.PEM_cert_to_DER_cert(f"{first[begin:]}{found}\n")
+    except (OSError, ValueError):
+        return ""
+    return hashlib.sha256(content).hexdigest() if content else ""
 
 
 def _host(gateway: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from openclaw.base.errors import ConfigError
+from openclaw.client.errors import GatewayDown
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -45,9 +46,12 @@ def pin(fingerprint: str) -> str:
     return plain
 
 
-def fits(fingerprint: str, transport_ssl: Any) -> bool:
-    """Say whether the certificate that a connection was made with is the pinned one."""
-    certificate = transport_ssl.getpeercert(binary_form=True) if transport_ssl is not None else None
-    if not certificate:
-        return False
-    return hmac.compare_digest(hashlib.sha256(certificate).hexdigest(), pin(fingerprint))
+def require_pinned(url: str, fingerprint: str, transport_ssl: Any) -> None:
+    """Make sure that a connection was made with the pinned certificate. Raises: GatewayDown."""
+    certificate = transport_ssl.getpeercert(binary_form=True) if hasattr(transport_ssl, "getpeercert") else None
+    seen = hashlib.sha256(certificate).hexdigest() if certificate else ""
+    if not hmac.compare_digest(seen, pin(fingerprint)):
+        raise GatewayDown(
+            f"{url} showed another certificate than the pinned one",
+            hint="Somebody may stand in between. Compare the fingerprint on the gateway before you change the pin.",
+        )

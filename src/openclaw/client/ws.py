@@ -15,9 +15,9 @@ from openclaw.base.errors import OpenClawError, Unavailable
 from openclaw.base.ids import new_id
 from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet
-from openclaw.client.errors import GatewayDown, RpcError, from_wire, refused_token
+from openclaw.client.errors import GatewayDown, RpcError, from_wire, other_scheme, refused_token
 from openclaw.client.handshake import ALL_SCOPES, Credentials, Role, connect_params
-from openclaw.client.tls import Trust, context, fits
+from openclaw.client.tls import Trust, context, require_pinned
 from openclaw.protocol.limits import MAX_PAYLOAD_BYTES
 
 if TYPE_CHECKING:
@@ -317,15 +317,15 @@ async def _dial(url: str, trust: Trust, timeout_s: float) -> ClientConnection:
     except InvalidURI as error:
         raise GatewayDown(f"not a WebSocket URL: {url}") from error
     except InvalidHandshake as error:
-        raise GatewayDown(f"{url} does not speak the Gateway protocol: {error}") from error
+        raise other_scheme(url, error) or GatewayDown(f"{url} does not speak the Gateway protocol: {error}") from error
     except (OSError, TimeoutError) as error:
-        raise GatewayDown(f"no gateway answers at {url}: {_reason(error)}") from error
-    if trust.fingerprint and not fits(trust.fingerprint, connection.transport.get_extra_info("ssl_object")):
-        await connection.close()
-        raise GatewayDown(
-            f"{url} showed another certificate than the pinned one",
-            hint="Somebody may stand in between. Compare the fingerprint on the gateway before you change the pin.",
-        )
+        raise other_scheme(url, error) or GatewayDown(f"no gateway answers at {url}: {_reason(error)}") from error
+    if trust.fingerprint:
+        try:
+            require_pinned(url, trust.fingerprint, connection.transport.get_extra_info("ssl_object"))
+        except GatewayDown:
+            await connection.close()
+            raise
     return connection
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from openclaw.config.env import Environment, expand, home_dir, state_dir_of
 
+if TYPE_CHECKING:
+    from openclaw.config.schema import TlsConfig
+
 SYSTEM_CONFIG = Path("/etc/openclaw/config.yaml")
 """Used when no path is named and the state directory holds no configuration: one file for a service."""
 
 
-OWN_STATE: Final = ("agents", "backups", "channels", "credentials", "logs", "snapshots", "trash")
+OWN_STATE: Final = ("agents", "backups", "channels", "credentials", "gateway", "logs", "snapshots", "trash")
 """Folders of the state directory that are the gateway's own; beside them lie workspaces, which are not."""
 
 
@@ -62,6 +65,18 @@ def resolve_paths(env: Environment, config_path: Path | None = None, system_conf
         identity=state / "credentials" / "gateway-identity",
         last_good=state / "snapshots" / ("last-good.yaml" if is_yaml(config_path) else "last-good.json"),
     )
+
+
+def tls_files(tls: TlsConfig, paths: StatePaths) -> tuple[Path, Path]:
+    """Return where the gateway's certificate and its key are; relative ones lie beside the configuration."""
+
+    def place(given: str, own: str) -> Path:
+        if not given:
+            return paths.state_dir / "gateway" / "tls" / own
+        # os.path, as Path.expanduser raises for a user that is not there: then the file is not there either.
+        return paths.config_path.parent / os.path.expanduser(given)  # noqa: PTH111
+
+    return place(tls.cert_path, "gateway-cert.pem"), place(tls.key_path, "gateway-key.pem")
 
 
 def _own_or_system(state: Path, system_config: Path) -> Path:

@@ -10,14 +10,15 @@ from openclaw.config.refusal import binds_loopback_only
 from openclaw.gateway.rooms import Rooms
 
 
-def banner(rooms: Rooms, addresses: Sequence[str]) -> str:
+def banner(rooms: Rooms, scheme: str, addresses: Sequence[str]) -> str:
     """Return what an operator wants to see: where it listens, who can reach it, what answers, what is wrong."""
     config = rooms.config
     exposure = "only this machine" if binds_loopback_only(config.gateway) else "every machine that reaches this address"
     rows = [
         ("version", __version__),
-        ("listening", ", ".join(f"http://{address}" for address in addresses)),
+        ("listening", ", ".join(f"{scheme}://{address}" for address in addresses)),
         ("reachable", f"by {exposure}"),
+        *((("tls", f"certificate SHA-256 {rooms.tls.fingerprint}"),) if rooms.tls.fingerprint else ()),
         ("auth", _auth(rooms)),
         ("model", _model(rooms)),
         ("agents", ", ".join(agent.id for agent in rooms.study.agents())),

@@ -9,13 +9,14 @@ import msgspec
 from openclaw import __version__
 from openclaw.base.secret import Secret
 from openclaw.config.refusal import binds_loopback_only
-from openclaw.config.schema import Config, HooksConfig
+from openclaw.config.schema import Config, GatewayConfig, HooksConfig
 from openclaw.gateway.rooms import Rooms
 from openclaw.gateway.setup_desk import SetupDesk
 from openclaw.listeners.app import App, build_app
 from openclaw.listeners.control_ui.pages import UiDeps
 from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.hooks.api import HookDeps
+from openclaw.listeners.origin import host_name, public_authority
 from openclaw.listeners.setup.pages import SetupDeps
 from openclaw.models.embeddings import Embeddings
 from openclaw.telemetry.metrics import METRICS
@@ -62,7 +63,7 @@ def _ui(rooms: Rooms) -> UiDeps | None:
     if not settings.enabled:
         return None
     root = rooms.paths.config_path.parent / Path(settings.root).expanduser() if settings.root else None
-    return UiDeps(rooms.study, lambda: rooms.config.identity, __version__, root)
+    return UiDeps(rooms.study, lambda: rooms.config.identity, __version__, root, settings.base_path)
 
 
 def _setup_password(rooms: Rooms) -> Secret | None:
@@ -91,3 +92,13 @@ def hosts_of(config: Config) -> tuple[str, ...]:
     if gateway.bind == "lan":
         return ("0.0.0.0", "::")  # noqa: S104  # what `lan` means; a shared secret is required for it
     return (gateway.custom_bind_host.strip("[]"),)
+
+
+def tls_names(gateway: GatewayConfig) -> tuple[str, ...]:
+    """Return the names that a self-signed certificate is made for; none when none is to be made."""
+    if not gateway.tls.auto_generate:
+        return ()
+    public = host_name(public_authority(gateway.public_base_url))
+    bound = gateway.custom_bind_host.strip("[]") if gateway.bind == "custom" else ""
+    names = dict.fromkeys(("localhost", "127.0.0.1", "::1", public, bound))
+    return tuple(name for name in names if name and name.isascii())

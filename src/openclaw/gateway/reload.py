@@ -17,12 +17,14 @@ from collections.abc import Awaitable, Callable
 from openclaw.base.errors import OpenClawError
 from openclaw.config import lastgood
 from openclaw.config.load import Loaded
+from openclaw.config.paths import tls_files
 from openclaw.config.plan import Change, plan
 from openclaw.config.redaction.secret_values import secrets_of
 from openclaw.config.schema import Config, LoggingConfig
 from openclaw.gateway.calls import read_credentials
 from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.rooms import Rooms, agent_directory
+from openclaw.net.certificate import Pair
 from openclaw.telemetry import log as logs
 from openclaw.telemetry.redact import REDACTOR
 
@@ -66,6 +68,7 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     touched = {change.path.split(".", 1)[0].split("[", 1)[0] for change in changes}
     tools = rooms.tooling.registry(loaded)  # always anew: an action's module may have been edited
     directory = agent_directory(loaded.config, tools, rooms.paths)
+    certificate = await rooms.tls.prepare(Pair(*tls_files(loaded.config.gateway.tls, rooms.paths)))
     try:
         if "models" in touched:
             await rooms.models.reload(loaded.config.models, loaded.env.get)
@@ -80,6 +83,7 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
         configure_logs(old.config.logging, rooms, verbose=verbose, quiet=quiet)
         raise
     rooms.loaded, rooms.tools = loaded, tools
+    rooms.tls.take(certificate)
     read_credentials(rooms.failover.credentials)
     rooms.failover.reset()
     auth = loaded.config.gateway.auth

@@ -19,7 +19,7 @@ from openclaw.automation.room import Automation
 from openclaw.automation.system_event import SystemEvents
 from openclaw.base.clock import Clock
 from openclaw.config.load import Loaded
-from openclaw.config.paths import StatePaths
+from openclaw.config.paths import StatePaths, tls_files
 from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
 from openclaw.gateway.config_desk import ConfigDesk
@@ -29,10 +29,12 @@ from openclaw.gateway.upkeep import Upkeep
 from openclaw.identity.authenticate import Authenticator
 from openclaw.identity.devices.book import Devices
 from openclaw.identity.grace import grace_file
+from openclaw.listeners.tls import TlsDoor
 from openclaw.models.calling.failover import Failover
 from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
 from openclaw.models.registry import ModelRegistry
+from openclaw.net.certificate import Pair
 from openclaw.net.http import HttpClient
 from openclaw.ops.disk import DiskWatch
 from openclaw.policy.approvals import Approvals
@@ -94,6 +96,7 @@ class Rooms:
     secrets: SecretRoom
     approvals: Approvals
     disk: DiskWatch
+    tls: TlsDoor
     stack: contextlib.AsyncExitStack = field(repr=False)
     upkeep: Upkeep = field(init=False, repr=False)
 
@@ -220,6 +223,7 @@ async def open_rooms(
             secrets,
             approvals,
             disk,
+            TlsDoor(lambda: Pair(*tls_files(rooms.config.gateway.tls, paths)), clock),
             stack,
         )
         rooms.upkeep = Upkeep(rooms)
@@ -291,6 +295,11 @@ GAUGES: tuple[tuple[str, str, Callable[[Rooms], float]], ...] = (
         "openclaw_disk_free_bytes",
         "Free space for the state directory, -1 = unknown.",
         lambda rooms: rooms.disk.free,
+    ),
+    (
+        "openclaw_tls_certificate_ends_seconds",
+        "Unix time at which the gateway's own certificate expires, 0 = TLS is off.",
+        lambda rooms: rooms.tls.ends_s,
     ),
     ("openclaw_tasks", "Tasks of the event loop.", lambda rooms: len(asyncio.all_tasks())),
     ("openclaw_children", "Child processes.", lambda rooms: rooms.spawner.children()),

@@ -28,7 +28,7 @@ from openclaw.config.schema import Config
 from openclaw.config.token import ensure_token
 from openclaw.config.watch import Watcher
 from openclaw.gateway.banner import banner
-from openclaw.gateway.front import build_front, hosts_of
+from openclaw.gateway.front import build_front, hosts_of, tls_names
 from openclaw.gateway.housekeeping import prune_files, prune_records
 from openclaw.gateway.manager import ManagerLine
 from openclaw.gateway.outcome import Outcome
@@ -74,6 +74,7 @@ class GatewayHandle:
 
     def __init__(self, url: str, token: Secret, config: Config, stop: Callable[[], None]) -> None:
         self.url = url
+        self.port = int(url.rpartition(":")[2])
         self.token = token
         self.config = config
         self._stop = stop
@@ -234,8 +235,10 @@ class _Gateway:
         app = build_front(rooms)
         backups = Backups(rooms.paths, lambda: rooms.loaded, self._clock, __version__)
         self._backups = BackupSchedule(backups, self._clock, rooms.paths.state_dir)
+        gateway = rooms.config.gateway
+        tls = await rooms.tls.open(tls_names(gateway)) if gateway.tls.enabled else None
         self._unproven = False  # a port that is taken is no fault of what was restored
-        server = GatewayServer(app, hosts_of(rooms.config), rooms.config.gateway.port, clock=self._clock)
+        server = GatewayServer(app, hosts_of(rooms.config), gateway.port, clock=self._clock, tls=tls)
         await server.start()
         try:
             await self._open_for_business(rooms, server)
@@ -263,6 +266,8 @@ class _Gateway:
         self._supervised("prune", lambda: prune_records(rooms))
         self._supervised("prune-files", lambda: prune_files(rooms))
         self._supervised("disk", rooms.disk.watch)
+        if rooms.tls.fingerprint:
+            self._supervised("tls", rooms.tls.watch)
         self._supervised("watchdog", self._manager.watchdog)
         self._supervised("backup", self._backups.run)
         if rooms.loaded.source == "file":
@@ -270,7 +275,7 @@ class _Gateway:
         fields = {"version": __version__, "port": server.port, "resumed": resumed, "interrupted": reported}
         _log.info("gateway_ready", extra={"fields": fields})
         if not self._options.quiet:
-            sys.stderr.write(banner(rooms, server.addresses) + "\n")
+            sys.stderr.write(banner(rooms, server.scheme, server.addresses) + "\n")
         gc.collect()
         gc.freeze()  # what is there now stays: the collector need not look at it again
         if self._on_ready is not None:
@@ -280,7 +285,7 @@ class _Gateway:
             def stop() -> None:
                 loop.call_soon_threadsafe(self._stopping.set)
 
-            self._on_ready(GatewayHandle(f"http://127.0.0.1:{server.port}", token, rooms.config, stop))
+            self._on_ready(GatewayHandle(f"{server.scheme}://127.0.0.1:{server.port}", token, rooms.config, stop))
 
     async def _drain(self, rooms: Rooms, server: GatewayServer) -> None:
         """Take nothing new in, let runs end, tell the clients, close the sockets."""
@@ -337,6 +342,7 @@ class _Gateway:
             self._reload_now.clear()
             with self._manager.reloading():
                 await self._rooms.config_desk.reload()
+                await self._rooms.tls.look()
             self._report(self._rooms.loaded)
 
     async def _watch_secrets(self) -> None:

@@ -46,7 +46,7 @@ class Source(msgspec.Struct, frozen=True):
     """Where a request comes from.
 
     Shape: `key` is the canonical client address (IPv6 by /64) for rate limits; `browser` says whether an Origin header
-    is there and whether it is one of ours; `https` that a listed proxy says the client came by TLS.
+    is there and whether it is one of ours; `https` that the client came by TLS, to us or to a listed proxy.
     """
 
     key: str
@@ -108,10 +108,12 @@ def is_loopback(text: str) -> bool:
     return address is not None and address.is_loopback
 
 
-def locate(peer: str, headers: Mapping[bytes, bytes], trusted: TrustedProxies, browser: Browser = "no") -> Source:
-    """Return where a request comes from. `headers` has lower-case names."""
+def locate(
+    peer: str, headers: Mapping[bytes, bytes], trusted: TrustedProxies, browser: Browser = "no", *, tls: bool = False
+) -> Source:
+    """Return where a request comes from. `headers` has lower-case names; `tls` that it came to us encrypted."""
     if FORWARDING_HEADERS.isdisjoint(headers):
-        return Source(client_key(peer), is_loopback(peer), True, browser)
+        return Source(client_key(peer), is_loopback(peer), True, browser, tls)
     if parse_address(peer) not in trusted:
         return Source(client_key(peer), False, False, browser)
     https = headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"

@@ -1,6 +1,7 @@
 """The ASGI app: every HTTP request and every WebSocket upgrade passes here, in this order.
 
-1. Headers that must be single are; the Host is ours (origin.py).  2. The path leads to a route (router.py).
+1. Headers that must be single are; the Host is ours (origin.py).  2. The path, without the base path that a proxy may
+have left on it, leads to a route (router.py).
 3. The request can be attributed to a client (identity.locality).  4. The credential is good, the scope is held.
 5. The announced size fits.  6. The handler; what it raises becomes one JSON shape.
 """
@@ -25,7 +26,7 @@ from openclaw.listeners.control_ui.pages import ControlUi
 from openclaw.listeners.deps import ListenerDeps
 from openclaw.listeners.docs_pages import DocsPages
 from openclaw.listeners.hooks.api import HooksApi
-from openclaw.listeners.http import ClientGone, Receive, Request, Send
+from openclaw.listeners.http import ClientGone, Header, Receive, Request, Send
 from openclaw.listeners.http_protocol import Refusal
 from openclaw.listeners.intake import Intake
 from openclaw.listeners.mirror import Mirror
@@ -74,6 +75,7 @@ class App:
         self._trusted = TrustedProxies(config.trusted_proxies)
         self._config = config
         self._origins = self._origin_rules()
+        self._base = config.control_ui.base_path.encode()
         self._door = GatewayDoor(
             deps.counter,
             deps.hub,
@@ -107,12 +109,12 @@ class App:
             self._origins = self._origin_rules()
         return self._origins
 
-    def _admit(self, headers: Mapping[bytes, bytes], peer: str) -> Source:
+    def _admit(self, headers: Mapping[bytes, bytes], peer: str, *, tls: bool = False) -> Source:
         """Find out who calls and by which name. Raises: Forbidden for a Host that is not ours."""
         rules = self._rules()
         host = headers.get(b"host")
         browser = rules.classify(headers[b"origin"], host) if b"origin" in headers else "no"
-        source = locate(peer, headers, self._trusted, browser)
+        source = locate(peer, headers, self._trusted, browser, tls=tls)
         if not rules.host_allowed(host) and parse_address(peer) not in self._trusted:
             raise Forbidden(
                 "This name is not one of the gateway's.",
@@ -120,6 +122,11 @@ class App:
                 details={"code": "host_not_allowed"},
             )
         return source
+
+    def _below_base(self, raw_path: bytes) -> bytes:
+        """Return a path as it is with a proxy that cuts the base path off, whether this one does or not."""
+        base = self._base
+        return raw_path[len(base) :] or b"/" if base and (raw_path + b"/").startswith(base + b"/") else raw_path
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -132,8 +139,14 @@ class App:
         try:
             if len(headers) != len(scope["headers"]):
                 _merge_repeated(scope["headers"], headers)
-            source = request.source = self._admit(headers, client[0] if client else "")
-            match = self.router.match(scope["method"], scope["raw_path"])
+            source = self._admit(headers, client[0] if client else "", tls=scope["scheme"] == "https")
+            request.source = source
+            if source.https and self._config.http.security_headers.strict_transport_security:
+                request.always = self._strict_transport()
+            if self._base and scope["raw_path"] == self._base and request.method in ("GET", "HEAD"):
+                await request.redirect(self._base.rpartition(b"/")[2] + b"/")
+                return
+            match = self.router.match(scope["method"], self._below_base(scope["raw_path"]))
             route = match.route
             if route is None:
                 await self._unrouted(request, match)
@@ -148,6 +161,10 @@ class App:
             await self._crash(request, error, route_name)
         method = scope["method"]
         _requests.inc(route_name, method if method in _METHODS else "other", str(request.status))
+
+    def _strict_transport(self) -> tuple[Header, ...]:
+        value = self._config.http.security_headers.strict_transport_security
+        return ((b"strict-transport-security", value.strip().encode()),)
 
     async def _run(self, request: Request, route: Route, match: Match, source: Source) -> None:
         if route.access != "public":
@@ -198,7 +215,7 @@ class App:
             source = self._admit(headers, peer)
             if not source.attributed:
                 raise _unattributed()  # one exit for all refusals
-            segments = canonical_segments(raw_path)
+            segments = canonical_segments(self._below_base(raw_path))
             if segments[:2] != ["v1", "agent"]:
                 return GatewayConnection(self._door, source)
             return self._agent_socket(segments, headers, source)
@@ -240,7 +257,7 @@ def route_table(deps: ListenerDeps, tasks: Callable[[], TaskSet], ui: ControlUi 
     endpoints = deps.config().http.endpoints
     intake = Intake(deps.agent, deps.resolve_model, tasks)
     routes = list(Probes(deps.health, deps.authenticator, deps.metrics, deps.version).routes())
-    routes += Mirror(deps.clock).routes()
+    routes += Mirror(deps.clock, deps.config().control_ui.base_path).routes()
     if endpoints.chat_completions.enabled:
         routes += OpenAiApi(deps.agent, deps.clock, intake).routes()
     if endpoints.responses.enabled:
@@ -258,7 +275,7 @@ def route_table(deps: ListenerDeps, tasks: Callable[[], TaskSet], ui: ControlUi 
     if deps.setup is not None:
         routes += SetupPages(deps.setup).routes()
     if endpoints.docs.enabled:
-        routes += DocsPages(routes, deps.version).routes()
+        routes += DocsPages(routes, deps.version, deps.config().control_ui.base_path).routes()
     return tuple(routes)
 
 

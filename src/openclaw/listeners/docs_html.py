@@ -41,7 +41,7 @@ def render(described: Mapping[str, Any]) -> str:
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>{escape(info['title'])}</title><style>{STYLE}</style>",
         f"<h1>{escape(info['title'])}</h1><p class=lead>Version {escape(info['version'])} · ",
-        "<a href=/openapi.json>openapi.json</a> · send <code>Authorization: Bearer &lt;token&gt;</code></p><nav>",
+        "<a href=openapi.json>openapi.json</a> · send <code>Authorization: Bearer &lt;token&gt;</code></p><nav>",
     ]
     ordered = [(_GROUPS[group], found[group]) for group in _GROUPS if group in found]
     for title, operations in ordered:

@@ -19,7 +19,8 @@ _DOCS = Operation("Shows every operation as a page for people.", media=HTML_MEDI
 class DocsPages:
     """Handlers of the two documents. Both are made once: the routes do not change while the gateway runs."""
 
-    def __init__(self, routes: Iterable[Route], version: str) -> None:
+    def __init__(self, routes: Iterable[Route], version: str, base_path: str = "") -> None:
+        self._base_path = base_path
         self._routes = (*routes, *self.routes())
         self._version = version
         self._document: dict[str, Any] | None = None
@@ -35,7 +36,7 @@ class DocsPages:
 
     def _described(self) -> dict[str, Any]:
         if self._document is None:
-            self._document = document(self._routes, self._version)
+            self._document = document(self._routes, self._version, self._base_path)
         return self._document
 
     async def openapi(self, request: Request) -> None:

@@ -47,7 +47,18 @@ class UnsupportedMedia(InvalidRequest):
 class Request:
     """One HTTP request, after routing. `headers` has lower-case names; `params` are the path's, decoded."""
 
-    __slots__ = ("_receive", "_scope", "_send", "headers", "max_body", "params", "principal", "source", "status")
+    __slots__ = (
+        "_receive",
+        "_scope",
+        "_send",
+        "always",
+        "headers",
+        "max_body",
+        "params",
+        "principal",
+        "source",
+        "status",
+    )
 
     def __init__(
         self,
@@ -65,6 +76,8 @@ class Request:
         self.principal: Principal | None = None
         self.params: Mapping[str, str] = {}
         self.max_body = 0
+        self.always: tuple[Header, ...] = ()
+        """Headers that this request's answer has, whatever it is."""
         self.status = 0
         """Of the answer, 0 before it began."""
 
@@ -159,13 +172,18 @@ class Request:
     async def answer(self, status: int, head: tuple[Header, ...], body: bytes, extra: tuple[Header, ...] = ()) -> None:
         """Send a whole answer."""
         self.status = status
-        headers = [*head, *extra, (b"content-length", b"%d" % len(body))]
+        headers = [*head, *extra, *self.always, (b"content-length", b"%d" % len(body))]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
     async def json(self, status: int, body: Any, extra: tuple[Header, ...] = ()) -> None:
         """Send a JSON answer."""
         await self.answer(status, _JSON_HEAD, _encode(body), extra)
+
+    async def redirect(self, place: bytes) -> None:
+        """Send a browser on, query included. `place` is relative: what a proxy has before it, we do not know."""
+        query: bytes = self._scope.get("query_string", b"")
+        await self.text(302, "Found", ((b"location", place + (b"?" + query if query else b"")),))
 
     async def text(self, status: int, body: str, extra: tuple[Header, ...] = ()) -> None:
         """Send a plain text answer."""
@@ -185,7 +203,7 @@ class Request:
     async def start_events(self) -> None:
         """Begin a stream of server-sent events."""
         self.status = 200
-        await self._send({"type": "http.response.start", "status": 200, "headers": _SSE_HEAD})
+        await self._send({"type": "http.response.start", "status": 200, "headers": [*_SSE_HEAD, *self.always]})
 
     async def send_events(self, data: bytes) -> None:
         """Send encoded events at once."""
@@ -198,7 +216,7 @@ class Request:
     async def download(self, head: tuple[Header, ...], size: int, pieces: AsyncIterator[bytes]) -> None:
         """Send an answer whose size is known piece by piece."""
         self.status = 200
-        headers = [*head, *SAFE, (b"content-length", b"%d" % size)]
+        headers = [*head, *SAFE, *self.always, (b"content-length", b"%d" % size)]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         async for piece in pieces:
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})

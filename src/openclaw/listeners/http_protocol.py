@@ -119,7 +119,8 @@ class HttpProtocol(HttpToolsProtocol):
         if not self._deaf and not self.transport.is_closing():
             self._deaf = True
             self.transport.write(_TOO_LARGE)
-            self.transport.write_eof()
+            if self.transport.can_write_eof():  # TLS cannot close one side alone
+                self.transport.write_eof()
             self.loop.call_later(LINGER_S, self.transport.abort)
 
     def _should_upgrade(self) -> bool:

@@ -22,13 +22,18 @@ MAX_GAP_MS: Final = 90_000
 
 
 class Seen(msgspec.Struct, frozen=True, rename="camel"):
-    """How a request arrived. `forwarded` has the names of its forwarding headers; `client` is whose it is taken for."""
+    """How a request arrived. `forwarded` has the names of its forwarding headers; `client` is whose it is taken for.
+
+    `https`: it came by TLS. `base_path` is the configured one.
+    """
 
     client: str
     direct: bool
     forwarded: list[str]
     host: str
     bytes: int
+    https: bool
+    base_path: str
 
 
 _SEEN = Operation("Says how a request arrived: from whom, by which name, with which forwarding headers.", Seen)
@@ -41,8 +46,9 @@ _STREAM = Operation("Sends four events, a quarter of a second (or `gapMs`) apart
 class Mirror:
     """The handlers."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, base_path: str = "") -> None:
         self._clock = clock
+        self._base_path = base_path
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
@@ -57,7 +63,8 @@ class Mirror:
         size = len(await request.body()) if request.method == "POST" else 0
         names = sorted(name.decode() for name in FORWARDING_HEADERS & request.headers.keys())
         source = request.source
-        await request.json(200, Seen(source.key, source.direct, names, request.header(b"host"), size))
+        host = request.header(b"host")
+        await request.json(200, Seen(source.key, source.direct, names, host, size, source.https, self._base_path))
 
     async def stream(self, request: Request) -> None:
         """Send events with pauses: whatever collects them on the way shows."""

@@ -34,7 +34,7 @@ _EXAMPLES: Final = {"model": "openclaw", "agent": "default", "name": "default", 
 _EVENTS_DOC: Final = {"type": "string", "description": "Server-sent events; the last is `data: [DONE]`."}
 
 
-def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
+def document(routes: Iterable[Route], version: str, base_path: str = "") -> dict[str, Any]:
     """Return the document for a route table. Every route must have its Operation."""
     described = [(route, route.doc) for route in routes if route.doc is not None]
     types = [kind for _, doc in described for kind in (doc.request, doc.answer, doc.refusal) if kind is not None]
@@ -53,6 +53,7 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
             "description": "Every HTTP operation that this gateway serves. The Gateway protocol over WebSocket, and "
             "the agent API at `/v1/agent/{name}`, share its port.",
         },
+        **({"servers": [{"url": base_path}]} if base_path else {}),
         "paths": paths,
         "components": {
             "schemas": dict(sorted(components.items())),

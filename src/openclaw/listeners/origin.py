@@ -18,6 +18,7 @@ from openclaw.identity.locality import Browser, is_loopback, parse_address
 
 MISSING: Final = "origin missing or invalid"
 FOREIGN: Final = "origin not allowed"
+_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
 @lru_cache(maxsize=1024)
@@ -34,20 +35,22 @@ def host_name(authority: str) -> str:
 
 @lru_cache(maxsize=1024)
 def origin_authority(origin: str) -> str:
-    """Return `host[:port]` of an http(s) origin in lower case; "" when it is none."""
-    authority, path = _authority_and_path(origin)
-    return authority if path in ("", "/") else ""
-
-
-def _authority_and_path(url: str) -> tuple[str, str]:
+    """Return `host[:port]` of an http(s) origin in lower case, without its scheme's port; "" when it is none."""
     try:
-        parts = urlsplit(url.strip().lower())
+        parts = urlsplit(origin.strip().lower())
         _ = parts.port
     except ValueError:
-        return "", ""
-    if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
-        return "", ""
-    return parts.netloc, parts.path
+        return ""
+    if parts.scheme not in _PORTS or not parts.netloc or "@" in parts.netloc or parts.path not in ("", "/"):
+        return ""
+    return parts.netloc.removesuffix(_PORTS[parts.scheme])
+
+
+def public_authority(public_base_url: str) -> str:
+    """Return `host[:port]` of the address that people call the gateway by, whatever path and scheme it has there."""
+    place = public_base_url.strip().lower()
+    scheme, found, rest = place.partition("://")
+    return origin_authority(f"{scheme.replace('ws', 'http', 1)}://{rest.partition('/')[0]}") if found else ""
 
 
 class OriginRules:
@@ -55,7 +58,7 @@ class OriginRules:
 
     def __init__(self, loopback_bind: bool, public_base_url: str, allowed: Iterable[str]) -> None:
         self._loopback_bind = loopback_bind
-        self._public, _ = _authority_and_path(public_base_url)
+        self._public = public_authority(public_base_url)
         self._allowed = frozenset(filter(None, map(origin_authority, allowed)))
 
     def host_allowed(self, host: bytes | None) -> bool:
@@ -73,8 +76,10 @@ class OriginRules:
         """Apply rule 2."""
         if origin is None:
             return "no"
-        authority = origin_authority(origin.decode("latin-1"))
+        text = origin.decode("latin-1")
+        authority = origin_authority(text)
         if not authority:
             return "foreign"
-        same = host is not None and authority == host.decode("latin-1").strip().lower()
+        scheme = text.strip().lower().partition("://")[0]
+        same = host is not None and authority == host.decode("latin-1").strip().lower().removesuffix(_PORTS[scheme])
         return "own" if same or authority == self._public or authority in self._allowed else "foreign"

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import socket
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,9 @@ from openclaw.listeners.ws_socket import Socket
 BACKLOG: Final = 1024
 KEEP_ALIVE_S: Final = 75
 SWEEP_S: Final = 5.0
+HANDSHAKE_S: Final = 10.0
+"""Time for a TLS handshake, and thereby what a silent socket costs."""
+_TLS_TIMES: Final = {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": 2.0}
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 _log = logging.getLogger("openclaw.listeners")
 
@@ -30,8 +34,17 @@ _log = logging.getLogger("openclaw.listeners")
 class GatewayServer:
     """Serves one app on one port of several hosts. Installs no signal handlers: the gateway owns them."""
 
-    def __init__(self, app: Any, hosts: Sequence[str], port: int, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        app: Any,
+        hosts: Sequence[str],
+        port: int,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._app = app
+        self._tls = tls
         self._hosts = tuple(hosts)
         self._clock = clock
         self._state = ServerState()
@@ -40,6 +53,7 @@ class GatewayServer:
         self.port = port
         """The port listened on; set by `start` when it was 0."""
         self.addresses: list[str] = []
+        self.scheme = "https" if tls else "http"
 
     @property
     def connections(self) -> int:
@@ -68,10 +82,11 @@ class GatewayServer:
         def connection() -> HttpProtocol:
             return HttpProtocol(config, self._state, {}, loop)
 
+        tls: dict[str, Any] = {"ssl": self._tls, **_TLS_TIMES} if self._tls else {}
         sockets = self._bind()
         try:
             for sock in sockets:
-                self._servers.append(await loop.create_server(connection, sock=sock, backlog=BACKLOG))
+                self._servers.append(await loop.create_server(connection, sock=sock, backlog=BACKLOG, **tls))
         except OSError:
             for sock in sockets:
                 sock.close()

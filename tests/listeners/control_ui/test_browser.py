@@ -42,14 +42,14 @@ pytestmark = [
 
 
 @asynccontextmanager
-async def browser(*, refusals: bool = False) -> AsyncIterator[BrowserContext]:
+async def browser(*, refusals: bool = False, any_certificate: bool = False) -> AsyncIterator[BrowserContext]:
     """A browser with an empty profile. With `refusals`, a gateway that says no, or is away, is no fault."""
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
-            context = await started.new_context()
+            context = await started.new_context(ignore_https_errors=any_certificate)
             context.set_default_timeout(10_000)
             complaints: list[str] = []
             context.on("weberror", lambda failed: complaints.append(str(failed.error)))

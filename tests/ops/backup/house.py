@@ -41,6 +41,7 @@ async def furnish(state: Path) -> None:
         (".env", "GATEWAY_SECRET=q8Zr1vLx0Pf7Tn3Kd9Ws5Hb2Mc6Jy4Ga\n", 0o600),
         ("credentials/gateway-token", "token\n", 0o600),
         ("secrets.json", "{}", 0o600),
+        ("gateway/tls/gateway-key.pem", "key\n", 0o600),
         ("agents/main/auth-profiles.json", "{}", 0o600),
         ("skills/weather/SKILL.md", "# weather\n", 0o644),
         ("workspace/notes/a.txt", "a note\n", 0o640),

@@ -24,6 +24,7 @@ BELONGS = (
     "agents/main/auth-profiles.json",
     "credentials/gateway-token",
     "secrets.json",
+    "gateway/tls/gateway-key.pem",
     "openclaw.db",
     "openclaw.json",
     "skills/weather/SKILL.md",

@@ -26,14 +26,22 @@ def dashboard(reach: Reach, wanted: bool, as_json: bool) -> None:
       openclaw dashboard
       openclaw dashboard --open
     """
+    from openclaw.client.errors import is_local
+
     target = reach.target
     if not target.token:
         raise NotFound(
             "No gateway token is configured.", hint="`openclaw up` makes one; or set OPENCLAW_GATEWAY_TOKEN."
         )
-    address = f"{target.http_url}/#token={quote(target.token.reveal(), safe='')}"
+    gateway = reach.desk.loaded.config.gateway
+    entrance = f"/#token={quote(target.token.reveal(), safe='')}"
+    here = is_local(target.http_url) and gateway.mode == "local"
+    address = f"{target.http_url}{gateway.control_ui.base_path if here else ''}{entrance}"
+    public = f"{gateway.public_base_url.rstrip('/')}{entrance}" if here and gateway.public_base_url else ""
     opened = wanted and click.launch(address) == 0
     if as_json:
-        output.emit_json({"url": address, "opened": opened})
-    else:
-        click.echo(address)
+        output.emit_json({"url": address, **({"publicUrl": public} if public else {}), "opened": opened})
+        return
+    click.echo(address)
+    if public:
+        click.echo(f"{public}    (from outside)")

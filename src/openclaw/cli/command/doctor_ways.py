@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -80,6 +81,7 @@ def proxy(url: str, token: str, deep: bool, snippet: str | None, insecure: bool,
       openclaw doctor proxy https://chat.example.com
       openclaw doctor proxy https://example.com/openclaw --snippet nginx
     """
+    from openclaw.client.inspect import certificate
     from openclaw.ops.doctor.proxy import ProxyProbe, upstream_of
     from openclaw.ops.doctor.proxy import snippet as text_of
 
@@ -92,8 +94,20 @@ def proxy(url: str, token: str, deep: bool, snippet: str | None, insecure: bool,
         return 0
     bearer = reach.target.bearer
     secret = bearer.reveal() if bearer else ""
-    through = Reach(reach.desk, url=parts.geturl(), token=secret)
-    probe = ProxyProbe(parts.geturl(), secret, lambda: through.run(_hello(through)), verify=not insecure)
+    pinned = ""
+    if insecure and parts.scheme == "https":
+        with suppress(OSError):  # whoever is not there is told by the first probe
+            pinned = certificate(parts.hostname or "", parts.port or 443)[0]
+    through = Reach(reach.desk, url=parts.geturl(), token=secret, fingerprint=pinned)
+    gateway = reach.desk.loaded.config.gateway
+    probe = ProxyProbe(
+        parts.geturl(),
+        secret,
+        lambda: through.run(_hello(through)),
+        verify=not insecure,
+        bases=(gateway.control_ui.base_path, urlsplit(gateway.public_base_url).path),
+        public=gateway.public_base_url,
+    )
     return _print(probe.steps(deep=deep), as_json=as_json)
 
 

@@ -166,7 +166,7 @@ async def _bring_up(desk: ServiceDesk, manager: Manager, port: int | None = None
         if error.code != "UNAVAILABLE":
             raise
         raise not_well(error.message, desk.desk, await manager.said(SAID_LINES)) from None
-    reach = Reach(desk.desk, url=f"ws://127.0.0.1:{port}" if port else "")
+    reach = Reach(desk.desk, port=port)
     try:
         await wait_until_well(reach)
     except Unavailable as error:
@@ -328,9 +328,7 @@ def _step(name: str, check: Callable[[Reach], str], reach: Reach) -> dict[str, A
 
 
 def _answers(reach: Reach) -> str:
-    from openclaw.client.http import get_json
-
-    get_json(f"{reach.target.http_url}/healthz", timeout_s=reach.timeout_s)
+    reach.get("/healthz")
     return "a gateway answers"
 
 
@@ -344,10 +342,7 @@ def _ready(reach: Reach) -> str:
 
 
 def _signed_in(reach: Reach) -> str:
-    from openclaw.client.http import get_json
-
-    to = reach.target
-    found = get_json(f"{to.http_url}/api/auth/check", to.token, timeout_s=reach.timeout_s, token_source=to.token_source)
+    found = reach.get("/api/auth/check", reach.target.token)
     return f"accepted, as {found.get('role')} by {found.get('method')}"
 
 

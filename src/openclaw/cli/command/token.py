@@ -104,13 +104,8 @@ def check(reach: Reach, as_json: bool) -> int:
 
 
 def _asked(reach: Reach) -> dict[str, Any]:
-    from openclaw.client.http import get_json
-
-    target = reach.target
     try:
-        get_json(
-            f"{target.http_url}/api/auth/check", target.bearer, timeout_s=TAKES_UP_S, token_source=target.token_source
-        )
+        reach.get("/api/auth/check", reach.target.bearer, timeout_s=TAKES_UP_S)
     except Unauthorized as error:
         return {"accepted": False, "reason": error.message, "fix": error.hint}
     except OpenClawError as error:
@@ -182,15 +177,14 @@ def _tried(reach: Reach, candidates: list[Secret | None]) -> list[tuple[Secret, 
     A gateway elsewhere is not asked: what opens this machine's is not sent there to be tried.
     """
     from openclaw.client.errors import is_local
-    from openclaw.client.http import get_json
 
-    base = Reach(reach.desk).target.http_url
+    here = Reach(reach.desk)
     found: list[tuple[Secret, bool | None]] = []
-    if not is_local(base):
+    if not is_local(here.target.http_url):
         return found
     for secret in dict.fromkeys(one for one in candidates if one):
         try:
-            get_json(f"{base}/api/auth/check", secret, timeout_s=TAKES_UP_S)
+            here.get("/api/auth/check", secret, timeout_s=TAKES_UP_S)
         except Unauthorized:
             found.append((secret, False))
             continue

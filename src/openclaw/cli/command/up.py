@@ -105,7 +105,7 @@ def _running(desk: Desk, port: int | None) -> Reach | None:
     """Return the gateway that already runs on this state directory, if it takes our token."""
     if not desk.paths.state_dir.exists():
         return None
-    reach = Reach(desk, url=f"ws://127.0.0.1:{port}" if port else "")
+    reach = Reach(desk, port=port)
     return reach if reach.is_alive() else None
 
 

@@ -43,6 +43,31 @@ def normalise(raw: dict[str, Any]) -> None:
     if isinstance(raw.get("env"), dict):
         raw["env"] = _env_block(raw["env"])
     _node_commands(raw)
+    _base_path(raw)
+    _no_header(raw)
+
+
+def _inner(raw: dict[str, Any], *path: str) -> dict[str, Any]:
+    """Return a section, or an empty one that is nobody's."""
+    found: Any = raw
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _base_path(raw: dict[str, Any]) -> None:
+    """`claw`, `claw/` and `/claw/` are `/claw`; `/` is none."""
+    page = _inner(raw, "gateway", "controlUi")
+    given = page.get("basePath")
+    if isinstance(given, str):
+        plain = given.strip().removesuffix("/")
+        page["basePath"] = f"/{plain}" if plain and not plain.startswith("/") else plain
+
+
+def _no_header(raw: dict[str, Any]) -> None:
+    headers = _inner(raw, "gateway", "http", "securityHeaders")
+    if headers.get("strictTransportSecurity") is False:
+        headers["strictTransportSecurity"] = ""
 
 
 def _node_commands(raw: dict[str, Any]) -> None:

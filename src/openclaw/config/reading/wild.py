@@ -32,17 +32,17 @@ _GROUPS: dict[str, str] = {
     "agents.list[].tools": "alsoAllow byProvider elevated exec fs profile sandbox",
     "cron": "failureAlert runLog sessionRetention store triggers webhook webhookSsrfPolicy webhookToken",
     "gateway": """allowRealIpFallback allowTailscale cliAgents portals publicOrigin push rateLimit roles
-        tailscale terminal tls tools""",
+        tailscale terminal tools""",
     "gateway.auth": "allowTailscale cognito identityScopes oidc trustedProxy",
     "gateway.auth.rateLimit": "exemptLoopback",
-    "gateway.controlUi": """allowExternalEmbedUrls allowInsecureAuth automaticallyFetchFavicons basePath
+    "gateway.controlUi": """allowExternalEmbedUrls allowInsecureAuth automaticallyFetchFavicons
         communityInvite dangerouslyAllowHostHeaderOriginFallback dangerouslyDisableDeviceAuth embedSandbox
         environment experimental github sessionObserver""",
-    "gateway.http": "securityHeaders",
     "gateway.http.endpoints.chatCompletions": "images",
     "gateway.http.endpoints.responses": "files images maxUrlParts",
     "gateway.nodes": "allowSkills browser pairing pluginTools",
     "gateway.remote": """edgeAuth password remotePort sshHostKeyPolicy sshIdentity sshTarget transport""",
+    "gateway.tls": "caPath",
     "hooks": "gmail internal maxBodyBytes presets transformsDir",
     "hooks.mappings[]": "channel deliver forEach sessionMode to transform",
     "logging": "audit consoleLevel file redactPatterns redactSensitive",

@@ -39,6 +39,8 @@ from openclaw.config.schema.gateway import (
     RateLimitConfig,
     ReloadConfig,
     RemoteConfig,
+    SecurityHeadersConfig,
+    TlsConfig,
 )
 from openclaw.config.schema.leaf import (
     ReloadClass,
@@ -136,11 +138,13 @@ __all__ = [
     "SecretProviderConfig",
     "SecretsConfig",
     "Section",
+    "SecurityHeadersConfig",
     "SessionConfig",
     "ShellEnvConfig",
     "StorageConfig",
     "SubagentsConfig",
     "TiersConfig",
+    "TlsConfig",
     "ToolSelection",
     "ToolsConfig",
     "leaf",

@@ -1,9 +1,15 @@
 """Where the gateway listens, who may connect, and what it does with changes of the file."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from openclaw.base.secret import Secret
 from openclaw.config.schema.leaf import Section, leaf
+
+BASE_PATH: Final = (
+    "^(?!/(?:v1|api|tools|hooks|metrics|health|healthz|live|ready|readyz|startupz|setup|avatar|docs)(?:/|$))"
+    "(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,62}){0,8}$"
+)
+"""Addresses of the gateway's own stay free, and no segment is `.` or `..` or needs an encoding."""
 
 
 class RateLimitConfig(Section, frozen=True):
@@ -42,6 +48,14 @@ class ControlUiConfig(Section, frozen=True):
     """Browser access to the gateway."""
 
     enabled: Annotated[bool, leaf("Serve a page for browsers at /.", "process")] = True
+    base_path: Annotated[
+        str,
+        leaf(
+            "Path at which a reverse proxy serves the gateway, e.g. /claw; the proxy may cut it off or pass it on.",
+            "process",
+            pattern=BASE_PATH,
+        ),
+    ] = ""
     root: Annotated[str, leaf("Folder of a built UI to serve instead of our own page.", "process")] = ""
     allowed_origins: Annotated[
         tuple[str, ...], leaf("Origins besides the gateway's own that browsers may connect from.", "live")
@@ -65,8 +79,23 @@ class EndpointsConfig(Section, frozen=True):
     docs: EndpointConfig = EndpointConfig()
 
 
+class SecurityHeadersConfig(Section, frozen=True):
+    """Headers that tell browsers to be careful."""
+
+    strict_transport_security: Annotated[
+        str,
+        leaf(
+            "Value of Strict-Transport-Security on answers over https, e.g. max-age=31536000; false = none.",
+            "live",
+            pattern="^[ -~]{0,256}$",
+        ),
+    ] = ""
+
+
 class HttpConfig(Section, frozen=True):
     """The HTTP side of the gateway."""
+
+    security_headers: SecurityHeadersConfig = SecurityHeadersConfig()
 
     endpoints: EndpointsConfig = EndpointsConfig()
 
@@ -99,6 +128,19 @@ class NodesConfig(Section, frozen=True):
     ] = "own"
 
 
+class TlsConfig(Section, frozen=True):
+    """HTTPS and WSS without a proxy. A renewed certificate is taken up without a restart."""
+
+    enabled: Annotated[bool, leaf("Speak TLS, and nothing else, on the port.", "process")] = False
+    auto_generate: Annotated[
+        bool, leaf("Make a self-signed certificate when neither of the two files is there.", "process")
+    ] = True
+    cert_path: Annotated[
+        str, leaf("Certificate chain, PEM; empty = gateway/tls/gateway-cert.pem in the state directory.", "live")
+    ] = ""
+    key_path: Annotated[str, leaf("Its private key, PEM; empty = gateway-key.pem beside it there.", "live")] = ""
+
+
 class GatewayConfig(Section, frozen=True):
     """Where the gateway listens and who may connect."""
 
@@ -116,6 +158,7 @@ class GatewayConfig(Section, frozen=True):
     trusted_proxies: Annotated[
         tuple[str, ...], leaf("Addresses whose forwarding headers are believed.", "process")
     ] = ()
+    tls: TlsConfig = TlsConfig()
     public_base_url: Annotated[str, leaf("How the gateway is reached from outside.", "live")] = ""
     control_ui: ControlUiConfig = ControlUiConfig()
     http: HttpConfig = HttpConfig()

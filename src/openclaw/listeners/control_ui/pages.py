@@ -60,12 +60,13 @@ _AVATAR = Operation("Tells where an agent's picture is.", Avatar, errors=(404,))
 
 @dataclass(frozen=True, slots=True)
 class UiDeps:
-    """What the pages need. `root` None = our own page."""
+    """What the pages need. `root` None = our own page; `base_path` is where a proxy serves them, or ""."""
 
     agent: AgentService
     identity: Callable[[], IdentityConfig]
     version: str
     root: Path | None = None
+    base_path: str = ""
 
 
 class ControlUi:
@@ -87,7 +88,7 @@ class ControlUi:
         identity = self._deps.identity()
         avatar = identity.avatar or identity.name[:1].upper()
         agent = self._deps.agent.default_agent()
-        await request.json(200, UiSettings("", identity.name, avatar, agent, self._deps.version))
+        await request.json(200, UiSettings(self._deps.base_path, identity.name, avatar, agent, self._deps.version))
 
     async def avatar(self, request: Request) -> None:
         """Tell an agent's picture. Raises: NotFound for an agent that is none."""
@@ -107,16 +108,19 @@ class ControlUi:
             except ConfigError as error:
                 self._broken = error
                 raise
+        if "assets" in segments:  # a page at a deeper address names them relative to it
+            segments = segments[segments.index("assets") :]
         name = "/".join(segments) or INDEX
         file = self._bundle.files.get(name)
         if file is None:
             if "." in segments[-1] or segments[0] in ("assets", "fonts") or any(part[:1] == "." for part in segments):
                 return False
-            file = self._bundle.files[INDEX]
-        await self._send(request, file, self._bundle.policy)
+            name, file = INDEX, self._bundle.files[INDEX]
+        await self._send(request, file, self._bundle.policy, self._deps.base_path if name == INDEX else "")
         return True
 
-    async def _send(self, request: Request, file: UiFile, policy: str) -> None:
+    async def _send(self, request: Request, file: UiFile, policy: str, base_path: str) -> None:
+        etag = f'{file.etag[:-1]}{base_path}"'
         head: tuple[Header, ...] = (
             (b"content-type", file.media.encode()),
             (b"x-content-type-options", b"nosniff"),
@@ -124,13 +128,15 @@ class ControlUi:
             (b"x-frame-options", b"DENY"),
             (b"content-security-policy", policy.encode()),
             (b"cache-control", b"no-cache"),
-            (b"etag", file.etag.encode()),
+            (b"etag", etag.encode()),
         )
-        if request.header(b"if-none-match") == file.etag:
+        if request.header(b"if-none-match") == etag:
             await request.answer(304, head, b"")
             return
         try:
             body = await asyncio.to_thread(read_file, file)
         except OSError:
             raise NotFound("Not Found") from None
+        if base_path:  # a built UI looks here before it guesses from its address
+            body = body.replace(b"<html", b'<html data-openclaw-control-ui-base-path="%b"' % base_path.encode(), 1)
         await request.answer(200, head, body)

@@ -26,7 +26,7 @@ OUTSIDE: Final = "restored-config"
 NAMES: Final[dict[Part, tuple[str, ...]]] = {
     "store": (DATABASE,),
     "config": (".env", "openclaw.json", "openclaw.json5", "openclaw.yaml", "openclaw.yml", OUTSIDE),
-    "secrets": ("credentials", "auth-profiles.json", "secrets.json", "secrets", "channels"),
+    "secrets": ("credentials", "auth-profiles.json", "secrets.json", "secrets", "channels", "gateway"),
     "agents": ("agents", "exec-approvals.json"),
     "skills": ("skills",),
     "workspace": ("workspace", "workspace-*"),

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from openclaw.base.errors import OpenClawError
 from openclaw.client import inspect
@@ -25,10 +26,25 @@ IDLE_MS: Final = 65_000
 
 
 class ProxyProbe:
-    """Probes one URL with the gateway's credential. `say_hello` opens the Gateway protocol there."""
+    """Probes one URL with the gateway's credential. `say_hello` opens the Gateway protocol there.
 
-    def __init__(self, url: str, bearer: str, say_hello: Callable[[], dict[str, Any]], *, verify: bool = True) -> None:
+    `bases` are the base paths that the configuration speaks of, `public` its gateway.publicBaseUrl.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        bearer: str,
+        say_hello: Callable[[], dict[str, Any]],
+        *,
+        verify: bool = True,
+        bases: Sequence[str] = (),
+        public: str = "",
+    ) -> None:
         self._url = url.rstrip("/")
+        self._parts = urlsplit(self._url)
+        self._bases = bases
+        self._public = public
         self._headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         self._say_hello = say_hello
         self._verify = verify
@@ -58,17 +74,32 @@ class ProxyProbe:
             answer = self._request("GET", "/health")
         except OSError as error:
             return Step("reach", False, f"no answer at {self._url}: {error}", "Start the proxy, or correct the URL.")
-        try:
-            ours = json.loads(answer.body).get("ok") is True
-        except (ValueError, AttributeError):
-            ours = False
-        if ours:
+        if _is_ours(answer):
             return Step("reach", True, f"the gateway answers at {self._url}")
         if answer.status in (502, 503, 504):
             fix = "Start the gateway, and let the proxy point at its address and port."
             return Step("reach", False, f"the proxy answers {answer.status}: it does not reach the gateway", fix)
-        fix = "Let the proxy cut the base path off before it passes requests on, as the snippet does."
-        return Step("reach", False, f"{self._url}/health answers {answer.status}, not as a gateway does", fix)
+        if answer.status in (301, 302, 307, 308):
+            place = answer.headers.get("location", "").removesuffix("/health")
+            return Step("reach", False, f"{self._url}/health sends elsewhere: {place}", f"Use the URL {place}.")
+        return self._lost(f"{self._url}/health answers {answer.status}, not as a gateway does")
+
+    def _lost(self, seen: str) -> Step:
+        """Say where the gateway is, if the base path is all that is wrong."""
+        path = self._parts.path
+        for base in dict.fromkeys(("", *(one.rstrip("/") for one in self._bases))):
+            place = f"{self._parts.scheme}://{self._parts.netloc}{base}"
+            try:
+                found = base != path and _is_ours(inspect.request("GET", f"{place}/health", verify=self._verify))
+            except OSError:
+                continue
+            if found and base:
+                return Step("reach", False, f"{seen}; it answers at {place}", f"Use the URL {place}.")
+            if found:
+                return Step("reach", False, f"{seen}; it answers at {place}, without {path}", _base_fix(path))
+        if not path:
+            return Step("reach", False, seen, "Correct the URL, or where the proxy points.")
+        return Step("reach", False, seen, _base_fix(path))
 
     def _mirrored(self) -> tuple[Step, dict[str, Any] | None]:
         answer = self._request("GET", "/api/mirror")
@@ -88,7 +119,32 @@ class ProxyProbe:
             return Step(
                 "headers", False, f"/api/mirror answers {answer.status}", "Update the gateway; this probe needs it."
             ), None
-        return _judged(body), body
+        return self._judged(body), body
+
+    def _judged(self, body: dict[str, Any]) -> Step:
+        names = [str(one) for one in body.get("forwarded", [])]
+        client = str(body.get("client"))
+        if not names:
+            if body.get("direct"):
+                seen = "no forwarding header arrives: the gateway takes every visitor for a program on its own machine"
+            else:
+                seen = f"no forwarding header arrives: the gateway takes every visitor for {client}"
+            fix = "Let the proxy set X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host, as the snippet does."
+            return Step("headers", False, seen, fix, warning=True)
+        if "x-forwarded-for" not in names:
+            seen = f"{', '.join(names)} arrive, and not x-forwarded-for: every visitor is taken for {client}"
+            return Step("headers", False, seen, "Let the proxy set X-Forwarded-For.", warning=True)
+        scheme, authority = self._parts.scheme, self._parts.netloc
+        if scheme == "https" and not body.get("https", True):
+            seen = "the gateway is not told that visitors come by https: its cookies would not be kept to https"
+            return Step("headers", False, seen, "Let the proxy set X-Forwarded-Proto to https.", warning=True)
+        host = str(body.get("host", ""))
+        known = {_without_port(one, scheme) for one in (host, urlsplit(self._public).netloc)}
+        if _without_port(authority, scheme) not in known:
+            seen = f"the Host arrives as {host}: browsers that call {authority} are taken for foreign pages"
+            fix = f"Let the proxy pass the Host on, or `openclaw config set gateway.publicBaseUrl {self._url}`."
+            return Step("headers", False, seen, fix, warning=True)
+        return Step("headers", True, f"{', '.join(names)} arrive and are trusted; this client is seen as {client}")
 
     def _websocket(self) -> Step:
         try:
@@ -139,20 +195,19 @@ class ProxyProbe:
         return Step("timeout", False, seen, "Raise the read timeout (nginx: proxy_read_timeout 1h).", warning=True)
 
 
-def _judged(body: dict[str, Any]) -> Step:
-    names = [str(one) for one in body.get("forwarded", [])]
-    client = str(body.get("client"))
-    if not names:
-        if body.get("direct"):
-            seen = "no forwarding header arrives: the gateway takes every visitor for a program on its own machine"
-        else:
-            seen = f"no forwarding header arrives: the gateway takes every visitor for {client}"
-        fix = "Let the proxy set X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host, as the snippet does."
-        return Step("headers", False, seen, fix, warning=True)
-    if "x-forwarded-for" not in names:
-        seen = f"{', '.join(names)} arrive, and not x-forwarded-for: every visitor is taken for {client}"
-        return Step("headers", False, seen, "Let the proxy set X-Forwarded-For.", warning=True)
-    return Step("headers", True, f"{', '.join(names)} arrive and are trusted; this client is seen as {client}")
+def _is_ours(answer: Answered) -> bool:
+    return _json(answer).get("ok") is True
+
+
+def _base_fix(path: str) -> str:
+    return (
+        f"Let the proxy cut {path} off, as the snippet does; or let it pass it on, "
+        f"`openclaw config set gateway.controlUi.basePath {path}` and restart the gateway."
+    )
+
+
+def _without_port(authority: str, scheme: str) -> str:
+    return authority.lower().removesuffix(":443" if scheme == "https" else ":80")
 
 
 def _json(answer: Answered) -> dict[str, Any]:
@@ -166,10 +221,9 @@ def _json(answer: Answered) -> dict[str, Any]:
 def snippet(kind: str, upstream: str, name: str, base_path: str = "") -> str:
     """Return a configuration for nginx, caddy or traefik. `upstream` is host:port of the gateway."""
     base = base_path.rstrip("/")
-    exact = f"    location = {base} {{ proxy_pass http://UPSTREAM/; }}\n" if base else ""
     return (
         _SNIPPETS[kind]
-        .replace("LOCATION", exact)
+        .replace("LOCATION", _EXACT.get(kind, "") if base else "")
         .replace("UPSTREAM", upstream)
         .replace("NAME", name)
         .replace("BASE", base)
@@ -194,12 +248,12 @@ server {
     # ssl_certificate and ssl_certificate_key go here.
 
     proxy_http_version 1.1;
-    proxy_set_header Host $host;
+    proxy_set_header Host $http_host;
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $openclaw_connection;
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
-    proxy_set_header X-Forwarded-Host $host;
+    proxy_set_header X-Forwarded-Host $http_host;
     proxy_buffering off;
     proxy_request_buffering off;
     proxy_read_timeout 1h;
@@ -212,7 +266,7 @@ LOCATION}
 
 _CADDY: Final = """\
 NAME {
-    handle_path BASE/* {
+LOCATION    handle_path BASE/* {
         reverse_proxy UPSTREAM {
             flush_interval -1
         }
@@ -245,6 +299,29 @@ http:
         servers:
           - url: "http://UPSTREAM"
 """
+
+_EXACT: Final = {
+    "nginx": """\
+    location = BASE {
+        absolute_redirect off;
+        if ($http_upgrade = '') { return 302 BASE/; }
+        proxy_pass http://UPSTREAM/;
+    }
+""",
+    "caddy": """\
+    @page {
+        path BASE
+        not header Upgrade *
+    }
+    redir @page BASE/ 302
+    @line path BASE
+    handle @line {
+        uri strip_prefix BASE
+        reverse_proxy UPSTREAM
+    }
+""",
+}
+"""What a base path without its slash needs: a page goes on to where its links are right, a WebSocket stays."""
 
 _SNIPPETS: Final = {"nginx": _NGINX, "caddy": _CADDY, "traefik": _TRAEFIK}
 KINDS: Final = tuple(_SNIPPETS)

@@ -126,6 +126,12 @@ CHECKS: Final = (
     ),
     Check("exposure", "gateway.controlUi.allowedOrigins", exposure.origin_findings, {"exposure.origins": "warning"}),
     Check("exposure", "gateway.controlUi.root", exposure.page_findings, {"page.root": "error"}),
+    Check(
+        "exposure",
+        "gateway.tls: the certificate, how long it lasts, who can read its key",
+        exposure.tls_findings,
+        {"tls.certificate": "error", "tls.key-mode": "warning"},
+    ),
     Check("exposure", "networkPolicy", exposure.egress_findings, {"exposure.egress": "warning"}),
     Check(
         "service",

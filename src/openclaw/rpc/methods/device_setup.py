@@ -80,11 +80,12 @@ def _find_way(room: Room, params: SetupCodeParams) -> _Way:
         return _way(gateway.remote.url, "gateway.remote.url")
     if gateway.public_base_url:
         return _way(gateway.public_base_url, "gateway.publicBaseUrl")
+    scheme = "wss" if gateway.tls.enabled else "ws"
     if gateway.bind == "loopback":
-        return _way(f"ws://127.0.0.1:{gateway.port}", "gateway.bind")
+        return _way(f"{scheme}://127.0.0.1:{gateway.port}", "gateway.bind")
     if gateway.bind == "custom":
         host = gateway.custom_bind_host.strip("[]")
-        return _way(f"ws://{f'[{host}]' if ':' in host else host}:{gateway.port}", "gateway.customBindHost")
+        return _way(f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway.port}", "gateway.customBindHost")
     raise InvalidRequest(
         "how devices reach this gateway is not known", hint="Pass publicUrl, or set gateway.publicBaseUrl."
     )

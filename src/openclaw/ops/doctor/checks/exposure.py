@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 
+from openclaw.base.errors import ConfigError
 from openclaw.base.network import parse_network
 from openclaw.config.env import expand
+from openclaw.config.paths import tls_files
 from openclaw.config.refusal import binds_loopback_only
+from openclaw.net.certificate import Pair, read_pair
 from openclaw.ops.doctor.origins import useless
 from openclaw.ops.doctor.scene import Finding, Scene
 
+DAY_MS = 86_400_000
+RENEW_DAYS = 14
+"""Whoever renews by itself does so earlier."""
 WIDE_BITS = {4: 16, 6: 48}
 """A network with fewer fixed bits than this holds more than proxies."""
 
@@ -56,6 +63,38 @@ def page_findings(scene: Scene) -> Iterator[Finding]:
             severity="error",
             evidence=f"gateway.controlUi.root is {page.root}, where there is no index.html",
             fix="openclaw config unset gateway.controlUi.root, or build the page there.",
+        )
+
+
+def tls_findings(scene: Scene) -> Iterator[Finding]:
+    """Report a certificate that cannot be served, or not for long, and a key that others can read."""
+    tls = scene.loaded.config.gateway.tls
+    if not tls.enabled:
+        return
+    pair = Pair(*tls_files(tls, scene.paths))
+    if tls.auto_generate and pair.is_absent():
+        yield Finding(id="tls.certificate", severity="info", evidence="the next start makes a self-signed certificate")
+        return
+    try:
+        found = read_pair(pair, scene.now_ms)
+    except ConfigError as error:
+        yield Finding(id="tls.certificate", severity="error", evidence=error.message, fix=error.hint)
+    else:
+        days = (found.ends_ms - scene.now_ms) // DAY_MS
+        seen = f"{pair.certificate} is good for {days} more days; SHA-256 {found.fingerprint}"
+        late = days < RENEW_DAYS
+        fix = "Renew it; the gateway takes new files up by itself." if late else ""
+        yield Finding(id="tls.certificate", severity="warning" if late else "ok", evidence=seen, fix=fix)
+    try:
+        mode = stat.S_IMODE(pair.key.stat().st_mode)
+    except (OSError, ValueError):
+        return
+    if mode & 0o077:
+        yield Finding(
+            id="tls.key-mode",
+            severity="warning",
+            evidence=f"{pair.key} has mode {mode:04o}: others can read the gateway's key",
+            fix=f"chmod 600 {pair.key}",
         )
 
 

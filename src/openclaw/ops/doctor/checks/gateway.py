@@ -99,5 +99,7 @@ def listening_findings(scene: Scene) -> Iterator[Finding]:
             id="listen.bind",
             severity="info",
             evidence=f"port {gateway.port} is open beyond this machine, as gateway.bind={gateway.bind} says",
-            fix="Put a reverse proxy with TLS in front; `openclaw doctor proxy URL` tests it.",
+            fix=""
+            if gateway.tls.enabled
+            else "Put a reverse proxy with TLS in front (`openclaw doctor proxy URL` tests it), or set gateway.tls.",
         )
