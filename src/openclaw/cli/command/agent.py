@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ from openclaw.base.ids import new_id
 from openclaw.base.thinking import LEVELS
 from openclaw.cli import output
 from openclaw.cli.reach import Reach, gateway_options
+from openclaw.cli.terminal import read_stdin
 
 RUN_TIMEOUT_S = 600
 
@@ -42,7 +42,7 @@ def agent(
       git diff | openclaw agent -m -
     """
     if message == "-":
-        message = sys.stdin.read()
+        message = read_stdin()
     if not message.strip():
         raise InvalidRequest("The message is empty.", hint='Give it some text: --message "Hello"')
     params: dict[str, Any] = {"message": message, "idempotencyKey": new_id(), "timeout": RUN_TIMEOUT_S}
@@ -58,6 +58,8 @@ def agent(
     elif not stream:
         click.echo(_text(answer))
     if answer.get("status") != "ok":
+        if as_json:
+            return 1
         raise OpenClawError(
             f"The run ended as {answer.get('status')}: {answer.get('summary') or 'no reason given'}",
             hint="`openclaw logs` shows what happened.",

@@ -9,6 +9,7 @@ import click
 from openclaw.base.errors import NotFound
 from openclaw.cli import output
 from openclaw.cli.reach import Reach, gateway_options
+from openclaw.cli.terminal import confirm
 
 
 @click.group(invoke_without_command=True)
@@ -126,7 +127,7 @@ def delete(reach: Reach, key: str, yes: bool) -> None:
       openclaw sessions delete agent:main:main --yes
     """
     if not yes:
-        click.confirm(f"Delete {key} and everything said in it?", abort=True)
+        confirm(f"Delete {key} and everything said in it?")
     found = reach.call("sessions.delete", {"key": key})
     if not found.get("deleted", found.get("ok")):
         raise NotFound(f"There is no session {key}.", hint="`openclaw sessions list` names the sessions.")
