@@ -121,7 +121,7 @@ def test_a_key_is_not_sent_to_an_address_that_it_was_not_given_for(home: Path, c
     assert command(*custom("http://127.0.0.1:1/v1", "--api-key-stdin", "--skip-test", "--json")).code == 0
     first = files(home)
     ran = command(*custom("http://127.0.0.1:2/v1", "--replace", "--skip-test", "--json"))
-    assert (ran.code, "another address" in ran.err) == (2, True), ran
+    assert (ran.code, "another address" in ran.out) == (2, True), ran
     assert files(home) == first
 
 

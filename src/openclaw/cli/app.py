@@ -87,7 +87,7 @@ class LazyGroup(click.Group):
         if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
             from difflib import get_close_matches
 
-            close = get_close_matches(args[0], [*COMMANDS, *OLD_NAMES], 3)
+            close = get_close_matches(args[0], [*COMMANDS, *OLD_NAMES], 3, 0.7)
             meant = f" Did you mean {' or '.join(close)}?" if close else ""
             raise click.UsageError(f"There is no command {args[0]!r}.{meant}", ctx)
         return super().resolve_command(ctx, args)

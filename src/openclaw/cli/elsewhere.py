@@ -37,9 +37,9 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
 }
 """Name to why it is not here, and what to do."""
 
-ABOUT_CHANNELS: Mapping[str, tuple[str, str]] = {
-    name: (NO_CHANNELS, TALK) for name in ("add", "remove", "login", "logout", "restart", "test")
-} | {name: (NO_CHANNELS, "A device is let in by `openclaw devices approve`.") for name in ("approve", "deny")}
+ABOUT_CHANNELS: Mapping[str, tuple[str, str]] = dict.fromkeys(
+    ("add", "remove", "login", "logout", "restart", "test"), (NO_CHANNELS, TALK)
+) | dict.fromkeys(("approve", "deny"), (NO_CHANNELS, "A device is let in by `openclaw devices approve`."))
 """The same for what follows `channels` and `pairing`."""
 
 

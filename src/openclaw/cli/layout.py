@@ -17,6 +17,11 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() or category(char) == "Zs" else repr(char)[1:-1] for char in text)
 
 
+def spelled_out(text: str) -> str:
+    """Return a stranger's lines of text for a terminal: as `plain`, but lines stay lines."""
+    return "\n".join("\t".join(map(plain, line.split("\t"))) for line in text.split("\n"))
+
+
 def width(text: str) -> int:
     """Return how many columns a terminal needs for a text: two for wide characters, none for combining ones."""
     if text.isascii():

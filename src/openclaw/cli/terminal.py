@@ -1,4 +1,4 @@
-"""The terminal, if there is one: its width, whether it takes colour, a question to it, a sign of life while one waits."""
+"""The terminal, if there is one: its width, whether it takes colour, questions to it, a sign of life."""
 
 from __future__ import annotations
 

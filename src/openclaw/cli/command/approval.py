@@ -254,6 +254,7 @@ def allowlist_list(reach: Reach, as_json: bool) -> None:
         output.table(
             ["agent", "pattern", "arguments"],
             [(row["agent"], row["pattern"], row["arguments"]) for row in rows],
+            "There are no rules.",
         )
 
 

@@ -10,7 +10,7 @@ from openclaw.cli import output
 from openclaw.cli.elsewhere import ABOUT_CHANNELS, elsewhere
 from openclaw.cli.reach import Reach, gateway_options
 
-NONE = "There are no chat channels: this version has none yet."
+NONE = "There are no channels: this version has none yet."
 
 
 class WithoutChannels(click.Group):

@@ -88,6 +88,7 @@ def list_(reach: Reach, as_json: bool) -> None:
             )
             for row in found["paired"]
         ],
+        "No device is paired: `openclaw devices code` lets one in.",
     )
 
 
@@ -290,4 +291,5 @@ def _list_codes(reach: Reach, *, as_json: bool) -> None:
             )
             for row in found["setups"]
         ],
+        "There are no codes.",
     )

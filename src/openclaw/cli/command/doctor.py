@@ -21,7 +21,9 @@ class LookByDefault(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert `look` when no subcommand is named."""
-        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+        if not ctx.resilient_parsing and (
+            not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names)
+        ):
             args = ["look", *args]
         return super().parse_args(ctx, args)
 
@@ -138,7 +140,7 @@ def undo(fix_id: str | None, patch: str, as_json: bool) -> None:
         if as_json:
             output.emit_json({"fixes": kept})
         else:
-            output.table(["id", "patches"], [(one.id, _names(one.patches)) for one in kept])
+            output.table(["id", "patches"], [(one.id, _names(one.patches)) for one in kept], "No fix is kept.")
         return
     done = take_back(paths, fix_id, patch)
     if as_json:

@@ -100,6 +100,7 @@ def status(reach: Reach, connected: bool, as_json: bool) -> None:
             )
             for row in rows
         ],
+        "No node is paired: `openclaw nodes pending` shows those that ask.",
     )
 
 
@@ -130,6 +131,7 @@ def pending(reach: Reach, as_json: bool) -> None:
             )
             for row in waiting
         ],
+        "No node asks to be paired.",
     )
 
 

@@ -44,10 +44,7 @@ def list_(reach: Reach, agent_id: str | None, eligible: bool, as_json: bool) -> 
         return
     output.table(
         ["skill", "from", "state", "what it does"],
-        [
-            (skill["name"], skill["source"], _state(skill), skill["description"][:80])
-            for skill in found["skills"]
-        ],
+        [(skill["name"], skill["source"], _state(skill), skill["description"][:80]) for skill in found["skills"]],
     )
 
 
