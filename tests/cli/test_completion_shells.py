@@ -129,7 +129,8 @@ class Shell:
         end = time.monotonic() + DEADLINE_S
         while text not in self._shown():
             left = end - time.monotonic()
-            assert left > 0 and select.select([self._terminal], [], [], left)[0], f"{text!r} not in {self._shown()!r}"
+            came = select.select([self._terminal], [], [], max(left, 0))[0]
+            assert came, f"{text!r} not in {self._shown()!r}"
             self._seen += os.read(self._terminal, 65_536).decode("utf-8", "replace")
 
     def _shown(self) -> str:

@@ -1,4 +1,4 @@
-"""Every command is run, against no gateway and against one: exit code, streams, JSON, and what it loads to get there."""
+"""Every command is run, against no gateway and against one: exit code, streams, JSON, what it loads."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 import tempfile
+import traceback
+from pathlib import Path
 
 import click  # noqa: F401
 import msgspec
@@ -18,6 +20,7 @@ import msgspec
 import openclaw.cli.app
 
 DEADLINE_S = 20
+FELL = 99
 PRELOADED = set(sys.modules)
 
 
@@ -31,38 +34,30 @@ class Walked(msgspec.Struct, frozen=True):
     loaded: list[str]
 
 
-def walk(arguments: list[str], folder: str) -> Walked:
+def walk(arguments: list[str], folder: Path) -> Walked:
     """Run one command line in a child process and wait for it."""
-    out, err, loaded = (os.path.join(folder, name) for name in ("out", "err", "loaded"))
+    files = [folder / name for name in ("out", "err", "loaded")]
     pid = os.fork()
     if not pid:
-        _child(arguments, out, err, loaded)
+        _child(arguments, *files)
     _, status = os.waitpid(pid, 0)
-    told = []
-    for path in (out, err, loaded):
-        with open(path, encoding="utf-8") as file:
-            told.append(file.read())
-    return Walked(arguments, os.waitstatus_to_exitcode(status), told[0], told[1], told[2].split())
+    out, err, loaded = (file.read_text() for file in files)
+    return Walked(arguments, os.waitstatus_to_exitcode(status), out, err, loaded.split())
 
 
-def _child(arguments: list[str], out: str, err: str, loaded: str) -> None:
-    code = 99
+def _child(arguments: list[str], out: Path, err: Path, loaded: Path) -> None:
+    code = FELL
     try:
         for number, path in ((1, out), (2, err)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
         signal.alarm(DEADLINE_S)
         code = openclaw.cli.app.run(arguments)
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 98
-    except BaseException:
-        import traceback
-
+    except BaseException:  # noqa: BLE001  # whatever it is, the parent is to see it
         traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        with open(loaded, "w", encoding="utf-8") as file:
-            file.write("\n".join(sorted(set(sys.modules) - PRELOADED)))
+        loaded.write_text("\n".join(sorted(set(sys.modules) - PRELOADED)))
         os._exit(code)
 
 
@@ -70,10 +65,9 @@ def main() -> None:
     """Run them all."""
     jobs = msgspec.json.decode(sys.stdin.buffer.read(), type=list[list[str]])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    answers = os.fdopen(os.dup(1), "wb")
-    with tempfile.TemporaryDirectory() as folder:
+    with os.fdopen(os.dup(1), "wb") as answers, tempfile.TemporaryDirectory() as folder:
         for arguments in jobs:
-            answers.write(msgspec.json.encode(walk(arguments, folder)) + b"\n")
+            answers.write(msgspec.json.encode(walk(arguments, Path(folder))) + b"\n")
             answers.flush()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -131,8 +132,9 @@ def run(arguments: Sequence[str]) -> int:
         else:
             error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("", err=True)
+    except (click.Abort, KeyboardInterrupt) as stopped:
+        if stopped.__cause__ is None:  # else click has ended the line that ^C stands on
+            click.echo("", err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         output.silence_stdout()
@@ -142,7 +144,9 @@ def run(arguments: Sequence[str]) -> int:
         return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED
     except OSError as error:
         failure = OpenClawError(f"The system refused: {error}", hint="Check the path's owner, its mode and disk space.")
-        output.print_error(failure, as_json=as_json)
+        with suppress(OSError):
+            output.print_error(failure, as_json=as_json)
+        output.silence_stdout()  # what is still in its buffer may be what the system refused
         return EXIT_FAILED
     return result if isinstance(result, int) else 0
 

@@ -24,7 +24,7 @@ def json_option(command: F) -> F:
 
 def paint(text: str, colour: str, *, bold: bool = False) -> str:
     """Return the text in a colour where colour is wanted, else as it is."""
-    return click.style(text, fg=colour, bold=bold) if colours() else text
+    return click.style(text, fg=colour, bold=bold or None) if colours() else text
 
 
 def mark(kind: str) -> str:

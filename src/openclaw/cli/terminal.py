@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from io import TextIOWrapper
-from typing import TextIO
+from pathlib import Path
+from typing import TextIO, cast
 
 import click
 
@@ -21,9 +22,9 @@ TICK_S = 0.2
 _BAR = 12
 
 
-def is_terminal(stream: TextIO | None) -> bool:
-    """Say whether a stream is a terminal. A closed one (`<&-`) is none."""
-    return stream is not None and not stream.closed and stream.isatty()
+def is_terminal(stream: TextIO) -> bool:
+    """Say whether a stream is a terminal; one that is closed by now is none."""
+    return not stream.closed and stream.isatty()
 
 
 def columns() -> int | None:
@@ -49,19 +50,24 @@ def colours(stream: TextIO | None = None) -> bool:
 
 
 def prepare() -> None:
-    """Have stdout and stderr write what their encoding lacks spelled out, instead of failing half way through."""
+    """Have stdout and stderr write what their encoding lacks spelled out, instead of failing half way through.
+
+    Streams that came closed (`<&-`) read and write nothing: else the first socket would take the place of one.
+    """
+    sys.stdin = sys.stdin or _nothing("r")
+    sys.stdout = sys.stdout or _nothing("w")
+    sys.stderr = sys.stderr or _nothing("w")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def read_stdin(most: int = -1) -> str:
-    """Return what stdin holds, up to so many bytes: UTF-8, whatever the locale says. A closed one holds nothing.
+def _nothing(mode: str) -> TextIO:
+    return cast(TextIO, Path(os.devnull).open(mode, encoding="utf-8"))
 
-    Raises: InvalidRequest.
-    """
-    if sys.stdin is None or sys.stdin.closed:
-        return ""
+
+def read_stdin(most: int = -1) -> str:
+    """Return what stdin holds, up to so many bytes: UTF-8, whatever the locale says. Raises: InvalidRequest."""
     raw = getattr(sys.stdin, "buffer", None)
     try:
         return sys.stdin.read(most) if raw is None else raw.read(most).decode()
@@ -73,7 +79,7 @@ def confirm(question: str) -> None:
     """Ask and go on after a yes; after a no, leave with 1. Raises: InvalidRequest when nobody is there to ask."""
     if is_terminal(sys.stdin):
         agreed = click.confirm(question, err=True)
-    elif not (answer := sys.stdin.readline() if sys.stdin is not None and not sys.stdin.closed else ""):
+    elif not (answer := sys.stdin.readline()):
         raise InvalidRequest(f"{question} Nobody is here to answer.", hint="Give --yes.")
     else:
         agreed = answer.strip().lower() in ("y", "yes")
