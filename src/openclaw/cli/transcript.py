@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -28,17 +29,18 @@ async def export(reach: Reach, key: str, form: Form, write: Write) -> int:
     Raises: NotFound, Conflict when the session was begun anew meanwhile.
     """
     count = 0
-    async for page in _pages(reach, key):
-        if not count and not page["after"]:
-            write(form.begin(page["key"], page["sessionId"]))
-        for message in page["messages"]:
-            write(form.message(message))
-            count += 1
+    async with aclosing(_pages(reach, key)) as pages:
+        async for page in pages:
+            if page["after"] == 0:
+                write(form.begin(page["key"], page["sessionId"]))
+            for message in page["messages"]:
+                write(form.message(message))
+                count += 1
     write(form.end())
     return count
 
 
-async def _pages(reach: Reach, key: str) -> AsyncIterator[dict[str, Any]]:
+async def _pages(reach: Reach, key: str) -> AsyncGenerator[dict[str, Any], None]:
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.base.errors import OpenClawError
 
