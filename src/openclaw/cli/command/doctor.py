@@ -11,6 +11,7 @@ import click
 from openclaw.cli import output
 from openclaw.cli.command.doctor_ways import connect, memory, net, proxy
 from openclaw.cli.reach import Reach, gateway_options
+from openclaw.cli.terminal import waiting
 
 if TYPE_CHECKING:
     from openclaw.ops.doctor.mend import Applied, Fix
@@ -83,8 +84,9 @@ def look(
         mended = plan(doctoring.look(reach, models=False), checks)
     elif fix:
         mended = mend(partial(doctoring.look, reach, models=False), checks)
-    scene = doctoring.look(reach, deep=deep, models=not checks or "models" in checks)
-    findings = cleaned(examine(scene, checks), scene)
+    with waiting("looking"):
+        scene = doctoring.look(reach, deep=deep, models=not checks or "models" in checks)
+        findings = cleaned(examine(scene, checks), scene)
     broken = any(each.severity == "error" for each in findings)
     if as_json:
         found = {"ok": not broken, "findings": findings}

@@ -95,6 +95,7 @@ def check(reach: Reach, as_json: bool) -> int:
         output.table(
             ["place", "fingerprint", "same", "ours"],
             [(row["where"], row["fingerprint"], *(YES_NO[row[key]] for key in ("same", "owned"))) for row in rows],
+            "No place holds one.",
         )
         if not same:
             click.echo("\nThe places differ; `openclaw doctor --fix token` aligns those that are ours.")
