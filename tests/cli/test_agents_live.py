@@ -70,6 +70,8 @@ def test_a_transcript_leaves_as_a_file_that_only_its_owner_reads(live: Place) ->
         ("daemon status", 0, "connectivity"),
         ("exec-approvals list", 0, "Nothing waits"),
         ("config:validate", 0, "valid"),
+        ("help sessions export", 0, "openclaw sessions export main > main.md"),
+        ("help", 0, "openclaw doctor"),
         ("models usage --days 1", 0, "CALLS"),
         ("pairing list", 0, "Nobody asks"),
         ("statsu", 2, "Did you mean status?"),

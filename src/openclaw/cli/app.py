@@ -117,8 +117,13 @@ def cli() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code. `config:validate` means `config validate`."""
+    """Run one command line and return its exit code.
+
+    `config:validate` means `config validate`, and `help config` means `config --help`.
+    """
     prepare()
+    if arguments and arguments[0] == "help":
+        arguments = [*arguments[1:], "--help"]
     group, colon, command = arguments[0].partition(":") if arguments else ("", "", "")
     if colon and group in COMMANDS:
         arguments = [group, command, *arguments[1:]]

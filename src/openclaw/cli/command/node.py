@@ -63,6 +63,7 @@ def list_(reach: Reach, as_json: bool) -> None:
             (_short(row), row.get("displayName"), row.get("platform"), " ".join(row.get("commands", [])))
             for row in found["paired"]
         ],
+        "No node is paired.",
     )
     if found["pending"]:
         click.echo(f"{len(found['pending'])} waiting: openclaw nodes pending")
