@@ -121,7 +121,7 @@ def test_a_key_is_not_sent_to_an_address_that_it_was_not_given_for(home: Path, c
     assert command(*custom("http://127.0.0.1:1/v1", "--api-key-stdin", "--skip-test", "--json")).code == 0
     first = files(home)
     ran = command(*custom("http://127.0.0.1:2/v1", "--replace", "--skip-test", "--json"))
-    assert (ran.code, "another address" in ran.err) == (2, True), ran
+    assert (ran.code, "another address" in ran.out) == (2, True), ran
     assert files(home) == first
 
 
@@ -152,9 +152,17 @@ def test_a_broken_file_is_not_written_over(home: Path, command: Run) -> None:
     assert files(home) == {"openclaw.json": b"{ gateway: "}
 
 
-async def test_on_a_terminal_it_asks_and_shows_no_key(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    async with OpenAIStandIn([Answer(text="hello to you")]) as stand_in:
+class Chosen(Place):
+    """A place whose model is the one that was chosen there."""
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {name: value for name, value in super().env.items() if name != "OPENCLAW_LLM_PROVIDER"}
+
+
+async def test_on_a_terminal_it_asks_shows_no_key_and_ends_with_a_gateway_that_answers(tmp_path: Path) -> None:
+    place = Chosen(tmp_path)
+    async with OpenAIStandIn([Answer(text="hello to you"), Answer(text="I am here")]) as stand_in:
         answers = [
             ("Who answers?", "custom"),
             ("Root of its API", stand_in.base_url),
@@ -166,11 +174,22 @@ async def test_on_a_terminal_it_asks_and_shows_no_key(tmp_path: Path) -> None:
             ("keep the gateway running?", "n"),
         ]
         code, seen = await to_thread.run_sync(_talk, place, answers)
+        first = files(place.state)
+        again = await to_thread.run_sync(
+            _talk, place, [("Who answers?", "custom"), ("one short call?", "n"), ("keep the gateway running?", "n")]
+        )
+        assert (again[0], files(place.state)) == (0, first), "the second time changed something"
+        assert await to_thread.run_sync(_asked, place) == "I am here\n"
     assert code == 0, seen
     assert "hello to you" in seen
     assert "Next:" in seen
     assert KEY not in seen
     assert KEY in (place.state / "secrets.json").read_text()
+
+
+def _asked(place: Place) -> str:
+    with place.serving("gateway"):
+        return place.run("agent", "--message", "are you there?").stdout
 
 
 def _talk(place: Place, answers: list[tuple[str, str]]) -> tuple[int, str]:

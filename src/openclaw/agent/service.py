@@ -430,10 +430,12 @@ class Study:
         """Return the sessions that the principal may see, latest first, and how many match."""
         return await self._store.sessions(owner=principal.rows_of, **filters)
 
-    async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
-        """Return the last steps of the session, oldest first; [] when there is none."""
+    async def history(
+        self, key: SessionKey, principal: Principal, limit: int = 200, before_seq: int | None = None
+    ) -> list[StepRow]:
+        """Return the last steps of the session (before `before_seq`), oldest first; [] when there is none."""
         session = await self._store.session(key, principal.rows_of)
-        return [] if session is None else await self._store.steps(session.id, limit=limit)
+        return [] if session is None else await self._store.steps(session.id, limit=limit, before_seq=before_seq)
 
     async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
         """Abort what runs, then start afresh. Raises: NotFound."""

@@ -13,6 +13,10 @@ def main() -> None:
 
         sys.stdout.write(f"openclaw {__version__}\n")
         return
-    from openclaw.cli.app import run
+    try:
+        from openclaw.cli.app import run
 
-    sys.exit(run(arguments))
+        code = run(arguments)
+    except KeyboardInterrupt:  # before there is a command that could be told
+        code = 130
+    sys.exit(code)

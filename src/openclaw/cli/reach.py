@@ -140,6 +140,11 @@ def gateway_options(command: F) -> F:
     )
     @wraps(command)
     def wrapper(*args: Any, url: str, token: str, timeout: int, **kwargs: Any) -> Any:
-        return command(*args, reach=Reach(url=url, token=token, timeout_s=timeout / 1000), **kwargs)
+        try:
+            return command(*args, reach=Reach(url=url, token=token, timeout_s=timeout / 1000), **kwargs)
+        except OpenClawError as error:
+            if not error.hint:  # refusals of a request come without one, as the protocol has it
+                error.hint = f"`{click.get_current_context().command_path} --help` says what it takes."
+            raise
 
     return wrapper  # type: ignore[return-value]

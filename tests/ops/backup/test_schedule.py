@@ -11,9 +11,10 @@ import pytest
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import InvalidRequest
 from openclaw.config.schema import BackupConfig
+from openclaw.ops.backup.due import MAX_RETRY_MS, RETRY_MS, due_ms
 from openclaw.ops.backup.findings import Remark, backup_findings
 from openclaw.ops.backup.runs import KEPT, BackupRun, note_run, read_runs
-from openclaw.ops.backup.schedule import LOOK_S, MAX_RETRY_MS, RETRY_MS, BackupSchedule, due_ms
+from openclaw.ops.backup.schedule import LOOK_S, BackupSchedule
 from openclaw.ops.backup.swap import JOURNAL
 from tests.ops.backup.house import NOW_MS, backups_of, tree
 

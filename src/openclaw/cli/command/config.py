@@ -213,6 +213,7 @@ def history(limit: int, as_json: bool) -> None:
             (each.id, each.owner, each.method, ", ".join(d.path for d in each.diff), each.outcome, each.reason)
             for each in found
         ],
+        "No change is recorded yet.",
     )
 
 

@@ -11,6 +11,7 @@ import click
 from openclaw.cli import output
 from openclaw.cli.command.doctor_ways import connect, memory, net, proxy
 from openclaw.cli.reach import Reach, gateway_options
+from openclaw.cli.terminal import waiting
 
 if TYPE_CHECKING:
     from openclaw.ops.doctor.mend import Applied, Fix
@@ -21,7 +22,9 @@ class LookByDefault(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert `look` when no subcommand is named."""
-        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+        if not ctx.resilient_parsing and (
+            not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names)
+        ):
             args = ["look", *args]
         return super().parse_args(ctx, args)
 
@@ -81,8 +84,9 @@ def look(
         mended = plan(doctoring.look(reach, models=False), checks)
     elif fix:
         mended = mend(partial(doctoring.look, reach, models=False), checks)
-    scene = doctoring.look(reach, deep=deep, models=not checks or "models" in checks)
-    findings = cleaned(examine(scene, checks), scene)
+    with waiting("looking"):
+        scene = doctoring.look(reach, deep=deep, models=not checks or "models" in checks)
+        findings = cleaned(examine(scene, checks), scene)
     broken = any(each.severity == "error" for each in findings)
     if as_json:
         found = {"ok": not broken, "findings": findings}
@@ -138,7 +142,7 @@ def undo(fix_id: str | None, patch: str, as_json: bool) -> None:
         if as_json:
             output.emit_json({"fixes": kept})
         else:
-            output.table(["id", "patches"], [(one.id, _names(one.patches)) for one in kept])
+            output.table(["id", "patches"], [(one.id, _names(one.patches)) for one in kept], "No fix is kept.")
         return
     done = take_back(paths, fix_id, patch)
     if as_json:

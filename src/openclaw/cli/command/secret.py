@@ -16,6 +16,7 @@ from openclaw.cli import output
 from openclaw.cli.command.config import change_file
 from openclaw.cli.desk import Desk
 from openclaw.cli.reach import Reach, gateway_options
+from openclaw.cli.terminal import is_terminal, read_stdin
 
 MAX_INPUT_CHARS = 65_536
 
@@ -159,10 +160,10 @@ def reload(reach: Reach, as_json: bool) -> int:
 
 def asked_for(path: str) -> Secret:
     """Read the secret from stdin, or ask for it where a person sits."""
-    if sys.stdin.isatty():
+    if is_terminal(sys.stdin):
         text = click.prompt(f"Secret for {path}", hide_input=True, confirmation_prompt=True)
     else:
-        text = sys.stdin.read(MAX_INPUT_CHARS + 2).removesuffix("\n").removesuffix("\r")
+        text = read_stdin(4 * MAX_INPUT_CHARS).removesuffix("\n").removesuffix("\r")
     if not text.strip():
         raise InvalidRequest("no secret was given", hint=f"Send it on stdin: openclaw secrets set {path} < FILE")
     if len(text) > MAX_INPUT_CHARS:

@@ -307,12 +307,15 @@ def probe(reach: Reach, as_json: bool) -> int:
       openclaw gateway probe
       openclaw gateway probe --url wss://gateway.example.com --json
     """
-    steps = [_step(name, check, reach) for name, check in _STEPS]
+    first, *rest = _STEPS
+    steps = [_step(*first, reach)]
+    if steps[0]["ok"]:  # else all of them would say the same
+        steps += [_step(name, check, reach) for name, check in rest]
     ok = all(step["ok"] for step in steps)
     if as_json:
         output.emit_json({"ok": ok, "url": reach.target.url, "credential": reach.target.token_source, "steps": steps})
         return 0 if ok else 1
-    output.fields({"url": reach.target.url, "credential": reach.target.token_source or "none"})
+    output.fields({"url": reach.target.url, "credential": reach.target.token_source})
     for step in steps:
         click.echo(f"{output.mark('ok' if step['ok'] else 'error')}  {step['step']}: {step['said']}")
         if step.get("hint"):

@@ -145,6 +145,7 @@ def report_health(reach: Reach, *, as_json: bool) -> int:
     else:
         word = output.paint("ok", "green") if found.get("ok") else output.paint("not ok", "red")
         click.echo(
-            f"{word}: {len(found.get('agents', []))} agents, {found.get('sessions', {}).get('count', 0)} sessions"
+            f"{word}: {output.counted(len(found.get('agents', [])), 'agent')}, "
+            f"{output.counted(found.get('sessions', {}).get('count', 0), 'session')}"
         )
     return 0 if found.get("ok") else 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from openclaw.ops.token.copies import Copy
 
 TAKES_UP_S: Final = 5.0
+YES_NO: Final[dict[object, str]] = {True: "yes", False: "no"}
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -89,14 +90,12 @@ def check(reach: Reach, as_json: bool) -> int:
     if as_json:
         output.emit_json({**facts, "same": same, "copies": rows})
     else:
-        output.fields(facts)
+        output.fields({name: YES_NO.get(value, value) for name, value in facts.items() if value is not None})
         click.echo()
         output.table(
             ["place", "fingerprint", "same", "ours"],
-            [
-                (row["where"], row["fingerprint"], *("yes" if row[key] else "no" for key in ("same", "owned")))
-                for row in rows
-            ],
+            [(row["where"], row["fingerprint"], *(YES_NO[row[key]] for key in ("same", "owned"))) for row in rows],
+            "No place holds one.",
         )
         if not same:
             click.echo("\nThe places differ; `openclaw doctor --fix token` aligns those that are ours.")

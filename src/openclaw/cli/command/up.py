@@ -10,6 +10,7 @@ from openclaw.base.errors import OpenClawError
 from openclaw.cli import output
 from openclaw.cli.desk import Desk, run
 from openclaw.cli.reach import Reach
+from openclaw.cli.terminal import is_terminal
 
 FIRST_AUTH = """
   gateway: {{
@@ -47,7 +48,7 @@ def up(demo: bool, port: int | None, bind: str | None) -> int:
     from openclaw.gateway.run import RunOptions
 
     desk = Desk()
-    chat = not demo and sys.stdin.isatty() and sys.stdout.isatty()
+    chat = not demo and is_terminal(sys.stdin) and is_terminal(sys.stdout)
     if (running := _running(desk, port)) is not None:
         return _join(running, demo=demo, chat=chat)
     prepare(desk)

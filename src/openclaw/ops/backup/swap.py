@@ -19,6 +19,7 @@ from openclaw.base.errors import Conflict, NotFound
 from openclaw.config.disk import write_atomically
 
 JOURNAL: Final = ".restore-journal.json"
+WAITING: Final = ".restore-waiting"
 WAYS_BACK: Final = "pre-restore"
 RECORD: Final = "way-back.json"
 WAYS_KEPT: Final = 3
