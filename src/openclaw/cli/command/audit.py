@@ -14,6 +14,7 @@ import click
 from openclaw.base.errors import NotFound
 from openclaw.cli import output
 from openclaw.cli.desk import Desk, run
+from openclaw.cli.layout import plain
 
 if TYPE_CHECKING:
     from openclaw.store.audit import Row, Verification, Wanted
@@ -217,6 +218,6 @@ def _verification(found: Verification) -> dict[str, Any]:
 def _line(row: Row) -> tuple[object, ...]:
     entry = row.entry
     when = datetime.fromtimestamp(entry.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    what = output.plain(f"{entry.action} {entry.target}".strip())
-    who = output.plain(entry.owner + (f" ({entry.method})" if entry.method else ""))
+    what = plain(f"{entry.action} {entry.target}".strip())
+    who = plain(entry.owner + (f" ({entry.method})" if entry.method else ""))
     return row.seq, when, entry.kind, entry.answer or "-", who, what, entry.rule
