@@ -72,7 +72,7 @@ TALKING = {"agent", "agents", "approvals", "channels", "cron", "devices", "docto
 """The groups of commands that ask a gateway."""
 
 ONLY = {
-    "apsw": {"backup", "doctor", "upgrade", "version"},
+    "apsw": {"audit", "backup", "doctor", "upgrade", "version"},
     "cryptography": {"backup"},
     "websockets": TALKING,
 }
