@@ -117,8 +117,8 @@ async def test_a_change_is_written_taken_up_told_and_recorded(house: House) -> N
     )
     assert [planned.reload for planned in record.plan] == ["live"]
     assert (record.method, record.owner, record.valid) == ("config.patch", LOCAL_OPERATOR.owner, True)
-    assert (house.ledger.before(record), house.ledger.after(record)) == (TEXT.encode(), house.file.read_bytes())
-    assert {stat.S_IMODE(path.stat().st_mode) for path in house.ledger.folder.iterdir()} == {0o600}
+    assert house.ledger.files(record.before) == {house.file: TEXT.encode()}
+    assert house.ledger.files(record.after) == {house.file: house.file.read_bytes()}
 
 
 async def test_nothing_to_change_writes_nothing(house: House) -> None:

@@ -12,6 +12,13 @@ from pathlib import Path
 from openclaw.base.errors import Conflict
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each mode 0700: `mkdir(parents=True)` opens the upper ones."""
+    if not folder.is_dir():
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file's content; its mode is kept (0600 for a new one), a symbolic link keeps pointing to it."""
     target = path.resolve()

@@ -251,6 +251,7 @@ class _Gateway:
         await rooms.store.reconcile(self._clock.now_ms())
         resumed, reported = await rooms.study.resume()
         rooms.config_desk.bind(load_environment, self._accepted, self._reload)
+        await rooms.config_desk.started()
         rooms.upkeep.restart = self._stop_to_restart
         rooms.upkeep.begin_again = self._begin_again
         await rooms.disk.look()

@@ -14,8 +14,9 @@ from openclaw.cli.desk import Desk, print_issues
 
 if TYPE_CHECKING:
     from openclaw.config.changes.ledger import Ledger
+    from openclaw.config.changes.offline import Written
     from openclaw.config.changes.record import Wish
-    from openclaw.config.load import Loaded
+    from openclaw.config.load import Files, Loaded
 
 
 @click.group()
@@ -239,7 +240,7 @@ def diff(a: str, b: str, as_json: bool) -> None:
         old, new = _values_after(desk, ledger, a), _values_after(desk, ledger, b)
     else:
         record = ledger.get(a)
-        old, new = _values(desk, ledger.before(record)), _values(desk, ledger.after(record))
+        old, new = (_values(desk, ledger.files(kept)) for kept in (record.before, record.after))
     found = setting_diffs(old, new)
     if as_json:
         output.emit_json(found)
@@ -262,19 +263,17 @@ def rollback(change_id: str, as_json: bool, reason: str) -> None:
       openclaw config rollback last
       openclaw config rollback 20260301-101500-1a2b --reason "the new model is too slow"
     """
-    from openclaw.config.changes.record import Wish
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.config.changes.offline import roll_back
+    from openclaw.config.changes.record import Wish, by_user
 
     desk = Desk()
-    ledger = _ledger(desk)
-    record = ledger.get(change_id)
-    old = ledger.before(record)
-    if old is None:
-        raise NotFound(
-            f"Before {record.id} there was no file.", hint=f"To be without one again, remove {desk.paths.config_path}."
-        )
-    text = old.decode()
-    wish = Wish(method=f"cli: config rollback {record.id}", reason=reason)
-    change_file(desk, wish, lambda _: text, f"the file is as it was before {record.id}", as_json=as_json, mend=True)
+    record = _ledger(desk).get(change_id)
+    wish = by_user(Wish(method=f"cli: config rollback {record.id}", reason=reason), desk.env)
+    made = roll_back(desk.paths, desk.env, SYSTEM_CLOCK, wish, record.id, desk.whole)
+    _tell(desk, made, f"the configuration is as it was before {record.id}", as_json=as_json)
+    if record.patches and not as_json:
+        click.echo(f"That was a fix: what else it changed comes back by openclaw doctor undo {record.id}")
 
 
 @config.command()
@@ -331,16 +330,19 @@ def _value(text: str, *, strict: bool) -> Any:
         return text
 
 
-def change_file(
-    desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: str, *, as_json: bool = False, mend: bool = False
-) -> None:
+def change_file(desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: str, *, as_json: bool = False) -> None:
     """Make a change, record it, and say what is left to mend."""
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.config.changes.offline import change
     from openclaw.config.changes.record import by_user
+
+    made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, desk.whole)
+    _tell(desk, made, done, as_json=as_json)
+
+
+def _tell(desk: Desk, made: Written, done: str, *, as_json: bool) -> None:
     from openclaw.config.writing.apply import overriding
 
-    made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, mend=mend, complete=desk.whole)
     record = made.record
     over = overriding(made.before, [each.path for each in record.diff]) if record else ()
     if as_json:
@@ -372,17 +374,16 @@ def _ledger(desk: Desk) -> Ledger:
 
 
 def _values_after(desk: Desk, ledger: Ledger, name: str) -> dict[str, Any]:
-    return desk.loaded.parsed if name == "file" else _values(desk, ledger.after(ledger.get(name)))
+    from openclaw.config.load import read_files
+
+    path = desk.paths.config_path
+    return _values(desk, read_files(path) if name == "file" else ledger.files(ledger.get(name).after))
 
 
-def _values(desk: Desk, text: bytes | None) -> dict[str, Any]:
-    """Return what a snapshot says of its own: files that it includes may be others by now."""
-    from openclaw.config.paths import is_yaml
-    from openclaw.config.reading.form import read
+def _values(desk: Desk, files: Files) -> dict[str, Any]:
+    from openclaw.config.load import load_files
 
-    if not text:
-        return {}
-    return read(text.decode("utf-8-sig"), yaml=is_yaml(desk.paths.config_path), placed=False).parsed
+    return load_files(files, desk.paths, desk.env).parsed
 
 
 def _shown(value: Any) -> str:

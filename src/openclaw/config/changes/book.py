@@ -1,0 +1,253 @@
+"""Every change of the configuration's files goes through here, or is noticed here, and leaves a record.
+
+1. The record is there before the first byte is written, and says how it ended after the last. A writer that is killed
+   in between leaves old or new files, each whole, and the next look at the ledger says so.
+2. What differs from what the ledger knows was changed by hand: that gets a record too, before anything else does.
+3. A change covers all files of the configuration, those that the main one includes too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pwd
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from openclaw.base.clock import Clock
+from openclaw.base.errors import ConfigError, Conflict, OpenClawError
+from openclaw.config.changes.ledger import Ledger
+from openclaw.config.changes.record import BEGUN, WRITTEN, Applied, ChangeRecord, Side, Wish, make_record
+from openclaw.config.disk import replace_unchanged
+from openclaw.config.env import Environment
+from openclaw.config.load import Files, Loaded, hash_of, load_files, read_files
+from openclaw.config.paths import StatePaths
+from openclaw.config.writing.commit import write_file
+
+FILE_EDIT: Final = "file edit"
+_NOTHING: Final = "broken off: nothing was written"
+_STANDS: Final = "broken off: what had been written by then stands"
+
+
+class Open:
+    """A change that is being made. `patches` are those of a fix, kept at once."""
+
+    def __init__(self, ledger: Ledger, record: ChangeRecord) -> None:
+        self._ledger = ledger
+        self.record = record
+
+    def put(self, patches: tuple[Applied, ...]) -> None:
+        """Keep what the patches did, or are about to do."""
+        self.record = msgspec.structs.replace(self.record, patches=patches)
+        self._ledger.put(self.record)
+
+
+class Book:
+    """The changes of one gateway's configuration. Every call blocks: use a thread from the loop."""
+
+    def __init__(self, paths: StatePaths, clock: Clock) -> None:
+        self.ledger = Ledger(paths.state_dir, clock)
+        self._paths = paths
+        self._path = paths.config_path
+
+    def look(self, env: Environment, now: Side, outcome: str, *, reason: str = "") -> ChangeRecord | None:
+        """Record what was changed by hand since the last look, and what a gateway made of it and of what was written.
+
+        Shape: `now` is what the files say; when they say something else by now, nothing is done: look again.
+        """
+        with self.ledger.lock():
+            disk = read_files(self._path)
+            if not _is(now, disk):
+                return None
+            record = self._notice(env, disk, now, outcome, reason)
+            if record is None:
+                for each in self.ledger.records():
+                    if each.outcome != WRITTEN:
+                        break
+                    self.ledger.put(msgspec.structs.replace(each, outcome=outcome))
+            return record
+
+    def write(self, wish: Wish, env: Environment, before: Side, after: Loaded, files: Files) -> ChangeRecord:
+        """Make files of the configuration hold this, all of them or none.
+
+        Shape: `before` is what the writer began with; `after` is what will be said then.
+        Raises: Conflict when it says something else by now; NotSupported in read-only mode; InvalidRequest; OSError.
+        """
+        with self.ledger.lock():
+            disk = read_files(self._path)
+            if not _is(before, disk):
+                raise Conflict(f"{self._path} has changed since it was read", hint="Read it again and repeat it.")
+            self._notice(env, disk, before, WRITTEN)
+            old = {**disk, **_held(path for path in files if path not in disk)}
+            record = self._begin(wish, before, after, old, {**old, **files})
+            done: list[Path] = []
+            try:
+                for path in reversed(tuple(files)):  # the main file last: whoever reads it finds what it includes
+                    write_file(path, files[path], _digest(old, path), env, main=self._path)
+                    done.append(path)
+            except BaseException as error:
+                _restore({path: old.get(path) for path in done})
+                self._end(record, f"reverted: {_why(error)}")
+                raise
+            return self._end(record, WRITTEN)
+
+    def put_back(self, record: ChangeRecord, why: str) -> None:
+        """Undo a change that was not taken up, unless somebody has changed the files since.
+
+        Raises: Conflict when somebody has; OSError.
+        """
+        with self.ledger.lock():
+            before, after = self.ledger.files(record.before), self.ledger.files(record.after)
+            record = msgspec.structs.replace(record, outcome=f"reverted: {why}")
+            self.ledger.put(record)
+            if _held(after) != after:
+                raise Conflict(f"{self._path} was changed by somebody else meanwhile, and is left as it is.")
+            _restore({path: before.get(path) for path in after if before.get(path) != after[path]})
+            self.ledger.see(read_files(self._path))
+
+    def end(self, record: ChangeRecord, outcome: str) -> None:
+        """Say how a change ended."""
+        with self.ledger.lock():
+            self.ledger.put(msgspec.structs.replace(record, outcome=outcome))
+
+    @contextlib.contextmanager
+    def around(self, wish: Wish, env: Environment, look: Callable[[], Side]) -> Iterator[Open]:
+        """Record whatever happens to the configuration within the block, which others wait for.
+
+        `look` says what the files say. Where nothing happens nothing is recorded.
+        """
+        with self.ledger.lock():
+            before, old = look(), read_files(self._path)
+            self._notice(env, old, before, WRITTEN)
+            opened = Open(self.ledger, self._begin(wish, before, before, old, {}))
+            outcome = WRITTEN
+            try:
+                yield opened
+            except BaseException as error:
+                outcome = f"broken off: {_why(error)}"
+                raise
+            finally:
+                self._close(opened, wish, before, look, outcome)
+
+    def _close(self, opened: Open, wish: Wish, before: Side, look: Callable[[], Side], outcome: str) -> None:
+        record = opened.record
+        new = read_files(self._path)
+        if not record.patches and self.ledger.files(record.before) == new:
+            self.ledger.drop(record)
+            return
+        told = make_record(wish, before, look(), file=self._path, record_id=record.id, at_ms=record.at_ms)
+        record = msgspec.structs.replace(
+            told, before=record.before, after=self.ledger.keep(new), patches=record.patches, outcome=outcome
+        )
+        self.ledger.put(record)
+        self.ledger.see(new)
+
+    def _begin(self, wish: Wish, before: Side, after: Side, old: Files, new: Files) -> ChangeRecord:
+        record = make_record(
+            wish, before, after, file=self._path, record_id=self.ledger.new_id(), at_ms=self.ledger.now_ms()
+        )
+        record = msgspec.structs.replace(record, before=self.ledger.keep(old), after=self.ledger.keep(new))
+        self.ledger.put(record)
+        return record
+
+    def _end(self, record: ChangeRecord, outcome: str) -> ChangeRecord:
+        record = msgspec.structs.replace(record, outcome=outcome)
+        self.ledger.put(record)
+        self.ledger.see(read_files(self._path))
+        return record
+
+    def _notice(
+        self, env: Environment, disk: Files, now: Side, outcome: str, reason: str = ""
+    ) -> ChangeRecord | None:
+        self._settle(disk)
+        seen = self.ledger.seen()
+        if seen is None:
+            self.ledger.see(disk)
+        if seen is None or seen == disk:
+            return None
+        try:
+            before: Side = load_files(seen, self._paths, env)
+        except ConfigError as error:
+            before = error.message
+        changed = next((path for path in (*disk, *seen) if disk.get(path) != seen.get(path)), self._path)
+        owner, when = _owner(changed)
+        wish = Wish(method=FILE_EDIT, owner=owner, reason=f"{reason}{when}" if reason else "")
+        record = make_record(
+            wish, before, now, file=changed, record_id=self.ledger.new_id(), at_ms=self.ledger.now_ms()
+        )
+        record = msgspec.structs.replace(
+            record, before=self.ledger.keep(seen), after=self.ledger.keep(disk), outcome=outcome
+        )
+        self.ledger.put(record)
+        self.ledger.see(disk)
+        return record
+
+    def _settle(self, disk: Files) -> None:
+        """Say what became of changes whose writer died: whoever lives holds the lock that is ours now."""
+        for record in self.ledger.records():
+            if record.outcome != BEGUN:
+                continue
+            paths = [Path(each.path) for each in (*record.before, *record.after)]
+            now = self.ledger.keep({**disk, **_held(path for path in paths if path not in disk)})
+            if set(now) == set(record.after):
+                outcome = WRITTEN
+            else:
+                outcome = _NOTHING if set(now) == set(record.before) else _STANDS
+            self.ledger.put(msgspec.structs.replace(record, after=now, outcome=outcome))
+            self.ledger.see(disk)
+
+
+def side_of(loaded: Loaded) -> Side:
+    """Return what the files say: a configuration that stands in for one that cannot be read is not it."""
+    return str(loaded.issues[0]) if loaded.source == "last-good" else loaded
+
+
+def _is(side: Side, disk: Files) -> bool:
+    if isinstance(side, str):
+        return True
+    if side.source == "last-good":
+        return side.file_hash == _digest(disk, side.path)
+    return side.hash == hash_of(disk)
+
+
+def _digest(files: Files, path: Path) -> str:
+    return sha256(files.get(path, b"")).hexdigest()
+
+
+def _held(paths: Iterator[Path] | Files) -> dict[Path, bytes]:
+    found = {}
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            found[path] = path.read_bytes()
+    return found
+
+
+def _restore(files: dict[Path, bytes | None]) -> None:
+    for path, data in files.items():
+        if data is None:
+            path.unlink(missing_ok=True)
+        else:
+            replace_unchanged(path, data, None)
+
+
+def _why(error: BaseException) -> str:
+    return error.message if isinstance(error, OpenClawError) else str(error) or type(error).__name__
+
+
+def _owner(path: Path) -> tuple[str, str]:
+    """Return whose file it is, which is all that can be known of who changed it, and when it was changed."""
+    place = path if path.exists() else path.parent
+    try:
+        facts = place.stat()
+    except OSError:
+        return "", ""
+    try:
+        name = pwd.getpwuid(facts.st_uid).pw_name
+    except KeyError:
+        name = f"uid {facts.st_uid}"
+    when = datetime.fromtimestamp(facts.st_mtime, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{name} (owns the file)", when
