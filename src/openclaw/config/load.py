@@ -36,6 +36,7 @@ LoadSource = Literal["file", "last-good", "defaults"]
 Files = Mapping[Path, bytes]
 """The file and those that it includes, in the order of reading; empty where there is no file."""
 
+
 class Draft(msgspec.Struct, frozen=True):
     """A text that may become the file. `files` are those that it includes, None for those on disk."""
 

@@ -23,7 +23,7 @@ from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, OpenClaw
 from openclaw.base.principal import Principal
 from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet
-from openclaw.config.changes.book import Book, side_of
+from openclaw.config.changes.book import REFUSED, Book, side_of
 from openclaw.config.changes.record import ChangeRecord, Side, Wish
 from openclaw.config.env import Environment
 from openclaw.config.issue import Issue
@@ -126,7 +126,7 @@ class ConfigDesk:
         """Record what was changed while no gateway ran."""
         async with self._lock:
             side = side_of(self._current())
-            outcome = f"refused: {side}; the last good one is in use" if isinstance(side, str) else "applied"
+            outcome = f"{REFUSED}{side}; the last good one is in use" if isinstance(side, str) else "applied"
             await self._look(side, outcome, "noticed at the start; the file is of ")
 
     async def reload(self) -> Outcome:
@@ -139,7 +139,7 @@ class ConfigDesk:
                     side = side_of(await self._load())
                 except ConfigError as error:
                     side = error.message
-            await self._look(side, f"refused: {outcome.error}" if outcome.error else _status(outcome))
+            await self._look(side, f"{REFUSED}{outcome.error}" if outcome.error else _status(outcome))
             return outcome
 
     async def _look(self, side: Side, outcome: str, reason: str = "") -> None:
@@ -222,9 +222,7 @@ class ConfigDesk:
             place = str(error.details.get("path", ""))
             raise invalid([{"path": place, "message": error.message}]) from None
 
-    async def _put(
-        self, change: ConfigChange, by: Principal, before: Loaded, after: Loaded, text: str
-    ) -> ChangeRecord:
+    async def _put(self, change: ConfigChange, by: Principal, before: Loaded, after: Loaded, text: str) -> ChangeRecord:
         wish = Wish(method=change.method, owner=by.owner, device=by.device, reason=change.note)
         files = {self._paths.config_path: text.encode()}
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from openclaw.base.clock import ManualClock
 from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, NotFound, NotSupported
 from openclaw.config.changes.ledger import KEPT, KEPT_DAYS, Ledger
 from openclaw.config.changes.offline import Written, change, roll_back
-from openclaw.config.changes.record import MAX_TOLD, ChangeRecord, Kept, Wish, by_user
+from openclaw.config.changes.record import MAX_TOLD, ChangeRecord, Kept, Wish, by_user, user_name
 from openclaw.config.env import Environment
 from openclaw.config.load import Draft, Loaded
 from openclaw.config.writing.apply import set_in
@@ -180,4 +181,5 @@ def test_a_damaged_record_hides_no_other(home: Home) -> None:
 def test_whoever_became_root_is_named_as_who_they_are() -> None:
     env = Environment((("process", {"SUDO_USER": "ann", "USER": "root"}),))
     assert by_user(WISH, env).owner == "ann"
-    assert by_user(WISH, Environment(())).owner.startswith("uid ")
+    assert by_user(WISH, Environment(())).owner == user_name(os.getuid())
+    assert user_name(2**30) == "uid 1073741824"

@@ -174,7 +174,7 @@ def test_a_fix_is_a_change_in_the_ledger_and_nobody_else_may_read_what_it_keeps(
     assert ledger.files(record.after) == {config: config.read_bytes()}
     assert not [one for one in (place.state / "snapshots").rglob("*") if one.stat().st_mode & 0o077]
     undo(place.scene, fix.id)
-    assert [each.method for each in ledger.records()][0] == f"doctor undo {fix.id}"
+    assert next(each.method for each in ledger.records()) == f"doctor undo {fix.id}"
     assert STRONG not in "".join(one.read_text() for one in ledger.folder.glob("*.json"))
 
 

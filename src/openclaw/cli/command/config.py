@@ -15,7 +15,7 @@ from openclaw.cli.desk import Desk, print_issues
 if TYPE_CHECKING:
     from openclaw.config.changes.ledger import Ledger
     from openclaw.config.changes.offline import Written
-    from openclaw.config.changes.record import Wish
+    from openclaw.config.changes.record import ChangeRecord, Wish
     from openclaw.config.load import Files, Loaded
 
 
@@ -197,7 +197,9 @@ def env(as_json: bool) -> None:
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many of the latest.")
 @output.json_option
 def history(limit: int, as_json: bool) -> None:
-    """List the changes of the file: when, by whom, what, and what came of it. It needs no gateway.
+    """List the changes of the configuration and the fixes: when (the id, in UTC), by whom, how, what, what came of it.
+
+    It needs no gateway. What somebody did to the files by hand is there too, once a gateway or a command has seen it.
 
     \b
     Examples:
@@ -209,11 +211,8 @@ def history(limit: int, as_json: bool) -> None:
         output.emit_json(found)
         return
     output.table(
-        ["id", "by", "what", "settings", "outcome", "reason"],
-        [
-            (each.id, each.owner, each.method, ", ".join(d.path for d in each.diff), each.outcome, each.reason)
-            for each in found
-        ],
+        ["id", "by", "how", "what", "outcome", "reason"],
+        [(each.id, each.owner, each.method, _what(each), each.outcome, each.reason) for each in found],
         "No change is recorded yet.",
     )
 
@@ -240,7 +239,8 @@ def diff(a: str, b: str, as_json: bool) -> None:
         old, new = _values_after(desk, ledger, a), _values_after(desk, ledger, b)
     else:
         record = ledger.get(a)
-        old, new = (_values(desk, ledger.files(kept)) for kept in (record.before, record.after))
+        old = _values(desk, ledger.files(record.before), f"before {record.id}")
+        new = _values(desk, ledger.files(record.after), f"after {record.id}")
     found = setting_diffs(old, new)
     if as_json:
         output.emit_json(found)
@@ -271,7 +271,7 @@ def rollback(change_id: str, as_json: bool, reason: str) -> None:
     record = _ledger(desk).get(change_id)
     wish = by_user(Wish(method=f"cli: config rollback {record.id}", reason=reason), desk.env)
     made = roll_back(desk.paths, desk.env, SYSTEM_CLOCK, wish, record.id, desk.whole)
-    _tell(desk, made, f"the configuration is as it was before {record.id}", as_json=as_json)
+    _tell(desk, made, f"the configuration is as it was before {record.id}", (), as_json=as_json)
     if record.patches and not as_json:
         click.echo(f"That was a fix: what else it changed comes back by openclaw doctor undo {record.id}")
 
@@ -335,16 +335,15 @@ def change_file(desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: 
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.config.changes.offline import change
     from openclaw.config.changes.record import by_user
-
-    made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, desk.whole)
-    _tell(desk, made, done, as_json=as_json)
-
-
-def _tell(desk: Desk, made: Written, done: str, *, as_json: bool) -> None:
     from openclaw.config.writing.apply import overriding
 
+    made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, desk.whole)
+    over = overriding(made.before, [each.path for each in made.record.diff]) if made.record else ()
+    _tell(desk, made, done, over, as_json=as_json)
+
+
+def _tell(desk: Desk, made: Written, done: str, over: tuple[tuple[str, str], ...], *, as_json: bool) -> None:
     record = made.record
-    over = overriding(made.before, [each.path for each in record.diff]) if record else ()
     if as_json:
         output.emit_json({"changed": record is not None, "record": record, "overriding": dict(over)})
         return
@@ -366,6 +365,18 @@ def _unless_changed(desk: Desk, text: str, _: Loaded) -> str:
     return text
 
 
+TOLD_SETTINGS = 4
+
+
+def _what(record: ChangeRecord) -> str:
+    told = [one.patch for one in record.patches] or [each.path for each in record.diff]
+    if not told:
+        texts = record.before == record.after
+        return "(other files)" if texts else "(comments or form)" if record.valid else "(cannot be read)"
+    more = f", … ({len(told)}{'+' if record.more else ''})" if len(told) > TOLD_SETTINGS else ""
+    return ", ".join(told[:TOLD_SETTINGS]) + more
+
+
 def _ledger(desk: Desk) -> Ledger:
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.config.changes.ledger import Ledger
@@ -376,14 +387,19 @@ def _ledger(desk: Desk) -> Ledger:
 def _values_after(desk: Desk, ledger: Ledger, name: str) -> dict[str, Any]:
     from openclaw.config.load import read_files
 
-    path = desk.paths.config_path
-    return _values(desk, read_files(path) if name == "file" else ledger.files(ledger.get(name).after))
+    if name == "file":
+        return _values(desk, read_files(desk.paths.config_path), "now")
+    record = ledger.get(name)
+    return _values(desk, ledger.files(record.after), f"after {record.id}")
 
 
-def _values(desk: Desk, files: Files) -> dict[str, Any]:
+def _values(desk: Desk, files: Files, when: str) -> dict[str, Any]:
     from openclaw.config.load import load_files
 
-    return load_files(files, desk.paths, desk.env).parsed
+    try:
+        return load_files(files, desk.paths, desk.env).parsed
+    except ConfigError as error:
+        raise ConfigError(f"What the configuration says {when} cannot be read: {error.message}") from None
 
 
 def _shown(value: Any) -> str:

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import pwd
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -21,7 +20,7 @@ import msgspec
 from openclaw.base.clock import Clock
 from openclaw.base.errors import ConfigError, Conflict, OpenClawError
 from openclaw.config.changes.ledger import Ledger
-from openclaw.config.changes.record import BEGUN, WRITTEN, Applied, ChangeRecord, Side, Wish, make_record
+from openclaw.config.changes.record import BEGUN, WRITTEN, Applied, ChangeRecord, Side, Wish, make_record, user_name
 from openclaw.config.disk import replace_unchanged
 from openclaw.config.env import Environment
 from openclaw.config.load import Files, Loaded, hash_of, load_files, read_files
@@ -29,6 +28,9 @@ from openclaw.config.paths import StatePaths
 from openclaw.config.writing.commit import write_file
 
 FILE_EDIT: Final = "file edit"
+ELSEWHERE: Final = "applied"
+"""The outcome of what changed other files than the configuration's: no gateway has to take it up."""
+REFUSED: Final = "refused: "
 _NOTHING: Final = "broken off: nothing was written"
 _STANDS: Final = "broken off: what had been written by then stands"
 
@@ -64,11 +66,7 @@ class Book:
             if not _is(now, disk):
                 return None
             record = self._notice(env, disk, now, outcome, reason)
-            if record is None:
-                for each in self.ledger.records():
-                    if each.outcome != WRITTEN:
-                        break
-                    self.ledger.put(msgspec.structs.replace(each, outcome=outcome))
+            self._taken_up(record, outcome)
             return record
 
     def write(self, wish: Wish, env: Environment, before: Side, after: Loaded, files: Files) -> ChangeRecord:
@@ -118,7 +116,7 @@ class Book:
     def around(self, wish: Wish, env: Environment, look: Callable[[], Side]) -> Iterator[Open]:
         """Record whatever happens to the configuration within the block, which others wait for.
 
-        `look` says what the files say. Where nothing happens nothing is recorded.
+        `look` says what the files say. What fails before anything was changed leaves no record.
         """
         with self.ledger.lock():
             before, old = look(), read_files(self._path)
@@ -133,10 +131,26 @@ class Book:
             finally:
                 self._close(opened, wish, before, look, outcome)
 
+    def _taken_up(self, edit: ChangeRecord | None, outcome: str) -> None:
+        """Say of what was written before a gateway looked what that made of it; of a refusal, the last is to blame."""
+        waiting = []
+        for each in self.ledger.records():
+            if each.outcome == WRITTEN:
+                waiting.append(each)
+            elif edit is None or each.id != edit.id:
+                break
+        if outcome.startswith(REFUSED):
+            waiting = [] if edit else waiting[:1]
+        for each in waiting:
+            self.ledger.put(msgspec.structs.replace(each, outcome=outcome))
+
     def _close(self, opened: Open, wish: Wish, before: Side, look: Callable[[], Side], outcome: str) -> None:
         record = opened.record
         new = read_files(self._path)
-        if not record.patches and self.ledger.files(record.before) == new:
+        same = self.ledger.files(record.before) == new
+        if same and outcome == WRITTEN:
+            outcome = ELSEWHERE
+        elif same and not record.patches:
             self.ledger.drop(record)
             return
         told = make_record(wish, before, look(), file=self._path, record_id=record.id, at_ms=record.at_ms)
@@ -160,9 +174,7 @@ class Book:
         self.ledger.see(read_files(self._path))
         return record
 
-    def _notice(
-        self, env: Environment, disk: Files, now: Side, outcome: str, reason: str = ""
-    ) -> ChangeRecord | None:
+    def _notice(self, env: Environment, disk: Files, now: Side, outcome: str, reason: str = "") -> ChangeRecord | None:
         self._settle(disk)
         seen = self.ledger.seen()
         if seen is None:
@@ -245,9 +257,5 @@ def _owner(path: Path) -> tuple[str, str]:
         facts = place.stat()
     except OSError:
         return "", ""
-    try:
-        name = pwd.getpwuid(facts.st_uid).pw_name
-    except KeyError:
-        name = f"uid {facts.st_uid}"
     when = datetime.fromtimestamp(facts.st_mtime, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"{name} (owns the file)", when
+    return f"{user_name(facts.st_uid)} (owns the file)", when

@@ -145,7 +145,7 @@ class Ledger:
             return
         records = {record.id: _texts_of(record) for record in reversed(self.records())}
         held = {name: texts for name, texts in records.items() if name not in gone}
-        seen = {name for name in map(self.name_of, (self.seen() or {}).values())}
+        seen = set(map(self.name_of, (self.seen() or {}).values()))
         while len(held) > 1 and sum(sizes.get(name, 0) for name in seen.union(*held.values())) > KEPT_BYTES:
             gone.append(first := next(iter(held)))
             del held[first]

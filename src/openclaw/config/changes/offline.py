@@ -51,16 +51,12 @@ def change(
         return Written(before, before, None)
     after = whole(load_text(text, paths, env), Draft(text))
     known = {str(issue) for issue in before.issues if issue.severity == "error"}
-    _refuse(
-        [said for issue in after.issues if issue.severity == "error" and (said := str(issue)) not in known], after
-    )
+    _refuse([said for issue in after.issues if issue.severity == "error" and (said := str(issue)) not in known], after)
     record = Book(paths, clock).write(wish, env, before, after, {paths.config_path: text.encode()})
     return Written(before, after, record)
 
 
-def roll_back(
-    paths: StatePaths, env: Environment, clock: Clock, wish: Wish, change_id: str, whole: Whole
-) -> Written:
+def roll_back(paths: StatePaths, env: Environment, clock: Clock, wish: Wish, change_id: str, whole: Whole) -> Written:
     """Put all files of the configuration back as they were before a change, byte for byte.
 
     It takes files with errors too, but none that a start refuses: this is the way back to what once was.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -120,8 +121,16 @@ class ChangeRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
 
 def by_user(wish: Wish, env: Environment) -> Wish:
     """Return the wish of the person at this machine, named as the system names them."""
-    name = env.get("SUDO_USER") or env.get("USER") or env.get("LOGNAME") or f"uid {os.getuid()}"
+    name = env.get("SUDO_USER") or env.get("USER") or env.get("LOGNAME") or user_name(os.getuid())
     return msgspec.structs.replace(wish, owner=name)
+
+
+def user_name(uid: int) -> str:
+    """Return what the system calls a user."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def make_record(wish: Wish, before: Side, after: Side, *, file: Path, record_id: str, at_ms: int) -> ChangeRecord:

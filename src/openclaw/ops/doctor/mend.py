@@ -121,9 +121,7 @@ def undo(look: Callable[[], Scene], change_id: str, patch: str = "", clock: Cloc
     wish = by_user(Wish(method=f"doctor undo {fix.id}"), scene.env)
     with _alone(scene.paths), book.around(wish, scene.env, lambda: _side(look())):
         _put_back(standing, book.ledger, scene.paths.state_dir / "trash" / fix.id)
-        marked = tuple(
-            msgspec.structs.replace(one, result="undone") if one in standing else one for one in fix.patches
-        )
+        marked = tuple(msgspec.structs.replace(one, result="undone") if one in standing else one for one in fix.patches)
         fix = msgspec.structs.replace(fix, patches=marked)
         book.ledger.put(fix)
     return _fix(fix)

@@ -63,7 +63,7 @@ class ConfigApplyParams(ConfigSetParams, frozen=True):
 
 
 class ConfigPatchParams(ConfigApplyParams, frozen=True):
-    """`raw` is a JSON5 merge patch. Lists are always replaced, so that `replacePaths` says nothing new."""
+    """`raw` is a JSON5 merge patch; `replacePaths` name what becomes what it says as a whole, e.g. `tools.allow`."""
 
     replace_paths: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(max_length=256)] = ()
 
@@ -147,7 +147,7 @@ async def config_patch(room: Room, peer: Peer, params: ConfigPatchParams) -> dic
     about = "" if params.base_hash else patch_paths(patch_of(params.raw))
     change = ConfigChange(
         method="config.patch",
-        rewrite=partial(patched, params.raw),
+        rewrite=partial(patched, params.raw, replace=params.replace_paths),
         base=params.base_hash,
         about=about,
         note=params.note,
@@ -231,8 +231,9 @@ METHODS = (
         ConfigPatchParams,
         "operator.admin",
         config_patch,
-        "Changes what a JSON5 merge patch names (null removes a key, lists are replaced) in the file's own text, and "
-        "takes it up at once.",
+        "Changes what a JSON5 merge patch names (null removes a key) in the file's own text, and takes it up at once. "
+        "Lists of entries with ids are merged by id, other lists are replaced; a patch that takes entries away is "
+        "refused unless `replacePaths` names the list (`tools.allow`, `agents.list[].skills`).",
         _WRITTEN,
         rate=WRITES,
     ),
