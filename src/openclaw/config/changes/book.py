@@ -20,7 +20,7 @@ import msgspec
 from openclaw.base.clock import Clock
 from openclaw.base.errors import ConfigError, Conflict, OpenClawError
 from openclaw.config.changes.ledger import Ledger
-from openclaw.config.changes.record import BEGUN, WRITTEN, Applied, ChangeRecord, Side, Wish, make_record, user_name
+from openclaw.config.changes.record import WRITTEN, Applied, ChangeRecord, Side, Wish, make_record, user_name
 from openclaw.config.disk import replace_unchanged
 from openclaw.config.env import Environment
 from openclaw.config.load import Files, Loaded, hash_of, load_files, read_files
@@ -199,18 +199,16 @@ class Book:
         return record
 
     def _settle(self, disk: Files) -> None:
-        """Say what became of changes whose writer died: whoever lives holds the lock that is ours now."""
-        for record in self.ledger.records():
-            if record.outcome != BEGUN:
-                continue
-            paths = [Path(each.path) for each in (*record.before, *record.after)]
-            now = self.ledger.keep({**disk, **_held(path for path in paths if path not in disk)})
-            if set(now) == set(record.after):
-                outcome = WRITTEN
-            else:
-                outcome = _NOTHING if set(now) == set(record.before) else _STANDS
-            self.ledger.put(msgspec.structs.replace(record, after=now, outcome=outcome))
-            self.ledger.see(disk)
+        """Say what became of a change whose writer died: whoever lives holds the lock that is ours now."""
+        record = self.ledger.begun()
+        if record is None:
+            return
+        paths = [Path(each.path) for each in (*record.before, *record.after)]
+        now = self.ledger.keep({**disk, **_held(path for path in paths if path not in disk)})
+        known = {frozenset(record.before): _NOTHING, frozenset(record.after): WRITTEN}
+        outcome = known.get(frozenset(now), _STANDS)
+        self.ledger.put(msgspec.structs.replace(record, after=now, outcome=outcome))
+        self.ledger.see(disk)
 
 
 def side_of(loaded: Loaded) -> Side:

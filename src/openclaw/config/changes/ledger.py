@@ -2,8 +2,9 @@
 
 1. `<state>/snapshots/changes/<id>.json` is a record and holds no secret. `texts/` holds the files around the changes,
    each content once, under a name that tells nothing about it without `key`. All is mode 0600.
-2. `seen` is the configuration as the ledger knows it: whatever differs from it was changed by nobody that we know.
-3. Whoever writes holds `lock` from the first look at the files to the last record.
+2. `begun` names the record of the one change that is being made.
+3. `seen` is the configuration as the ledger knows it: whatever differs from it was changed by nobody that we know.
+4. Whoever writes holds `lock` from the first look at the files to the last record.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import msgspec
 
 from openclaw.base.clock import Clock
 from openclaw.base.errors import InvalidRequest, NotFound
-from openclaw.config.changes.record import ChangeRecord, Kept
+from openclaw.config.changes.record import BEGUN, ChangeRecord, Kept
 from openclaw.config.disk import locked_folder, make_private, write_atomically
 from openclaw.config.load import Files
 from openclaw.config.token import ensure_token
@@ -38,6 +39,7 @@ class Ledger:
         self.folder = state_dir / "snapshots" / "changes"
         self._texts = self.folder / "texts"
         self._seen = self.folder / "seen"
+        self._begun = self.folder / "begun"
         self._clock = clock
 
     @contextlib.contextmanager
@@ -57,11 +59,29 @@ class Ledger:
 
     def put(self, record: ChangeRecord) -> None:
         """Keep a record, or what it has become. The oldest go when there are too many. The caller holds the lock."""
+        if record.outcome == BEGUN:
+            write_atomically(self._begun, record.id.encode())
         write_atomically(self.folder / f"{record.id}.json", msgspec.json.encode(record))
+        if record.outcome != BEGUN and self._begun_id() == record.id:
+            self._begun.unlink()
         self._trim()
 
+    def begun(self) -> ChangeRecord | None:
+        """Return the change that nobody has ended. The caller holds the lock: its writer is dead."""
+        try:
+            return self._read(self._begun_id())
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def _begun_id(self) -> str:
+        try:
+            return self._begun.read_text()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
     def drop(self, record: ChangeRecord) -> None:
-        """Forget a record. The caller holds the lock."""
+        """Forget a change that was begun and not made. The caller holds the lock."""
+        self._begun.unlink(missing_ok=True)
         (self.folder / f"{record.id}.json").unlink(missing_ok=True)
 
     def keep(self, files: Files) -> tuple[Kept, ...]:

@@ -71,9 +71,9 @@ def roll_back(paths: StatePaths, env: Environment, clock: Clock, wish: Wish, cha
             f"Before {record.id} there was no file.", hint=f"To be without one again, remove {paths.config_path}."
         )
     if paths.config_path not in files:
-        raise NotFound(
-            f"Change {record.id} was one of {record.file}, and the configuration is {paths.config_path} now.",
-            hint="Name the other one with OPENCLAW_CONFIG_PATH.",
+        raise ConfigError(
+            f"Change {record.id} is one of {next(iter(files))}, and the configuration is {paths.config_path} now.",
+            hint="Name the other file with OPENCLAW_CONFIG_PATH.",
         )
     now = read_files(paths.config_path)
     before: Side

@@ -51,8 +51,8 @@ def rotate(
 ) -> tuple[Secret, Rotated]:
     """Make a token, put it wherever openclaw owns the place, and return it. What that changes is recorded.
 
-    Shape: `look` reads the configuration anew; `in_use` is the token that the running gateway takes, when that is known:
-    its holders get the grace.
+    Shape: `look` reads the configuration anew; `in_use` is the token that the running gateway takes, when that is
+    known: its holders get the grace.
 
     Raises: InvalidRequest for another mode than token, or when the place that counts is not ours; NotFound without a
     token; NotSupported in read-only mode; OSError, Conflict when a place cannot be written (nothing is changed then).
