@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, NotFound
+from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, NotFound, OpenClawError
 from openclaw.cli import output
 from openclaw.cli.desk import Desk, print_issues
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from openclaw.config.changes.offline import Written
     from openclaw.config.changes.record import ChangeRecord, Wish
     from openclaw.config.load import Files, Loaded
+
+
+TOLD_SETTINGS: Final = 4
+TOLD_CHARS: Final = 60
+"""Of an outcome and of a reason in the table; `--json` has all."""
 
 
 @click.group()
@@ -56,7 +61,13 @@ def get(path: str, as_json: bool) -> None:
         click.echo(value)
 
 
-_reason = click.option("--reason", default="", help="Why; kept in the record of the change.")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _why(command: F) -> F:
+    """Add `--reason` and `--ticket` to a command."""
+    ticket = click.option("--ticket", default="", help="Ticket that asks for it; kept in the record of the change.")
+    return click.option("--reason", default="", help="Why; kept in the record of the change.")(ticket(command))
 
 
 @config.command(name="set")
@@ -65,8 +76,8 @@ _reason = click.option("--reason", default="", help="Why; kept in the record of 
 @click.option(
     "--json", "as_json", is_flag=True, help="VALUE must be JSON; otherwise what is no JSON5 is taken as text."
 )
-@_reason
-def set_(path: str, value: str, as_json: bool, reason: str) -> None:
+@_why
+def set_(path: str, value: str, as_json: bool, reason: str, ticket: str) -> None:
     """Set one setting in the file; a running gateway takes it up by itself.
 
     \b
@@ -74,14 +85,14 @@ def set_(path: str, value: str, as_json: bool, reason: str) -> None:
       openclaw config set gateway.port 9000
       openclaw config set agents.defaults.limits '{steps: 20}' --reason "loops are expensive"
     """
-    write_setting(Desk(), path, _value(value, strict=as_json), reason=reason)
+    write_setting(Desk(), path, _value(value, strict=as_json), reason=reason, ticket=ticket)
 
 
 @config.command()
 @click.argument("path")
-@_reason
+@_why
 @output.json_option
-def unset(path: str, as_json: bool, reason: str) -> None:
+def unset(path: str, as_json: bool, reason: str, ticket: str) -> None:
     """Remove one setting from the file, so that its default is in force.
 
     \b
@@ -91,7 +102,7 @@ def unset(path: str, as_json: bool, reason: str) -> None:
     from openclaw.config.changes.record import Wish
     from openclaw.config.writing.apply import unset_in
 
-    wish = Wish(method="cli: config unset", reason=reason)
+    wish = Wish(method="cli: config unset", reason=reason, ticket=ticket)
     change_file(Desk(), wish, lambda before: unset_in(before, path), f"{path} is back to its default", as_json=as_json)
 
 
@@ -212,7 +223,17 @@ def history(limit: int, as_json: bool) -> None:
         return
     output.table(
         ["id", "by", "how", "what", "outcome", "reason"],
-        [(each.id, each.owner, each.method, _what(each), each.outcome, each.reason) for each in found],
+        [
+            (
+                each.id,
+                each.owner,
+                each.method,
+                _what(each),
+                _short(each.outcome),
+                _short(f"{each.ticket} {each.reason}"),
+            )
+            for each in found
+        ],
         "No change is recorded yet.",
     )
 
@@ -253,9 +274,9 @@ def diff(a: str, b: str, as_json: bool) -> None:
 
 @config.command()
 @click.argument("change_id", metavar="ID")
-@_reason
+@_why
 @output.json_option
-def rollback(change_id: str, as_json: bool, reason: str) -> None:
+def rollback(change_id: str, as_json: bool, reason: str, ticket: str) -> None:
     """Put the file back as it was before change ID, byte for byte; that is a change of its own, and can be undone.
 
     \b
@@ -269,7 +290,7 @@ def rollback(change_id: str, as_json: bool, reason: str) -> None:
 
     desk = Desk()
     record = _ledger(desk).get(change_id)
-    wish = by_user(Wish(method=f"cli: config rollback {record.id}", reason=reason), desk.env)
+    wish = by_user(Wish(method=f"cli: config rollback {record.id}", reason=reason, ticket=ticket), desk.env)
     made = roll_back(desk.paths, desk.env, SYSTEM_CLOCK, wish, record.id, desk.whole)
     _tell(desk, made, f"the configuration is as it was before {record.id}", (), as_json=as_json)
     if record.patches and not as_json:
@@ -277,8 +298,8 @@ def rollback(change_id: str, as_json: bool, reason: str) -> None:
 
 
 @config.command()
-@_reason
-def edit(reason: str) -> None:
+@_why
+def edit(reason: str, ticket: str) -> None:
     """Open the file in $VISUAL or $EDITOR, check what was saved, write it and record the change.
 
     \b
@@ -292,7 +313,7 @@ def edit(reason: str) -> None:
     require_writable(desk.env, desk.paths.config_path)
     started, suffix = desk.loaded, desk.paths.config_path.suffix
     text = started.raw or ("" if suffix in (".yaml", ".yml") else "{\n}\n")
-    wish = Wish(method="cli: config edit", reason=reason)
+    wish = Wish(method="cli: config edit", reason=reason, ticket=ticket)
     while True:
         saved = click.edit(text, extension=suffix)
         if saved is None:
@@ -309,12 +330,12 @@ def edit(reason: str) -> None:
             return
 
 
-def write_setting(desk: Desk, path: str, value: Any, *, reason: str = "") -> None:
+def write_setting(desk: Desk, path: str, value: Any, *, reason: str = "", ticket: str = "") -> None:
     """Set one setting in the file, checked before it is written."""
     from openclaw.config.changes.record import Wish
     from openclaw.config.writing.apply import set_in
 
-    wish = Wish(method="cli: config set", reason=reason)
+    wish = Wish(method="cli: config set", reason=reason, ticket=ticket)
     change_file(desk, wish, lambda before: set_in(before, path, value), f"{path} is set")
 
 
@@ -365,23 +386,39 @@ def _unless_changed(desk: Desk, text: str, _: Loaded) -> str:
     return text
 
 
-TOLD_SETTINGS = 4
-
-
 def _what(record: ChangeRecord) -> str:
     told = [one.patch for one in record.patches] or [each.path for each in record.diff]
     if not told:
         texts = record.before == record.after
-        return "(other files)" if texts else "(comments or form)" if record.valid else "(cannot be read)"
+        return "(other files)" if texts else "(text only)" if record.valid else "(cannot be read)"
     more = f", … ({len(told)}{'+' if record.more else ''})" if len(told) > TOLD_SETTINGS else ""
     return ", ".join(told[:TOLD_SETTINGS]) + more
 
 
-def _ledger(desk: Desk) -> Ledger:
-    from openclaw.base.clock import SYSTEM_CLOCK
-    from openclaw.config.changes.ledger import Ledger
+def _short(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= TOLD_CHARS else f"{text[: TOLD_CHARS - 1]}…"
 
-    return Ledger(desk.paths.state_dir, SYSTEM_CLOCK)
+
+def _ledger(desk: Desk) -> Ledger:
+    """Return the records, with what was changed by hand since the last of them."""
+    import os
+    from contextlib import suppress
+
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.config.changes.book import Book, side_of
+    from openclaw.config.changes.record import WRITTEN, Side
+
+    book = Book(desk.paths, SYSTEM_CLOCK)
+    folder = book.ledger.folder
+    if folder.is_dir() and folder.stat().st_uid == os.geteuid():  # another's records are read and left alone
+        try:
+            side: Side = side_of(desk.loaded)
+        except ConfigError as error:
+            side = error.message
+        with suppress(OSError, OpenClawError):
+            book.look(desk.env, side, WRITTEN)
+    return book.ledger
 
 
 def _values_after(desk: Desk, ledger: Ledger, name: str) -> dict[str, Any]:

@@ -213,7 +213,7 @@ class Book:
 
 def side_of(loaded: Loaded) -> Side:
     """Return what the files say: a configuration that stands in for one that cannot be read is not it."""
-    return str(loaded.issues[0]) if loaded.source == "last-good" else loaded
+    return loaded.issues[0].message if loaded.source == "last-good" else loaded
 
 
 def _is(side: Side, disk: Files) -> bool:
