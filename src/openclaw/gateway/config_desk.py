@@ -122,12 +122,12 @@ class ConfigDesk:
     async def _load(self) -> Loaded:
         return await self._secrets.load(self._env())
 
-    async def started(self) -> None:
-        """Record what was changed while no gateway ran."""
+    async def started(self, how: str) -> None:
+        """Record what was changed while no gateway ran; `how` says what is known of it."""
         async with self._lock:
             side = side_of(self._current())
             outcome = f"{REFUSED}{side}; the last good one is in use" if isinstance(side, str) else "applied"
-            await self._look(side, outcome, "noticed at the start; the file is of ")
+            await self._look(side, outcome, f"{how}; the file is of ")
 
     async def reload(self) -> Outcome:
         """Take up what the file says, and record it when it was changed by hand."""

@@ -14,13 +14,13 @@ import pytest
 
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, NotSupported
-from openclaw.config.changes import book as booking
 from openclaw.config.changes.book import FILE_EDIT, Book, side_of
 from openclaw.config.changes.offline import Written, change, roll_back
 from openclaw.config.changes.record import WRITTEN, ChangeRecord, Side, Wish, user_name
 from openclaw.config.load import Draft, Loaded, load, read_files
 from openclaw.config.redaction.redact import PLACEHOLDER
 from openclaw.config.writing.apply import set_in
+from openclaw.config.writing.commit import write_file
 from tests.config.make import Home
 
 MAIN = "{ // ours\n  gateway: { port: 1000, auth: { token: 'sekret' } }, identity: { $include: 'part.json5' },\n}\n"
@@ -263,14 +263,13 @@ def test_what_fails_half_way_is_put_back_and_says_so(house: House, monkeypatch: 
     house.part.write_text(PART.replace("One", "Two"))
     edit = house.look()
     after = house.files()
-    real = booking.write_file
 
     def full(path: Path, *args: object, **more: object) -> None:
         if path == house.main:
             raise OSError(28, "No space left on device")
-        real(path, *args, **more)  # type: ignore[arg-type]
+        write_file(path, *args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(booking, "write_file", full)
+    monkeypatch.setattr("openclaw.config.changes.book.write_file", full)
     with pytest.raises(OSError, match="No space"):
         house.back(edit)
     assert house.files() == after

@@ -91,7 +91,10 @@ def test_any_patch_of_any_text_does_what_it_says(text: str, patch: dict[str, Any
 
 
 def test_a_patch_of_a_client_loses_no_entry_of_a_list_by_accident() -> None:
-    old = {"agents": {"list": [{"id": "a", "skills": ["x", "y"]}, {"id": "b", "name": "B"}]}, "allow": ["p", "q"]}
+    old: dict[str, Any] = {
+        "agents": {"list": [{"id": "a", "skills": ["x", "y"]}, {"id": "b", "name": "B"}]},
+        "allow": ["p", "q"],
+    }
     one = {"agents": {"list": [{"id": "b", "name": "New"}, {"id": "c"}]}}
     assert merged(old, one, ())["agents"]["list"] == [old["agents"]["list"][0], {"id": "b", "name": "New"}, {"id": "c"}]
     assert merged(old, one, {"agents.list"})["agents"]["list"] == one["agents"]["list"]
