@@ -296,6 +296,25 @@ def test_no_writer_of_the_book_writes_in_read_only_mode_or_a_placeholder(house: 
     assert house.files() == files
 
 
+def test_another_file_is_no_edit_of_this_one(house: House) -> None:
+    house.home.variables["OPENCLAW_CONFIG_PATH"] = str(other := house.home.folder / "other.json5")
+    other.write_text("{}")
+    elsewhere = Book(house.home.paths(), house.clock)
+    assert elsewhere.look(house.home.env(), house.side(), "applied") is None
+    other.write_text("{ ui: {} }")
+    assert elsewhere.look(house.home.env(), house.side(), "applied") is not None
+    del house.home.variables["OPENCLAW_CONFIG_PATH"]
+    assert house.look() is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_root_changes_stays_its_owners(house: House) -> None:
+    for path in (house.home.state, *house.home.state.rglob("*")):
+        os.chown(path, 4242, 4242)
+    house.set("gateway.port", 3000)
+    assert {path.stat().st_uid for path in house.home.state.rglob("*")} == {4242}
+
+
 def test_records_of_another_file_are_not_put_in_place_of_this_one(house: House) -> None:
     record = house.set("gateway.port", 5000).record
     assert record is not None

@@ -111,7 +111,10 @@ def test_a_large_change_is_told_in_part(home: Home) -> None:
     assert (len(record.diff), record.more) == (MAX_TOLD, True)
 
 
-def test_old_records_go_by_count_and_by_age_and_take_their_texts_along(home: Home) -> None:
+def test_old_records_go_by_count_and_by_age_and_take_their_texts_along(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # two hundred times
     clock = ManualClock()
     ledger = Ledger(home.state, clock)
     first = write(home, clock, "gateway.port", 1000).record

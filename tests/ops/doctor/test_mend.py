@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -65,6 +66,13 @@ def broken_states(draw: st.DrawFn) -> Place:
     if draw(st.booleans()):
         place.process["OPENCLAW_GATEWAY_TOKEN"] = draw(st.sampled_from([STRONG, OTHER]))
     return place
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)  # hundreds of states; the order of writes stays as it is
+        yield
 
 
 @settings(max_examples=120, deadline=None)

@@ -105,7 +105,7 @@ class Book:
             if _held(after) != after:
                 raise Conflict(f"{self._path} was changed by somebody else meanwhile, and is left as it is.")
             _restore({path: before.get(path) for path in after if before.get(path) != after[path]})
-            self.ledger.see(read_files(self._path))
+            self.ledger.see(self._path, read_files(self._path))
 
     def end(self, record: ChangeRecord, outcome: str) -> None:
         """Say how a change ended."""
@@ -158,7 +158,7 @@ class Book:
             told, before=record.before, after=self.ledger.keep(new), patches=record.patches, outcome=outcome
         )
         self.ledger.put(record)
-        self.ledger.see(new)
+        self.ledger.see(self._path, new)
 
     def _begin(self, wish: Wish, before: Side, after: Side, old: Files, new: Files) -> ChangeRecord:
         record = make_record(
@@ -171,14 +171,14 @@ class Book:
     def _end(self, record: ChangeRecord, outcome: str) -> ChangeRecord:
         record = msgspec.structs.replace(record, outcome=outcome)
         self.ledger.put(record)
-        self.ledger.see(read_files(self._path))
+        self.ledger.see(self._path, read_files(self._path))
         return record
 
     def _notice(self, env: Environment, disk: Files, now: Side, outcome: str, reason: str = "") -> ChangeRecord | None:
         self._settle(disk)
-        seen = self.ledger.seen()
+        seen = self.ledger.seen(self._path)
         if seen is None:
-            self.ledger.see(disk)
+            self.ledger.see(self._path, disk)
         if seen is None or seen == disk:
             return None
         try:
@@ -195,7 +195,7 @@ class Book:
             record, before=self.ledger.keep(seen), after=self.ledger.keep(disk), outcome=outcome
         )
         self.ledger.put(record)
-        self.ledger.see(disk)
+        self.ledger.see(self._path, disk)
         return record
 
     def _settle(self, disk: Files) -> None:
@@ -206,9 +206,9 @@ class Book:
         paths = [Path(each.path) for each in (*record.before, *record.after)]
         now = self.ledger.keep({**disk, **_held(path for path in paths if path not in disk)})
         known = {frozenset(record.before): _NOTHING, frozenset(record.after): WRITTEN}
-        outcome = known.get(frozenset(now), _STANDS)
+        outcome = _STANDS if record.patches else known.get(frozenset(now), _STANDS)
         self.ledger.put(msgspec.structs.replace(record, after=now, outcome=outcome))
-        self.ledger.see(disk)
+        self.ledger.see(self._path, disk)
 
 
 def side_of(loaded: Loaded) -> Side:

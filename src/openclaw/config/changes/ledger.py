@@ -3,7 +3,7 @@
 1. `<state>/snapshots/changes/<id>.json` is a record and holds no secret. `texts/` holds the files around the changes,
    each content once, under a name that tells nothing about it without `key`. All is mode 0600.
 2. `begun` names the record of the one change that is being made.
-3. `seen` is the configuration as the ledger knows it: whatever differs from it was changed by nobody that we know.
+3. `seen-…` is the configuration of one main file as the ledger knows it: what differs from it was changed by hand.
 4. Whoever writes holds `lock` from the first look at the files to the last record.
 """
 
@@ -38,9 +38,9 @@ class Ledger:
     def __init__(self, state_dir: Path, clock: Clock) -> None:
         self.folder = state_dir / "snapshots" / "changes"
         self._texts = self.folder / "texts"
-        self._seen = self.folder / "seen"
         self._begun = self.folder / "begun"
         self._clock = clock
+        self._last_ms = 0
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -50,8 +50,9 @@ class Ledger:
             yield
 
     def now_ms(self) -> int:
-        """Return the time (Unix ms)."""
-        return self._clock.now_ms()
+        """Return the time (Unix ms), never the same twice: it is what records are sorted by."""
+        self._last_ms = max(self._clock.now_ms(), self._last_ms + 1)
+        return self._last_ms
 
     def new_id(self) -> str:
         """Return an id that sorts by time and that a person can type."""
@@ -111,16 +112,20 @@ class Ledger:
         """Return files as they were. Raises: NotFound."""
         return {Path(each.path): self.text(each.text) for each in kept}
 
-    def seen(self) -> Files | None:
-        """Return the configuration as it was last known, None when it never was."""
+    def seen(self, path: Path) -> Files | None:
+        """Return the configuration of that main file as it was last known, None when it never was."""
+        kept = _decoded(self._seen(path))
         try:
-            return self.files(msgspec.json.decode(self._seen.read_bytes(), type=tuple[Kept, ...]))
-        except (OSError, msgspec.MsgspecError, NotFound):
+            return None if kept is None else self.files(kept)
+        except NotFound:
             return None
 
-    def see(self, files: Files) -> None:
-        """Know the configuration to be this. The caller holds the lock."""
-        write_atomically(self._seen, msgspec.json.encode(self.keep(files)))
+    def see(self, path: Path, files: Files) -> None:
+        """Know the configuration of that main file to be this. The caller holds the lock."""
+        write_atomically(self._seen(path), msgspec.json.encode(self.keep(files)))
+
+    def _seen(self, path: Path) -> Path:
+        return self.folder / f"seen-{hashlib.blake2b(os.fsencode(path), digest_size=8).hexdigest()}"
 
     def records(self) -> list[ChangeRecord]:
         """Return all records, the newest first; what cannot be read is left out."""
@@ -165,7 +170,7 @@ class Ledger:
             return
         records = {record.id: _texts_of(record) for record in reversed(self.records())}
         held = {name: texts for name, texts in records.items() if name not in gone}
-        seen = set(map(self.name_of, (self.seen() or {}).values()))
+        seen = {each.text for path in self.folder.glob("seen-*") for each in _decoded(path) or ()}
         while len(held) > 1 and sum(sizes.get(name, 0) for name in seen.union(*held.values())) > KEPT_BYTES:
             gone.append(first := next(iter(held)))
             del held[first]
@@ -176,6 +181,13 @@ class Ledger:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+
+
+def _decoded(path: Path) -> tuple[Kept, ...] | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[Kept, ...])
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def _texts_of(record: ChangeRecord) -> set[str]:
