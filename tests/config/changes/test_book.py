@@ -284,6 +284,7 @@ def test_no_writer_of_the_book_writes_in_read_only_mode_or_a_placeholder(house: 
     assert isinstance(after, Loaded)
     wish = Wish(method="x")
     text = f"{{ gateway: {{ auth: {{ token: '{PLACEHOLDER}' }} }} }}".encode()
+    house.clock.advance(1)
     with pytest.raises(InvalidRequest, match=PLACEHOLDER):
         house.book.write(wish, house.home.env(), after, after, {house.main: text})
     assert house.told() == [("x", f"reverted: {house.book.ledger.get('last').outcome[10:]}"), *told]
@@ -305,6 +306,33 @@ def test_another_file_is_no_edit_of_this_one(house: House) -> None:
     assert elsewhere.look(house.home.env(), house.side(), "applied") is not None
     del house.home.variables["OPENCLAW_CONFIG_PATH"]
     assert house.look() is None
+
+
+def test_an_edit_in_the_middle_of_a_write_is_noticed_after_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(path: Path, *args: object, **more: object) -> None:
+        write_file(path, *args, **more)  # type: ignore[arg-type]
+        house.part.write_text(PART.replace("One", "Two"))
+
+    monkeypatch.setattr("openclaw.config.changes.book.write_file", interrupted)
+    made = house.set("gateway.port", 3000).record
+    assert made is not None
+    edit = house.look()
+    assert edit is not None
+    assert (edit.before, [each.path for each in edit.diff]) == (made.after, ["identity.name"])
+
+
+def test_an_edit_after_a_writer_was_killed_is_told_apart_from_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr("openclaw.config.changes.book.write_file", killed)
+    monkeypatch.setattr(Book, "_end", killed)
+    with pytest.raises(SystemExit):
+        house.set("gateway.port", 3000)
+    monkeypatch.undo()
+    house.part.write_text(PART.replace("One", "Two"))
+    house.look()
+    assert house.told() == [(FILE_EDIT, "applied"), ("cli: config set", "broken off: nothing was written")]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")

@@ -411,12 +411,13 @@ def _ledger(desk: Desk) -> Ledger:
 
     book = Book(desk.paths, SYSTEM_CLOCK)
     folder = book.ledger.folder
-    if folder.is_dir() and folder.stat().st_uid == os.geteuid():  # another's records are read and left alone
-        try:
-            side: Side = side_of(desk.loaded)
-        except ConfigError as error:
-            side = error.message
-        with suppress(OSError, OpenClawError):
+    is_ours = folder.is_dir() and folder.stat().st_uid == os.geteuid()  # else it is read and left alone
+    with suppress(OSError, OpenClawError):
+        if is_ours and book.is_behind():
+            try:
+                side: Side = side_of(desk.loaded)
+            except ConfigError as error:
+                side = error.message
             book.look(desk.env, side, WRITTEN)
     return book.ledger
 

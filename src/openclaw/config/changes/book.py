@@ -18,12 +18,12 @@ from typing import Final
 import msgspec
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import ConfigError, Conflict, OpenClawError
+from openclaw.base.errors import ConfigError, Conflict, NotFound, OpenClawError
 from openclaw.config.changes.ledger import Ledger
 from openclaw.config.changes.record import WRITTEN, Applied, ChangeRecord, Side, Wish, make_record, user_name
 from openclaw.config.disk import replace_unchanged
 from openclaw.config.env import Environment
-from openclaw.config.load import Files, Loaded, hash_of, load_files, read_files
+from openclaw.config.load import Files, Loaded, files_of, hash_of, load_files, read_files
 from openclaw.config.paths import StatePaths
 from openclaw.config.writing.commit import write_file
 
@@ -31,6 +31,7 @@ FILE_EDIT: Final = "file edit"
 ELSEWHERE: Final = "applied"
 """The outcome of what changed other files than the configuration's: no gateway has to take it up."""
 REFUSED: Final = "refused: "
+WAITING: Final = "restart-required"
 _NOTHING: Final = "broken off: nothing was written"
 _STANDS: Final = "broken off: what had been written by then stands"
 
@@ -55,6 +56,11 @@ class Book:
         self.ledger = Ledger(paths.state_dir, clock)
         self._paths = paths
         self._path = paths.config_path
+
+    def is_behind(self) -> bool:
+        """Whether the files say something else than the ledger knows, or a writer died; a look would record it."""
+        seen = self.ledger.seen(self._path)
+        return self.ledger.begun() is not None or (seen is not None and seen != read_files(self._path))
 
     def look(self, env: Environment, now: Side, outcome: str, *, reason: str = "") -> ChangeRecord | None:
         """Record what was changed by hand since the last look, and what a gateway made of it and of what was written.
@@ -81,7 +87,8 @@ class Book:
                 raise Conflict(f"{self._path} has changed since it was read", hint="Read it again and repeat it.")
             self._notice(env, disk, before, WRITTEN)
             old = {**disk, **_held(path for path in files if path not in disk)}
-            record = self._begin(wish, before, after, old, {**old, **files})
+            new = {**old, **files}
+            record = self._begin(wish, before, after, old, new)
             done: list[Path] = []
             try:
                 for path in reversed(tuple(files)):  # the main file last: whoever reads it finds what it includes
@@ -89,9 +96,9 @@ class Book:
                     done.append(path)
             except BaseException as error:
                 _restore({path: old.get(path) for path in done})
-                self._end(record, f"reverted: {_why(error)}")
+                self._end(record, f"reverted: {_why(error)}", old)
                 raise
-            return self._end(record, WRITTEN)
+            return self._end(record, WRITTEN, new)
 
     def put_back(self, record: ChangeRecord, why: str) -> None:
         """Undo a change that was not taken up, unless somebody has changed the files since.
@@ -105,12 +112,14 @@ class Book:
             if _held(after) != after:
                 raise Conflict(f"{self._path} was changed by somebody else meanwhile, and is left as it is.")
             _restore({path: before.get(path) for path in after if before.get(path) != after[path]})
-            self.ledger.see(self._path, read_files(self._path))
+            self.ledger.see(self._path, self._whole(before))
 
     def end(self, record: ChangeRecord, outcome: str) -> None:
         """Say how a change ended."""
         with self.ledger.lock():
             self.ledger.put(msgspec.structs.replace(record, outcome=outcome))
+            if outcome in ("applied", WAITING):
+                self._taken_up(record, outcome)
 
     @contextlib.contextmanager
     def around(self, wish: Wish, env: Environment, look: Callable[[], Side]) -> Iterator[Open]:
@@ -131,18 +140,19 @@ class Book:
             finally:
                 self._close(opened, wish, before, look, outcome)
 
-    def _taken_up(self, edit: ChangeRecord | None, outcome: str) -> None:
-        """Say of what was written before a gateway looked what that made of it; of a refusal, the last is to blame."""
+    def _taken_up(self, latest: ChangeRecord | None, outcome: str) -> None:
+        """Say of what was written before a gateway looked what that made of it; a refusal is the latest one's fault."""
         waiting = []
         for each in self.ledger.records():
             if each.outcome == WRITTEN:
                 waiting.append(each)
-            elif edit is None or each.id != edit.id:
+            elif latest is None or each.id != latest.id:
                 break
         if outcome.startswith(REFUSED):
-            waiting = [] if edit else waiting[:1]
+            waiting = [] if latest else waiting[:1]
         for each in waiting:
-            self.ledger.put(msgspec.structs.replace(each, outcome=outcome))
+            waits = outcome != WAITING or any(one.reload == "process" for one in each.plan)
+            self.ledger.put(msgspec.structs.replace(each, outcome=outcome if waits else "applied"))
 
     def _close(self, opened: Open, wish: Wish, before: Side, look: Callable[[], Side], outcome: str) -> None:
         record = opened.record
@@ -168,11 +178,24 @@ class Book:
         self.ledger.put(record)
         return record
 
-    def _end(self, record: ChangeRecord, outcome: str) -> ChangeRecord:
+    def _end(self, record: ChangeRecord, outcome: str, files: Files) -> ChangeRecord:
+        whole = self._whole(files)
+        if outcome == WRITTEN:
+            record = msgspec.structs.replace(record, after=self.ledger.keep({**files, **whole}))
         record = msgspec.structs.replace(record, outcome=outcome)
         self.ledger.put(record)
-        self.ledger.see(self._path, read_files(self._path))
+        self.ledger.see(self._path, whole)
         return record
+
+    def _whole(self, files: Files) -> Files:
+        """Return the configuration of which these are files: what it includes besides is as it is on disk.
+
+        What somebody else has made of these files since is not in it, so that it will be noticed.
+        """
+        if self._path not in files:
+            return {}
+        held = {**read_files(self._path), **files}
+        return {path: held[path] for path in files_of(self._path) if path in held}
 
     def _notice(self, env: Environment, disk: Files, now: Side, outcome: str, reason: str = "") -> ChangeRecord | None:
         self._settle(disk)
@@ -203,12 +226,21 @@ class Book:
         record = self.ledger.begun()
         if record is None:
             return
-        paths = [Path(each.path) for each in (*record.before, *record.after)]
-        now = self.ledger.keep({**disk, **_held(path for path in paths if path not in disk)})
-        known = {frozenset(record.before): _NOTHING, frozenset(record.after): WRITTEN}
-        outcome = _STANDS if record.patches else known.get(frozenset(now), _STANDS)
-        self.ledger.put(msgspec.structs.replace(record, after=now, outcome=outcome))
-        self.ledger.see(self._path, disk)
+        outcome, files = self._remains(record, disk)
+        self._end(msgspec.structs.replace(record, after=self.ledger.keep(files)), outcome, files)
+
+    def _remains(self, record: ChangeRecord, disk: Files) -> tuple[str, Files]:
+        """Return how far a change got, by the files that it was to change: others may be somebody else's since."""
+        try:
+            before, after = self.ledger.files(record.before), self.ledger.files(record.after)
+        except NotFound:
+            return _STANDS, disk
+        changed = [path for path in after if before.get(path) != after[path]]
+        held = _held(iter(changed))
+        if changed and all(held.get(path) == after[path] for path in changed):
+            return WRITTEN, after
+        untouched = all(held.get(path) == before.get(path) for path in changed) if changed else disk == before
+        return (_NOTHING, before) if untouched and not record.patches else (_STANDS, disk)
 
 
 def side_of(loaded: Loaded) -> Side:

@@ -68,7 +68,7 @@ class Ledger:
         self._trim()
 
     def begun(self) -> ChangeRecord | None:
-        """Return the change that nobody has ended. The caller holds the lock: its writer is dead."""
+        """Return the change that nobody has ended. Whoever holds the lock knows that its writer is dead."""
         try:
             return self._read(self._begun_id())
         except (OSError, msgspec.MsgspecError):
