@@ -236,6 +236,7 @@ class ConfigDesk:
             ) from error
 
     async def _put_back(self, record: ChangeRecord, why: str) -> None:
+        _tell("config_written", msgspec.structs.replace(record, outcome=f"reverted: {why}"))
         try:
             await asyncio.to_thread(self._book.put_back, record, why)
         except (OSError, OpenClawError) as error:

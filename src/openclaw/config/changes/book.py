@@ -157,7 +157,8 @@ class Book:
     def _close(self, opened: Open, wish: Wish, before: Side, look: Callable[[], Side], outcome: str) -> None:
         record = opened.record
         new = read_files(self._path)
-        same = self.ledger.files(record.before) == new
+        kept = self.ledger.keep(new)
+        same = set(record.before) == set(kept)
         if same and outcome == WRITTEN:
             outcome = ELSEWHERE
         elif same and not record.patches:
@@ -165,7 +166,7 @@ class Book:
             return
         told = make_record(wish, before, look(), file=self._path, record_id=record.id, at_ms=record.at_ms)
         record = msgspec.structs.replace(
-            told, before=record.before, after=self.ledger.keep(new), patches=record.patches, outcome=outcome
+            told, before=record.before, after=kept, patches=record.patches, outcome=outcome
         )
         self.ledger.put(record)
         self.ledger.see(self._path, new)
