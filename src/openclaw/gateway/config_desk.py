@@ -180,7 +180,7 @@ class ConfigDesk:
         text, after = await self._candidate(change, before)
         if after is before:
             return ConfigWritten(before, self.revision(before.hash), (), "none")
-        paths = changed_paths(before.parsed, after.parsed, TOLD_PATHS)
+        paths = await asyncio.to_thread(changed_paths, before.parsed, after.parsed, TOLD_PATHS)
         record, off = await self._put(change, by, before, after, text), self._off()
         try:
             outcome = Outcome() if off else await self._take_up()

@@ -139,12 +139,17 @@ async def config_apply(room: Room, peer: Peer, params: ConfigApplyParams) -> dic
 
 async def _write(room: Room, peer: Peer, method: str, params: ConfigSetParams, note: str = "") -> dict[str, Any]:
     change = ConfigChange(method=method, rewrite=partial(whole, params.raw), base=params.base_hash, note=note)
-    return written(await desk_of(room).write(change, peer.principal))
+    return await _made(room, peer, change)
+
+
+async def _made(room: Room, peer: Peer, change: ConfigChange) -> dict[str, Any]:
+    done = await desk_of(room).write(change, peer.principal)
+    return await asyncio.to_thread(written, done)  # as in config.get, secrets are looked for in all of it
 
 
 async def config_patch(room: Room, peer: Peer, params: ConfigPatchParams) -> dict[str, Any]:
     """Change what a merge patch names."""
-    about = "" if params.base_hash else patch_paths(patch_of(params.raw))
+    about = "" if params.base_hash else await asyncio.to_thread(lambda: patch_paths(patch_of(params.raw)))
     change = ConfigChange(
         method="config.patch",
         rewrite=partial(patched, params.raw, replace=params.replace_paths),
@@ -152,7 +157,7 @@ async def config_patch(room: Room, peer: Peer, params: ConfigPatchParams) -> dic
         about=about,
         note=params.note,
     )
-    return written(await desk_of(room).write(change, peer.principal))
+    return await _made(room, peer, change)
 
 
 def written(done: ConfigWritten) -> dict[str, Any]:
