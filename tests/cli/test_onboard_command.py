@@ -56,7 +56,7 @@ async def test_flags_set_everything_up_and_the_model_answers(home: Path, command
     assert json.loads(written["secrets.json"]) == {"models.providers.custom.apiKey": KEY}
     assert all((home / name).stat().st_mode & 0o777 == 0o600 for name in written)
     assert command("config", "validate", "--strict").code == 0
-    assert [each["method"] for each in command("config", "history", "--json").json] == ["cli: onboard"]
+    assert [each["method"] for each in command("config", "history", "--json").json] == ["cli: onboard", "cli: up"]
 
 
 def test_a_second_time_changes_nothing(home: Path, command: Run, say: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ PLANTED: Final = {
 }
 TRIED: Final = {name: f"canary-{name}-8d04aa61f7" for name in ("wrong", "guess", "wronghook", "urltoken", "setup")}
 RENEWED: Final = "canary-renewed-token-51b6c9d2e8f7a3040b1c"
-MAY_HOLD: Final = ("openclaw.json", "snapshots/", "credentials/")
+MAY_HOLD: Final = ("openclaw.json", "snapshots/last-good", "snapshots/changes/texts/", "credentials/")
 """Where the configuration's secrets are kept, below the state directory: files of nobody else's."""
 
 LEFT_OUT: Final = frozenset(("config.set", "config.apply", "gateway.restart.request", "update.run", "secrets.reload"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openclaw.config.schema import QuotaConfig
-from openclaw.ops.quotas import ROOMS, SETTLED_S, prune, sizes
+from openclaw.ops.quotas import ROOMS, SETTLED_S, in_use, prune, sizes
 
 NOW_S = 2_000_000_000.0
 OLD_S = NOW_S - 10 * SETTLED_S
@@ -52,18 +54,43 @@ def test_the_oldest_go_first_and_only_as_many_as_must(tmp_path: Path) -> None:
     assert [path.exists() for path in files] == [False, False, True, True, True]
 
 
-def test_what_is_protected_newest_fresh_or_pinned_stays(tmp_path: Path) -> None:
+def test_what_is_protected_newest_or_fresh_stays(tmp_path: Path) -> None:
     current = put(tmp_path / "logs/openclaw.log", 10)
     rotated = put(tmp_path / "logs/openclaw.log.1", 10)
     good = put(tmp_path / "snapshots/last-good.json", 10)
+    record = put(tmp_path / "snapshots/changes/20260101-000000-abcd.json", 10)
+    settle(record.parent)
+    put(tmp_path / "snapshots/newer", 10, OLD_S + 1)
     older, newest = put(tmp_path / "backups/a.tar", 10), put(tmp_path / "backups/b.tar", 10, OLD_S + 1)
     fresh = put(tmp_path / "trash/fresh", 10, NOW_S - 1)
-    pinned = put(tmp_path / "trash/pinned/inside", 10)
-    settle(pinned.parent)
-    prune(tmp_path, NONE, now_s=NOW_S, in_use=[pinned])
-    assert all(path.exists() for path in (current, good, newest, fresh, pinned))
+    prune(tmp_path, NONE, now_s=NOW_S)
+    assert all(path.exists() for path in (current, good, record, newest, fresh))
     assert not rotated.exists()
     assert not older.exists()
+
+
+_HOLD = """
+import sys
+from pathlib import Path
+from openclaw.ops.quotas import in_use
+with in_use(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_nothing_goes_while_a_backup_or_a_fix_of_any_process_goes_on(tmp_path: Path) -> None:
+    old = put(tmp_path / "trash/old", 10)
+    with in_use(tmp_path), in_use(tmp_path):
+        assert prune(tmp_path, NONE, now_s=NOW_S) == []
+    command = [sys.executable, "-c", _HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        assert prune(tmp_path, NONE, now_s=NOW_S) == []
+        other.kill()
+    assert old.exists()
+    assert [each.path for each in prune(tmp_path, NONE, now_s=NOW_S)] == ["trash/old"]
 
 
 def test_a_backup_that_is_a_folder_goes_whole(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from openclaw.config.load import Draft
 from tests.config.make import issue_at
 from tests.secrets.conftest import House
 from tests.secrets.test_sources import naming, token
@@ -147,6 +148,6 @@ async def test_a_broken_provider_takes_down_its_own_secrets_only(house: House) -
 
 async def test_a_text_that_is_only_tried_is_resolved_too(house: House) -> None:
     house.private("token", "fine")
-    found = await house.room.load(house.env(), text=naming({"source": "file", "id": "token"}))
+    found = await house.room.load(house.env(), draft=Draft(naming({"source": "file", "id": "token"})))
     assert token(found) == "fine"
     assert not (await house.room.load(house.env())).references

@@ -34,6 +34,13 @@ def handlers() -> Iterator[None]:
     logging.captureWarnings(False)
 
 
+def test_the_secrets_of_a_large_configuration_are_learned_at_once() -> None:
+    redactor = Redactor()
+    for number in range(3000):  # compiled once: after each of them it would take minutes
+        redactor.add(Secret(f"secret-{number:05}"))
+    assert redactor.clean("a secret-02999 b") == "a *** b"
+
+
 @given(st.text(min_size=6, max_size=40), st.text(max_size=20))
 def test_a_known_secret_is_cut_out_of_any_line(value: str, around: str) -> None:
     redactor = Redactor()

@@ -18,6 +18,7 @@ from openclaw.agent.skill import Skills
 from openclaw.automation.room import Automation
 from openclaw.automation.system_event import SystemEvents
 from openclaw.base.clock import Clock
+from openclaw.config.disk import make_private
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths, tls_files
 from openclaw.config.schema import Config
@@ -248,7 +249,7 @@ def agent_directory(config: Config, tools: ToolRegistry, paths: StatePaths) -> D
     directory = build_directory(config, tools, workspace=paths.workspace, state_dir=paths.state_dir)
     for spec in directory.specs():
         with contextlib.suppress(OSError):  # an agent whose workspace cannot be made fails alone, at its first tool
-            spec.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(spec.workspace)
     return directory
 
 

@@ -129,6 +129,7 @@ class _Gateway:
         self._reload_now = asyncio.Event()
         self._end: End = "stop"
         self._secrets_again = False
+        self._was_restored = False
         self._unproven = False
         """What runs was just restored, and has not come as far as to listen."""
         self._tasks = TaskSet("gateway")
@@ -149,7 +150,8 @@ class _Gateway:
         lock = StateLock(paths.state_dir)
         lock.acquire()
         try:
-            if self._restored(paths.state_dir):  # before anything of the state is read
+            self._was_restored = self._restored(paths.state_dir)
+            if self._was_restored:  # before anything of the state is read
                 self._env = env = load_environment()
                 self._paths = paths = resolve_paths(env, self._options.config_path)
             try:
@@ -251,6 +253,7 @@ class _Gateway:
         await rooms.store.reconcile(self._clock.now_ms())
         resumed, reported = await rooms.study.resume()
         rooms.config_desk.bind(load_environment, self._accepted, self._reload)
+        await rooms.config_desk.started("a backup was restored" if self._was_restored else "noticed at the start")
         rooms.upkeep.restart = self._stop_to_restart
         rooms.upkeep.begin_again = self._begin_again
         await rooms.disk.look()

@@ -2,17 +2,20 @@
 
 1. A room is a folder (or the files of the store) with one cap. The table below is the only place that knows them.
 2. What goes first is what was changed longest ago; a snapshot or backup goes whole, a log or picture alone.
-3. Never removed: what a room protects by name, its newest entries, what changed minutes ago, and what a caller pins.
+3. Never removed: what a room protects by name, its newest entries, and what changed minutes ago.
 4. Nothing is followed: a symbolic link counts as itself, and only what lies in the room is ever removed.
 5. A file that a running program holds open for ever is emptied instead of removed.
+6. While a backup or a fix goes on, in this process or another, nothing is removed at all: `in_use` holds a lock.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal
@@ -29,6 +32,7 @@ MAX_ENTRIES: Final = 200_000
 """Entries of one room that are looked at for what is too old."""
 MAX_COUNTED: Final = 50_000
 """Entries of one room that are counted for people, who wait; when there are more, that is said."""
+LOCK_NAME: Final = ".files-in-use"
 Unit = Literal["entry", "file"]
 
 
@@ -69,10 +73,10 @@ ROOMS: Final[tuple[StateRoom, ...]] = (
     ),
     StateRoom(
         name="snapshots",
-        holds="the configuration that last worked, stores from before an upgrade",
+        holds="the configuration that last worked, what was changed (capped by itself), stores from before an upgrade",
         folder="snapshots",
         cap=lambda quotas: quotas.snapshots_bytes,
-        protect=("last-good.*",),
+        protect=("last-good.*", "changes"),
         keep_newest=1,
     ),
     StateRoom(
@@ -140,19 +144,37 @@ def sizes(state_dir: Path, quotas: QuotaConfig) -> list[Size]:
     return found
 
 
-def prune(state_dir: Path, quotas: QuotaConfig, *, now_s: float, in_use: Collection[Path] = ()) -> list[Removed]:
+@contextlib.contextmanager
+def in_use(state_dir: Path) -> Iterator[None]:
+    """Keep `prune` away while files of the state directory are copied or moved. It ends with the process, too."""
+    with _lock(state_dir, fcntl.LOCK_SH):
+        yield
+
+
+def prune(state_dir: Path, quotas: QuotaConfig, *, now_s: float) -> list[Removed]:
     """Take away what is over the caps, the oldest first, and say what. What cannot be removed is left.
 
-    It reads and writes the disk: call it off the loop. Shape: `in_use` are paths that must stay, and all they hold.
+    Nothing goes while files are in use. It reads and writes the disk: call it off the loop.
     """
     removed: list[Removed] = []
-    for room in ROOMS:
-        if room.cap is not None:
-            removed += _prune_room(state_dir, room, room.cap(quotas), now_s, tuple(in_use))
+    with contextlib.suppress(BlockingIOError), _lock(state_dir, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        for room in ROOMS:
+            if room.cap is not None:
+                removed += _prune_room(state_dir, room, room.cap(quotas), now_s)
     return removed
 
 
-def _prune_room(state_dir: Path, room: StateRoom, cap: int, now_s: float, in_use: tuple[Path, ...]) -> list[Removed]:
+@contextlib.contextmanager
+def _lock(state_dir: Path, kind: int) -> Iterator[None]:
+    descriptor = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _prune_room(state_dir: Path, room: StateRoom, cap: int, now_s: float) -> list[Removed]:
     removed = [_emptied(state_dir, room, name, cap) for name in room.empty]
     entries, _ = _entries(state_dir, room)
     total = sum(entry.bytes for entry in entries)
@@ -160,7 +182,7 @@ def _prune_room(state_dir: Path, room: StateRoom, cap: int, now_s: float, in_use
     for entry in entries[: max(0, len(entries) - room.keep_newest)]:
         if total <= cap:
             break
-        if now_s - entry.changed_s < SETTLED_S or _protected(room, entry.path) or _pinned(entry.path, in_use):
+        if now_s - entry.changed_s < SETTLED_S or _protected(room, entry.path):
             continue
         if _remove(entry.path):
             total -= entry.bytes
@@ -182,10 +204,6 @@ def _emptied(state_dir: Path, room: StateRoom, name: str, cap: int) -> Removed |
 
 def _protected(room: StateRoom, path: Path) -> bool:
     return any(fnmatchcase(path.name, pattern) for pattern in room.protect)
-
-
-def _pinned(path: Path, in_use: tuple[Path, ...]) -> bool:
-    return any(path.is_relative_to(pin) or pin.is_relative_to(path) for pin in in_use)
 
 
 def _remove(path: Path) -> bool:

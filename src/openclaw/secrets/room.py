@@ -24,7 +24,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet
 from openclaw.config.env import Environment
-from openclaw.config.load import Loaded, load, load_text
+from openclaw.config.load import Draft, Loaded, load, load_text
 from openclaw.config.paths import StatePaths
 from openclaw.config.reference import Reference
 from openclaw.config.schema import SecretProviderConfig, SecretsConfig
@@ -86,17 +86,17 @@ class SecretRoom:
         held = self._held.get(reference)
         return held.problem if held else "it has not been resolved"
 
-    async def load(self, env: Environment, *, text: str | None = None, again: Again = "") -> Loaded:
-        """Return the file's configuration, or a text's, once every reference in it is resolved or cannot be.
+    async def load(self, env: Environment, *, draft: Draft | None = None, again: Again = "") -> Loaded:
+        """Return the file's configuration, or a draft's, once every reference in it is resolved or cannot be.
 
         Raises: CONFIG_INVALID as openclaw.config.load.
         """
 
         def read() -> Loaded:
             known = self._shell.added_to(env)
-            if text is None:
+            if draft is None:
                 return load(self._paths, known, self)
-            return load_text(text, self._paths, known, secrets=self)
+            return load_text(draft.text, self._paths, known, secrets=self, contents=draft.files)
 
         loaded = await asyncio.to_thread(read)
         if not self._shell.is_wanted(loaded) and not self._due(loaded, set(), again):

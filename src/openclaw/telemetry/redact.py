@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 
 from openclaw.base.secret import Secret
 
@@ -18,21 +19,29 @@ class Redactor:
     def __init__(self) -> None:
         self._values: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        self._lock = threading.Lock()
 
     def add(self, secret: Secret) -> None:
         """Remember a secret from now on."""
         value = secret.reveal()
         if len(value) < _MIN_LENGTH or value in self._values:
             return
-        self._values.add(value)
-        self._values.add(json.dumps(value)[1:-1])
-        self._values.add(json.dumps(value, ensure_ascii=False)[1:-1])
-        longest_first = sorted(self._values, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        with self._lock:
+            self._values |= {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+            self._pattern = None
 
     def clean(self, text: str) -> str:
         """Return the text without any known secret."""
-        return self._pattern.sub(PLACEHOLDER, text) if self._pattern else text
+        if not self._values:
+            return text
+        return (self._pattern or self._compiled()).sub(PLACEHOLDER, text)
+
+    def _compiled(self) -> re.Pattern[str]:
+        """Compile once for many additions: a configuration brings all its secrets at the same time."""
+        with self._lock:
+            longest_first = sorted(self._values, key=len, reverse=True)
+            self._pattern = pattern = re.compile("|".join(map(re.escape, longest_first)))
+        return pattern
 
 
 REDACTOR = Redactor()

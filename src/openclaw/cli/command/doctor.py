@@ -14,7 +14,8 @@ from openclaw.cli.reach import Reach, gateway_options
 from openclaw.cli.terminal import waiting
 
 if TYPE_CHECKING:
-    from openclaw.ops.doctor.mend import Applied, Fix
+    from openclaw.config.changes.record import Applied
+    from openclaw.ops.doctor.mend import Fix
 
 
 class LookByDefault(click.Group):
@@ -108,7 +109,7 @@ def _print_fix(fix: Fix, *, dry_run: bool) -> None:
         click.echo("Nothing to mend.\n")
         return
     for one in fix.patches:
-        verb = {"applied": "mended", "planned": "would mend", "refused": "left alone", "undone": "undone"}[one.result]
+        verb = {"applied": "mended", "planned": "would mend", "refused": "left alone"}[one.result]
         click.echo(f"{verb}: {one.patch}{f' ({one.why})' if one.why else ''}")
         for step in one.steps:
             click.echo(f"      {step}")
@@ -122,29 +123,29 @@ def _print_fix(fix: Fix, *, dry_run: bool) -> None:
 @click.option("--patch", default="", help="Take back this patch of the fix only.")
 @output.json_option
 def undo(fix_id: str | None, patch: str, as_json: bool) -> None:
-    """Take a fix back, byte for byte; without ID, list the fixes that are kept.
+    """Take a fix back, byte for byte; without ID, list the fixes that are kept. `config history` has them too.
 
     A file that somebody has changed since is not overwritten: then nothing is put back.
 
     \b
     Examples:
       openclaw doctor undo
-      openclaw doctor undo fix-20261120T101500-3fa2
-      openclaw doctor undo fix-20261120T101500-3fa2 --patch private-files
+      openclaw doctor undo 20261120-101500-3fa2
+      openclaw doctor undo 20261120-101500-3fa2 --patch private-files
     """
-    from openclaw.cli.desk import Desk
+    from openclaw.cli import doctoring
     from openclaw.ops.doctor.mend import fixes
     from openclaw.ops.doctor.mend import undo as take_back
 
-    paths = Desk().paths
+    reach = Reach()
     if fix_id is None:
-        kept = fixes(paths)
+        kept = fixes(reach.desk.paths)
         if as_json:
             output.emit_json({"fixes": kept})
         else:
             output.table(["id", "patches"], [(one.id, _names(one.patches)) for one in kept], "No fix is kept.")
         return
-    done = take_back(paths, fix_id, patch)
+    done = take_back(partial(doctoring.look, reach, models=False), fix_id, patch)
     if as_json:
         output.emit_json(done)
     else:

@@ -127,6 +127,7 @@ def rotate(grace: str, as_json: bool) -> int:
       openclaw gateway token rotate --grace 10m
     """
     from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.cli.desk import Desk
     from openclaw.ops.token.rotate import rotate as replace
 
     reach = Reach()
@@ -135,7 +136,7 @@ def rotate(grace: str, as_json: bool) -> int:
     copies = _copies(reach)
     tried = _tried(reach, [reach.target.bearer, *(copy.secret for copy in copies)])
     in_use = next((secret for secret, accepted in tried if accepted), None)
-    new, done = replace(desk.paths, desk.loaded, copies, SYSTEM_CLOCK.now_ms(), grace_ms, in_use)
+    new, done = replace(desk.paths, lambda: Desk().loaded, copies, SYSTEM_CLOCK, grace_ms, in_use)
     taken = _take_up(reach, new)
     if as_json:
         told = {True: "uses it", False: "refuses it", None: "not running"}[taken]

@@ -81,10 +81,13 @@ def write_first_config(desk: Desk) -> None:
     """Write a short configuration, readable by its owner only, with a strong token unless there is one already."""
     import secrets
 
-    from openclaw.config.writing.commit import write_config
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.config.changes.offline import change
+    from openclaw.config.changes.record import Wish, by_user
 
     auth = "" if desk.loaded.config.gateway.auth.token else FIRST_AUTH.format(token=secrets.token_urlsafe(32))
-    write_config(desk.paths.config_path, FIRST_CONFIG.format(auth=auth), desk.loaded.file_hash, desk.env)
+    wish = by_user(Wish(method="cli: up"), desk.env)
+    change(desk.paths, desk.env, SYSTEM_CLOCK, wish, lambda _: FIRST_CONFIG.format(auth=auth), desk.whole)
     desk.forget()
 
 

@@ -24,6 +24,7 @@ from openclaw.ops.backup.retention import Stored, superfluous
 from openclaw.ops.backup.runs import BackupRun, note_run
 from openclaw.ops.backup.s3 import Bucket
 from openclaw.ops.backup.unpack import Opened, verify
+from openclaw.ops.quotas import in_use
 from openclaw.protocol.device_auth import DeviceKey
 
 FOLDER: Final = "backups"
@@ -125,7 +126,7 @@ class Backups:
         run = BackupRun(at_ms=began_ms, duration_ms=0, scheduled=scheduled)
         clear_left(self._paths.state_dir, began_ms)
         try:
-            with aside(self._paths.state_dir) as folder:
+            with in_use(self._paths.state_dir), aside(self._paths.state_dir) as folder:
                 target = self.destination(place)
                 made = self.make(folder, parts, passphrase(), go_on)
                 where = target.put(made.place, go_on)

@@ -63,7 +63,7 @@ class ConfigApplyParams(ConfigSetParams, frozen=True):
 
 
 class ConfigPatchParams(ConfigApplyParams, frozen=True):
-    """`raw` is a JSON5 merge patch. Lists are always replaced, so that `replacePaths` says nothing new."""
+    """`raw` is a JSON5 merge patch; `replacePaths` name what becomes what it says as a whole, e.g. `tools.allow`."""
 
     replace_paths: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(max_length=256)] = ()
 
@@ -139,20 +139,25 @@ async def config_apply(room: Room, peer: Peer, params: ConfigApplyParams) -> dic
 
 async def _write(room: Room, peer: Peer, method: str, params: ConfigSetParams, note: str = "") -> dict[str, Any]:
     change = ConfigChange(method=method, rewrite=partial(whole, params.raw), base=params.base_hash, note=note)
-    return written(await desk_of(room).write(change, peer.principal))
+    return await _made(room, peer, change)
+
+
+async def _made(room: Room, peer: Peer, change: ConfigChange) -> dict[str, Any]:
+    done = await desk_of(room).write(change, peer.principal)
+    return await asyncio.to_thread(written, done)  # as in config.get, secrets are looked for in all of it
 
 
 async def config_patch(room: Room, peer: Peer, params: ConfigPatchParams) -> dict[str, Any]:
     """Change what a merge patch names."""
-    about = "" if params.base_hash else patch_paths(patch_of(params.raw))
+    about = "" if params.base_hash else await asyncio.to_thread(lambda: patch_paths(patch_of(params.raw)))
     change = ConfigChange(
         method="config.patch",
-        rewrite=partial(patched, params.raw),
+        rewrite=partial(patched, params.raw, replace=params.replace_paths),
         base=params.base_hash,
         about=about,
         note=params.note,
     )
-    return written(await desk_of(room).write(change, peer.principal))
+    return await _made(room, peer, change)
 
 
 def written(done: ConfigWritten) -> dict[str, Any]:
@@ -231,8 +236,9 @@ METHODS = (
         ConfigPatchParams,
         "operator.admin",
         config_patch,
-        "Changes what a JSON5 merge patch names (null removes a key, lists are replaced) in the file's own text, and "
-        "takes it up at once.",
+        "Changes what a JSON5 merge patch names (null removes a key) in the file's own text, and takes it up at once. "
+        "Lists of entries with ids are merged by id, other lists are replaced; a patch that takes entries away is "
+        "refused unless `replacePaths` names the list (`tools.allow`, `agents.list[].skills`).",
         _WRITTEN,
         rate=WRITES,
     ),

@@ -148,7 +148,8 @@ def may_close(path: Path, paths: StatePaths) -> bool:
 def leftovers(scene: Scene) -> list[Path]:
     """Return unfinished files that are older than an hour."""
     state = scene.paths.state_dir
-    places = {state, state / "credentials", state / "snapshots"}
+    changes = state / "snapshots" / "changes"
+    places = {state, state / "credentials", state / "snapshots", changes, changes / "texts"}
     before_s = scene.now_ms / 1000 - LEFT_OVER_S
     found: list[Path] = []
     for folder in sorted(places):
