@@ -120,6 +120,8 @@ async def found_scope(scope: Scope | None) -> Scope:
 def facts(state: ServiceState | None, drift: Drift, problem: str = "") -> dict[str, Any]:
     """Return what is known of a service, for people and programs."""
     found: dict[str, Any] = {"installed": drift.state != "absent", "path": drift.path, "drift": drift.state}
+    if drift.port:
+        found["port"] = drift.port
     if state is not None:
         found |= {
             name: value for name, value in msgspec.to_builtins(state).items() if value not in (None, "", 0, False)

@@ -134,13 +134,21 @@ async def test_the_state_is_read_from_what_systemd_shows(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("refused", "sandbox"), [((), "full"), (("ProtectKernelLogs=yes",), "files"), (("-p",), "none")]
+    ("refused", "sandbox"),
+    [((), "full"), (("ProtectKernelLogs=yes",), "files"), (("ProtectSystem=strict",), "none"), (("--wait",), "full")],
+    ids=["nothing", "kernel", "namespaces", "everything, so for another reason"],
 )
 async def test_the_unit_gets_as_much_sandbox_as_the_machine_gives(
     tmp_path: Path, service: Service, refused: tuple[str, ...], sandbox: str
 ) -> None:
     told = Told({word: Completed(226, b"", "namespaces") for word in refused})
     assert (await systemd(tmp_path, told).fitted(service)).sandbox == sandbox
+
+
+async def test_a_program_that_the_service_could_not_execute_is_told_at_once(tmp_path: Path, service: Service) -> None:
+    told = Told({"--wait": Completed(203, b"", "")})
+    with pytest.raises(Unavailable, match="cannot execute /usr/bin/python3"):
+        await systemd(tmp_path, told).fitted(service)
 
 
 async def test_launchd_is_told_the_domain_the_label_and_the_file(tmp_path: Path, service: Service) -> None:

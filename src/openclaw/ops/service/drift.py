@@ -18,7 +18,8 @@ class Drift(msgspec.Struct, frozen=True):
     """What an installed service has to do with the one that would be installed now.
 
     Shape: `changes` are the lines of a diff from the installed to the wanted text; `overrides` are drop-ins beside the
-    unit, which the operator wrote; `missing` names programs and folders of the service that are not there.
+    unit, which the operator wrote; `missing` names programs and folders of the service that are not there; `port` and
+    `program` are what the installed one says, 0 and "" when it does not.
     """
 
     state: DropState
@@ -26,6 +27,8 @@ class Drift(msgspec.Struct, frozen=True):
     changes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    port: int = 0
+    program: str = ""
 
 
 def drift(service: Service, path: Path, wanted: str) -> Drift:
