@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 PASSPHRASE_BYTES = 4_096
 _PLACE = click.option(
-    "--destination", "-d", "place", default="", help="Folder or s3://BUCKET/PREFIX; else the setting."
+    "--destination",
+    "-d",
+    "place",
+    default="",
+    help="Folder, s3://BUCKET/PREFIX or ssh://USER@HOST/FOLDER; else the setting.",
 )
 _PASSPHRASE = click.option(
     "--passphrase-file", type=click.File("rb"), help="File whose first line is the passphrase; - is stdin."
@@ -272,7 +276,7 @@ def prune(keep: str, dry_run: bool, place: str, as_json: bool) -> None:
 @backup.command()
 @click.option("--every", help="How often, e.g. 12h or 1d.")
 @click.option("--cron", help="When, as a cron expression in UTC, e.g. '0 3 * * *'.")
-@click.option("--destination", "-d", "place", help="Folder or s3://BUCKET/PREFIX.")
+@click.option("--destination", "-d", "place", help="Folder, s3://BUCKET/PREFIX or ssh://USER@HOST/FOLDER.")
 @click.option("--keep", help="An age (30d) or a number.")
 @click.option("--off", is_flag=True, help="Make no more by itself.")
 @output.json_option
