@@ -29,6 +29,7 @@ LOOK_S: Final = 0.5
 MAX_OUTPUT_BYTES: Final = 4 << 20
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]+")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._/@+-]+")
 _LISTED: Final = re.compile(r"-\S+\s+([\d,.]+)\s+\S+\s+\S+\s(.+)")
 _MISSING: Final = "no such file or directory"
 
@@ -91,7 +92,9 @@ class RemoteFolder:
         return f"{host}:{self._folder.rstrip('/')}/{name}"
 
     def _rsync(self, arguments: Sequence[str], timeout_s: float, go_on: Callable[[], None] = nothing) -> Completed:
-        argv = ("rsync", "--secluded-args", "--no-motd", f"--rsh={self._shell}", *arguments)
+        # An account that is confined to rsync may refuse --secluded-args; a shell must not see an odd folder without it.
+        apart = () if _PLAIN.fullmatch(self._folder) else ("--secluded-args",)
+        argv = ("rsync", *apart, f"--rsh={self._shell}", *arguments)
         try:
             return asyncio.run(_finished(argv, self._environment, timeout_s, go_on))
         except FileNotFoundError:
