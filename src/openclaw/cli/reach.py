@@ -62,11 +62,12 @@ class Reach:
 
     def of_service(self, port: int) -> Reach:
         """Return the way to the gateway of a service that was given a port of its own; a URL that was said counts."""
+        if not port or self._url or self.desk.env.get("OPENCLAW_GATEWAY_URL"):
+            return self
         return Reach(
             self.desk,
-            url=self._url,
             token=self._token,
-            port=port or self._port,
+            port=port,
             fingerprint=self._fingerprint,
             timeout_s=self.timeout_s,
         )

@@ -92,7 +92,7 @@ class RemoteFolder:
         return f"{host}:{self._folder.rstrip('/')}/{name}"
 
     def _rsync(self, arguments: Sequence[str], timeout_s: float, go_on: Callable[[], None] = nothing) -> Completed:
-        # An account that is confined to rsync may refuse --secluded-args; only an odd folder needs it, against the shell.
+        # An account that is confined to rsync may refuse it; only an odd folder needs it, against the other shell.
         apart = () if _PLAIN.fullmatch(self._folder) else ("--secluded-args",)
         argv = ("rsync", *apart, f"--rsh={self._shell}", *arguments)
         try:
