@@ -241,7 +241,7 @@ def test_status_shows_what_each_room_takes(home: Path, command: Run) -> None:
 def test_version_and_upgrade_check_for_programs(home: Path, command: Run) -> None:
     version = command("version", "--json").json
     assert isinstance(version, dict)
-    assert {"version", "python", "platform", "protocols", "schema", "extras"} == set(version)
+    assert {"version", "python", "platform", "protocols", "schema", "extras", "deprecations"} == set(version)
     checked = command("upgrade", "--check", "--json")
     assert checked.code == 0
     assert isinstance(checked.json, dict)
