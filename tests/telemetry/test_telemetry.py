@@ -76,6 +76,7 @@ def test_log_files_are_rotated_and_capped(tmp_path: Path, handlers: None) -> Non
         logging.getLogger("openclaw.test").info("line", extra={"fields": {"n": number, "pad": "x" * 100}})
     assert len(list(tmp_path.iterdir())) == 3
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 31_000
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
 def test_fields_cannot_overwrite_what_the_line_says_of_itself() -> None:

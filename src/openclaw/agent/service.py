@@ -14,6 +14,7 @@ from openclaw.agent.api import AgentInfo, CompactedSession, Run, RunObserver
 from openclaw.agent.asking import Workshop
 from openclaw.agent.condensing import condense, stand_in
 from openclaw.agent.directory import Directory, problem_of
+from openclaw.agent.ended import log_ended
 from openclaw.agent.lane import Lanes
 from openclaw.agent.live import LiveRun, RepeatedRun, ended_run
 from openclaw.agent.recovery import recovery
@@ -316,6 +317,7 @@ class Study:
             member.started_at_ms = run.started_at_ms
             member.end(mine)
             _runs.inc(reply.agent_id, reply.state)
+            log_ended(member.inbound, mine)
             if member is not run:
                 self._retire(member)
         if reply.ended_at_ms:
