@@ -318,11 +318,11 @@ def _check_schedule(every: str | None, cron: str | None) -> None:
 
 def _show_schedule(*, as_json: bool) -> None:
     from openclaw.ops.backup.due import due_ms, is_scheduled
-    from openclaw.ops.backup.runs import read_runs
+    from openclaw.ops.backup.runs import past, read_runs
 
     backups, desk = _backups(), Desk()
     settings, runs, now_ms = backups.settings, read_runs(desk.paths.state_dir), _now_ms()
-    due = due_ms(settings, runs, now_ms)
+    due = due_ms(settings, past(runs, now_ms), now_ms)
     if as_json:
         output.emit_json(
             {
