@@ -245,7 +245,8 @@ def delete_session(db: apsw.Connection, tenant: TenantId, key: SessionKey, owner
     current = db.execute(_DELETE_SESSION, (tenant, key, owner)).get
     if current is None:
         return False
-    _delete_transcripts(db, [current, *(row[0] for row in db.execute(_DELETE_PAST, (tenant, key)).fetchall())])
+    past: list[Any] = db.execute(_DELETE_PAST, (tenant, key)).fetchall()
+    _delete_transcripts(db, [current, *(row[0] for row in past)])
     return True
 
 

@@ -72,8 +72,8 @@ def env(name: str, value: str) -> Callable[[Place], None]:
     return write
 
 
-def _strong(place: Place) -> None:
-    place.write("openclaw.json", f"{{gateway: {{auth: {{token: '{STRONG}'}}}}}}")
+def _strong(place: Place) -> Path:
+    return place.write("openclaw.json", f"{{gateway: {{auth: {{token: '{STRONG}'}}}}}}")
 
 
 def _broken(place: Place) -> None:
@@ -88,7 +88,7 @@ def _included(place: Place) -> None:
 
 def _unwritable(place: Place) -> None:
     place.state.chmod(0o500)
-    fixed = ["chattr", "+i", place.state]  # root writes everywhere but there
+    fixed = ["chattr", "+i", str(place.state)]  # root writes everywhere but there
     if os.access(place.state, os.W_OK) and subprocess.run(fixed, check=False, capture_output=True).returncode:
         pytest.skip("root may write every folder here, and chattr cannot take that away")
 
@@ -338,16 +338,15 @@ ROWS: dict[str, Row] = {
     "gateway.reachable": Row("info", "nobody there", lambda _: None),
     "gateway.port": Row("error", "something else", lambda place: _answers(place, {"hello": "I am a web server"})),
     "gateway.token-parity": Row("error", "was refused", lambda place: _answers(place, Unauthorized("it was refused"))),
-    "gateway.version": Row(
-        "warning", "is 1, this command is 2", lambda place: (_answers(place, HEALTHY), {"version": "2"})[1]
-    ),
+    "gateway.version": Row("warning", "is 1, this command is 2", lambda place: _answers(place, HEALTHY)),
     "listen.bind": Row("error", "listens on 0.0.0.0", _listening("0.0.0.0", ours=True)),
     "listen.owner": Row("error", "is not this gateway", _listening("127.0.0.1", ours=False)),
 }
 
 
-def _answers(place: Place, answer: Any) -> None:
+def _answers(place: Place, answer: Any) -> Facts:
     place.answer = answer
+    return {"version": "2"}
 
 
 def test_every_finding_of_the_table_has_a_breakage() -> None:
