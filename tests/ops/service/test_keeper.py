@@ -77,11 +77,13 @@ async def test_no_secret_is_in_the_unit_and_its_variables_are_private(tmp_path: 
 async def test_a_unit_that_was_edited_is_kept_beside_the_new_one(tmp_path: Path, service: Service) -> None:
     manager = systemd(tmp_path, Told())
     await install(manager, service, {})
-    edited = manager.path.read_text() + "Nice=5\n"
+    edited = manager.path.read_text() + f"Nice=5\nEnvironment=ANTHROPIC_API_KEY={SECRET}\n"
     manager.path.write_text(edited)
     drift = installed_drift(manager, service)
     assert drift.state == "different"
     assert "-Nice=5" in drift.changes
+    assert "-Environment=ANTHROPIC_API_KEY=…" in drift.changes
+    assert SECRET not in str(drift)
     done = await install(manager, service, {})
     kept = manager.path.with_name(f"{manager.path.name}.before")
     assert (done.kept, kept.read_text()) == (str(kept), edited)

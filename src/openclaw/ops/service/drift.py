@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -42,7 +43,15 @@ def drift(service: Service, path: Path, wanted: str) -> Drift:
     if installed == wanted:
         return Drift("same", str(path), (), overrides, missing)
     lines = difflib.unified_diff(installed.splitlines(), wanted.splitlines(), "installed", "wanted", lineterm="", n=0)
-    return Drift("different", str(path), tuple(lines), overrides, missing)
+    own = {name for name, _ in service.environment}
+    return Drift("different", str(path), tuple(_without_value(line, own) for line in lines), overrides, missing)
+
+
+def _without_value(line: str, own: Collection[str]) -> str:
+    """Cut out the value of a variable that is not ours: somebody may have written a secret into the file."""
+    setting, found, assigned = line.partition("Environment=")
+    name = assigned.lstrip("\"'").partition("=")[0]
+    return line if not found or name in own else f"{setting}{found}{name}=…"
 
 
 def read_installed(path: Path) -> str | None:
