@@ -10,18 +10,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import psutil
 
 from tests.cli.gateway_process import wait_until
 
 BOOT_S = 20.0
+_GROUPS = ("/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup")
 _BOOT = """\
 set -e
 cd "$1"; mkdir layers; mount -t tmpfs tmpfs layers; cd layers; mkdir upper work root
 mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root
+for top in {groups}; do
+  # Two machines that were given one group would take each other's services for their own.
+  [ -w $top/cgroup.procs ] && mkdir $top/$2 && echo $$ > $top/$2/cgroup.procs
+done
 exec systemd-nspawn --quiet --directory=root --machine="$2" --register=no --keep-unit --private-network \\
   --link-journal=no --console=pipe --boot -- --unit=basic.target
 """
@@ -43,7 +46,7 @@ def why_not() -> str:
 class Machine:
     """A booted machine. Whatever is done in it is gone with it."""
 
-    def __init__(self, init: psutil.Process) -> None:
+    def __init__(self, init: int) -> None:
         self._init = init
 
     def run(self, *argv: str, user: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -52,7 +55,7 @@ class Machine:
         environ = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/root", "LC_ALL": "C.UTF-8", **kept, **(env or {})}
         become = ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--") if user else ()
         return subprocess.run(
-            ["nsenter", f"--target={self._init.pid}", "--all", "--", *become, *argv],
+            ["nsenter", f"--target={self._init}", "--all", "--", *become, *argv],
             env=environ,
             cwd="/",
             capture_output=True,
@@ -79,37 +82,59 @@ def booted() -> Iterator[Machine | str]:
     name = f"openclaw-{os.getpid()}"
     log = (folder / "boot.log").open("wb")
     host = subprocess.Popen(
-        ["unshare", "--mount", "--propagation=private", "sh", "-c", _BOOT, "sh", str(folder), name],
+        [
+            "unshare",
+            "--mount",
+            "--propagation=private",
+            "sh",
+            "-c",
+            _BOOT.format(groups=" ".join(_GROUPS)),
+            "sh",
+            str(folder),
+            name,
+        ],
         env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
     )
     log.close()
-    init: psutil.Process | None = None
+    init = 0
     try:
         init = _init(host)
-        machine = Machine(init) if init is not None and _is_up(Machine(init)) else None
+        machine = Machine(init) if init and _is_up(Machine(init)) else None
         yield machine or f"systemd does not come up in a container here: {(folder / 'boot.log').read_text()[-500:]}"
     finally:
-        if init is not None and init.is_running():
-            init.send_signal(signal.SIGKILL)  # the first process: its whole world ends with it
+        if init and host.poll() is None:
+            os.kill(init, signal.SIGKILL)  # the first process: its whole world ends with it
         else:
             host.kill()
         host.wait(BOOT_S)
+        _remove_groups(name)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _init(host: subprocess.Popen[bytes]) -> psutil.Process | None:
-    found: list[psutil.Process] = []
+def _remove_groups(name: str) -> None:
+    for top in _GROUPS:
+        for folder in sorted(Path(top, name).rglob("*/"), reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
+        with suppress(OSError):
+            Path(top, name).rmdir()
+
+
+def _init(host: subprocess.Popen[bytes]) -> int:
+    """Return the machine's first process, 0 when it has none."""
+    found: list[int] = []
 
     def born() -> bool:
-        if host.poll() is None:
-            found[:] = [each for each in psutil.Process(host.pid).children() if "systemd" in each.exe()]
+        with suppress(OSError):
+            children = Path(f"/proc/{host.pid}/task/{host.pid}/children").read_text().split()
+            found[:] = [int(pid) for pid in children if "systemd" in Path(f"/proc/{pid}/exe").readlink().name]
         return bool(found) or host.poll() is not None
 
     wait_until(born, BOOT_S)
-    return found[0] if found else None
+    return found[0] if found else 0
 
 
 def _is_up(machine: Machine) -> bool:
