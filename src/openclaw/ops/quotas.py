@@ -140,6 +140,7 @@ ROOMS: Final[tuple[StateRoom, ...]] = (
         names=(
             *("openclaw.json*", "openclaw.y*ml", ".env", "service.env", "restored-config", "exec-approvals.*"),
             *("credentials", "secrets", "secrets.json*", "auth-profiles.json", "channels", "agents", "skills"),
+            "gateway",
             *("openclaw.lock", ".openclaw.json.lock", "backup-runs.json", "model-catalog.json", "chat-history"),
             *(LOCK_NAME, "gateway"),
         ),

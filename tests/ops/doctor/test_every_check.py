@@ -81,6 +81,12 @@ def _broken(place: Place) -> None:
     place.write("snapshots/last-good.json", f"{{gateway: {{auth: {{token: '{STRONG}'}}}}}}")
 
 
+def _tls(place: Place) -> None:
+    place.write("key.pem", "a key", 0o644)
+    files = "autoGenerate: false, certPath: 'none.pem', keyPath: 'key.pem'"
+    place.write("openclaw.json", f"{{gateway: {{tls: {{enabled: true, {files}}}}}}}")
+
+
 def _included(place: Place) -> None:
     place.write("openclaw.json", '{$include: "./more.json", gateway: {trustedProxies: ["10.1.1.1"]}}')
     place.write("more.json", "{gateway: {trustedProxies: ['10.2.2.2']}}")
@@ -325,6 +331,8 @@ ROWS: dict[str, Row] = {
     ),
     "page.root": Row("error", "/not/there", config("{gateway: {controlUi: {root: '/not/there'}}}")),
     "exposure.egress": Row("warning", "every public host", config("{networkPolicy: {allowEgress: true}}")),
+    "tls.certificate": Row("error", "none.pem", _tls),
+    "tls.key-mode": Row("warning", "0644", _tls),
     "service.unit": Row("info", "no service is installed", lambda _: None),
     "service.drift": Row("warning", "Nice", _service(lambda text: f"{text}Nice=3\nEnvironment=KEY=hunter2\n")),
     "service.missing": Row("error", "venv/bin/python", _service(version="gone")),
