@@ -412,7 +412,7 @@ def test_what_can_be_mended_safely_is_mended_once_and_put_back_byte_for_byte(tmp
         assert found(look(), id_, row.severity) == []
         mended = place.tree()
         assert (mend(look), place.tree()) == (Fix(), mended)
-        undo(look().paths, fix.id)
+        undo(look, fix.id)
         assert place.own_tree() == before
 
 
