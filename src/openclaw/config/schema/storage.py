@@ -17,6 +17,9 @@ class QuotaConfig(Section, frozen=True):
         int, leaf("Backups kept in the state directory; the newest always stays.", "live", "bytes", ge=1_000_000)
     ] = 10_000_000_000
     media_bytes: Annotated[int, leaf("Pictures, sound and other attachments.", "live", "bytes", ge=0)] = 2_000_000_000
+    transcript_days: Annotated[
+        int, leaf("Age at which sessions that nobody uses are deleted; 0 = never by itself.", "live", "d", ge=0)
+    ] = 0
     ledger_days: Annotated[int, leaf("Age of the model calls in the usage ledger.", "live", "d", ge=62)] = 400
 
 
