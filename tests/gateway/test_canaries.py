@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from openclaw.identity.scopes import Role
+from openclaw.ops.quotas import OTHER, room_of
 from openclaw.rpc.build import METHODS
 from tests.conformance.wire import SCOPES, Frame, Wire, client, connect_request, socket
 from tests.gateway.process import TOKEN, GatewayProcess, free_port
@@ -180,6 +181,7 @@ async def test_no_secret_leaves_the_files_that_must_hold_it(tmp_path: Path) -> N
     assert own in json.dumps(hello)
     for data in (*heard, running.output().encode()):
         assert not found_in(data, known), data[:2000]
+    assert [path.name for path in folder.iterdir() if room_of(path.name) == OTHER] == ["gateway.out"]
     for path in folder.rglob("*"):
         if not path.is_file():
             continue

@@ -38,6 +38,7 @@ from openclaw.models.registry import ModelRegistry
 from openclaw.net.certificate import Pair
 from openclaw.net.http import HttpClient
 from openclaw.ops.disk import DiskWatch
+from openclaw.ops.load import LoadWatch, given_memory_bytes
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import egress_rule
@@ -195,7 +196,15 @@ async def open_rooms(
         stack.push_async_callback(config_desk.close)
         disk = DiskWatch(paths.state_dir, lambda: rooms.config.storage, clock)
         health.add_check("disk", disk.problem)
-        study.shed = disk.problem
+        health.add_look("store", store.ping)
+        load = LoadWatch(
+            lambda: rooms.config.gateway.shed,
+            health,
+            resident_bytes=resident_bytes,
+            queued=study.queued,
+            given_bytes=given_memory_bytes(),
+        )
+        study.shed = lambda: disk.refusal() or load.refusal()
         rooms = Rooms(
             loaded,
             paths,

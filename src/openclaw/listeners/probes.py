@@ -127,6 +127,7 @@ class Probes:
     async def ready(self, request: Request) -> None:
         """Whether work may be sent here, check by check."""
         health = self._health
+        await health.look()
         checks = health.results()
         failing = sorted(name for name, problem in checks.items() if problem is not None)
         lags = (health.loop_lag_ms(), health.p99_loop_lag_ms(), health.worst_loop_lag_ms())

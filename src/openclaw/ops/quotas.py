@@ -28,6 +28,8 @@ from openclaw.telemetry.log import LOG_FILE
 
 SETTLED_S: Final = 600
 """Younger than this may still be being written."""
+TEMPORARY_S: Final = 86_400
+"""A backup of a large store may take hours."""
 MAX_ENTRIES: Final = 200_000
 """Entries of one room that are looked at for what is too old."""
 MAX_COUNTED: Final = 50_000
@@ -39,28 +41,36 @@ Unit = Literal["entry", "file"]
 class StateRoom(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of file in the state directory.
 
-    Shape: `cap` None = not pruned, `holds` says why; `names` are shell patterns of what is directly in `folder` and
-    belongs here, none = everything; `unit` is what goes as a whole: each thing directly in the folder, or each file.
+    Shape: `cap` None = not pruned, `holds` says why; what is directly in the state directory belongs here when it is
+    `folder` or fits one of `names` (shell patterns); `unit` is what goes as a whole: each thing directly in the folder,
+    or each file.
     """
 
     name: str
     holds: str
-    folder: str
+    folder: str = ""
     cap: Callable[[QuotaConfig], int] | None = None
+    kept: Callable[[QuotaConfig], str] | None = None
+    """How long it keeps what, in words, where that is the limit."""
     names: tuple[str, ...] = ()
     unit: Unit = "entry"
     protect: tuple[str, ...] = ()
     keep_newest: int = 0
     empty: tuple[str, ...] = ()
     """Files that are emptied at a tenth of the cap, as somebody holds them open."""
+    settled_s: int = SETTLED_S
 
 
+OTHER: Final = "other"
 ROOMS: Final[tuple[StateRoom, ...]] = (
     StateRoom(
         name="store",
-        holds="sessions, runs, the usage ledger: kept until they are deleted or storage.quotas.ledgerDays old",
-        folder="",
+        holds="sessions and their transcripts, runs, the usage ledger",
         names=("openclaw.db", "openclaw.db-*"),
+        kept=lambda quotas: (
+            f"transcripts {f'{quotas.transcript_days} d' if quotas.transcript_days else 'until deleted'}, "
+            f"ledger {quotas.ledger_days} d"
+        ),
     ),
     StateRoom(
         name="logs",
@@ -77,6 +87,13 @@ ROOMS: Final[tuple[StateRoom, ...]] = (
         folder="snapshots",
         cap=lambda quotas: quotas.snapshots_bytes,
         protect=("last-good.*", "changes"),
+        keep_newest=1,
+    ),
+    StateRoom(
+        name="pre-restore",
+        holds="what a restore replaced",
+        folder="pre-restore",
+        cap=lambda quotas: quotas.snapshots_bytes,
         keep_newest=1,
     ),
     StateRoom(
@@ -99,8 +116,46 @@ ROOMS: Final[tuple[StateRoom, ...]] = (
         cap=lambda quotas: quotas.media_bytes,
         unit="file",
     ),
-    StateRoom(name="workspace", holds="the agents' files: yours, never pruned", folder="workspace"),
+    StateRoom(
+        name="tmp",
+        holds="work that was cut off",
+        names=(".backup-*", ".upgrade-check-*", ".restore-*", ".*.tmp"),
+        cap=lambda quotas: 0,
+        protect=(".restore-waiting", ".restore-journal.json"),
+        settled_s=TEMPORARY_S,
+    ),
+    StateRoom(
+        name="workspace",
+        holds="the agents' files: yours, never pruned",
+        names=("workspace", "workspace-*"),
+    ),
+    StateRoom(
+        name="models",
+        holds="model files of a service of the whole system; `openclaw models` removes them",
+        names=("cache", "models"),
+    ),
+    StateRoom(
+        name="settings",
+        holds="configuration, credentials, agents, skills and small records: needed, never pruned",
+        names=(
+            *("openclaw.json*", "openclaw.y*ml", ".env", "service.env", "restored-config", "exec-approvals.*"),
+            *("credentials", "secrets", "secrets.json*", "auth-profiles.json", "channels", "agents", "skills"),
+            "gateway",
+            *("openclaw.lock", ".openclaw.json.lock", "backup-runs.json", "model-catalog.json", "chat-history"),
+            *(LOCK_NAME, "gateway"),
+        ),
+    ),
+    # What is here is of no writer that this table knows: a test fails for one of ours.
+    StateRoom(name=OTHER, holds="what is not ours: left alone"),
 )
+
+
+def room_of(top: str) -> str:
+    """Return the room of a name at the top of the state directory."""
+    for room in ROOMS:
+        if top == room.folder or any(fnmatchcase(top, pattern) for pattern in room.names):
+            return room.name
+    return OTHER
 
 
 class Size(msgspec.Struct, frozen=True, rename="camel"):
@@ -111,6 +166,7 @@ class Size(msgspec.Struct, frozen=True, rename="camel"):
     files: int
     cap: int | None
     partial: bool = False
+    kept: str = ""
 
     @property
     def over(self) -> bool:
@@ -140,7 +196,8 @@ def sizes(state_dir: Path, quotas: QuotaConfig) -> list[Size]:
         entries, partial = _entries(state_dir, room, MAX_COUNTED)
         cap = room.cap(quotas) if room.cap else None
         total = sum(entry.bytes for entry in entries)
-        found.append(Size(room.name, total, sum(entry.files for entry in entries), cap, partial))
+        kept = room.kept(quotas) if room.kept else ""
+        found.append(Size(room.name, total, sum(entry.files for entry in entries), cap, partial, kept))
     return found
 
 
@@ -182,7 +239,7 @@ def _prune_room(state_dir: Path, room: StateRoom, cap: int, now_s: float) -> lis
     for entry in entries[: max(0, len(entries) - room.keep_newest)]:
         if total <= cap:
             break
-        if now_s - entry.changed_s < SETTLED_S or _protected(room, entry.path):
+        if now_s - entry.changed_s < room.settled_s or _protected(room, entry.path):
             continue
         if _remove(entry.path):
             total -= entry.bytes
@@ -224,7 +281,7 @@ def _entries(state_dir: Path, room: StateRoom, left: int = MAX_ENTRIES) -> tuple
     if folder.is_symlink():  # a room that lies elsewhere is its owner's business
         return found, False
     for top in _children(folder):
-        if room.names and not any(fnmatchcase(top.name, pattern) for pattern in room.names):
+        if not room.folder and room_of(top.name) != room.name:
             continue
         files = []
         for each in _files(top):

@@ -38,7 +38,14 @@ def configurations(draw: st.DrawFn) -> str:
     kind = draw(st.sampled_from(["fine", "fine", "fine", "broken", "empty", "missing"]))
     if kind in ("broken", "empty", "missing"):
         return {"broken": "{gateway: {auth: ", "empty": "", "missing": "\0"}[kind]
-    lines = [f"// made by hand\n{{ gateway: {{ auth: {{ mode: 'token', token: '{draw(TOKENS)}' }},"]
+    lines = ["// made by hand\n{"]
+    if draw(st.booleans()):
+        lines.append("  agent: { model: 'fake/echo', // quick\n    workspace: '~/w' }, telegram: { botToken: '1:x' },")
+    if token := draw(TOKENS):
+        place = draw(st.sampled_from(["auth: {{ mode: 'token', token: '{}' }},", "token: '{}', // the door's"]))
+        lines.append(f"  gateway: {{ {place.format(token)}")
+    else:
+        lines.append("  gateway: {")
     if draw(st.booleans()):
         lines.append(f"  remote: {{ token: '{draw(TOKENS)}' }},")
     lines.append(f"  controlUi: {{ allowedOrigins: {draw(ORIGINS)} }}, // who may look")

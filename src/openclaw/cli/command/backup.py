@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 PASSPHRASE_BYTES = 4_096
 _PLACE = click.option(
-    "--destination", "-d", "place", default="", help="Folder or s3://BUCKET/PREFIX; else the setting."
+    "--destination",
+    "-d",
+    "place",
+    default="",
+    help="Folder, s3://BUCKET/PREFIX or ssh://USER@HOST/FOLDER; else the setting.",
 )
 _PASSPHRASE = click.option(
     "--passphrase-file", type=click.File("rb"), help="File whose first line is the passphrase; - is stdin."
@@ -272,7 +276,7 @@ def prune(keep: str, dry_run: bool, place: str, as_json: bool) -> None:
 @backup.command()
 @click.option("--every", help="How often, e.g. 12h or 1d.")
 @click.option("--cron", help="When, as a cron expression in UTC, e.g. '0 3 * * *'.")
-@click.option("--destination", "-d", "place", help="Folder or s3://BUCKET/PREFIX.")
+@click.option("--destination", "-d", "place", help="Folder, s3://BUCKET/PREFIX or ssh://USER@HOST/FOLDER.")
 @click.option("--keep", help="An age (30d) or a number.")
 @click.option("--off", is_flag=True, help="Make no more by itself.")
 @output.json_option
@@ -314,11 +318,11 @@ def _check_schedule(every: str | None, cron: str | None) -> None:
 
 def _show_schedule(*, as_json: bool) -> None:
     from openclaw.ops.backup.due import due_ms, is_scheduled
-    from openclaw.ops.backup.runs import read_runs
+    from openclaw.ops.backup.runs import past, read_runs
 
     backups, desk = _backups(), Desk()
     settings, runs, now_ms = backups.settings, read_runs(desk.paths.state_dir), _now_ms()
-    due = due_ms(settings, runs, now_ms)
+    due = due_ms(settings, past(runs, now_ms), now_ms)
     if as_json:
         output.emit_json(
             {

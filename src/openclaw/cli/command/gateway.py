@@ -85,6 +85,7 @@ def status(reach: Reach, as_json: bool) -> int:
     from openclaw.cli.command.service import service_facts, service_lines
 
     service = service_facts()
+    reach = reach.of_service(service.get("port", 0))
     try:
         hello = reach.run(_hello(reach))
     except OpenClawError as error:

@@ -69,7 +69,7 @@ def _print_rooms(rooms: list[Size]) -> None:
                 room.room,
                 room.files,
                 f"{'over ' if room.partial else ''}{output.size(room.bytes)}",
-                output.size(room.cap) if room.cap is not None else "",
+                output.size(room.cap) if room.cap else room.kept,
             )
             for room in shown
         ],

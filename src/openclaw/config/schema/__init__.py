@@ -40,6 +40,7 @@ from openclaw.config.schema.gateway import (
     ReloadConfig,
     RemoteConfig,
     SecurityHeadersConfig,
+    ShedConfig,
     TlsConfig,
 )
 from openclaw.config.schema.leaf import (
@@ -140,6 +141,7 @@ __all__ = [
     "Section",
     "SecurityHeadersConfig",
     "SessionConfig",
+    "ShedConfig",
     "ShellEnvConfig",
     "StorageConfig",
     "SubagentsConfig",

@@ -109,6 +109,22 @@ class ReloadConfig(Section, frozen=True):
     debounce_ms: Annotated[int, leaf("Quiet time before a change is read.", "live", "ms", ge=50, le=60_000)] = 300
 
 
+class ShedConfig(Section, frozen=True):
+    """Beyond which load new messages are refused with 503, until there is less of it."""
+
+    loop_lag_ms: Annotated[int, leaf("Lateness of the event loop within the last second.", "live", "ms", ge=50)] = 1000
+    memory_bytes: Annotated[
+        int,
+        leaf(
+            "Memory of the gateway's process; 0 = nine tenths of what its service or container may use.",
+            "live",
+            "bytes",
+            ge=0,
+        ),
+    ] = 0
+    queued: Annotated[int, leaf("Messages that wait for a run to end.", "live", ge=1, le=20_000)] = 10_000
+
+
 class NodeCommandsConfig(Section, frozen=True):
     """Which of the commands that nodes offer may be invoked."""
 
@@ -163,4 +179,5 @@ class GatewayConfig(Section, frozen=True):
     control_ui: ControlUiConfig = ControlUiConfig()
     http: HttpConfig = HttpConfig()
     reload: ReloadConfig = ReloadConfig()
+    shed: ShedConfig = ShedConfig()
     nodes: NodesConfig = NodesConfig()

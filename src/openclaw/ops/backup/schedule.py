@@ -12,7 +12,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.errors import OpenClawError, Unavailable
 from openclaw.ops.backup.desk import Backups
 from openclaw.ops.backup.due import due_ms
-from openclaw.ops.backup.runs import read_runs
+from openclaw.ops.backup.runs import past, read_runs
 from openclaw.telemetry.metrics import METRICS
 
 _log = logging.getLogger("openclaw.backup")
@@ -47,7 +47,9 @@ class BackupSchedule:
 
     def _due_ms(self) -> int | None:
         try:
-            return due_ms(self._backups.settings, read_runs(self._state_dir), self._started_ms)
+            now_ms = self._clock.now_ms()
+            runs = past(read_runs(self._state_dir), now_ms)
+            return due_ms(self._backups.settings, runs, min(self._started_ms, now_ms))
         except OpenClawError as error:
             _log.warning("backup_schedule_unreadable", extra={"fields": {"error": error.message}})
             return None
