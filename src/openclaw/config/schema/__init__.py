@@ -71,6 +71,7 @@ from openclaw.config.schema.storage import (
 )
 from openclaw.config.schema.tools import (
     ActionConfig,
+    ExecConfig,
     McpConfig,
     McpServerConfig,
     NetworkPolicyConfig,
@@ -102,6 +103,7 @@ __all__ = [
     "EndpointConfig",
     "EndpointsConfig",
     "EnvConfig",
+    "ExecConfig",
     "GatewayConfig",
     "HeartbeatConfig",
     "HookMapping",
