@@ -26,8 +26,8 @@ LAUNCHERS: Final = name_set(
 )
 INTERPRETERS: Final = name_set(
     "python pypy ipython node nodejs deno bun tsx ts-node perl ruby irb php lua luajit tclsh wish guile java jshell "
-    "groovy scala kotlin julia R Rscript octave erl elixir ghci runghc ocaml sbcl clojure dotnet csi pwsh powershell "
-    "osascript sh bash dash ash rbash zsh ksh mksh fish tcsh csh yash xonsh nu awk gawk mawk nawk original-awk sed "
+    "groovy scala kotlin julia R Rscript octave erl elixir ghci runghc ocaml sbcl clojure dotnet csi pwsh "
+    "powershell osascript sh bash dash ash rbash zsh ksh mksh fish tcsh csh yash xonsh nu awk gawk mawk nawk original-awk sed "
     "gsed vi vim vimdiff view rvim rview nvim ex ed red emacs emacsclient nano pico rnano joe mcedit less more most pager "
     "man info apropos make gmake bmake cmake ctest ninja meson bazel scons gradle mvn ant npm npx pnpm yarn corepack "
     "pip pipx uv uvx poetry pdm hatch tox nox pytest cargo rustup rustc go gcc g++ cc c++ clang ld as rake bundle gem "

@@ -143,7 +143,6 @@ _SHAPES: Final = {
         name_set("key field-separator"),
     ),
     "stat": _Shape("paths", "ft", "c", name_set("file-system terse"), name_set("format printf")),
-    "strings": _Shape("paths", "afw", "nt", name_set("all"), name_set("bytes radix")),
     "tac": _Shape("paths", "br", "s", name_set("before regex"), name_set("separator")),
     "tail": _Shape("paths", "qvz", "cn", name_set("quiet silent verbose"), name_set("bytes lines"), digits=True),
     "tr": _Shape("text", "cCdst", "", name_set("complement delete squeeze-repeats truncate-set1")),
