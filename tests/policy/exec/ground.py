@@ -91,14 +91,14 @@ def bash(places: Sequence[Path], texts: Sequence[str], variables: Sequence[Mappi
     driver = places[0].parent.parent / "driver"
     lines = []
     for place, text, more in zip(places, texts, variables, strict=True):
-        given = "".join(f" {_quoted(f'{name}={value}')}" for name, value in more.items())
-        words = f"{'env' if given else ''}{given} /bin/bash --norc --noprofile -c {_quoted(text)}"
+        given = "".join(f" {quoted(f'{name}={value}')}" for name, value in more.items())
+        words = f"{'env' if given else ''}{given} /bin/bash --norc --noprofile -c {quoted(text)}"
         lines.append(
-            f"(cd {_quoted(str(place))} && exec {words} </dev/null >../printed 2>../errors); "
-            f"echo $? >{_quoted(str(place.parent / 'status'))}\n"
+            f"(cd {quoted(str(place))} && exec {words} </dev/null >../printed 2>../errors); "
+            f"echo $? >{quoted(str(place.parent / 'status'))}\n"
         )
     driver.write_text("".join(lines), newline="")
-    _contained(driver.parent, "bash", str(driver))
+    contained(driver.parent, "bash", str(driver))
     return [_outcome(place, int((place.parent / "status").read_text())) for place in places]
 
 
@@ -106,11 +106,12 @@ def carry_out(plans: Sequence[Plan], places: Sequence[Path]) -> list[Outcome]:
     """Do what each plan says in its place, by execve alone."""
     folder = places[0].parent.parent
     (folder / "plans").write_bytes(msgspec.json.encode([*zip(plans, map(str, places), strict=True)]))
-    _contained(folder, sys.executable, "-m", __name__, str(folder / "plans"))
+    contained(folder, sys.executable, "-m", __name__, str(folder / "plans"))
     return [_outcome(place, int((place.parent / "status").read_text())) for place in places]
 
 
-def _contained(folder: Path, *command: str) -> None:
+def contained(folder: Path, *command: str) -> None:
+    """Run a command that can write to one folder, and do nothing else to the machine."""
     sandbox = ["bwrap", "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session"]
     mounts = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind"]
     env = {**BASE, "PYTHONPATH": os.pathsep.join((str(Path.cwd()), *sys.path))}
@@ -164,7 +165,8 @@ def _outcome(place: Path, status: int) -> Outcome:
     return Outcome(status, printed, canary, files)
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
+    """Return a word as bash reads it literally."""
     return "'" + word.replace("'", "'\\''") + "'"
 
 

@@ -678,7 +678,11 @@ cd trap && git add f
         ("git", "git *"),
         bites=True,
     ),
-    *_rows("ask", "cd repo && git x\ncd repo && git rebase --exec x --root\ncd repo && git log --outpu=../canary\ncd repo && git help\ncd repo && git", ("git *",)),
+    *_rows(
+        "ask",
+        "git x\ngit rebase --exec x --root\ngit log --outpu=../canary\ngit help\ngit",
+        ("git *",),
+    ),
     *_rows("ask", "cd repo && git status"),
 ]
 

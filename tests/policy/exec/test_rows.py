@@ -61,7 +61,5 @@ def test_what_bash_shows_to_be_an_attack_is_never_allowed_and_what_is_allowed_do
     assert not toothless
 
 
-def _triples(
-    allowed: list[tuple[Row, ground.Outcome]], places: list[Path]
-) -> list[tuple[Row, ground.Outcome, Path]]:
+def _triples(allowed: list[tuple[Row, ground.Outcome]], places: list[Path]) -> list[tuple[Row, ground.Outcome, Path]]:
     return [(row, by_bash, place) for (row, by_bash), place in zip(allowed, places, strict=True)]

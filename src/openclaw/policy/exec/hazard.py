@@ -16,24 +16,24 @@ import msgspec
 from openclaw.policy.exec.pattern import name_set
 
 LAUNCHERS: Final = name_set(
-    "at batch bwrap busybox capsh chroot containerd crontab ctr dbus-launch dbus-run-session dbus-send doas docker "
-    "dpkg-reconfigure eatmydata entr expect fakeroot firejail flatpak flock gdb gdbserver kubectl lldb ltrace lxc "
-    "machinectl nerdctl nsenter parallel pkexec podman prlimit proot rsh runcon runuser run-parts screen script "
-    "setarch linux32 linux64 setpriv snap socat ssh sshpass start-stop-daemon strace su sudo systemctl systemd-run "
-    "taskset tmux toybox unshare valgrind watch xargs xdg-open xterm chrt choom coproc eval nc ncat netcat telnet "
-    "ftp sftp scp faketime torsocks proxychains run-mailcap mailcap see pkg-config at-spi chpst softlimit "
-    "tini dumb-init"
+    "at batch bwrap busybox capsh chroot containerd crontab ctr dbus-launch dbus-run-session dbus-send doas "
+    "docker dpkg-reconfigure eatmydata entr expect fakeroot firejail flatpak flock gdb gdbserver kubectl lldb "
+    "ltrace lxc machinectl nerdctl nsenter parallel pkexec podman prlimit proot rsh runcon runuser run-parts "
+    "screen script setarch linux32 linux64 setpriv snap socat ssh sshpass start-stop-daemon strace su sudo "
+    "systemctl systemd-run taskset tmux toybox unshare valgrind watch xargs xdg-open xterm chrt choom coproc eval "
+    "nc ncat netcat telnet ftp sftp scp faketime torsocks proxychains run-mailcap mailcap see pkg-config at-spi "
+    "chpst softlimit tini dumb-init"
 )
 INTERPRETERS: Final = name_set(
-    "python pypy ipython node nodejs deno bun tsx ts-node perl ruby irb php lua luajit tclsh wish guile java jshell "
-    "groovy scala kotlin julia R Rscript octave erl elixir ghci runghc ocaml sbcl clojure dotnet csi pwsh "
-    "powershell osascript sh bash dash ash rbash zsh ksh mksh fish tcsh csh yash xonsh nu awk gawk mawk nawk original-awk sed "
-    "gsed vi vim vimdiff view rvim rview nvim ex ed red emacs emacsclient nano pico rnano joe mcedit less more most pager "
-    "man info apropos make gmake bmake cmake ctest ninja meson bazel scons gradle mvn ant npm npx pnpm yarn corepack "
-    "pip pipx uv uvx poetry pdm hatch tox nox pytest cargo rustup rustc go gcc g++ cc c++ clang ld as rake bundle gem "
-    "composer sqlite sqlite3 psql mysql mongosh redis-cli dc bc m4 gnuplot envsubst jrunscript gpg openssl "
-    "terraform ansible ansible-playbook vagrant debugfs apt apt-get aptitude dpkg rpm yum dnf brew nix nix-shell "
-    "mutt mail mailx lftp zip code sendmail"
+    "python pypy ipython node nodejs deno bun tsx ts-node perl ruby irb php lua luajit tclsh wish guile java "
+    "jshell groovy scala kotlin julia R Rscript octave erl elixir ghci runghc ocaml sbcl clojure dotnet csi pwsh "
+    "powershell osascript sh bash dash ash rbash zsh ksh mksh fish tcsh csh yash xonsh nu awk gawk mawk nawk "
+    "original-awk sed gsed vi vim vimdiff view rvim rview nvim ex ed red emacs emacsclient nano pico rnano joe "
+    "mcedit less more most pager man info apropos make gmake bmake cmake ctest ninja meson bazel scons gradle mvn "
+    "ant npm npx pnpm yarn corepack pip pipx uv uvx poetry pdm hatch tox nox pytest cargo rustup rustc go gcc g++ "
+    "cc c++ clang ld as rake bundle gem composer sqlite sqlite3 psql mysql mongosh redis-cli dc bc m4 gnuplot "
+    "envsubst jrunscript gpg openssl terraform ansible ansible-playbook vagrant debugfs apt apt-get aptitude dpkg "
+    "rpm yum dnf brew nix nix-shell mutt mail mailx lftp zip code sendmail"
 )
 _LOADERS: Final = ("ld-linux", "ld.so", "ld-musl", "ld64.so", "ld-2.", "ld-lsb")
 

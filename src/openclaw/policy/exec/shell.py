@@ -264,6 +264,8 @@ class Reader:
         if not self._peek() or self._peek() in "\n|;&<>":
             raise _Stop("a redirection without a target", start)
         target = self._word(first=False)
+        if target.bare and target.value.isdigit() and self._peek() in ("<", ">"):
+            raise _Stop("a redirection whose target is the number of another", start)
         if operator in (">&", "<&"):
             if not target.bare or target.value not in ("0", "1", "2"):
                 raise _Stop(f"{operator} with another target than 0, 1 and 2", start)
