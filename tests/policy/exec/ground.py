@@ -142,7 +142,7 @@ def _pipeline(runs: Sequence[Run], printed: IO[bytes], errors: IO[bytes]) -> int
             stdin=before or subprocess.DEVNULL,
             stdout=printed if last else subprocess.PIPE,
             stderr=errors,
-            preexec_fn=lambda run=run: _redirect(run),  # type: ignore[misc]
+            preexec_fn=lambda run=run: _redirect(run),
         )
         if before:
             before.close()

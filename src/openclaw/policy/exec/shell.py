@@ -104,7 +104,9 @@ _UNCLEAR: Final = {
 }
 
 
-class _Stop(Exception):
+class Stopped(Exception):
+    """The reading stopped at what is unclear."""
+
     def __init__(self, reason: str, position: int) -> None:
         super().__init__(reason)
         self.unclear = Unclear(reason, position)
@@ -127,7 +129,7 @@ def parse(text: str) -> Script | Unclear:
         return Unclear(f"a character that does not print (U+{ord(text[position]):04X})", position)
     try:
         return Reader(text).script()
-    except _Stop as stop:
+    except Stopped as stop:
         return stop.unclear
 
 
@@ -148,18 +150,18 @@ class Reader:
         self._words = 0
 
     def script(self) -> Script:
-        """Read everything. Raises: _Stop at what is unclear."""
+        """Read everything. Raises: Stopped at what is unclear."""
         steps: list[Step] = []
         join: Join = "always"
         while self._line_break():
             steps.append(Step(join, self._pipeline()))
             join = self._join()
         if join != "always":
-            raise _Stop("the text ends after && or ||", self._end)
+            raise Stopped("the text ends after && or ||", self._end)
         return _folded(steps)
 
     def _join(self) -> Join:
-        """Read what stands between two steps. Raises: _Stop unless `;`, newline, `&&`, `||` or the end is here."""
+        """Read what stands between two steps. Raises: Stopped unless `;`, newline, `&&`, `||` or the end is here."""
         if self._at >= self._end:
             return "always"
         two = self._text[self._at : self._at + 2]
@@ -173,7 +175,7 @@ class Reader:
         commands = [self._command()]
         while self._text.startswith("|", self._at) and not self._text.startswith("||", self._at):
             if self._text.startswith("|&", self._at):
-                raise _Stop("a pipe of errors (|&)", self._at)
+                raise Stopped("a pipe of errors (|&)", self._at)
             self._at += 1
             self._line_break()
             commands.append(self._command())
@@ -209,7 +211,7 @@ class Reader:
         start = self._at
         self._commands += 1
         if self._commands > MAX_COMMANDS:
-            raise _Stop(f"more than {MAX_COMMANDS} commands", self._at)
+            raise Stopped(f"more than {MAX_COMMANDS} commands", self._at)
         words: list[_Word] = []
         assignments: list[tuple[str, str]] = []
         redirections: list[Redirection] = []
@@ -219,7 +221,7 @@ class Reader:
                 continue
             assigned = None if words else _ASSIGNMENT.match(self._text, self._at)
             if not words and _LIST_ASSIGNMENT.match(self._text, self._at):
-                raise _Stop("an assignment that appends", self._at)
+                raise Stopped("an assignment that appends", self._at)
             word = self._word(first=not words)
             if assigned:
                 name = assigned.group()[:-1]
@@ -229,11 +231,11 @@ class Reader:
             else:
                 words.append(word)
         if not words:
-            raise _Stop("no program is named", start)
+            raise Stopped("no program is named", start)
         return Command(_argv(words, bool(assignments)), tuple(assignments), tuple(redirections))
 
     def _more(self) -> bool:
-        """Pass blanks; say whether the command goes on. Raises: _Stop at a background `&`."""
+        """Pass blanks; say whether the command goes on. Raises: Stopped at a background `&`."""
         self._blanks()
         char = self._peek()
         if not char or char in _ENDS:
@@ -242,10 +244,10 @@ class Reader:
             if self._text.startswith("&&", self._at):
                 return False
             if not self._text.startswith("&>", self._at):
-                raise _Stop("a command in the background (&)", self._at)
+                raise Stopped("a command in the background (&)", self._at)
         self._words += 1
         if self._words > MAX_WORDS:
-            raise _Stop(f"more than {MAX_WORDS} words", self._at)
+            raise Stopped(f"more than {MAX_WORDS} words", self._at)
         return True
 
     def _peek(self) -> str:
@@ -259,20 +261,20 @@ class Reader:
         start = self._at
         operator = self._operator()
         if number is not None and number.value not in ("0", "1", "2"):
-            raise _Stop("a redirection of another descriptor than 0, 1 and 2", number.start)
+            raise Stopped("a redirection of another descriptor than 0, 1 and 2", number.start)
         self._blanks()
         if not self._peek() or self._peek() in "\n|;&<>":
-            raise _Stop("a redirection without a target", start)
+            raise Stopped("a redirection without a target", start)
         target = self._word(first=False)
         if target.bare and target.value.isdigit() and self._peek() in ("<", ">"):
-            raise _Stop("a redirection whose target is the number of another", start)
+            raise Stopped("a redirection whose target is the number of another", start)
         if operator in (">&", "<&"):
             if not target.bare or target.value not in ("0", "1", "2"):
-                raise _Stop(f"{operator} with another target than 0, 1 and 2", start)
+                raise Stopped(f"{operator} with another target than 0, 1 and 2", start)
             fd = (1 if operator == ">&" else 0) if number is None else int(number.value)
             return (Redirection(fd, "dup", target.value),)
         if not target.value or target.value.startswith(_SPECIAL_FILES):
-            raise _Stop("a redirection to a file that only the shell knows", start)
+            raise Stopped("a redirection to a file that only the shell knows", start)
         if operator in ("&>", "&>>"):
             mode: Mode = "write" if operator == "&>" else "append"
             return (Redirection(1, mode, target.value), Redirection(2, "dup", "1"))
@@ -285,13 +287,13 @@ class Reader:
         for operator in ("&>>", "<<", "<>", "&>", ">>", ">|", ">&", "<&", ">", "<"):
             if text.startswith(operator, at):
                 if operator in ("<<", "<>"):
-                    raise _Stop("a here-document, here-string or <>", at)
+                    raise Stopped("a here-document, here-string or <>", at)
                 self._at += len(operator)
                 return operator
-        raise _Stop("an operator", at)
+        raise Stopped("an operator", at)
 
     def _word(self, *, first: bool) -> _Word:
-        """Read one word. Raises: _Stop at what is not literal."""
+        """Read one word. Raises: Stopped at what is not literal."""
         text, start = self._text, self._at
         parts: list[str] = []
         bare = True
@@ -320,18 +322,18 @@ class Reader:
                 parts.append(self._odd(char, at_start=first and self._at == start))
         value = "".join(parts)
         if len(value) > MAX_WORD_BYTES // 4 and len(value.encode()) > MAX_WORD_BYTES:
-            raise _Stop("a word that is too long for any program", start)
+            raise Stopped("a word that is too long for any program", start)
         return _Word(value, bare, start)
 
     def _continued(self) -> bool:
-        """Pass a continued line that ends a word. Raises: _Stop when it does not, or when nothing follows."""
+        """Pass a continued line that ends a word. Raises: Stopped when it does not, or when nothing follows."""
         after = self._text[self._at + 1 : self._at + 2]
         if not after:
-            raise _Stop("a backslash at the end", self._at)
+            raise Stopped("a backslash at the end", self._at)
         if after != "\n":
             return False
         if self._text[self._at + 2 : self._at + 3] not in (" ", "\t", "\n", ""):
-            raise _Stop("a line that is continued within a word", self._at)
+            raise Stopped("a line that is continued within a word", self._at)
         self._at += 2
         return True
 
@@ -348,12 +350,12 @@ class Reader:
             self._at += 1
             return char
         reason = "a home directory (~)" if char == "~" else "a negation or history (!)" if char == "!" else ""
-        raise _Stop(reason or _UNCLEAR[char], at)
+        raise Stopped(reason or _UNCLEAR[char], at)
 
     def _single(self, parts: list[str]) -> None:
         close = self._text.find("'", self._at + 1)
         if close < 0:
-            raise _Stop("a quote that is not closed", self._at)
+            raise Stopped("a quote that is not closed", self._at)
         parts.append(self._text[self._at + 1 : close])
         self._at = close + 1
 
@@ -371,48 +373,48 @@ class Reader:
                 self._at += 1
                 return
             if char != "\\":
-                raise _Stop(_UNCLEAR[char], self._at)
+                raise Stopped(_UNCLEAR[char], self._at)
             after = text[self._at + 1 : self._at + 2]
             if after not in ("$", "`", '"', "\\", "\n"):
                 after = "\\" + after
             parts.append("" if after == "\n" else after)
             self._at += 2
-        raise _Stop("a quote that is not closed", start)
+        raise Stopped("a quote that is not closed", start)
 
 
 def _argv(words: list[_Word], assigns: bool) -> tuple[str, ...]:
-    """Return the words of a call. Raises: _Stop at a keyword, or a builtin that has no program's meaning."""
+    """Return the words of a call. Raises: Stopped at a keyword, or a builtin that has no program's meaning."""
     head = words[0]
     if head.bare and head.value in KEYWORDS:
-        raise _Stop(f"the keyword {head.value}", head.start)
+        raise Stopped(f"the keyword {head.value}", head.start)
     argv = [word.value for word in words]
     if argv[0] == "command":  # the shell's way to say: this program, not a function of its name
         if assigns or len(argv) < 2 or argv[1].startswith("-"):
-            raise _Stop("a use of the builtin command", head.start)
+            raise Stopped("a use of the builtin command", head.start)
         argv, head = argv[1:], words[1]
         if argv[0] in ("cd", "command"):
-            raise _Stop("a use of the builtin command", head.start)
+            raise Stopped("a use of the builtin command", head.start)
     if not argv[0] or argv[0].startswith("%"):
-        raise _Stop("no program is named", head.start)
+        raise Stopped("no program is named", head.start)
     if argv[0] in SHELL_BUILTINS and argv[0] != "cd":
-        raise _Stop(f"the shell's own {argv[0]}", head.start)
+        raise Stopped(f"the shell's own {argv[0]}", head.start)
     return tuple(argv)
 
 
 def _folded(steps: list[Step]) -> Script:
-    """Return the script with its leading `cd` steps as folders. Raises: _Stop at any other `cd`."""
+    """Return the script with its leading `cd` steps as folders. Raises: Stopped at any other `cd`."""
     folders: list[Folder] = []
     rest = steps
     while rest and rest[0].commands[0].argv[0] == "cd":
         folder = _folder(rest[0].commands)
         if folder is None or len(rest) < 2 or rest[1].join == "or":
-            raise _Stop("a cd that is not simply the way to the next command", 0)
+            raise Stopped("a cd that is not simply the way to the next command", 0)
         folders.append(Folder(folder, rest[1].join == "always"))
         rest = [Step("always", rest[1].commands), *rest[2:]]
     if any(command.argv[0] == "cd" for step in rest for command in step.commands):
-        raise _Stop("a cd that is not simply the way to the next command", 0)
+        raise Stopped("a cd that is not simply the way to the next command", 0)
     if not rest:
-        raise _Stop("no program is named", 0)
+        raise Stopped("no program is named", 0)
     return Script(tuple(rest), tuple(folders))
 
 
