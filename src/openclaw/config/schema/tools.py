@@ -23,8 +23,8 @@ class ExecConfig(Section, frozen=True):
         tuple[str, ...], leaf("Commands that run unasked: a program, and patterns of its arguments.", "live")
     ] = ()
     safe_bins: Annotated[
-        tuple[str, ...] | None, leaf("Which of the built-in reading programs run unasked; left out = all.", "live")
-    ] = None
+        tuple[str, ...], leaf("Which of the built-in reading programs run unasked; `*` = all of them.", "live")
+    ] = ("*",)
     path_prepend: Annotated[
         tuple[str, ...], leaf("Directories where programs are looked for before the system's own.", "live")
     ] = ()

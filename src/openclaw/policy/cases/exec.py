@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 from openclaw.base.errors import InvalidRequest
 from openclaw.policy.exec.judge import Judgement, Request, judge
 from openclaw.policy.exec.program import PROGRAM_PATH, Programs
-from openclaw.policy.exec.rules import ExecPolicy, rules_of
+from openclaw.policy.exec.rules import EVERY, ExecPolicy, rules_of
 from openclaw.policy.exec.rules_file import AskWhen, Listed, Security
 from openclaw.policy.exec.shell import MAX_CHARS
 
@@ -27,7 +27,7 @@ class _Policy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
     security: Security = "allowlist"
     ask: AskWhen = "on-miss"
     allowlist: Annotated[tuple[str | Listed, ...], Meta(max_length=2000)] = ()
-    safe_bins: tuple[str, ...] | None = None
+    safe_bins: tuple[str, ...] = (EVERY,)
     path_prepend: tuple[_Folder, ...] = ()
 
 
@@ -82,7 +82,7 @@ def _policy(found: _Policy) -> ExecPolicy:
         ask=found.ask,
         rules=rules_of(found.allowlist, "policy.allowlist"),
         path=(*found.path_prepend, *PROGRAM_PATH),
-        safe=None if found.safe_bins is None else frozenset(found.safe_bins),
+        safe=frozenset(found.safe_bins),
     )
 
 

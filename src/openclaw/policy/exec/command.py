@@ -17,7 +17,7 @@ import msgspec
 from openclaw.policy.exec import git, safe, variables, wrapper
 from openclaw.policy.exec.hazard import carries, hazard
 from openclaw.policy.exec.program import Program, Programs, Used, within
-from openclaw.policy.exec.rules import ExecPolicy
+from openclaw.policy.exec.rules import EVERY, ExecPolicy
 from openclaw.policy.exec.shell import Command, Folder, Unclear, parse
 from openclaw.policy.gatekeeper import Verdict
 
@@ -171,7 +171,7 @@ class Inspector:
     def _safe(self, call: _Call) -> safe.Reading | None:
         """Return what a built-in safe call reads, None when this is none."""
         name = call.program.path.rpartition("/")[2]
-        allowed = self._policy.safe is None or name in self._policy.safe
+        allowed = name in self._policy.safe or EVERY in self._policy.safe
         same = call.program.real.rpartition("/")[2] == name and not call.program.interpreter
         if not allowed or not same or not _of_system(call.program):
             return None

@@ -20,7 +20,7 @@ from openclaw.policy.exec.pattern import Glob, quoted, words
 from openclaw.policy.exec.program import PROGRAM_PATH, Program
 from openclaw.policy.exec.rules_file import AgentRules, AskWhen, Listed, RulesFile, Security
 
-ANY_AGENT: Final = "*"
+EVERY: Final = "*"
 _STRICTEST: Final[tuple[Security, ...]] = ("deny", "allowlist", "full")
 _MOST_ASKED: Final[tuple[AskWhen, ...]] = ("always", "on-miss", "off")
 
@@ -68,19 +68,19 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class ExecPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for one agent at this moment. Shape: `safe` None is every program that has safe calls."""
+    """What holds for one agent at this moment. Shape: `safe` names programs that have safe calls; `*` is all."""
 
     security: Security = "allowlist"
     ask: AskWhen = "on-miss"
     rules: tuple[Rule, ...] = ()
     path: tuple[str, ...] = PROGRAM_PATH
-    safe: frozenset[str] | None = None
+    safe: frozenset[str] = frozenset((EVERY,))
     environment: tuple[tuple[str, str], ...] = (("HOME", "/nonexistent"), ("LANG", "C.UTF-8"))
 
 
 def policy_of(config: ExecConfig, file: RulesFile, agent: str) -> ExecPolicy:
     """Return what holds for an agent by the configuration and the file together."""
-    agents = [file.agents[name] for name in (agent, ANY_AGENT) if name in file.agents]
+    agents = [file.agents[name] for name in (agent, EVERY) if name in file.agents]
     own = agents[0] if agents and agent in file.agents else AgentRules()
     security = own.security or file.defaults.security or config.security
     ask = own.ask or file.defaults.ask or config.ask
@@ -90,7 +90,7 @@ def policy_of(config: ExecConfig, file: RulesFile, agent: str) -> ExecPolicy:
         ask=min(ask, config.ask, key=_MOST_ASKED.index),
         rules=(*rules_of(config.allowlist, "tools.exec.allowlist"), *rules_of(listed, "exec-approvals")),
         path=(*config.path_prepend, *PROGRAM_PATH),
-        safe=None if config.safe_bins is None else frozenset(config.safe_bins),
+        safe=frozenset(config.safe_bins),
     )
 
 
