@@ -822,6 +822,9 @@ LOOSE = [
     *_rows("ask", "touch canary > a.txt", ("touch *",), bites=True),
     *_rows("ask", "FOO=1 touch canary", ("touch *",), bites=True),
     *_rows("ask", "sh -c 'test -f a.txt; touch canary'", ("test *", "touch *"), bites=True),
+    *_rows("ask", "bash -c 'printf -v PATH .; ls'", ("printf *",), bites=True),
+    *_rows("ask", "bash -c 'test -v \"a[$(touch canary)]\"'", ("test *", "touch *"), bites=True),
+    *_rows("ask", "bash -c 'PATH=.; ls'\nbash -c 'ls() { ./tool canary; }; ls'", ("*",), bites=True),
     *_rows("ask", "awk 'BEGIN{system(\"touch canary\")}'", ("/usr/bin/awk", "mawk *"), bites=True),
     *_rows(
         "ask",

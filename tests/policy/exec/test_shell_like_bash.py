@@ -22,7 +22,7 @@ _PIECES: Final = [
 ]  # fmt: skip
 _SEPARATORS: Final = ["; ", " && ", " || ", " | ", "\n", ";\n", " &&\n", "\\\n; "]
 _BEFORE: Final = ["", "", "", "A=x ", " ", "\n", "\\\n", ">f "]
-_SHOW: Final = 'show() { printf "%s\\0" "${A-}" "$#" "$@" >> "$LOG"; }; export -f show\n'
+_SHOW: Final = 'show() { printf "%s\\0" "${A-}" "$#" "$@" >> "$LOG.$BASHPID"; }; export -f show\n'
 
 
 def random_text(random: Random) -> str:
@@ -80,11 +80,12 @@ def by_bash(texts: list[str], folder: Path) -> list[tuple[list[tuple[str, ...]],
     (folder / "driver").write_text("".join(lines), newline="")
     ground.contained(folder, "bash", str(folder / "driver"))
     places = [folder / str(at) for at in range(len(texts))]
-    return [(_calls(place / "log"), {each.name for each in (place / "ws").iterdir()}) for place in places]
+    return [(_calls(place), {each.name for each in (place / "ws").iterdir()}) for place in places]
 
 
-def _calls(log: Path) -> list[tuple[str, ...]]:
-    words = log.read_text().split("\0")[:-1] if log.exists() else []
+def _calls(place: Path) -> list[tuple[str, ...]]:
+    """Return the calls that were logged, by each process in a file of its own."""
+    words = [word for log in sorted(place.glob("log.*")) for word in log.read_text().split("\0")[:-1]]
     calls, at = [], 0
     while at < len(words):
         count = int(words[at + 1])

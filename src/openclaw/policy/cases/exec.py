@@ -2,7 +2,8 @@
 
 A line holds `argv` or `command`, and may hold `cwd`, `workspace`, `env` and `policy`. The policy is what stands under
 `tools.exec` in the configuration; its allowlist may also hold rules in the form of the file of rules. Without a policy
-the default holds: built-in reading programs run, everything else is asked about.
+the default holds: built-in reading programs run, everything else is asked about. What else stands in a line, or in its
+policy, is another's: a table may note there what it expects.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from openclaw.policy.exec.shell import MAX_CHARS
 _Folder = Annotated[str, Meta(pattern="^/", max_length=4096)]
 
 
-class _Policy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+class _Policy(msgspec.Struct, frozen=True, rename="camel"):
     security: Security = "allowlist"
     ask: AskWhen = "on-miss"
     allowlist: Annotated[tuple[str | Listed, ...], Meta(max_length=2000)] = ()
@@ -31,10 +32,10 @@ class _Policy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
     path_prepend: tuple[_Folder, ...] = ()
 
 
-class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Line(msgspec.Struct, frozen=True):
     cwd: _Folder | UnsetType = UNSET
     workspace: _Folder | UnsetType = UNSET
-    id: str | int | None = None
+    id: Any = None
     kind: Literal["exec"] = "exec"
     argv: Annotated[tuple[str, ...], Meta(min_length=1, max_length=65_536)] | UnsetType = UNSET
     command: str | UnsetType = UNSET

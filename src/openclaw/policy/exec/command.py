@@ -28,8 +28,8 @@ MAX_BOUND: Final = 256
 MAX_LOOKED_AT: Final = 65_536
 NOWHERE: Final = "/dev/null"
 _STRICTNESS: Final = {"allow": 0, "ask": 1, "deny": 2}
-_EVALUATES: Final = frozenset(("test", "["))
-"""Builtins that evaluate their words once more when a shell runs them, unlike the programs of the same name."""
+_EVALUATES: Final = frozenset(("test", "[", "printf"))
+"""Builtins that do more than the programs of their name: `test -v` evaluates a word, `printf -v` sets a variable."""
 _SEPARATORS: Final = str.maketrans(dict.fromkeys("|&;()<>'\"`${}=,", " "))
 
 
@@ -127,15 +127,15 @@ class Inspector:
         if exact:
             return Look(verdict=Verdict("allow", "exec.listed", f"{exact.id} allows exactly this call"))
         names = call.program.names
-        seen = wrapper.look(names, call.argv)
+        seen = wrapper.look(call.program.called, call.argv)
         if seen is not None:
             return self._through(seen, call)
-        if call.in_shell and _EVALUATES & set(names):
-            return _ask("exec.wrapper", f"a shell's own {call.argv[0]} evaluates its words")
         reading = self._safe(call)
         if reading is not None:
             verdict = self._readable(self._used(reading.paths, call.cwd), plain=reading.plain)
             return Look(verdict=verdict, lasting=True)
+        if call.in_shell and _EVALUATES & set(names):
+            return _ask("exec.wrapper", f"a shell's own {call.argv[0]} evaluates its words or sets variables")
         if name := carries(names):
             return _ask("exec.interpreter", f"{name} carries out what it is told: only a rule for this very call helps")
         if option := hazard(names, call.argv) or (git.choice(call.argv) if "git" in names else ""):
@@ -170,9 +170,9 @@ class Inspector:
 
     def _safe(self, call: _Call) -> safe.Reading | None:
         """Return what a built-in safe call reads, None when this is none."""
-        name = call.program.path.rpartition("/")[2]
+        name, real_name = call.program.called
         allowed = name in self._policy.safe or EVERY in self._policy.safe
-        same = call.program.real.rpartition("/")[2] == name and not call.program.interpreter
+        same = name == real_name and not call.program.interpreter
         if not allowed or not same or not _of_system(call.program):
             return None
         return safe.reading(name, call.argv)

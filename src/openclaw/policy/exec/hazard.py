@@ -22,7 +22,8 @@ LAUNCHERS: Final = name_set(
     "screen script setarch linux32 linux64 setpriv snap socat ssh sshpass start-stop-daemon strace su sudo "
     "systemctl systemd-run taskset tmux toybox unshare valgrind watch xargs xdg-open xterm chrt choom coproc eval "
     "nc ncat netcat telnet ftp sftp scp faketime torsocks proxychains run-mailcap mailcap see pkg-config at-spi "
-    "chpst softlimit tini dumb-init"
+    "chpst softlimit tini dumb-init ssh-agent ssh-add ssh-keygen xvfb-run systemd-inhibit unbuffer cgexec sem "
+    "logsave newgrp sg runc wine rlwrap hyperfine perf catchsegv fzf gh tig"
 )
 INTERPRETERS: Final = name_set(
     "python pypy ipython node nodejs deno bun tsx ts-node perl ruby irb php lua luajit tclsh wish guile java "
@@ -33,7 +34,8 @@ INTERPRETERS: Final = name_set(
     "ant npm npx pnpm yarn corepack pip pipx uv uvx poetry pdm hatch tox nox pytest cargo rustup rustc go gcc g++ "
     "cc c++ clang ld as rake bundle gem composer sqlite sqlite3 psql mysql mongosh redis-cli dc bc m4 gnuplot "
     "envsubst jrunscript gpg openssl terraform ansible ansible-playbook vagrant debugfs apt apt-get aptitude dpkg "
-    "rpm yum dnf brew nix nix-shell mutt mail mailx lftp zip code sendmail"
+    "rpm yum dnf brew nix nix-shell mutt mail mailx lftp zip code sendmail cpio erb mix stack cabal swift zig ag "
+    "ack bat"
 )
 _LOADERS: Final = ("ld-linux", "ld.so", "ld-musl", "ld64.so", "ld-2.", "ld-lsb")
 
@@ -61,6 +63,8 @@ HAZARDS: Final = {
         ),
     ),
     "rsync": Options("e", ("rsh", "rsync-path", "daemon", "config", "files-from", "write-batch", "log-file")),
+    "fd": Options("xX", ("exec", "exec-batch")),
+    "fdfind": Options("xX", ("exec", "exec-batch")),
     "rg": Options("", ("pre", "hostname-bin", "ignore-file")),
     "curl": Options("KoOTcD", ("config", "output", "remote-name", "upload-file", "cookie-jar", "dump-header", "trace",
                                "engine", "stderr", "create-dirs", "libcurl", "etag-save", "hsts", "alt-svc")),

@@ -57,11 +57,15 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     loose: str = ""
 
     @property
+    def called(self) -> tuple[str, str]:
+        """The file names that it was found under and is stored under."""
+        return self.path.rpartition("/")[2], self.real.rpartition("/")[2]
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names it acts under: as called and as stored, also without version and variant (python3.11, vim.tiny)."""
         found: list[str] = []
-        for path in (self.path, self.real):
-            whole = path.rpartition("/")[2]
+        for whole in self.called:
             first = whole.partition(".")[0]
             found += [whole, whole.rstrip("0123456789.-"), first, first.rstrip("0123456789.-")]
         return tuple(dict.fromkeys(name for name in found if name))

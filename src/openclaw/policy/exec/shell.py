@@ -21,6 +21,8 @@ from openclaw.policy.exec.pattern import name_set
 MAX_CHARS: Final = 1 << 20
 MAX_WORD_BYTES: Final = 131_071
 """The longest argument that Linux takes (MAX_ARG_STRLEN, with its final NUL)."""
+MAX_WORD_TEXT: Final = 2 * MAX_WORD_BYTES + 2
+"""What such an argument takes in the text when every character of it is escaped."""
 MAX_COMMANDS: Final = 512
 MAX_WORDS: Final = 16_384
 
@@ -84,7 +86,8 @@ SHELL_BUILTINS: Final = name_set(
 
 _PLAIN: Final = re.compile(r"""[^ \t\n|&;()<>\\'"$`*?\[{}~!]+""")
 _IN_DOUBLE: Final = re.compile(r'[^"\\$`]+')
-_BLANKS: Final = re.compile(r"[ \t]++")
+_BLANKS: Final = re.compile(r"(?:[ \t]++|\\\n)*+(?:#[^\n]*+)?+")
+_LINES: Final = re.compile(r"(?:[ \t\n]++|\\\n|#[^\n]*+)*+")
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+=")
 _LIST_ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+\+=")
 _ENDS: Final = frozenset("\n|;")
@@ -183,29 +186,17 @@ class Reader:
 
     def _line_break(self) -> bool:
         """Pass blanks, newlines and comments; say whether anything is left."""
-        while True:
-            self._blanks()
-            if self._at >= self._end or self._text[self._at] != "\n":
-                return self._at < self._end
-            self._at += 1
-            self.steps += 1
+        self._pass(_LINES)
+        return self._at < self._end
 
     def _blanks(self) -> None:
         """Pass blanks, continued lines and a comment: we stand between words."""
-        text = self._text
-        while self._at < self._end:
-            self.steps += 1
-            char = text[self._at]
-            if char in " \t":
-                found = _BLANKS.match(text, self._at)
-                self._at = found.end() if found else self._at
-            elif char == "\\" and text.startswith("\\\n", self._at):
-                self._at += 2
-            elif char == "#":
-                newline = text.find("\n", self._at)
-                self._at = self._end if newline < 0 else newline
-            else:
-                return
+        self._pass(_BLANKS)
+
+    def _pass(self, what: re.Pattern[str]) -> None:
+        self.steps += 1
+        if found := what.match(self._text, self._at):
+            self._at = found.end()
 
     def _command(self) -> Command:
         start = self._at
@@ -297,7 +288,7 @@ class Reader:
         text, start = self._text, self._at
         parts: list[str] = []
         bare = True
-        while self._at < self._end:
+        while self._at < min(self._end, start + MAX_WORD_TEXT):
             self.steps += 1
             if found := _PLAIN.match(text, self._at):
                 parts.append(found.group())
@@ -321,7 +312,8 @@ class Reader:
             else:
                 parts.append(self._odd(char, at_start=first and self._at == start))
         value = "".join(parts)
-        if len(value) > MAX_WORD_BYTES // 4 and len(value.encode()) > MAX_WORD_BYTES:
+        too_long = self._at >= start + MAX_WORD_TEXT
+        if too_long or (len(value) > MAX_WORD_BYTES // 4 and len(value.encode()) > MAX_WORD_BYTES):
             raise Stopped("a word that is too long for any program", start)
         return _Word(value, bare, start)
 
@@ -362,7 +354,7 @@ class Reader:
     def _double(self, parts: list[str]) -> None:
         text, start = self._text, self._at
         self._at += 1
-        while self._at < self._end:
+        while self._at < min(self._end, start + MAX_WORD_TEXT):
             self.steps += 1
             if found := _IN_DOUBLE.match(text, self._at):
                 parts.append(found.group())
@@ -379,7 +371,7 @@ class Reader:
                 after = "\\" + after
             parts.append("" if after == "\n" else after)
             self._at += 2
-        raise Stopped("a quote that is not closed", start)
+        raise Stopped("a quote that is not closed, or not soon enough", start)
 
 
 def _argv(words: list[_Word], assigns: bool) -> tuple[str, ...]:

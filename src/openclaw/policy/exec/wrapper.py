@@ -59,18 +59,21 @@ _SHELL_OPTIONS: Final = frozenset("eux")
 _AMPERSAND: Final = ("&>", ">&")
 
 
-def look(names: Sequence[str], argv: Sequence[str]) -> Words | Text | Opaque | None:
-    """Return what a call of a wrapper runs, None when the program is no wrapper that is looked through."""
-    if "busybox" in names or "toybox" in names:
+def look(called: tuple[str, str], argv: Sequence[str]) -> Words | Text | Opaque | None:
+    """Return what a call of a wrapper runs, None when the program is no wrapper that is looked through.
+
+    Shape: `called` is the name that the program was found under, and the one it is stored under (sh may be dash).
+    """
+    name, stored = called
+    if {"busybox", "toybox"} & set(called):
         return Opaque("it is one program that can be any of many")
-    for name in names:
-        if name == "env":
-            return _env(argv)
-        if name in _WRAPPERS:
-            return _inner(_WRAPPERS[name], argv)
-        if name in SHELLS:
-            return _shell(argv, bash="bash" in names)
-    return None
+    if name in SHELLS and stored in SHELLS:
+        return _shell(argv, bash=stored == "bash")
+    if not WRAPPERS & set(called):
+        return None
+    if name != stored:
+        return Opaque("it is stored under another name")
+    return _env(argv) if name == "env" else _inner(_WRAPPERS[name], argv)
 
 
 def _inner(wrapper: _Wrapper, argv: Sequence[str]) -> Words | Opaque:
