@@ -23,9 +23,8 @@ from openclaw.policy.gatekeeper import Verdict
 
 ALLOW: Final = Verdict("allow", "exec.allowed", "every command passes")
 MAX_DEPTH: Final = 4
-MAX_BOUND: Final = 256
-"""So many words of one command are looked up on the disk; a plan is not bound to what the others name."""
-MAX_LOOKED_AT: Final = 65_536
+MAX_BOUND: Final = 65_536
+"""A plan is bound to what words name in so many characters; nothing longer can be put before a person to approve."""
 NOWHERE: Final = "/dev/null"
 _STRICTNESS: Final = {"allow": 0, "ask": 1, "deny": 2}
 _EVALUATES: Final = frozenset(("test", "[", "printf"))
@@ -107,7 +106,7 @@ class Inspector:
 
     def unread(self, verdict: Verdict, shell: str, text: str, cwd: str) -> Look:
         """Return what is known of a text that is not understood: its plan is bound to all that its words may name."""
-        words = dict.fromkeys(text[:MAX_LOOKED_AT].translate(_SEPARATORS).split()[:MAX_BOUND])
+        words = dict.fromkeys(text[:MAX_BOUND].translate(_SEPARATORS).split())
         program = self._programs.find(shell, cwd, self._policy.path, self._workspace)
         return Look(verdict=verdict, program=program, uses=self._used(words, cwd))
 
@@ -199,7 +198,11 @@ class Inspector:
     def _bound(self, argv: Sequence[str], cwd: str) -> tuple[Used, ...]:
         """Return what the words may name on the disk: the plan is bound to it, whatever the program makes of it."""
         words: dict[str, None] = {}
-        for word in argv[1 : MAX_BOUND + 1]:
+        left = MAX_BOUND
+        for word in argv[1:]:
+            left -= len(word) + 1
+            if left < 0:
+                break
             head, equals, tail = word.partition("=")
             for each in (word, tail) if equals else (head,):
                 if each and not each.startswith("-"):

@@ -62,7 +62,8 @@ class Judgement(msgspec.Struct, frozen=True):
 
 def judge(request: Request, policy: ExecPolicy, programs: Programs) -> Judgement:
     """Return the judgement. Looks at the disk, runs nothing: call it in a thread."""
-    if not _passable((request.text, *request.argv, *chain(*request.environment.items()))):
+    given = (request.text, request.cwd, request.workspace, *request.argv, *chain(*request.environment.items()))
+    if not _passable(given):
         return _impossible(request)
     workspace, cwd = os.path.realpath(request.workspace), os.path.realpath(request.cwd)
     inspector = Inspector(policy, programs, workspace)
@@ -97,10 +98,10 @@ def judge(request: Request, policy: ExecPolicy, programs: Programs) -> Judgement
         agent=request.agent,
         session=request.session,
     )
-    apart = stricter(around, unread).answer != "allow"
-    flat = [look for row in looks for look in row]
-    standing = () if apart or whole.answer != "ask" else _standing(stages, flat)
-    return Judgement(_by_mode(whole, policy), commands, plan, standing)
+    verdict = _by_mode(whole, policy)
+    by_commands = whole.answer == verdict.answer == "ask" and stricter(around, unread).answer == "allow"
+    standing = _standing(stages, [look for row in looks for look in row]) if by_commands else ()
+    return Judgement(verdict, commands, plan, standing)
 
 
 def _meaning(request: Request, cwd: str, workspace: str) -> tuple[Script | None, str, Verdict]:
@@ -136,7 +137,7 @@ def _passable(words: Iterable[str]) -> bool:
 def _impossible(request: Request) -> Judgement:
     verdict = Verdict("deny", "exec.impossible", "it holds a character that no program can be given")
     shown = ascii(request.text or " ".join(request.argv))
-    plan = Plan(stages=(), text=shown, workspace=request.workspace, agent=request.agent, session=request.session)
+    plan = Plan(stages=(), text=shown, workspace="", agent=request.agent, session=request.session)
     return Judgement(verdict, (), plan)
 
 

@@ -26,21 +26,22 @@ class Glob(msgspec.Struct, frozen=True):
 
     tokens: tuple[tuple[str, bool], ...]
     signed: bool = False
-
-    @property
-    def exact(self) -> str | None:
-        """The one word that matches, or None when many do."""
-        if all(literal for _, literal in self.tokens):
-            return "".join(char for char, _ in self.tokens)
-        return None
+    exact: str | None = None
+    """The one word that matches, or None when many do."""
 
     @property
     def is_rest(self) -> bool:
         """Whether it is a lone `*`: at the end of a rule that stands for any further arguments."""
         return self.tokens == ((_SOME, False),)
 
+    def without(self, count: int) -> Glob:
+        """Return the pattern of what follows the first tokens."""
+        return _glob(list(self.tokens[count:]), signed=False)
+
     def matches(self, word: str, *, path: bool = False) -> bool:
         """Say whether a word matches. All places that are possible advance together, one bit each."""
+        if self.exact is not None:
+            return word == self.exact
         advance: dict[str, int] = {}
         one = some = free = 0
         for at, (char, literal) in enumerate(self.tokens):
@@ -70,6 +71,11 @@ def _passed(places: int, stars: int) -> int:
     return places | (places & stars) << 1
 
 
+def _glob(tokens: list[tuple[str, bool]], *, signed: bool) -> Glob:
+    literal = all(each for _, each in tokens)
+    return Glob(tuple(tokens), signed, "".join(char for char, _ in tokens) if literal else None)
+
+
 def words(text: str) -> tuple[Glob, ...] | None:
     """Return the patterns that a rule's text consists of, None when a quote is not closed."""
     found: list[Glob] = []
@@ -79,7 +85,7 @@ def words(text: str) -> tuple[Glob, ...] | None:
         char = text[at]
         if char.isspace():
             if begun:
-                found.append(Glob(tuple(tokens), signed))
+                found.append(_glob(tokens, signed=signed))
             tokens, begun = [], False
             at += 1
             continue
@@ -99,7 +105,7 @@ def words(text: str) -> tuple[Glob, ...] | None:
         else:
             at += _wildcard(tokens, text, at)
     if begun:
-        found.append(Glob(tuple(tokens), signed))
+        found.append(_glob(tokens, signed=signed))
     return tuple(found)
 
 

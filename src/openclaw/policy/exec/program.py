@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from io import RawIOBase
 from pathlib import Path
+from threading import Lock
 from typing import Final, Literal
 
 import msgspec
@@ -85,6 +86,8 @@ class Programs:
     """Looks programs and files up; remembers the digests of files that have not changed."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
+        """Threads share the digests."""
         self._digests: BoundedMap[FileId, str] = BoundedMap("exec.digests", MAX_CACHED)
 
     def find(self, name: str, cwd: str, path: Sequence[str], workspace: str) -> Program | None:
@@ -131,12 +134,14 @@ class Programs:
             if not stat.S_ISREG(found.mode):
                 raise OSError(f"{real} is not a regular file")
             head = file.read(_SHEBANG_BYTES)
-            digest = self._digests.get(found)
+            with self._lock:
+                digest = self._digests.get(found)
             if digest is None:
                 digest = "" if most is not None and found.size > most else _digest(file)
                 if _identity(os.fstat(descriptor)) != found:
                     raise OSError(f"{real} changes while it is read")
-                self._digests.put(found, digest)
+                with self._lock:
+                    self._digests.put(found, digest)
             return found, digest, head
 
 

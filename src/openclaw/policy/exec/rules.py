@@ -53,9 +53,9 @@ class Rule(msgspec.Struct, frozen=True):
 
     def _named(self, called: str, program: Program) -> bool:
         if any(char in ("/", "**") for char, _ in self.program.tokens):
-            spelled = self.program.exact
-            if spelled is not None and os.path.realpath(spelled) == program.real:  # /bin/ls where /bin is /usr/bin
-                return True
+            spelled = self.program.exact or ""
+            if spelled.rpartition("/")[2] in program.called and os.path.realpath(spelled) == program.real:
+                return True  # /bin/ls where /bin is /usr/bin
             return self.program.matches(program.path, path=True) or self.program.matches(program.real, path=True)
         return "/" not in called and self.program.matches(called, path=True)
 
@@ -139,7 +139,7 @@ def _bound(rule: Rule, tail: Sequence[Glob]) -> Rule | None:
         if key == "@sha256" and len(value) == 64:
             rule = msgspec.structs.replace(rule, sha256=value.lower())
         elif key == "@cwd" and value:
-            rule = msgspec.structs.replace(rule, cwd=Glob(glob.tokens[len("@cwd=") :]))
+            rule = msgspec.structs.replace(rule, cwd=glob.without(len("@cwd=")))
         elif key == "@no-arguments" and not equals and not arguments:
             bare = True
         else:

@@ -416,4 +416,8 @@ def _folder(commands: tuple[Command, ...]) -> str | None:
     if len(commands) > 1 or only.redirections or only.assignments or len(only.argv) != 2:
         return None
     folder = only.argv[1]
+    names = [name for name in folder.split("/") if name not in ("", ".")]
+    down = next((at for at, name in enumerate(names) if name != ".."), len(names))
+    if ".." in names[down:]:  # the shell wants each folder to be there before it takes a step back
+        return None
     return folder if folder and folder[0] not in "-~" else None
