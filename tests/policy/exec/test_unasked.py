@@ -35,10 +35,10 @@ _WRAPPERS: Final = [
     "setsid -w ",
 ]
 _WORDS: Final = [
-    *("a.txt", "b.txt", ".", "src", "canary", "link", "out/secret", "out", "../secret", "src/link", "-", "--", "missing"),
-    *("-exec", "-delete", "-name", "-print", "-newer", "-printf", "-type", "f", "touch", ";", "-fprint", "-L", "-follow"),
+    *("a.txt", "b.txt", ".", "src", "canary", "link", "out/secret", "out", "../secret", "src/link", "-", "--"),
+    *("-exec", "-delete", "-name", "-print", "-newer", "-printf", "-type", "f", "touch", ";", "-fprint", "-L"),
     *("p", "1p", "w", "e", "1,2p", "s/a/b/w", "$p", "x", "1", "5", "+1", "+%s", "%s", "'a b'", "''", "alpha", "=", ":"),
-    *("--output=canary", "--files0-from=names", "--file=names", "--recursive", "--reference=a.txt", "--from-file=a.txt"),
+    *("--output=canary", "--files0-from=names", "--file=names", "--recursive", "--from-file=a.txt"),
     *("--regexp=x", "--include=a", "--lines=1", "--color", "--color=always", "--help", "--version", "--all", "--text"),
 ]  # fmt: skip
 

@@ -114,17 +114,13 @@ def standing_rule(argv: Sequence[str], program: Program, cwd: str) -> Listed:
 
 
 def _rule(entry: str | Listed, name: str) -> Rule | None:
-    if isinstance(entry, str):
-        found = words(entry)
-        head, tail = (found or ())[:1], (found or ())[1:]
-    else:
-        head, tail = words(entry.pattern) or (), words(entry.arg_pattern or "") or ()
-        if entry.arg_pattern and not tail:
-            return None
+    text, more = (entry, "") if isinstance(entry, str) else (entry.pattern, entry.arg_pattern or "")
+    if not isinstance(entry, str):
         name = entry.id or name
-    if len(head) != 1 or not head[0].tokens:
+    found, rest = words(text), words(more)
+    if not found or not found[0].tokens or rest is None or (more and not rest):
         return None
-    return _bound(Rule(name, head[0], None), tail)
+    return _bound(Rule(name, found[0], None), (*found[1:], *rest))
 
 
 def _bound(rule: Rule, tail: Sequence[Glob]) -> Rule | None:
