@@ -195,6 +195,35 @@ def test_a_repositorys_configuration_does_not_choose_what_git_runs(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    "config",
+    [
+        "[core]\n# \x0c[color]\nfsmonitor = x\n",
+        "[core]\n\tbare = false \\\n[color]\nfsmonitor = x\n",
+        "[core]fsmonitor = x\n",
+        "[core] # ]\nfsmonitor = x\n",
+        "[color]\n[CORE]\nFsMonitor = x\n",
+        "[core]\r\n\tfsmonitor = x\r\n",
+        '[color "]"]\n[core]\nfsmonitor = x\n',
+        "\ufeff[core]\nfsmonitor = x\n",
+    ],
+)
+def test_no_way_of_writing_a_repositorys_configuration_hides_a_program_in_it(tmp_path: Path, config: str) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/config").write_text(config, newline="")
+    git = ExecPolicy(rules=rules_of(("git",), "rules"))
+    assert asked(tmp_path, "git status", git).verdict.rule_id == "exec.git-config"
+
+
+def test_a_folder_that_git_could_take_for_a_repository_is_asked_about(tmp_path: Path) -> None:
+    git = ExecPolicy(rules=rules_of(("git",), "rules"))
+    (tmp_path / "HEAD").write_text("ref: refs/heads/main\n")
+    assert asked(tmp_path, "git status", git).verdict.rule_id == "exec.git-config"
+    (tmp_path / "HEAD").unlink()
+    (tmp_path / ".git").write_text("gitdir: elsewhere\n")
+    assert asked(tmp_path, "git status", git).verdict.rule_id == "exec.git-config"
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "git -C evil status",

@@ -38,6 +38,7 @@ _ANSWERS: Final = (
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("protocol.ext.allow", "never"),
+    ("safe.bareRepository", "explicit"),
     ("submodule.recurse", "false"),
     ("diff.ignoreSubmodules", "all"),
 )
@@ -123,8 +124,8 @@ def active(cwd: str) -> tuple[str, str]:
             return str(mark / "config"), _active_repository(mark)
         if mark.exists() or mark.is_symlink():
             return str(mark), f"{mark} leads elsewhere"
-        if (folder / "HEAD").exists() and (folder / "objects").exists():
-            return str(folder / "config"), f"{folder} is a bare repository"
+        if (folder / "HEAD").exists():
+            return str(folder / "config"), f"{folder} may be a bare repository"
     return "", ""
 
 
@@ -151,8 +152,8 @@ def _active_repository(folder: Path) -> str:
 def _active_line(text: str) -> str:
     """Return the first line of a configuration that is not known to be harmless. Shape: continued lines are not."""
     allowed: frozenset[str] | None = frozenset()
-    for line in text.splitlines():
-        plain = line.strip()
+    for line in text.split("\n"):  # git knows no other end of a line: what follows one might be a comment to it
+        plain = line.strip(" \t\r")
         if not plain or plain[0] in "#;":
             continue
         shown = f"the repository's configuration says: {plain[:80]}"
