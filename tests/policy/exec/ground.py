@@ -34,6 +34,7 @@ _FILES: Final = {
     "evil.sh": _TOUCH,
     "run.sh": _TOUCH,
     "ls": _TOUCH,
+    "timeout": _TOUCH,
     "Makefile": "all:\n\t@touch canary\n",
     "x.pl": "open(F, '>canary');\n",
     "x.js": "require('fs').writeFileSync('canary', '')\n",
@@ -59,7 +60,7 @@ def lay_out(folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (folder / "big.txt").write_text("".join(f"{number % 7919}\n" for number in range(9000)))
-    for name in ("evil.sh", "run.sh", "ls"):
+    for name in ("evil.sh", "run.sh", "ls", "timeout"):
         (folder / name).chmod(0o755)
     shutil.copy2("/usr/bin/touch", folder / "tool")
     (folder / "out").symlink_to("/etc/passwd")

@@ -732,6 +732,7 @@ cd - && ls
 cd ~ && ls
 diff -r src outside
 diff src outside
+diff src src/deep
 diff --from-file=/etc/passwd a.txt
 diff /etc/passwd a.txt
 sed -n 1p /etc/passwd
@@ -803,7 +804,7 @@ a[0]=1 ls
 LOOSE = [
     *_rows("ask", "./tool canary", ("./tool *", "tool"), bites=True),
     *_rows("ask", "./run.sh", ("run.sh", "*", "/**/run.sh", "**"), bites=True),
-    *_rows("ask", "./ls", ("*",), bites=True),
+    *_rows("ask", "./ls\n./timeout 5 ls", ("*", "/**"), bites=True),
     *_rows("ask", "touch canary", ("ls", "cat *", "/usr/bin/tou", "/usr/bin", "touc", "ouch"), bites=True),
     *_rows("ask", "touch canary", ("touch a*", "x touch"), bites=True),
     *_rows("ask", "perl -e 'open(F,\">canary\")'", ("perl", "perl *", "perl -e *", "/usr/bin/perl"), bites=True),

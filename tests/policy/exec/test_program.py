@@ -52,13 +52,22 @@ def test_a_program_that_others_can_replace_is_loose(tmp_path: Path) -> None:
     writable.chmod(0o777)
     shared = script(tmp_path / "shared/tool")
     shared.parent.chmod(0o1777)
+    below = script(tmp_path / "anyone/folder/tool")
+    (tmp_path / "anyone").chmod(0o777)
     (tmp_path / "bin/link").symlink_to(inside)
     workspace = str(tmp_path / "ws")
     loose = {
         path.name + path.parent.name: bool((found := PROGRAMS.find(str(path), "/", (), workspace)) and found.loose)
-        for path in (inside, fine, writable, shared, tmp_path / "bin/link")
+        for path in (inside, fine, writable, shared, below, tmp_path / "bin/link")
     }
-    assert loose == {"toolws": True, "toolbin": False, "openbin": True, "toolshared": True, "linkbin": True}
+    assert loose == {
+        "toolws": True,
+        "toolbin": False,
+        "openbin": True,
+        "toolshared": True,
+        "toolfolder": True,
+        "linkbin": True,
+    }
 
 
 @pytest.mark.parametrize("restore", [False, True])

@@ -57,6 +57,12 @@ def test_any_other_cd_is_unclear(text: str) -> None:
     assert isinstance(parse(text), Unclear)
 
 
+def test_a_step_back_is_understood_only_before_every_step_down() -> None:
+    assert isinstance(parse("cd ../../a && ls"), Script)
+    assert isinstance(parse("cd a/../b && ls"), Unclear)
+    assert isinstance(parse("cd /a/.. && ls"), Unclear)
+
+
 @pytest.mark.parametrize(
     ("text", "reason", "position"),
     [
