@@ -36,11 +36,37 @@ def test_the_inner_command_is_what_follows_the_known_options(words: str, found: 
 
 @pytest.mark.parametrize(
     "words",
-    ["env", "env -i ls", "env -S ls", "env -u PATH ls", "env -C / ls", "env - ls", "env A=1 -i ls", "env -u", "timeout 5",
-     "timeout -x 5 ls", "timeout", "timeout 5 -v", "nice -5 ls", "nice", "setsid -f ls", "time -o f ls", "ionice -p 1",
-     "bash", "bash x.sh", "bash -c", "bash -lc ls", "bash -ic ls", "bash -c -x ls", "bash -O extglob -c ls", "bash -s",
-     "sh --norc -c ls", "busybox ls", "sh -c ls&>f"],
-)  # fmt: skip
+    [
+        "env",
+        "env -i ls",
+        "env -S ls",
+        "env -u PATH ls",
+        "env -C / ls",
+        "env - ls",
+        "env A=1 -i ls",
+        "env -u",
+        "timeout 5",
+        "timeout -x 5 ls",
+        "timeout",
+        "timeout 5 -v",
+        "nice -5 ls",
+        "nice",
+        "setsid -f ls",
+        "time -o f ls",
+        "ionice -p 1",
+        "bash",
+        "bash x.sh",
+        "bash -c",
+        "bash -lc ls",
+        "bash -ic ls",
+        "bash -c -x ls",
+        "bash -O extglob -c ls",
+        "bash -s",
+        "sh --norc -c ls",
+        "busybox ls",
+        "sh -c ls&>f",
+    ],
+)
 def test_what_cannot_be_told_is_opaque(words: str) -> None:
     argv = words.split()
     assert isinstance(look((argv[0], argv[0]), argv), Opaque)
