@@ -72,6 +72,7 @@ from openclaw.config.schema.storage import (
 )
 from openclaw.config.schema.tools import (
     ActionConfig,
+    ExecConfig,
     McpConfig,
     McpServerConfig,
     NetworkPolicyConfig,
@@ -103,6 +104,7 @@ __all__ = [
     "EndpointConfig",
     "EndpointsConfig",
     "EnvConfig",
+    "ExecConfig",
     "GatewayConfig",
     "HeartbeatConfig",
     "HookMapping",
