@@ -31,7 +31,7 @@ async def start(watcher: Watcher) -> tuple[AsyncIterator[Path], asyncio.Task[Pat
 async def test_a_change_is_told_after_the_file_is_quiet(tmp_path: Path) -> None:
     path, clock = tmp_path / "c.json", ManualClock()
     path.write_text("1")
-    _, waiting = await start(Watcher(path, clock, 300))
+    _, waiting = await start(Watcher(path, clock, lambda: 300))
     await step(clock, POLL_S)
     assert not waiting.done()
     path.write_text("12")
@@ -46,7 +46,7 @@ async def test_a_change_is_told_after_the_file_is_quiet(tmp_path: Path) -> None:
 async def test_an_unchanged_file_is_never_told(tmp_path: Path) -> None:
     path, clock = tmp_path / "c.json", ManualClock()
     path.write_text("1")
-    _, waiting = await start(Watcher(path, clock, 300))
+    _, waiting = await start(Watcher(path, clock, lambda: 300))
     for _ in range(20):
         await step(clock, POLL_S)
     assert not waiting.done()
@@ -55,7 +55,7 @@ async def test_an_unchanged_file_is_never_told(tmp_path: Path) -> None:
 
 async def test_a_file_that_appears_or_goes_is_a_change(tmp_path: Path) -> None:
     path, clock = tmp_path / "c.json", ManualClock()
-    changes, waiting = await start(Watcher(path, clock, 300))
+    changes, waiting = await start(Watcher(path, clock, lambda: 300))
     path.write_text("1")
     await step(clock, POLL_S)
     await step(clock, 0.3)

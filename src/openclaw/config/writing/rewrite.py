@@ -123,6 +123,13 @@ def worse(after: Loaded, before: Loaded) -> list[dict[str, str]]:
     return [_told(issue) for issue in new if _gist(issue) not in known][:TOLD_ISSUES]
 
 
+def broken(after: Loaded, before: Loaded) -> list[str]:
+    """Return what is wrong with a file that was well before, a place that was wrong already left out."""
+    known = {_gist(issue)[:2] for issue in before.issues if issue.severity == "error"}
+    new = (issue for issue in after.issues if issue.severity == "error" and _gist(issue)[:2] not in known)
+    return [str(issue) for issue in new][:TOLD_ISSUES]
+
+
 def invalid(issues: Iterable[Mapping[str, str]]) -> InvalidRequest:
     """Return the refusal of a text that may not be written."""
     told = list(issues)

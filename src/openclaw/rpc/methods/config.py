@@ -21,7 +21,7 @@ from openclaw.config.schema.hints import form_schema, lookup, ui_hints
 from openclaw.config.writing.rewrite import patch_of, patch_paths, patched, whole
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.config_port import ConfigChange, ConfigPort, ConfigWritten
-from openclaw.rpc.deps import LoadedConfig
+from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
@@ -85,10 +85,11 @@ async def config_get(room: Room, peer: Peer, params: NoParams) -> ConfigAnswer:
     """Return the file as it is now, and what the gateway uses; placeholders stand for secrets in each."""
     desk = desk_of(room)
     # Secrets are looked for in the whole text: not on the loop.
-    return await asyncio.to_thread(_shown_config, desk, await desk.read(), room.deps.config())
+    return await asyncio.to_thread(_shown_config, desk, await desk.read(), room.deps)
 
 
-def _shown_config(desk: ConfigPort, loaded: Loaded, used: LoadedConfig) -> ConfigAnswer:
+def _shown_config(desk: ConfigPort, loaded: Loaded, deps: RpcDeps) -> ConfigAnswer:
+    used, standing = deps.config(), deps.health.configuration
     parsed, running = redacted(loaded.parsed), redacted(used.config)
     seen = desk.revision(loaded.hash)
     answer = ConfigAnswer(
@@ -111,6 +112,8 @@ def _shown_config(desk: ConfigPort, loaded: Loaded, used: LoadedConfig) -> Confi
         issues=[_issue(issue) for issue in loaded.issues if issue.severity == "error"],
         warnings=[_issue(issue) for issue in loaded.issues if issue.severity != "error"],
         legacyIssues=[],
+        restartRequired=list(standing.waiting),
+        reloadProblem=standing.problem,
     )
     answer.sha256 = loaded.hash
     return answer
@@ -218,7 +221,8 @@ METHODS = (
         "back as they are.",
         "`{path, exists, raw, parsed, resolved, valid, config, hash, issues[], warnings[], legacyIssues[]}`: `config` "
         "and `parsed` are what the file sets, `resolved` has every setting; protocol 4 adds `sourceConfig`, "
-        "`runtimeConfig` (in use), `configRevisionHash`, `appliedConfigHash`, and what concerns included files.",
+        "`runtimeConfig` (in use), `configRevisionHash`, `appliedConfigHash`, `restartRequired` (settings that wait "
+        "for a restart), `reloadProblem` (why the latest change was not taken up), and what concerns included files.",
         passing="large",
     ),
     MethodSpec(
