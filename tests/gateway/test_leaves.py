@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from openclaw.cli.command.model import models, probe
 from openclaw.cli.desk import Desk, run
 from openclaw.client.resolve import target
 from openclaw.client.ws import GatewayClient
+from openclaw.config.keypath import KeyPath, format_path
+from openclaw.config.load import Loaded, load
 from openclaw.config.schema import Config
 from openclaw.config.schema.describe import leaves
 from openclaw.gateway import state
@@ -62,18 +64,46 @@ ROOMS += (
     "tooling",
 )
 
+ACTIONS = '''
+from openclaw import Action
+
+
+class ShoutA(Action):
+    """Say it."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def run(self, text: str) -> str:
+        return text + self.word
+
+
+class ShoutB(ShoutA):
+    """Say it as well."""
+'''
+
 
 class House:
     """Rooms and doors over a file, and a reload of them."""
 
     def __init__(self, home: Home, rooms: Rooms, server: GatewayServer) -> None:
         self.home, self.rooms, self.server = home, rooms, server
+        self.identities = {name: getattr(rooms, name) for name in ROOMS}
 
-    async def take_up(self, text: str) -> Outcome:
+    def assert_rooms_stand(self) -> None:
+        """No room was made anew."""
+        assert {name: id(getattr(self.rooms, name)) for name in ROOMS} == {
+            name: id(room) for name, room in self.identities.items()
+        }
+
+    async def take_up(self, text: str, *, secrets: bool = True) -> Outcome:
+        """Write the file and reload; without `secrets` none is asked for anew."""
         self.home.write(text)
 
-        async def again() -> Any:
-            return await self.rooms.secrets.load(self.home.env(), again="problems")
+        async def again() -> Loaded:
+            if secrets:
+                return await self.rooms.secrets.load(self.home.env(), again="problems")
+            return load(self.rooms.paths, self.home.env(), self.rooms.secrets)
 
         return await reload(self.rooms, again, verbose=False, quiet=True)
 
@@ -111,11 +141,8 @@ def home(tmp_path: Path) -> Home:
     made = Home(tmp_path)
     for name in ("a", "b"):
         (made.state / name).mkdir()
-        (made.state / name / f"acts_{name}.py").write_text(
-            f"from openclaw import Action\n\n\nclass Shout{name.upper()}(Action):\n"
-            f'    """Say it."""\n    def __init__(self, word: str) -> None:\n        self.word = word\n'
-            f"    def run(self, text: str) -> str:\n        return text + self.word\n"
-        )
+        for module in ("acts_a", "acts_b"):
+            (made.state / name / f"{module}.py").write_text(ACTIONS)
         (made.state / f"ui-{name}").mkdir()
         (made.state / f"ui-{name}" / "index.html").write_text("hello")
     (made.state / "b" / "tools.json").write_text('[{"name": "t2", "inputSchema": {"type": "object"}}]')
@@ -285,7 +312,6 @@ async def test_every_setting_is_read_by_those_it_is_for_at_once_or_after_a_resta
     monkeypatch.setenv("OPENCLAW_STATE_DIR", str(home.state))
     home.write(json.dumps(_config(home, 0)))
     async with opened(home) as house:
-        rooms = {name: getattr(house.rooms, name) for name in ROOMS}
         with watched() as readers:
             outcome = await house.take_up(json.dumps(_config(home, 1)))
             assert outcome.error == ""
@@ -299,10 +325,61 @@ async def test_every_setting_is_read_by_those_it_is_for_at_once_or_after_a_resta
             await asyncio.to_thread(_ask_as_a_command, home)
         wanted = home.load().config
         assert sorted(_unread(readers, taken, house.rooms.config) - PROCESS - ELSEWHERE) == []
-        assert {name: getattr(house.rooms, name) for name in ROOMS} == rooms
+        house.assert_rooms_stand()
         assert sorted(PROCESS - _unread(readers, wanted)) == []
     with watched() as readers:
         async with opened(home) as house:
             hosts_of(house.rooms.config)
             assert house.rooms.config.gateway.port == wanted.gateway.port
             assert sorted((PROCESS & _unread(readers, house.rooms.config)) - ELSEWHERE) == []
+
+
+def _differences(first: Any, second: Any, pattern: str, path: KeyPath) -> Iterator[tuple[str, KeyPath, Any]]:
+    """Yield every setting that differs: its path in the catalogue, where it stands, and its second value."""
+    known = {leaf.path for leaf in leaves()}
+    parts = {each for each in known if each.startswith((f"{pattern}.", f"{pattern}[]."))}
+    if pattern in known and not (isinstance(first, dict | list) and parts):
+        if first != second:
+            yield pattern, path, second
+    elif isinstance(first, list):
+        for index, (old, new) in enumerate(zip(first, second, strict=True)):
+            yield from _differences(old, new, f"{pattern}[]", (*path, index))
+    else:
+        for key in {**first, **second}:
+            named = f"{pattern}.{key}" if pattern else key
+            inner = (
+                named if any(f"{each}.".startswith((f"{named}.", f"{named}[]")) for each in known) else f"{pattern}.*"
+            )
+            yield from _differences(first.get(key), second.get(key), inner, (*path, key))
+
+
+async def test_each_setting_alone_is_taken_up_by_its_class(home: Home) -> None:
+    now = _config(home, 0)
+    steps = list(_differences(now, _config(home, 1), "", ()))
+    assert {pattern for pattern, _, _ in steps} == {leaf.path for leaf in leaves()} - {
+        "agents.defaults.model"
+    }  # its parts are
+    waiting: set[str] = set()
+    home.write(json.dumps(now))
+    async with opened(home) as house:
+        for pattern, path, value in steps:
+            place: Any = now
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = value
+            outcome = await house.take_up(json.dumps(now), secrets=False)
+            assert outcome.error == "", pattern
+            if pattern in PROCESS:
+                assert outcome.applied == (), pattern
+                waiting.add(format_path(path))
+            else:
+                assert outcome.applied, pattern
+                place_ = format_path(path)
+                assert all(each.startswith(place_) or place_.startswith(each) for each in outcome.applied), pattern
+            assert set(outcome.waiting) == waiting, pattern
+        house.assert_rooms_stand()
+        held = {path: value for path, _, value in values(house.rooms.config) if path in PROCESS}
+        assert held == {
+            path: value for path, _, value in values(home.load(json.dumps(_config(home, 0))).config) if path in PROCESS
+        }
+        assert (await house.take_up(json.dumps(_config(home, 0)), secrets=False)).waiting == ()

@@ -27,7 +27,7 @@ def whole(n: int) -> dict[str, Any]:
         "agents": _agents(v),
         "actions": [
             {
-                "name": "shout",
+                "name": v("shout", "cry"),
                 "module": v("acts_a", "acts_b"),
                 "class": v("ShoutA", "ShoutB"),
                 "path": v("a", "b"),
@@ -36,7 +36,7 @@ def whole(n: int) -> dict[str, Any]:
         ],
         "models": _models(v),
         "session": {"ephemeralHours": v(30, 31)},
-        "tools": {"allow": v(["read_file", "shout"], ["read_file", "shout", "list_files"]), "deny": [v("x", "y")]},
+        "tools": {"allow": v(["read_file", "shout"], ["read_file", "cry", "list_files"]), "deny": [v("x", "y")]},
         "mcp": {"servers": _servers(v)},
         "cron": {
             "enabled": v(False, True),
@@ -148,7 +148,7 @@ def _agents(v: Any) -> dict[str, Any]:
         "systemPrompt": v("Be first.", "Be second."),
         "thinkingDefault": v("low", "high"),
         "maxConcurrent": v(7, 8),
-        "actions": v(["shout"], []),
+        "actions": v(["shout"], ["cry"]),
         "tools": {"allow": v(["read_file"], ["list_files"]), "deny": [v("p", "q")]},
         "limits": _limits(v, 40),
         "queue": _queue(v, 60),

@@ -100,6 +100,7 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     remember_secrets(loaded.config)
     touched = {change.path.split(".", 1)[0].split("[", 1)[0] for change in changes}
     tools = rooms.tooling.registry(loaded)  # always anew: an action's module may have been edited
+    _require_actions(loaded.config, tools, rooms.tools)
     new = _Furniture(loaded, tools, agent_directory(loaded.config, tools, rooms.paths))
     old = _Furniture(rooms.loaded, rooms.tools, rooms.study.directory())
     certificate = await rooms.tls.prepare(Pair(*tls_files(loaded.config.gateway.tls, rooms.paths)))
@@ -121,6 +122,14 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     renewed = rooms.authenticator.renew(auth.mode, auth.token, auth.password, rooms.grace.read())
     rooms.grace.arm()
     return renewed
+
+
+def _require_actions(config: Config, new: ToolRegistry, old: ToolRegistry) -> None:
+    """Raises: ConfigError for an action that cannot be loaded, unless it could not before."""
+    found, known = new.problems(), old.problems()
+    names = [action.name for action in config.actions if action.name in found and action.name not in known]
+    if names:
+        raise ConfigError("; ".join(f"the action {name} cannot be loaded: {found[name]}" for name in names))
 
 
 class _Furniture(NamedTuple):

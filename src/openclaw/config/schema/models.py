@@ -20,7 +20,7 @@ class ModelCost(Section, frozen=True):
 
 
 class ModelTimeouts(Section, frozen=True):
-    """How long to wait for a provider at each stage."""
+    """How long to wait for a provider; embedded models get 5 s, 5 min, 2 min and 20 min unless any is set."""
 
     connect_ms: Annotated[int, leaf("Time to connect.", "live", "ms", ge=1)] = 10_000
     first_token_ms: Annotated[int, leaf("Time to the first event of an answer.", "live", "ms", ge=1)] = 60_000

@@ -261,8 +261,8 @@ METHODS = (
         "operator.read",
         config_schema,
         "Returns what forms are drawn from: the JSON Schema (draft-07) of the file, and a hint per setting.",
-        "`{schema, uiHints{path: {label, help?, group, order, sensitive?}}, version, generatedAt}`; a path has `[]` "
-        "for any list item and `*` for any name.",
+        "`{schema, uiHints{path: {label, help?, group, order, sensitive?, tags?}}, version, generatedAt}`; a path has "
+        "`[]` for any list item and `*` for any name.",
     ),
     MethodSpec(
         "config.schema.lookup",

@@ -91,7 +91,7 @@ class Link:
             except ConfigError as error:
                 self._down("off", f"{error.message} {error.hint}")
                 return
-            except Exception as error:  # noqa: BLE001  # the link's supervisor: whatever broke, it tries again
+            except Exception as error:  # the link's supervisor: whatever broke, it tries again
                 if _is_over():
                     raise asyncio.CancelledError from error
                 self._down("down", reason(error))
