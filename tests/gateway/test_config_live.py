@@ -150,7 +150,8 @@ async def test_in_mode_restart_a_change_starts_the_gateway_again_and_off_waits_f
     async def patch(client: GatewayClient, raw: str) -> dict[str, Any]:
         base = (await client.call("config.get"))["hash"]
         done: dict[str, Any] = await client.call("config.patch", {"raw": raw, "baseHash": base})
-        return done["reload"]
+        reloading: dict[str, Any] = done["reload"]
+        return reloading
 
     try:
         await running.ready()

@@ -50,18 +50,9 @@ from tests.listeners.fakes import raw_request, until
 
 pytestmark = pytest.mark.anyio
 
-ROOMS = ("store", "http", "spawner", "models", "study", "mcp", "hub", "counter", "gate", "devices", "authenticator")
-ROOMS += (
-    "grace",
-    "nodes",
-    "automation",
-    "config_desk",
-    "secrets",
-    "approvals",
-    "disk",
-    "health",
-    "failover",
-    "tooling",
+ROOMS = (
+    *("store", "http", "spawner", "models", "study", "mcp", "hub", "counter", "gate", "devices", "authenticator"),
+    *("grace", "nodes", "automation", "config_desk", "secrets", "approvals", "disk", "health", "failover", "tooling"),
 )
 
 ACTIONS = '''

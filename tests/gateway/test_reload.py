@@ -209,6 +209,13 @@ async def test_an_open_door_waits_for_the_bind_that_closes_it_first(house: House
     assert house.rooms.config.gateway.auth.mode == "token"
 
 
+async def test_a_key_that_came_to_the_environment_is_used_though_the_file_is_as_it_was(house: House) -> None:
+    assert "anthropic" not in {model.provider for model in house.rooms.models.models()}
+    house.home.variables["ANTHROPIC_API_KEY"] = "sk-ant-0123456789"
+    assert await house.take_up(TEXT) == Outcome()
+    assert "anthropic" in {model.provider for model in house.rooms.models.models()}
+
+
 async def test_what_waits_for_a_restart_is_not_forgotten_by_the_next_change(house: House) -> None:
     assert (await house.take_up("{ gateway: { port: 2000 } }")).waiting == ("gateway.port",)
     outcome = await house.take_up('{ gateway: { port: 2000 }, identity: { name: "x" } }')
@@ -216,7 +223,7 @@ async def test_what_waits_for_a_restart_is_not_forgotten_by_the_next_change(hous
     assert house.rooms.config.gateway.port == 18789
     assert house.rooms.health.configuration.waiting == ("gateway.port",)
     assert (await house.take_up('{ identity: { name: "x" } }')).waiting == ()
-    assert house.rooms.health.configuration.waiting == ()
+    assert not house.rooms.health.configuration.waiting
 
 
 async def test_in_mode_restart_nothing_is_taken_up_in_place(house: House) -> None:
@@ -240,9 +247,9 @@ async def doze(seconds: float) -> str:
 """
 TURNS = ("plain words", '/tool doze {"seconds": 0.03}', "words that come in pieces")
 """What three clients say all the time: one turn at once, one with a call of a tool, one streamed slowly."""
-WARM_UP = 20
+WARM_UP = 25
 GROWTH_KB = 24_000
-"""What 80 reloads and the turns meanwhile may add: histories grow, but a tenth of a megabyte each would be a leak."""
+"""What 75 reloads and the turns meanwhile may add: histories grow, but a tenth of a megabyte each would be a leak."""
 
 
 class Size(NamedTuple):
@@ -261,6 +268,14 @@ async def _size(running: GatewayProcess) -> Size:
     files = len(os.listdir(f"/proc/{running.process.pid}/fd"))  # noqa: PTH208  # nothing waits for /proc
     memory = int(found["process_resident_memory_bytes"]) // 1024
     return Size(files, int(found["openclaw_children"]), int(found["openclaw_tasks"]), memory)
+
+
+async def _settled(running: GatewayProcess) -> Size:
+    """Return the size once the server of tools that a reload replaced has ended."""
+    async with asyncio.timeout(20):
+        while (size := await _size(running)).children != 1:
+            pass  # each look waits for the gateway's answer
+    return size
 
 
 def _varied(config: dict[str, Any], number: int) -> None:
@@ -314,21 +329,20 @@ async def test_a_hundred_reloads_under_load_lose_no_turn_and_leave_nothing_behin
                     _varied(config, number)
                     write_atomically(path, json.dumps(config).encode())
                     running.process.send_signal(signal.SIGHUP)
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(10):
                         while (now := (await client.call("config.get"))["appliedConfigHash"]) == before:
                             pass  # each look waits for the gateway's answer
                     before = now
                     if number == WARM_UP:
-                        sizes.append(await _size(running))
-                sizes.append(await _size(running))
+                        sizes.append(await _settled(running))
+                sizes.append(await _settled(running))
             done.set()
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await asyncio.gather(change(), *(talk(number, says) for number, says in enumerate(TURNS)))
         first, last = sizes
         assert len(answered) >= RELOADS
         assert last.files <= first.files + 3
-        assert last.children == first.children == 1
         assert last.tasks <= first.tasks + 6
         assert last.kilobytes <= first.kilobytes + GROWTH_KB, sizes
         assert TOKEN in path.read_text()

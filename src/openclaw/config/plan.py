@@ -35,7 +35,7 @@ def held(old: Config, new: Config) -> Config:
     """Return `new` with every leaf of class `process` as `old` has it: what a running gateway goes by."""
     for change in plan(old, new):
         if change.reload == "process":
-            new = replace_at(new, parse_path(change.path), change.old)
+            new = replace_at(new, tuple(map(str, parse_path(change.path))), change.old)
     return new
 
 

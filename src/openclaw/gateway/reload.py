@@ -68,7 +68,7 @@ def _require_usable(loaded: Loaded, running: Loaded) -> None:
     if loaded.source == "defaults" and running.source == "file":
         raise ConfigError(f"{loaded.path} is gone; the running configuration stays")
     if found := broken(loaded, running):
-        raise ConfigError("; ".join(found))
+        raise ConfigError(f"{'; '.join(found)}; the running configuration stays")
 
 
 def _refused(rooms: Rooms, why: str) -> Outcome:
@@ -88,6 +88,7 @@ async def _take_up(rooms: Rooms, loaded: Loaded, *, verbose: bool, quiet: bool) 
         raise ConfigError(f"{stop[0].message}, until {', '.join(waiting)} takes effect by a restart")
     live = [change for change in changes if change.reload != "process"]
     if not live:
+        await rooms.models.reload(loaded.config.models, loaded.env.get)  # variables outside the file may be others
         rooms.loaded = loaded
         rooms.grace.take_up()
         return Outcome(waiting=waiting)
@@ -151,8 +152,7 @@ def _steps(rooms: Rooms, touched: set[str], *, verbose: bool, quiet: bool) -> li
             configure_logs(to.loaded.config.logging, rooms, verbose=verbose, quiet=quiet)
 
     async def models(to: _Furniture) -> None:
-        if touched & {"models", "env"}:
-            await rooms.models.reload(to.loaded.config.models, to.loaded.env.get)
+        await rooms.models.reload(to.loaded.config.models, to.loaded.env.get)
 
     async def agents(to: _Furniture) -> None:
         rooms.loaded, rooms.tools = to.loaded, to.tools

@@ -127,7 +127,8 @@ def broken(after: Loaded, before: Loaded) -> list[str]:
     """Return what is wrong with a file that was well before, a place that was wrong already left out."""
     known = {_gist(issue)[:2] for issue in before.issues if issue.severity == "error"}
     new = (issue for issue in after.issues if issue.severity == "error" and _gist(issue)[:2] not in known)
-    return [str(issue) for issue in new][:TOLD_ISSUES]
+    # Their hints tell what a start would make of them, which is not to happen.
+    return [str(msgspec.structs.replace(issue, hint="")) for issue in new][:TOLD_ISSUES]
 
 
 def invalid(issues: Iterable[Mapping[str, str]]) -> InvalidRequest:
