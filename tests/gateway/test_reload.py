@@ -194,6 +194,15 @@ async def test_a_file_that_is_gone_or_cannot_be_read_changes_nothing(house: Hous
     assert house.rooms.health.configuration.problem == ""
 
 
+async def test_a_full_disk_does_not_undo_what_is_in_force(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(lastgood, "save", full)
+    assert (await house.take_up(json.dumps(GOOD))).error == ""
+    assert house.rooms.config.identity.name == "Taken Up"
+
+
 async def test_what_was_wrong_before_does_not_stop_another_change(house: House) -> None:
     wrong = {"storage": {"minFreeBytes": "much"}, "hooks": {"enabled": True}}
     house.rooms.loaded = house.home.load(json.dumps(wrong))
@@ -230,6 +239,8 @@ async def test_in_mode_restart_nothing_is_taken_up_in_place(house: House) -> Non
     await house.take_up('{ gateway: { reload: { mode: "restart" } } }')
     outcome = await house.take_up('{ gateway: { reload: { mode: "restart" } }, identity: { name: "x" } }')
     assert (outcome.applied, outcome.waiting) == ((), ("identity.name",))
+    assert await house.take_up('// a word\n{ gateway: { reload: { mode: "restart" } } }') == Outcome()
+    assert house.rooms.loaded.raw.startswith("// a word")
     assert house.rooms.config.identity.name == "Assistant"
 
 

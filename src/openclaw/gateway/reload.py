@@ -52,8 +52,7 @@ async def reload(rooms: Rooms, load_again: Callable[[], Awaitable[Loaded]], *, v
     except Exception as error:  # noqa: BLE001  # whatever went wrong, what was in force is again
         _log.exception("config_change_crashed")
         return _refused(rooms, f"{type(error).__name__}: {error}")
-    if loaded.source == "file":
-        lastgood.save(rooms.paths.last_good, loaded.standalone)
+    _keep(rooms, loaded)
     told, rooms.health.configuration = rooms.health.configuration, Standing(outcome.waiting)
     if outcome.applied or told != rooms.health.configuration:
         fields = {"applied": outcome.applied, "need_restart": outcome.waiting}
@@ -61,11 +60,21 @@ async def reload(rooms: Rooms, load_again: Callable[[], Awaitable[Loaded]], *, v
     return outcome
 
 
+def _keep(rooms: Rooms, loaded: Loaded) -> None:
+    """Keep what works for a start with a broken file; a full disk does not undo what is in force."""
+    if loaded.source != "file":
+        return
+    try:
+        lastgood.save(rooms.paths.last_good, loaded.standalone)
+    except OSError as error:
+        _log.error("config_last_good_not_kept", extra={"fields": {"why": error.strerror}})
+
+
 def _require_usable(loaded: Loaded, running: Loaded) -> None:
     """Raises: ConfigError for a file that says less than the one in use."""
     if loaded.source == "last-good":
         raise ConfigError(f"{loaded.issues[0].message}; the running configuration stays")
-    if loaded.source == "defaults" and running.source == "file":
+    if loaded.source == "defaults" != running.source:
         raise ConfigError(f"{loaded.path} is gone; the running configuration stays")
     if found := broken(loaded, running):
         raise ConfigError(f"{'; '.join(found)}; the running configuration stays")
@@ -80,7 +89,7 @@ def _refused(rooms: Rooms, why: str) -> Outcome:
 
 async def _take_up(rooms: Rooms, loaded: Loaded, *, verbose: bool, quiet: bool) -> Outcome:
     changes = plan(rooms.config, loaded.config)
-    if rooms.config.gateway.reload.mode == "restart":
+    if changes and rooms.config.gateway.reload.mode == "restart":
         return Outcome(waiting=tuple(change.path for change in changes))
     waiting = tuple(change.path for change in changes if change.reload == "process")
     loaded = msgspec.structs.replace(loaded, config=held(rooms.config, loaded.config))
