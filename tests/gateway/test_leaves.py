@@ -34,6 +34,8 @@ from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.reload import reload
 from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.run import RunOptions, _Gateway
+from openclaw.gateway.setup_desk import SetupDesk
+from openclaw.listeners.app import App
 from openclaw.listeners.server import GatewayServer
 from openclaw.ops.backup.desk import Backups
 from openclaw.ops.backup.schedule import BackupSchedule
@@ -77,8 +79,8 @@ class ShoutB(ShoutA):
 class House:
     """Rooms and doors over a file, and a reload of them."""
 
-    def __init__(self, home: Home, rooms: Rooms, server: GatewayServer) -> None:
-        self.home, self.rooms, self.server = home, rooms, server
+    def __init__(self, home: Home, rooms: Rooms, app: App, server: GatewayServer) -> None:
+        self.home, self.rooms, self.app, self.server = home, rooms, app, server
         self.identities = {name: getattr(rooms, name) for name in ROOMS}
 
     def assert_rooms_stand(self) -> None:
@@ -117,7 +119,7 @@ async def opened(home: Home) -> AsyncIterator[House]:
     try:
         await rooms.mcp.start()
         await rooms.automation.start()
-        yield House(home, rooms, server)
+        yield House(home, rooms, app, server)
     finally:
         rooms.automation.pause()
         await rooms.study.stop(1)
@@ -200,6 +202,8 @@ async def _use(house: House) -> None:
     gateway._rooms = rooms
     gateway._debounce_ms()
     hosts_of(rooms.config)
+    house.app._strict_transport()  # what answers over https get
+    SetupDesk(rooms).upload_limit()
 
 
 async def _talk(house: House) -> None:
@@ -293,7 +297,8 @@ def _unread(readers: Readers, *configs: Config) -> set[str]:
 
 PROCESS = {leaf.path for leaf in leaves() if leaf.reload == "process"}
 ELSEWHERE = {"channels", "env.vars", "gateway.nodes.sessions", "gateway.port"}
-"""Not read from a section, or not by these rooms: tested below, in tests/rpc/nodes and by every gateway that starts."""
+ELSEWHERE |= {"gateway.tls.enabled", "gateway.tls.autoGenerate"}
+"""Not read from a section, or not by these rooms: tested below, in tests/rpc/nodes, and with gateways of their own."""
 
 
 async def test_every_setting_is_read_by_those_it_is_for_at_once_or_after_a_restart(
@@ -313,11 +318,11 @@ async def test_every_setting_is_read_by_those_it_is_for_at_once_or_after_a_resta
             assert house.rooms.spawner._environment.get("OF_OURS") == "2"
             assert (await house.take_up(json.dumps(_simpler(home)))).error == ""
             await _use(house)
-            await asyncio.to_thread(_ask_as_a_command, home)
-        wanted = home.load().config
+            wanted = home.load().config
+            assert sorted(PROCESS - _unread(readers, wanted)) == []
+            await asyncio.to_thread(_ask_as_a_command, home)  # which goes by the file
         assert sorted(_unread(readers, taken, house.rooms.config) - PROCESS - ELSEWHERE) == []
         house.assert_rooms_stand()
-        assert sorted(PROCESS - _unread(readers, wanted)) == []
     with watched() as readers:
         async with opened(home) as house:
             hosts_of(house.rooms.config)

@@ -53,6 +53,7 @@ def whole(n: int) -> dict[str, Any]:
             "destination": v("s3://first/x", "s3://second/x"),
             "keep": v("40d", "50d"),
             "passphrase": v("first-passphrase-of-ours", "second-passphrase-of-ours"),
+            "uploadMaxBytes": v(1_000_009, 1_000_010),
             "workspace": v(True, False),
             "sse": v("aws:kms", "none"),
             "kmsKey": v("k1", "k2"),
@@ -103,9 +104,19 @@ def _gateway(v: Any) -> dict[str, Any]:
         "controlUi": {
             "enabled": v(False, True),
             "root": v("ui-a", "ui-b"),
+            "basePath": v("/first", "/second"),
             "allowedOrigins": [v("https://c.example", "https://d.example")],
         },
-        "http": {"endpoints": {group: {"enabled": v(True, False)} for group in groups}},
+        "tls": {
+            "enabled": v(False, True),
+            "autoGenerate": v(True, False),
+            "certPath": v("c1", "c2"),
+            "keyPath": v("k1", "k2"),
+        },
+        "http": {
+            "securityHeaders": {"strictTransportSecurity": v("max-age=1", "max-age=2")},
+            "endpoints": {group: {"enabled": v(True, False)} for group in groups},
+        },
         "reload": {"mode": v("hybrid", "hot"), "debounceMs": v(310, 320)},
         "nodes": {"sessions": v("own", "any"), "commands": {"allow": [v("a.a", "b.b")], "deny": [v("c.c", "d.d")]}},
     }

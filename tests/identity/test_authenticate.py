@@ -252,22 +252,3 @@ def test_another_secret_holds_at_once_and_tells_whoever_holds_the_old() -> None:
     with pytest.raises(Unauthorized):
         authenticator.http(GOOD, REMOTE)
     authenticator.http({b"authorization": b"Bearer new"}, REMOTE)
-
-
-def test_other_limits_count_from_the_next_failure_on() -> None:
-    clock = ManualClock()
-    limiter = SignInLimiter(RateLimitConfig(max_attempts=3), clock)
-    limiter.failed("a")
-    limiter.failed("a")
-    limiter.limits = RateLimitConfig(max_attempts=5, lockout_ms=2_000)
-    limiter.failed("a")
-    limiter.failed("a")
-    assert limiter.retry_after_s("a") is None
-    limiter.failed("a")
-    assert limiter.retry_after_s("a") == 2
-    clock.advance(3)
-    limiter.failed("a")
-    limiter.failed("a")
-    limiter.limits = RateLimitConfig(max_attempts=1)
-    limiter.failed("a")
-    assert limiter.retry_after_s("a") == 300
