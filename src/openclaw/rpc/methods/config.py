@@ -21,11 +21,14 @@ from openclaw.config.schema.hints import form_schema, lookup, ui_hints
 from openclaw.config.writing.rewrite import patch_of, patch_paths, patched, whole
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.config_port import ConfigChange, ConfigPort, ConfigWritten
-from openclaw.rpc.deps import RpcDeps
+from openclaw.rpc.deps import LoadedConfig
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.versions.config import ConfigAnswer
+from openclaw.telemetry.health import Standing
+
+_ALL_TAKEN_UP: Final = Standing()
 
 WRITES: Final = Rate(30, 0.5)
 """Changes of one principal: each is written to disk and taken up by every room of the gateway."""
@@ -85,11 +88,13 @@ async def config_get(room: Room, peer: Peer, params: NoParams) -> ConfigAnswer:
     """Return the file as it is now, and what the gateway uses; placeholders stand for secrets in each."""
     desk = desk_of(room)
     # Secrets are looked for in the whole text: not on the loop.
-    return await asyncio.to_thread(_shown_config, desk, await desk.read(), room.deps)
+    deps = room.deps
+    return await asyncio.to_thread(_shown_config, desk, await desk.read(), deps.config(), deps.health.configuration)
 
 
-def _shown_config(desk: ConfigPort, loaded: Loaded, deps: RpcDeps) -> ConfigAnswer:
-    used, standing = deps.config(), deps.health.configuration
+def _shown_config(
+    desk: ConfigPort, loaded: Loaded, used: LoadedConfig, standing: Standing = _ALL_TAKEN_UP
+) -> ConfigAnswer:
     parsed, running = redacted(loaded.parsed), redacted(used.config)
     seen = desk.revision(loaded.hash)
     answer = ConfigAnswer(
