@@ -274,6 +274,8 @@ async def _keep_order(rooms: Rooms) -> None:
     schedule = BackupSchedule(
         Backups(rooms.paths, lambda: rooms.loaded, SYSTEM_CLOCK, "1"), SYSTEM_CLOCK, rooms.paths.state_dir
     )
+    schedule._backups.destination("ssh://host.example/folder")
+    rooms.health.results()
     schedule._due_ms()
     await schedule._make()
 
