@@ -36,9 +36,11 @@ def test_get_prints_what_is_in_force_with_defaults_and_without_secrets(command: 
 
 
 def test_set_and_unset_keep_comments_and_everything_else(command: Run, file: Path) -> None:
-    assert command("config", "set", "gateway.port", "19001").code == 0
+    done = command("config", "set", "gateway.port", "19001")
+    assert (done.code, "at the gateway's next start: gateway.port" in done.out) == (0, True)
     assert file.read_text() == TEXT.replace("19000", "19001")
-    assert command("config", "set", "agents.defaults.model", "fake/echo").code == 0
+    done = command("config", "set", "agents.defaults.model", "fake/echo")
+    assert (done.code, "next start" in done.out) == (0, False)
     assert "// mine" in file.read_text()
     assert command("config", "unset", "agents.defaults.model").code == 0
     assert command("config", "get", "agents.defaults.model").out == "\n"

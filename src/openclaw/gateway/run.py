@@ -28,6 +28,7 @@ from openclaw.config.schema import Config
 from openclaw.config.token import ensure_token
 from openclaw.config.watch import Watcher
 from openclaw.gateway.banner import banner
+from openclaw.gateway.config_desk import ANSWER_S
 from openclaw.gateway.front import build_front, hosts_of, tls_names
 from openclaw.gateway.housekeeping import prune_files, prune_records
 from openclaw.gateway.manager import ManagerLine
@@ -137,6 +138,7 @@ class _Gateway:
         self._manager: ManagerLine
         self._paths: StatePaths
         self._secrets: SecretRoom
+        self._watcher: Watcher
         self._rooms: Rooms
         self._backups: BackupSchedule
 
@@ -166,6 +168,8 @@ class _Gateway:
 
     async def _live(self, paths: StatePaths, lock: StateLock) -> None:
         self._secrets = SecretRoom(paths, self._clock, REDACTOR.add)
+        # Before the first look at the file: what changes while the rooms open is a change.
+        self._watcher = Watcher(paths.config_path, self._clock, self._debounce_ms, files_of)
         loaded = await self._load()
         self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock, self._secrets)
         try:
@@ -331,13 +335,13 @@ class _Gateway:
     def _supervised(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._tasks.spawn(supervise(name, run, self._clock.sleep), name)
 
+    def _debounce_ms(self) -> int:
+        return self._rooms.config.gateway.reload.debounce_ms
+
     async def _watch_config(self) -> None:
-        reloading = self._rooms.config.gateway.reload
-        if reloading.mode == "off":
-            return
-        watcher = Watcher(self._rooms.paths.config_path, self._clock, reloading.debounce_ms, files_of)
-        async for _ in watcher.changes():
-            self._reload_now.set()
+        async for _ in self._watcher.changes():
+            if self._rooms.config.gateway.reload.mode != "off":
+                self._reload_now.set()
 
     async def _watch_reload(self) -> None:
         while True:
@@ -355,7 +359,16 @@ class _Gateway:
                 self._reload_now.set()
 
     async def _reload(self) -> Outcome:
-        return await reload(self._rooms, self._load_again, verbose=self._options.verbose, quiet=self._options.quiet)
+        options, mode = self._options, self._rooms.config.gateway.reload.mode
+        outcome = await reload(self._rooms, self._load_again, verbose=options.verbose, quiet=options.quiet)
+        if mode == "restart" and outcome.waiting:
+            self._tasks.spawn(self._begin_again_soon(), "restart")
+        return outcome
+
+    async def _begin_again_soon(self) -> None:
+        """Whoever made the change hears so first."""
+        await self._clock.sleep(ANSWER_S)
+        self._stop_for("again")
 
     def _report(self, loaded: Loaded) -> None:
         for issue in loaded.issues:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -54,7 +55,8 @@ class Child:
     def feed(self, data: bytes) -> None:
         """Give it all of its input; what it does not read is lost."""
         assert self._process.stdin is not None
-        self._process.stdin.write(data)
+        with contextlib.suppress(RuntimeError):  # uvloop's word for a pipe whose reader is gone already
+            self._process.stdin.write(data)
         self._process.stdin.close()
 
     def close_stdin(self) -> None:

@@ -92,11 +92,14 @@ class SecretRoom:
         Raises: CONFIG_INVALID as openclaw.config.load.
         """
 
-        def read() -> Loaded:
-            known = self._shell.added_to(env)
+        def read_with(known: Environment) -> Loaded:
             if draft is None:
                 return load(self._paths, known, self)
             return load_text(draft.text, self._paths, known, secrets=self, contents=draft.files)
+
+        def read() -> Loaded:
+            loaded = read_with(self._shell.added_to(env))
+            return read_with(env) if self._shell.is_unwanted(loaded) else loaded
 
         loaded = await asyncio.to_thread(read)
         if not self._shell.is_wanted(loaded) and not self._due(loaded, set(), again):

@@ -370,6 +370,8 @@ def _tell(desk: Desk, made: Written, done: str, over: tuple[tuple[str, str], ...
         return
     where = f"in {desk.paths.config_path}"
     click.echo(f"{done} {where} (change {record.id})" if record else f"{done} already {where}")
+    if waiting := [planned.path for planned in record.plan if planned.reload == "process"] if record else []:
+        click.echo(f"  takes effect at the gateway's next start: {', '.join(waiting)}")
     for path, file in over:
         click.echo(f"{output.mark('warning')}  {path}: {file} sets it too; the value {where} wins")
     print_issues(made.after)
