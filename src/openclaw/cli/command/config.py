@@ -356,7 +356,7 @@ def change_file(desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: 
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.config.changes.offline import change
     from openclaw.config.changes.record import by_user
-    from openclaw.config.writing.apply import overriding
+    from openclaw.config.writing.apply import beaten, overriding
 
     made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, desk.whole)
     over = overriding(made.before, [each.path for each in made.record.diff]) if made.record else ()
@@ -372,6 +372,8 @@ def _tell(desk: Desk, made: Written, done: str, over: tuple[tuple[str, str], ...
     click.echo(f"{done} {where} (change {record.id})" if record else f"{done} already {where}")
     for path, file in over:
         click.echo(f"{output.mark('warning')}  {path}: {file} sets it too; the value {where} wins")
+    for path, source in beaten(made.after, [each.path for each in record.diff]) if record else ():
+        click.echo(f"{output.mark('warning')}  {path}: {source} sets it too, and wins")
     print_issues(made.after)
 
 

@@ -75,6 +75,14 @@ def overriding(before: Loaded, paths: Sequence[str]) -> tuple[tuple[str, str], .
     return tuple((path, file) for path, file in found if file)
 
 
+def beaten(after: Loaded, paths: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return those settings whose value in the file does not count, each with the variable that does."""
+    found = ((path, after.sources.get(path, "file"), lookup(after.parsed, parse_path(path))) for path in paths)
+    return tuple(
+        (path, source) for path, source, value in found if source.endswith(")") and value not in (ABSENT, "${%s}" % source.split()[0])
+    )
+
+
 def _is_simple(before: Loaded) -> bool:
     return not is_yaml(before.path) and not before.included
 
