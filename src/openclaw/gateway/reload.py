@@ -19,8 +19,8 @@ from openclaw.config import lastgood
 from openclaw.config.load import Loaded
 from openclaw.config.paths import tls_files
 from openclaw.config.plan import Change, plan
-from openclaw.config.redaction.secret_values import secrets_of
-from openclaw.config.schema import Config, LoggingConfig
+from openclaw.config.redaction.secret_values import known_secrets
+from openclaw.config.schema import LoggingConfig
 from openclaw.gateway.calls import read_credentials
 from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.rooms import Rooms, agent_directory
@@ -64,7 +64,7 @@ def _refused(why: str) -> Outcome:
 async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose: bool, quiet: bool) -> bool:
     """Return whether callers prove themselves by another shared credential now."""
     old = rooms.loaded
-    remember_secrets(loaded.config)
+    remember_secrets(loaded)
     touched = {change.path.split(".", 1)[0].split("[", 1)[0] for change in changes}
     tools = rooms.tooling.registry(loaded)  # always anew: an action's module may have been edited
     directory = agent_directory(loaded.config, tools, rooms.paths)
@@ -105,7 +105,7 @@ def configure_logs(config: LoggingConfig, rooms: Rooms, *, verbose: bool, quiet:
     )
 
 
-def remember_secrets(config: Config) -> None:
-    """Tell the redactor every secret that the configuration holds."""
-    for secret in secrets_of(config):
+def remember_secrets(loaded: Loaded) -> None:
+    """Tell the redactor every secret that the configuration holds or names."""
+    for secret in known_secrets(loaded):
         REDACTOR.add(secret)

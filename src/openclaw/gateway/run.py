@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -95,6 +97,9 @@ def run_gateway(options: RunOptions, on_ready: OnReady | None = None) -> int:
     """
     import uvloop
 
+    # A core dump holds every secret in plain text. The hard limit stays: who wants one may raise it.
+    with contextlib.suppress(OSError, ValueError):  # some sandboxes forbid the call
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             end = runner.run(_Gateway(options, on_ready).main())
@@ -209,7 +214,7 @@ class _Gateway:
         again: Again = "all" if self._secrets_again else "problems"
         self._secrets_again = False
         loaded = self._accepted(await self._secrets.load(self._env, again=again))
-        remember_secrets(loaded.config)
+        remember_secrets(loaded)
         return loaded
 
     def _accepted(self, loaded: Loaded) -> Loaded:

@@ -9,6 +9,8 @@ import signal
 from collections import deque
 from collections.abc import Callable
 
+from openclaw.telemetry.redact import REDACTOR
+
 MAX_LINE_BYTES = 64 * 1024
 TAIL_LINES = 20
 """Lines of stderr kept for error messages."""
@@ -42,8 +44,8 @@ class Child:
 
     @property
     def stderr_tail(self) -> str:
-        """The last lines it wrote to stderr."""
-        return "\n".join(self._tail)
+        """The last lines it wrote to stderr, without a secret that we know."""
+        return REDACTOR.clean("\n".join(self._tail))
 
     async def write(self, data: bytes) -> None:
         """Send to its stdin. Raises: ConnectionError when it is gone."""

@@ -77,10 +77,13 @@ def overriding(before: Loaded, paths: Sequence[str]) -> tuple[tuple[str, str], .
 
 def beaten(after: Loaded, paths: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return those settings whose value in the file does not count, each with the variable that does."""
-    found = ((path, after.sources.get(path, "file"), lookup(after.parsed, parse_path(path))) for path in paths)
-    return tuple(
-        (path, source) for path, source, value in found if source.endswith(")") and value not in (ABSENT, "${%s}" % source.split()[0])
-    )
+    found: list[tuple[str, str]] = []
+    for path in paths:
+        source = after.sources.get(path, "file")
+        named = f"${{{source.partition(' ')[0]}}}"
+        if source.endswith(")") and lookup(after.parsed, parse_path(path)) not in (ABSENT, named):
+            found.append((path, source))
+    return tuple(found)
 
 
 def _is_simple(before: Loaded) -> bool:
