@@ -5,8 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import pprint
+import traceback
 from collections import OrderedDict
+from dataclasses import asdict, dataclass
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,7 +63,41 @@ def test_a_secret_shows_itself_nowhere() -> None:
         copy.deepcopy(secret)
     with pytest.raises(TypeError):
         json.dumps(secret)
+    with pytest.raises(TypeError):
+        copy.copy(secret)
+    for encode in (msgspec.json.encode, msgspec.msgpack.encode, msgspec.to_builtins):
+        with pytest.raises(TypeError):
+            encode({"k": secret})
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError):
+            pickle.dumps({"k": secret}, protocol)
     assert secret.reveal() == SECRET
+
+
+def test_a_secret_that_is_part_of_something_shows_itself_neither() -> None:
+    @dataclass
+    class Data:
+        secret: Secret
+
+    class Record(msgspec.Struct):
+        secret: Secret
+
+    def fall(secret: Secret) -> None:
+        raise ValueError(f"{secret} and {secret!s} and %s" % secret)
+
+    secret = Secret(SECRET)
+    try:
+        fall(secret)
+    except ValueError as error:
+        trace = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    shown = (
+        *(repr(Data(secret)), str(Record(secret)), pprint.pformat({"k": [secret]}), f"{secret:>30}"),
+        *(json.dumps(secret, default=str), msgspec.json.encode(secret, enc_hook=repr).decode(), trace),
+    )
+    assert all(SECRET not in each for each in shown)
+    assert "Secret(***)" in trace
+    with pytest.raises(TypeError):
+        asdict(Data(secret))
 
 
 @given(st.text(), st.text())

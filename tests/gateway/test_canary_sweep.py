@@ -1,6 +1,6 @@
 """Every place an operator can keep a secret in, everything an operator does, and a search of the whole machine's worth.
 
-The files in ALLOWED may hold one. The rest of the home directory may not, nor may an answer, an event, an exit, a child.
+ALLOWED files may hold one. The rest of the home directory may not, nor an answer, an event, an exit, or a child.
 """
 
 from __future__ import annotations

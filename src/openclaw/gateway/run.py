@@ -43,6 +43,7 @@ from openclaw.ops.backup.restore import RestoreOutcome, clear_uploads, last_outc
 from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.ops.backup.swap import recover
 from openclaw.processes.again import begin_again
+from openclaw.secrets.former import FormerSecrets
 from openclaw.secrets.room import Again, SecretRoom
 from openclaw.store.lock import StateLock
 from openclaw.telemetry.redact import REDACTOR
@@ -55,7 +56,7 @@ EXIT_OK, EXIT_FAILED, EXIT_RESTART, EXIT_CONFIG = 0, 1, 75, 78
 DRAIN_S = 10.0
 """Time that runs get to end when the gateway is told to stop; those that need longer are parked and resumed."""
 SECRETS_EVERY_S = 10.0
-"""How often it is looked whether a secret has reached the age at which it is read again."""
+"""How often it is looked whether a secret is to be read again: for its age, or because its file is another one."""
 RESTART_EXPECTED_MS = 2000
 
 
@@ -356,7 +357,10 @@ class _Gateway:
     async def _watch_secrets(self) -> None:
         while True:
             await self._clock.sleep(SECRETS_EVERY_S)
-            if self._secrets.is_due(self._rooms.loaded):
+            former = FormerSecrets(self._paths.state_dir)
+            await asyncio.to_thread(former.expire, self._clock.now_ms())
+            loaded = self._rooms.loaded
+            if self._secrets.is_due(loaded) or await self._secrets.has_changed(loaded):
                 self._reload_now.set()
 
     async def _reload(self) -> Outcome:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from openclaw.base.errors import ConfigError, NotSupported
 from openclaw.gateway.calls import read_credentials
-from openclaw.rpc.upkeep_port import ProviderAuth
+from openclaw.rpc.upkeep_port import ProviderAuth, SecretState
 
 if TYPE_CHECKING:
     from openclaw.gateway.rooms import Rooms
@@ -42,6 +42,15 @@ class Upkeep:
         rooms.hub.broadcast("chat.metadata.changed", {})
         missing = sum(issue.kind in ("missing-env", "unresolved-secret") for issue in rooms.loaded.issues)
         return missing + len(rooms.failover.credentials.issues)
+
+    def secret_states(self) -> list[SecretState]:
+        """Return when each reference had its value last, and what is wrong with it."""
+        rooms, found = self._rooms, []
+        for placed in rooms.loaded.references:
+            one = placed.reference
+            when_ms = rooms.secrets.resolved_ms(one)
+            found.append(SecretState(placed.path, one.source, one.provider, one.id, when_ms, placed.problem))
+        return found
 
     def provider_auth(self) -> list[ProviderAuth]:
         """Return how each provider that is configured or built in is signed in to."""

@@ -50,12 +50,16 @@ class Child:
     async def write(self, data: bytes) -> None:
         """Send to its stdin. Raises: ConnectionError when it is gone."""
         assert self._process.stdin is not None
+        if self._process.stdin.is_closing():  # uvloop raises RuntimeError for a write to what is closed
+            raise BrokenPipeError(f"{self.name} reads no more")
         self._process.stdin.write(data)
         await self._process.stdin.drain()
 
     def feed(self, data: bytes) -> None:
         """Give it all of its input; what it does not read is lost."""
         assert self._process.stdin is not None
+        if self._process.stdin.is_closing():
+            return
         self._process.stdin.write(data)
         self._process.stdin.close()
 

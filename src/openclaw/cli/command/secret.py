@@ -14,11 +14,13 @@ from openclaw.base.errors import InvalidRequest
 from openclaw.base.secret import Secret
 from openclaw.cli import output
 from openclaw.cli.command.config import change_file
+from openclaw.cli.command.secret_rotate import rotate
 from openclaw.cli.desk import Desk
 from openclaw.cli.reach import Reach, gateway_options
 from openclaw.cli.terminal import is_terminal, read_stdin
 
 MAX_INPUT_CHARS = 65_536
+ASK_S = 2.0
 
 
 @click.group()
@@ -29,6 +31,7 @@ def secrets() -> None:
     Examples:
       openclaw secrets list
       echo "$KEY" | openclaw secrets set models.providers.openai.apiKey
+      openclaw secrets rotate models.providers.openai.apiKey < new-key.txt
       openclaw secrets audit
       openclaw secrets reload
     """
@@ -37,7 +40,9 @@ def secrets() -> None:
 @secrets.command(name="list")
 @output.json_option
 def list_(as_json: bool) -> None:
-    """List every place for a secret: where it comes from, and whether it has a value.
+    """List every place for a secret: where it comes from, what else uses it, and whether it has a value.
+
+    A running gateway says when it had the value last.
 
     \b
     Examples:
@@ -46,17 +51,39 @@ def list_(as_json: bool) -> None:
     """
     import msgspec
 
+    from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.secrets.audit import places
 
-    found = places(Desk().loaded)
+    desk = Desk()
+    found, resolved_ms = places(desk.loaded), _resolved_ms(desk)
     if as_json:
-        output.emit_json([msgspec.to_builtins(place) for place in found])
+        told = ({**msgspec.to_builtins(place), "resolvedAtMs": resolved_ms.get(place.path, 0)} for place in found)
+        output.emit_json(list(told))
         return
     if not found:
         click.echo("The configuration holds no secret and no reference to one.")
         return
-    rows = [(each.path, each.source, each.provider, each.id, each.problem or "resolved") for each in found]
-    output.table(["setting", "source", "provider", "id", "state"], rows)
+    now_ms = SYSTEM_CLOCK.now_ms()
+    rows = []
+    for each in found:
+        others = ", ".join(path for path in each.used_by if path != each.path)
+        at_ms = resolved_ms.get(each.path, 0)
+        age = output.ago(at_ms, now_ms) if at_ms else ""
+        rows.append((each.path, each.source, each.provider, each.id, others, age, each.problem or "resolved"))
+    output.table(["setting", "source", "provider", "id", "also used by", "last resolved", "state"], rows)
+
+
+def _resolved_ms(desk: Desk) -> dict[str, int]:
+    """Return when the running gateway had each secret last (Unix ms), by setting; nothing when there is none."""
+    from openclaw.base.errors import OpenClawError
+
+    if desk.loaded.config.gateway.mode == "remote" or not desk.loaded.references:
+        return {}
+    try:
+        answer = Reach(desk, timeout_s=ASK_S).call("secrets.status")
+    except OpenClawError:
+        return {}
+    return {each["path"]: each["resolvedAtMs"] for each in answer["secrets"]}
 
 
 @secrets.command(name="set")
@@ -190,3 +217,6 @@ def _check_place(desk: Desk, text: str, path: str) -> None:
         raise InvalidRequest(
             f"{path} is not a place for a secret", hint="docs/settings.md says which settings take a reference."
         )
+
+
+secrets.add_command(rotate)
