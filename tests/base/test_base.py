@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import pickle
+import pkgutil
 import pprint
 import traceback
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import msgspec
@@ -15,12 +18,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import openclaw
 from openclaw.base.bounded import BoundedMap, BoundedQueue, Full
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import OpenClawError, RateLimited, catalogue
 from openclaw.base.principal import Principal
 from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet, supervise
+from openclaw.config.redaction.redact import is_secret_key
+from openclaw.identity.authenticate import Evidence
 
 
 @given(st.lists(st.integers(0, 9)), st.integers(1, 5))
@@ -158,3 +164,29 @@ async def test_a_supervised_coroutine_is_started_again_with_growing_pauses() -> 
 
     await supervise("flaky", flaky, sleep, first_delay_s=1, max_delay_s=3)
     assert pauses == [1, 2, 3]
+
+
+MAY_BE_SHOWN = frozenset(("Principal", "Attempt", "Question", "QuestionResolveParams", "InferenceProfiles"))
+"""They have names of credentials, questions about them and places in a list, but no secret."""
+
+
+def test_no_structure_with_a_secret_in_plain_text_prints_it() -> None:
+    for module in pkgutil.walk_packages(openclaw.__path__, "openclaw."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    printing = {
+        each.__name__
+        for each in descendants(msgspec.Struct)
+        if each.__module__.startswith("openclaw.")
+        and each.__repr__ is msgspec.Struct.__repr__
+        and any(is_secret_key(name) and "str" in str(kind) for name, kind in each.__annotations__.items())
+    }
+    assert printing <= MAY_BE_SHOWN
+    assert repr(Evidence(token=SECRET)) == "Evidence(***)"
+
+
+def descendants(cls: type) -> Iterator[type]:
+    """Yield every class below one."""
+    for each in cls.__subclasses__():
+        yield each
+        yield from descendants(each)

@@ -53,9 +53,10 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     ".openclaw/snapshots/last-good.json": CONFIG,
     ".openclaw/snapshots/changes/*.before": CONFIG,
     ".openclaw/snapshots/changes/*.after": CONFIG,
-    ".openclaw/.env": frozenset(("token", "dotenv")),
+    ".openclaw/.env": frozenset(),
     ".openclaw/auth-profiles.json": frozenset(("profile",)),
     ".openclaw/secrets.json": frozenset(("stored",)),
+    ".openclaw/former-secrets.json": frozenset(("dotenv",)),
     ".openclaw/backups/*.tar.gz|": CONFIG | {"token", "dotenv", "profile", "stored"},
 }
 """The files that may hold a secret, for their owner alone, and which. The last is what is in a plain backup."""
@@ -262,6 +263,11 @@ backup verify
 backup verify --json
 upgrade --check
 version --json
+secrets rotate models.providers.dotenv.apiKey --generate --keep 1h
+secrets rotate hooks.token --generate
+gateway token rotate --grace 5m
+gateway token check
+logs --json
 """
 
 DRIVER: Final = """

@@ -152,7 +152,10 @@ def _named(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
 def _plain(kept: list[Place]) -> Iterator[Finding]:
     for place in kept:
         if place.source == "plain text":
+            # Clients on this machine read the token as well, and know `${NAME}` but not every kind of reference.
+            own = place.path == "gateway.auth.token"
             hint = f"openclaw secrets set {place.path}"
+            hint = f"openclaw gateway token show | {hint} --to env" if own else hint
             yield Finding("plain-text", place.path, "the secret itself stands in the configuration", hint)
 
 

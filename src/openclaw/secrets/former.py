@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from openclaw.base.secret import Secret
+from openclaw.base.secret import Secret, masked
 from openclaw.config.disk import locked_folder, write_atomically
 from openclaw.config.reference import Reference
 
@@ -28,6 +28,8 @@ class _Kept(msgspec.Struct, frozen=True):
     provider: str
     value: str
     until_ms: int
+
+    __repr__ = masked
 
     @property
     def reference(self) -> Reference:

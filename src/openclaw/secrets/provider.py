@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.secret import Secret
+from openclaw.config.redaction.redact import REFERENCE
 from openclaw.config.reference import Reference
 from openclaw.config.schema import SecretProviderConfig, SecretsConfig
 from openclaw.secrets.aws import read_parameters, read_secrets_manager, write_parameter, write_secret
@@ -40,11 +41,15 @@ def provider_of(reference: Reference, config: SecretsConfig) -> tuple[str, Secre
     return BUILT_IN, SecretProviderConfig(source=settings, path="" if source else STORE)
 
 
-def reference_to(kind: Literal["file", "env"], name: str, config: SecretsConfig) -> dict[str, str]:
+def reference_to(kind: Literal["file", "env"], name: str, config: SecretsConfig) -> dict[str, str] | str:
     """Return what a setting is to say to mean `name` of the state directory's own files.
+
+    Shape: `${NAME}` where that can be written: every program that reads such a file knows it, of any age.
 
     Raises: InvalidRequest when the configuration's default provider is another; Unresolved when it is unusable.
     """
+    if kind == "env" and REFERENCE.fullmatch(f"${{{name}}}"):
+        return f"${{{name}}}"
     found = {"source": "env", "id": name}
     if kind == "file":
         found = {"source": "file", "id": f"{STORE}#/{name.replace('~', '~0').replace('/', '~1')}"}

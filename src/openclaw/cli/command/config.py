@@ -85,7 +85,14 @@ def set_(path: str, value: str, as_json: bool, reason: str, ticket: str) -> None
       openclaw config set gateway.port 9000
       openclaw config set agents.defaults.limits '{steps: 20}' --reason "loops are expensive"
     """
-    write_setting(Desk(), path, _value(value, strict=as_json), reason=reason, ticket=ticket)
+    from openclaw.config.redaction.redact import REFERENCE, is_secret_key
+
+    given = _value(value, strict=as_json)
+    write_setting(Desk(), path, given, reason=reason, ticket=ticket)
+    if isinstance(given, str) and is_secret_key(path.rpartition(".")[2]) and given and not REFERENCE.fullmatch(given):
+        click.echo(
+            f"{output.mark('warning')}  {path} is in plain text there: openclaw secrets set {path} keeps it elsewhere"
+        )
 
 
 @config.command()

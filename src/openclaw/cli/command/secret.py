@@ -21,6 +21,12 @@ from openclaw.cli.terminal import is_terminal, read_stdin
 
 MAX_INPUT_CHARS = 65_536
 ASK_S = 2.0
+OWN = {
+    "gateway.auth.token": "OPENCLAW_GATEWAY_TOKEN",
+    "gateway.auth.password": "OPENCLAW_GATEWAY_PASSWORD",
+    "backup.passphrase": "OPENCLAW_BACKUP_PASSPHRASE",
+}
+"""The variables that stand for a setting by themselves."""
 
 
 @click.group()
@@ -103,6 +109,7 @@ def set_(path: str, to: str, name: str) -> None:
     Examples:
       openclaw secrets set hooks.token < token.txt
       openclaw secrets set models.providers.openai.apiKey --to env --id OPENAI_KEY
+      openclaw gateway token show | openclaw secrets set gateway.auth.token --to env
     """
     from openclaw.config.changes.record import Wish
     from openclaw.config.writing.apply import set_in
@@ -113,7 +120,7 @@ def set_(path: str, to: str, name: str) -> None:
     reference = reference_to(desk, to, name)
     text = set_in(desk.loaded, path, reference)
     with stored(desk, to, name, secret) as store:
-        _check_place(desk, text, path)
+        _check_place(desk, text, path, reference)
         wish = Wish(method="cli: secrets set")
         change_file(
             desk, wish, lambda before: set_in(before, path, reference), f"{path} refers to {name} of {store.name}"
@@ -199,21 +206,26 @@ def asked_for(path: str) -> Secret:
 
 
 def _variable(path: str) -> str:
+    if path in OWN:
+        return OWN[path]
     return "".join(char.upper() if char.isascii() and char.isalnum() else "_" for char in path).strip("_")
 
 
-def reference_to(desk: Desk, to: str, name: str) -> dict[str, str]:
+def reference_to(desk: Desk, to: str, name: str) -> dict[str, str] | str:
     """Return what the setting is to say, whatever the configuration's default providers are."""
     from openclaw.secrets import provider
 
     return provider.reference_to("env" if to == "env" else "file", name, desk.loaded.config.secrets)
 
 
-def _check_place(desk: Desk, text: str, path: str) -> None:
+def _check_place(desk: Desk, text: str, path: str, reference: dict[str, str] | str) -> None:
     from openclaw.config.keypath import format_path, parse_path
+    from openclaw.secrets.audit import reference_at
 
-    place = format_path(parse_path(path))
-    if all(placed.path != place for placed in desk.read(text).references):
+    place, after = format_path(parse_path(path)), desk.read(text)
+    reads = any(placed.path == place for placed in after.references)
+    # A variable is put in anywhere; an object that refers to a secret only where a secret is meant.
+    if not (reads or (isinstance(reference, str) and reference_at(after, place) is not None)):
         raise InvalidRequest(
             f"{path} is not a place for a secret", hint="docs/settings.md says which settings take a reference."
         )
