@@ -360,6 +360,7 @@ class _Gateway:
             former = FormerSecrets(self._paths.state_dir)
             await asyncio.to_thread(former.expire, self._clock.now_ms())
             loaded = self._rooms.loaded
+            self._rooms.upkeep.doubt_refused_keys()
             if self._secrets.is_due(loaded) or await self._secrets.has_changed(loaded):
                 self._reload_now.set()
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from openclaw.base.errors import ConfigError, NotSupported
+from openclaw.base.errors import ConfigError, ModelAuth, NotSupported
+from openclaw.config.keypath import format_path
 from openclaw.gateway.calls import read_credentials
 from openclaw.rpc.upkeep_port import ProviderAuth, SecretState
 
@@ -42,6 +43,14 @@ class Upkeep:
         rooms.hub.broadcast("chat.metadata.changed", {})
         missing = sum(issue.kind in ("missing-env", "unresolved-secret") for issue in rooms.loaded.issues)
         return missing + len(rooms.failover.credentials.issues)
+
+    def doubt_refused_keys(self) -> None:
+        """Have the keys that model providers turn away asked for again: they may have been rotated at their source."""
+        refused = self._rooms.failover.cooldowns.closed_for(ModelAuth.code)
+        paths = {format_path(("models", "providers", provider, "apiKey")) for provider in refused}
+        for placed in self._rooms.loaded.references:
+            if placed.path in paths:
+                self._rooms.secrets.doubt(placed.reference)
 
     def secret_states(self) -> list[SecretState]:
         """Return when each reference had its value last, and what is wrong with it."""

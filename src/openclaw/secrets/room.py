@@ -44,6 +44,8 @@ ROUNDS: Final = 3
 """The sources of a provider's own secrets, those secrets, and the rest."""
 RETRY_S: Final = 300.0
 """Pause before what has no value is asked for again by itself."""
+DOUBT_S: Final = 60.0
+"""Age at which a value that was turned away is read again, and then once in so long while it still is."""
 Again = Literal["", "problems", "all"]
 """What to ask for besides what was never asked for and what is too old: what is near or has a problem, or all."""
 _log = logging.getLogger("openclaw.secrets")
@@ -60,6 +62,8 @@ class _Held(msgspec.Struct, frozen=True):
     """When it had its value last, None for never."""
     stamp: Stamp | None = None
     """What its file looked like then; None for what is no file."""
+    doubted: bool = False
+    """Somebody has turned the value away."""
 
 
 class _Question(msgspec.Struct, frozen=True):
@@ -137,6 +141,12 @@ class SecretRoom:
             except TimeoutError:
                 raise Unresolved(f"it took longer than {provider.timeout_ms} ms; look whether it was done") from None
 
+    def doubt(self, reference: Reference) -> None:
+        """Note that a value was turned away where it is shown: it may have been rotated. It is asked for again soon."""
+        held = self._held.get(reference)
+        if held is not None and held.secret is not None and not held.problem:
+            self._held.put(reference, msgspec.structs.replace(held, doubted=True))
+
     async def has_changed(self, loaded: Loaded) -> bool:
         """Whether a file that a secret was read from is another one by now: whoever rotates it says so by that."""
         held = ((placed.reference, self._held.get(placed.reference)) for placed in loaded.references)
@@ -177,6 +187,8 @@ class SecretRoom:
         if held is None:
             return True
         age_s = self._clock.monotonic_s() - held.read_s
+        if held.doubted:
+            return age_s >= DOUBT_S
         if held.problem:
             return age_s >= RETRY_S
         return held.provider is not None and 0 < held.provider.ttl_seconds <= age_s
