@@ -12,6 +12,7 @@ import traceback
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import msgspec
 import pytest
@@ -174,19 +175,21 @@ def test_no_structure_with_a_secret_in_plain_text_prints_it() -> None:
     for module in pkgutil.walk_packages(openclaw.__path__, "openclaw."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    plain: object = msgspec.Struct.__repr__
     printing = {
         each.__name__
         for each in descendants(msgspec.Struct)
         if each.__module__.startswith("openclaw.")
-        and each.__repr__ is msgspec.Struct.__repr__
+        and each.__repr__ is plain
         and any(is_secret_key(name) and "str" in str(kind) for name, kind in each.__annotations__.items())
     }
     assert printing <= MAY_BE_SHOWN
     assert repr(Evidence(token=SECRET)) == "Evidence(***)"
 
 
-def descendants(cls: type) -> Iterator[type]:
+def descendants(cls: type[Any]) -> Iterator[type[Any]]:
     """Yield every class below one."""
-    for each in cls.__subclasses__():
+    below: list[type[Any]] = cls.__subclasses__()
+    for each in below:
         yield each
         yield from descendants(each)

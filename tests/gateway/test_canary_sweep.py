@@ -334,18 +334,18 @@ async def knocks(gateway: GatewayProcess) -> list[bytes]:
 
 async def set_up(port: int, host: str) -> list[bytes]:
     """Sign in to the set-up, try a key that is turned away, and take the export away; its bytes are a backup."""
-    origin = {"Origin": f"http://{host}"}
+    origin: dict[str, Any] = {"Origin": f"http://{host}"}
     login = json.dumps({"password": PLANTED["setup"]}).encode()
     status, head, answer = await raw_request(port, http("POST", "/setup/login", login, token=None, host=host, **origin))
     assert status == 200, answer
     cookie = {**origin, "Cookie": head.pop("set-cookie").partition(";")[0]}
-    _, _, state = await raw_request(port, http("GET", "/setup/state", token=None, host=host, **cookie))
-    page = {**cookie, "X_OpenClaw_Setup": json.loads(state)["pageToken"]}
+    _, _, state = await raw_request(port, http("GET", "/setup/state", b"", token=None, host=host, **cookie))
+    page: dict[str, Any] = {**cookie, "X_OpenClaw_Setup": json.loads(state)["pageToken"]}
     choice = {"provider": "custom", "baseUrl": "http://127.0.0.1:1/v1", "model": "m", "key": PLANTED["typed"]}
     tried = await raw_request(
         port, http("POST", "/setup/provider", json.dumps(choice).encode(), token=None, host=host, **page)
     )
-    status, told, _ = await raw_request(port, http("GET", "/setup/export", token=None, host=host, **page))
+    status, told, _ = await raw_request(port, http("GET", "/setup/export", b"", token=None, host=host, **page))
     assert status == 200, told
     return [answer, json.dumps(head).encode(), state, repr(tried).encode(), json.dumps(told).encode()]
 
