@@ -198,6 +198,7 @@ def test_the_gateways_own_token_is_rotated_as_a_token(configured: Path, command:
     (configured / "openclaw.json").write_text('{gateway: {auth: {token: "${OPENCLAW_GATEWAY_TOKEN}"}}}')
     (configured / ".env").write_text(f"OPENCLAW_GATEWAY_TOKEN={'hunter2' * 6}\n")
     (configured / ".env").chmod(0o600)
+    assert command("secrets", "rotate", "gateway.auth.token", "--keep", "5m").code == 2
     ran = command("secrets", "rotate", "gateway.auth.token", "--grace", "5m", "--json")
     assert (ran.code, ran.json["gateway"]) == (0, "not running")
     assert "hunter2" not in (configured / ".env").read_text()

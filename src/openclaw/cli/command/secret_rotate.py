@@ -14,6 +14,8 @@ from openclaw.cli.reach import Reach
 
 if TYPE_CHECKING:
     from openclaw.config.reference import Reference
+    from openclaw.secrets.former import FormerSecrets
+    from openclaw.secrets.outcome import Written
     from openclaw.secrets.room import SecretRoom
 
 TOKEN: Final = "gateway.auth.token"  # noqa: S105  # the name of a setting
@@ -30,6 +32,15 @@ class Wanted(NamedTuple):
     reference: Reference
     used_by: tuple[str, ...]
     where: str
+
+
+class Kept(NamedTuple):
+    """What of the old one is kept: until when (Unix ms), 0 for not at all."""
+
+    former: FormerSecrets
+    old: Secret | None
+    now_ms: int
+    until_ms: int
 
 
 @click.command()
@@ -57,17 +68,18 @@ def rotate(path: str, generate: bool, keep: str, undo: bool, grace: str, dry_run
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.cli.command.token import duration_ms
     from openclaw.secrets.former import MAX_KEEP_MS, FormerSecrets
-    from openclaw.secrets.outcome import Unresolved
 
-    desk = Desk()
-    former, now_ms = FormerSecrets(desk.paths.state_dir), SYSTEM_CLOCK.now_ms()
-    former.expire(now_ms)
     if grace and path != TOKEN:
         raise click.UsageError(f"--grace is for {TOKEN}: others have no second value")
     keep_ms, grace_ms = duration_ms(keep), duration_ms(grace or "0s")
     if keep_ms > MAX_KEEP_MS:
         raise InvalidRequest("the old one is kept for 7 days at most")
+    desk, now_ms = Desk(), SYSTEM_CLOCK.now_ms()
+    former = FormerSecrets(desk.paths.state_dir)
+    former.expire(now_ms)
     if path == TOKEN and _is_ours(desk) and not (undo or dry_run):
+        if keep_ms:
+            raise click.UsageError(f"of {TOKEN} nothing is kept: --grace lets the old one open the gateway for a while")
         return _as_token(grace or "0s", as_json=as_json)
     room = _room(desk)
     wanted = _wanted(desk, room, path)
@@ -78,22 +90,15 @@ def rotate(path: str, generate: bool, keep: str, undo: bool, grace: str, dry_run
     new = _new(wanted, former.get(wanted.reference, now_ms), undo=undo, generate=generate)
     if old and old.matches(new.reveal()):
         raise InvalidRequest("the new secret is the one that is set", hint="Nothing was changed.")
-    kept_until_ms = now_ms + keep_ms if old and keep_ms and not undo else 0
-    if old and kept_until_ms:
-        former.keep(wanted.reference, old, kept_until_ms, now_ms)
-    if old and grace_ms:
-        _give_grace(desk, old, now_ms, now_ms + grace_ms)
-    try:
-        written = run(room.put(wanted.reference, new, desk.loaded))
-    except Unresolved as error:
-        if kept_until_ms:
-            former.forget(wanted.reference, now_ms)
-        raise InvalidRequest(f"{path} was not rotated: {error}") from None
+    if old and path == TOKEN:
+        _give_grace(desk, old, now_ms, grace_ms)
+    kept = Kept(former, old if not undo else None, now_ms, now_ms + keep_ms if keep_ms else 0)
+    written = _put(room, desk, wanted, new, kept)
     if undo:
         former.forget(wanted.reference, now_ms)
-    taken = _taken_up(desk, path, new)
+    taken = _taken_up(desk, wanted, new)
     facts = {"rotated": True, "fingerprint": new.fingerprint(), "before": written.before}
-    _tell(wanted, {**facts, "keptUntilMs": kept_until_ms, "gateway": taken}, as_json=as_json)
+    _tell(wanted, {**facts, "keptUntilMs": kept.until_ms if kept.old else 0, "gateway": taken}, as_json=as_json)
     return int(taken == REFUSES)
 
 
@@ -163,19 +168,34 @@ def _new(wanted: Wanted, kept: Secret | None, *, undo: bool, generate: bool) -> 
     return Secret(token_urlsafe(RANDOM_BYTES)) if generate else asked_for(wanted.path)
 
 
-def _give_grace(desk: Desk, old: Secret, now_ms: int, until_ms: int) -> None:
+def _give_grace(desk: Desk, old: Secret, now_ms: int, grace_ms: int) -> None:
+    """Let the old token open the gateway for so long; none ends the grace of earlier ones too."""
     from openclaw.identity.grace import former, grace_file, load, save
 
     file = grace_file(desk.paths.state_dir)
-    save(file, (*load(file, now_ms), former(old, until_ms)))
+    save(file, (*load(file, now_ms), former(old, now_ms + grace_ms)) if grace_ms else ())
 
 
-def _taken_up(desk: Desk, path: str, new: Secret) -> str:
+def _put(room: SecretRoom, desk: Desk, wanted: Wanted, new: Secret, kept: Kept) -> Written:
+    """Keep the old one if that is wanted, then write the new one. Raises: InvalidRequest saying why it was not."""
+    from openclaw.secrets.outcome import Unresolved
+
+    if kept.old and kept.until_ms:
+        kept.former.keep(wanted.reference, kept.old, kept.until_ms, kept.now_ms)
+    try:
+        return run(room.put(wanted.reference, new, desk.loaded))
+    except Unresolved as error:
+        if kept.old and kept.until_ms:
+            kept.former.forget(wanted.reference, kept.now_ms)
+        raise InvalidRequest(f"{wanted.path} was not rotated: {error}") from None
+
+
+def _taken_up(desk: Desk, wanted: Wanted, new: Secret) -> str:
     """Have the gateway that runs on this state directory read its secrets again."""
     from openclaw.cli.command.token import take_up
     from openclaw.client.errors import GatewayDown
 
-    if path in OWN:
+    if any(path in OWN for path in wanted.used_by):
         return {True: USES, False: REFUSES, None: NOT_RUNNING}[take_up(Reach(desk), new)]
     if desk.loaded.config.gateway.mode == "remote":
         return NOT_RUNNING
