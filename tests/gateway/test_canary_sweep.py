@@ -51,8 +51,7 @@ CONFIG: Final = frozenset(
 ALLOWED: Final[dict[str, frozenset[str]]] = {
     ".openclaw/openclaw.json": CONFIG,
     ".openclaw/snapshots/last-good.json": CONFIG,
-    ".openclaw/snapshots/changes/*.before": CONFIG,
-    ".openclaw/snapshots/changes/*.after": CONFIG,
+    ".openclaw/snapshots/changes/texts/*": CONFIG,
     ".openclaw/.env": frozenset(),
     ".openclaw/auth-profiles.json": frozenset(("profile",)),
     ".openclaw/secrets.json": frozenset(("stored",)),

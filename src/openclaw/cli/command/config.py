@@ -363,7 +363,7 @@ def change_file(desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: 
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.config.changes.offline import change
     from openclaw.config.changes.record import by_user
-    from openclaw.config.writing.apply import beaten, overriding
+    from openclaw.config.writing.apply import overriding
 
     made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, desk.whole)
     over = overriding(made.before, [each.path for each in made.record.diff]) if made.record else ()
@@ -371,6 +371,8 @@ def change_file(desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: 
 
 
 def _tell(desk: Desk, made: Written, done: str, over: tuple[tuple[str, str], ...], *, as_json: bool) -> None:
+    from openclaw.config.writing.apply import beaten
+
     record = made.record
     if as_json:
         output.emit_json({"changed": record is not None, "record": record, "overriding": dict(over)})
