@@ -215,6 +215,14 @@ def test_nothing_is_written_in_read_only_mode(command: Run, file: Path, monkeypa
     assert file.read_text() == held
 
 
+def test_a_variable_that_beats_what_was_set_is_named(command: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENCLAW_GATEWAY_TOKEN", "hunter2-the-token-of-the-environment")
+    ran = command("config", "set", "gateway.auth.token", "another-token-that-does-not-count")
+    assert "OPENCLAW_GATEWAY_TOKEN (process) sets it too, and wins" in ran.out
+    ran = command("config", "set", "gateway.auth.token", "${OPENCLAW_GATEWAY_TOKEN}")
+    assert "wins" not in ran.out
+
+
 def test_an_included_value_is_named_where_it_is_written(command: Run, file: Path, home: Path) -> None:
     (home / "part.json5").write_text("{ port: 19005 }")
     (home / "part.json5").chmod(0o600)

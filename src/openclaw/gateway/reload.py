@@ -25,7 +25,7 @@ from openclaw.config import lastgood
 from openclaw.config.load import Loaded
 from openclaw.config.paths import tls_files
 from openclaw.config.plan import Change, held, plan
-from openclaw.config.redaction.secret_values import secrets_of
+from openclaw.config.redaction.secret_values import known_secrets
 from openclaw.config.refusal import refusals
 from openclaw.config.schema import Config, LoggingConfig
 from openclaw.config.writing.rewrite import broken
@@ -107,7 +107,7 @@ async def _take_up(rooms: Rooms, loaded: Loaded, *, verbose: bool, quiet: bool) 
 
 async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose: bool, quiet: bool) -> bool:
     """Return whether callers prove themselves by another shared credential now."""
-    remember_secrets(loaded.config)
+    remember_secrets(loaded)
     touched = {change.path.split(".", 1)[0].split("[", 1)[0] for change in changes}
     tools = rooms.tooling.registry(loaded)  # always anew: an action's module may have been edited
     _require_actions(loaded.config, tools, rooms.tools)
@@ -189,7 +189,7 @@ def configure_logs(config: LoggingConfig, rooms: Rooms, *, verbose: bool, quiet:
     )
 
 
-def remember_secrets(config: Config) -> None:
-    """Tell the redactor every secret that the configuration holds."""
-    for secret in secrets_of(config):
+def remember_secrets(loaded: Loaded) -> None:
+    """Tell the redactor every secret that the configuration holds or names."""
+    for secret in known_secrets(loaded):
         REDACTOR.add(secret)

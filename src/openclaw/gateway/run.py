@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -42,6 +44,7 @@ from openclaw.ops.backup.restore import RestoreOutcome, clear_uploads, last_outc
 from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.ops.backup.swap import recover
 from openclaw.processes.again import begin_again
+from openclaw.secrets.former import FormerSecrets
 from openclaw.secrets.room import Again, SecretRoom
 from openclaw.store.lock import StateLock
 from openclaw.telemetry.redact import REDACTOR
@@ -54,7 +57,7 @@ EXIT_OK, EXIT_FAILED, EXIT_RESTART, EXIT_CONFIG = 0, 1, 75, 78
 DRAIN_S = 10.0
 """Time that runs get to end when the gateway is told to stop; those that need longer are parked and resumed."""
 SECRETS_EVERY_S = 10.0
-"""How often it is looked whether a secret has reached the age at which it is read again."""
+"""How often it is looked whether a secret is to be read again: for its age, or because its file is another one."""
 RESTART_EXPECTED_MS = 2000
 
 
@@ -96,6 +99,9 @@ def run_gateway(options: RunOptions, on_ready: OnReady | None = None) -> int:
     """
     import uvloop
 
+    # A core dump holds every secret in plain text. The hard limit stays: who wants one may raise it.
+    with contextlib.suppress(OSError, ValueError):  # some sandboxes forbid the call
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             end = runner.run(_Gateway(options, on_ready).main())
@@ -213,7 +219,7 @@ class _Gateway:
         again: Again = "all" if self._secrets_again else "problems"
         self._secrets_again = False
         loaded = self._accepted(await self._secrets.load(self._env, again=again))
-        remember_secrets(loaded.config)
+        remember_secrets(loaded)
         return loaded
 
     def _accepted(self, loaded: Loaded) -> Loaded:
@@ -355,7 +361,11 @@ class _Gateway:
     async def _watch_secrets(self) -> None:
         while True:
             await self._clock.sleep(SECRETS_EVERY_S)
-            if self._secrets.is_due(self._rooms.loaded):
+            former = FormerSecrets(self._paths.state_dir)
+            await asyncio.to_thread(former.expire, self._clock.now_ms())
+            loaded = self._rooms.loaded
+            self._rooms.upkeep.doubt_refused_keys()
+            if self._secrets.is_due(loaded) or await self._secrets.has_changed(loaded):
                 self._reload_now.set()
 
     async def _reload(self) -> Outcome:
