@@ -36,9 +36,11 @@ def test_get_prints_what_is_in_force_with_defaults_and_without_secrets(command: 
 
 
 def test_set_and_unset_keep_comments_and_everything_else(command: Run, file: Path) -> None:
-    assert command("config", "set", "gateway.port", "19001").code == 0
+    done = command("config", "set", "gateway.port", "19001")
+    assert (done.code, "at the gateway's next start: gateway.port" in done.out) == (0, True)
     assert file.read_text() == TEXT.replace("19000", "19001")
-    assert command("config", "set", "agents.defaults.model", "fake/echo").code == 0
+    done = command("config", "set", "agents.defaults.model", "fake/echo")
+    assert (done.code, "next start" in done.out) == (0, False)
     assert "// mine" in file.read_text()
     assert command("config", "unset", "agents.defaults.model").code == 0
     assert command("config", "get", "agents.defaults.model").out == "\n"
@@ -211,6 +213,14 @@ def test_nothing_is_written_in_read_only_mode(command: Run, file: Path, monkeypa
         assert refused.code != 0, words
         assert "unset OPENCLAW_CONFIG_READONLY" in refused.err
     assert file.read_text() == held
+
+
+def test_a_variable_that_beats_what_was_set_is_named(command: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENCLAW_GATEWAY_TOKEN", "hunter2-the-token-of-the-environment")
+    ran = command("config", "set", "gateway.auth.token", "another-token-that-does-not-count")
+    assert "OPENCLAW_GATEWAY_TOKEN (process) sets it too, and wins" in ran.out
+    ran = command("config", "set", "gateway.auth.token", "${OPENCLAW_GATEWAY_TOKEN}")
+    assert "wins" not in ran.out
 
 
 def test_an_included_value_is_named_where_it_is_written(command: Run, file: Path, home: Path) -> None:

@@ -59,6 +59,24 @@ async def test_flags_set_everything_up_and_the_model_answers(home: Path, command
     assert [each["method"] for each in command("config", "history", "--json").json] == ["cli: onboard", "cli: up"]
 
 
+def test_the_first_configuration_holds_no_secret_and_the_token_made_for_it_is_rotated_where_it_lies(
+    home: Path, command: Run, say: None
+) -> None:
+    assert command(*custom("http://127.0.0.1:1/v1", "--skip-test", "--json", "--api-key-stdin")).code == 0
+    first = command("gateway", "token", "show").out.strip()
+    env, written = home / ".env", (home / "openclaw.json").read_text()
+    assert len(first) >= 43
+    assert first in env.read_text()
+    assert env.stat().st_mode & 0o777 == 0o600
+    assert first not in written
+    assert command("secrets", "audit", "--json").json == {"ok": True, "findings": []}
+    assert command("gateway", "token", "rotate").code == 0
+    second = command("gateway", "token", "show").out.strip()
+    assert first != second
+    assert second in env.read_text()
+    assert (home / "openclaw.json").read_text() == written
+
+
 def test_a_second_time_changes_nothing(home: Path, command: Run, say: None, monkeypatch: pytest.MonkeyPatch) -> None:
     flags = custom("http://127.0.0.1:1/v1", "--skip-test", "--json")
     assert command(*flags, "--api-key-stdin").code == 0

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import pytest
 
@@ -18,6 +16,7 @@ from openclaw.ops.quotas import OTHER, room_of
 from openclaw.rpc.build import METHODS
 from tests.conformance.wire import SCOPES, Frame, Wire, client, connect_request, socket
 from tests.gateway.process import TOKEN, GatewayProcess, free_port
+from tests.gateway.sweep import found_in
 from tests.listeners.device import KEY, attached, sign
 from tests.rpc.good import GOOD
 
@@ -140,16 +139,6 @@ async def device_token(running: GatewayProcess, role: Role = "operator") -> tupl
     params = connect_request(4, role=role, scopes=["operator.read"])["params"]
     async with attached(running.ws_url, params) as device:
         return device.auth["deviceToken"], device.answer
-
-
-def spellings(secret: str) -> set[bytes]:
-    """Return a secret as it may stand in a file or an answer."""
-    raw = secret.encode()
-    return {raw, base64.b64encode(raw).rstrip(b"="), quote(secret, safe="").encode(), raw.hex().encode()}
-
-
-def found_in(data: bytes, secrets: dict[str, str]) -> list[str]:
-    return [name for name, secret in secrets.items() if any(spelling in data for spelling in spellings(secret))]
 
 
 async def test_no_secret_leaves_the_files_that_must_hold_it(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,7 @@ from openclaw.telemetry.health import LAG_INTERVAL_S, LAG_RECENT, LAG_SAMPLES, L
 from openclaw.telemetry.log import LOG_FILE, JsonFormatter, configure
 from openclaw.telemetry.metrics import Metrics
 from openclaw.telemetry.redact import REDACTOR, Redactor
+from tests.gateway.sweep import found_in
 
 
 @pytest.fixture
@@ -49,6 +52,16 @@ def test_a_known_secret_is_cut_out_of_any_line(value: str, around: str) -> None:
     line = json.dumps({"a": f"{around}{value}{around}"})
     if value not in around and "*" not in value:
         assert json.dumps(value)[1:-1] not in redactor.clean(line)
+
+
+@pytest.mark.parametrize("secret", ["hunter2-3f9c71e0b2", 'ca"&<é>/+7d31', "a\\b\nc-d1e2"])
+def test_a_secret_is_cut_out_however_it_is_written(secret: str) -> None:
+    redactor = Redactor()
+    redactor.add(Secret(secret))
+    basic = base64.b64encode(f"user:{secret}".encode()).decode()
+    nested = json.dumps({"said": json.dumps({"key": secret})})
+    for text in (secret, json.dumps(secret), nested, f"https://u:{quote(secret, safe='')}@host", f"Basic {basic}"):
+        assert not found_in(redactor.clean(text).encode(), {"it": secret}), text
 
 
 def test_log_lines_are_json_with_fields_and_without_secrets(tmp_path: Path, handlers: None) -> None:

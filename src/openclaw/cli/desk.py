@@ -46,8 +46,13 @@ class Desk:
     def loaded(self) -> Loaded:
         """The configuration with its issues, and the secrets that it names."""
         from openclaw.config.load import load
+        from openclaw.config.redaction.secret_values import known_secrets
+        from openclaw.telemetry.redact import REDACTOR
 
-        return self.whole(load(self.paths, self.env))
+        found = self.whole(load(self.paths, self.env))
+        for secret in known_secrets(found):
+            REDACTOR.add(secret)
+        return found
 
     def read(self, text: str) -> Loaded:
         """Return what a text would say as the configuration file. Raises: ConfigError when it does not parse."""

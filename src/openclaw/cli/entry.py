@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import TracebackType
 
 
 def main() -> None:
@@ -13,6 +14,7 @@ def main() -> None:
 
         sys.stdout.write(f"openclaw {__version__}\n")
         return
+    sys.excepthook = tell_crash
     try:
         from openclaw.cli.app import run
 
@@ -20,3 +22,12 @@ def main() -> None:
     except KeyboardInterrupt:  # before there is a command that could be told
         code = 130
     sys.exit(code)
+
+
+def tell_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what nobody caught, as Python does, without a secret that the process knows."""
+    import traceback
+
+    from openclaw.telemetry.redact import REDACTOR
+
+    sys.stderr.write(REDACTOR.clean("".join(traceback.format_exception(kind, error, trace))))

@@ -78,6 +78,9 @@ def error_lines(error: OpenClawError) -> list[str]:
 
 def print_error(error: OpenClawError, *, as_json: bool = False) -> None:
     """Print an error for people on stderr, or its one JSON shape on stdout."""
+    from openclaw.telemetry.redact import REDACTOR
+
+    error.message = REDACTOR.clean(error.message)
     if as_json:
         emit_json({"ok": False, "error": error.as_dict()})
         return

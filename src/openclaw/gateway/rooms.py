@@ -48,6 +48,7 @@ from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
+from openclaw.processes.environment import CurrentEnvironment
 from openclaw.processes.spawner import Spawner
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
@@ -136,7 +137,7 @@ async def open_rooms(
         stack.push_async_callback(store.close)
         http = HttpClient(user_agent=f"openclaw/{__version__}")
         stack.push_async_callback(http.close)
-        spawner = Spawner(loaded.env)
+        spawner = Spawner(CurrentEnvironment(lambda: rooms.loaded.env))
         stack.push_async_callback(spawner.close)
         credentials = open_credentials(paths, clock)
         models = ModelRegistry(

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+import msgspec
+
 from openclaw.base.clock import Clock
 from openclaw.base.errors import OpenClawError
 
@@ -20,6 +22,13 @@ LAG_RECENT = 20
 """Wake-ups, a second and more, in which one that was too late counts: no flapping from one to the next."""
 LOOK_S = 2.0
 """How long a look that has to wait may take, and for how long its answer is good."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How the running configuration stands to the file: settings that wait for a restart, why a change was refused."""
+
+    waiting: tuple[str, ...] = ()
+    problem: str = ""
 
 
 class HealthBoard:
@@ -36,6 +45,7 @@ class HealthBoard:
         self._seen: dict[str, str | None] = {}
         self._looked_s = -LOOK_S
         self.phase: Phase = "starting"
+        self.configuration = Standing()
         self.lag_limit_ms: Callable[[], float] = lambda: LAG_LIMIT_MS
 
     def add_look(self, name: str, look: Callable[[], Awaitable[None]]) -> None:

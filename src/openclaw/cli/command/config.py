@@ -85,7 +85,14 @@ def set_(path: str, value: str, as_json: bool, reason: str, ticket: str) -> None
       openclaw config set gateway.port 9000
       openclaw config set agents.defaults.limits '{steps: 20}' --reason "loops are expensive"
     """
-    write_setting(Desk(), path, _value(value, strict=as_json), reason=reason, ticket=ticket)
+    from openclaw.config.redaction.redact import REFERENCE, is_secret_key
+
+    given = _value(value, strict=as_json)
+    write_setting(Desk(), path, given, reason=reason, ticket=ticket)
+    if isinstance(given, str) and is_secret_key(path.rpartition(".")[2]) and given and not REFERENCE.fullmatch(given):
+        click.echo(
+            f"{output.mark('warning')}  {path} is in plain text there: openclaw secrets set {path} keeps it elsewhere"
+        )
 
 
 @config.command()
@@ -364,14 +371,20 @@ def change_file(desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: 
 
 
 def _tell(desk: Desk, made: Written, done: str, over: tuple[tuple[str, str], ...], *, as_json: bool) -> None:
+    from openclaw.config.writing.apply import beaten
+
     record = made.record
     if as_json:
         output.emit_json({"changed": record is not None, "record": record, "overriding": dict(over)})
         return
     where = f"in {desk.paths.config_path}"
     click.echo(f"{done} {where} (change {record.id})" if record else f"{done} already {where}")
+    if waiting := [planned.path for planned in record.plan if planned.reload == "process"] if record else []:
+        click.echo(f"  takes effect at the gateway's next start: {', '.join(waiting)}")
     for path, file in over:
         click.echo(f"{output.mark('warning')}  {path}: {file} sets it too; the value {where} wins")
+    for path, source in beaten(made.after, [each.path for each in record.diff]) if record else ():
+        click.echo(f"{output.mark('warning')}  {path}: {source} sets it too, and wins")
     print_issues(made.after)
 
 

@@ -162,6 +162,8 @@ async def _resolve(desk: Desk, ref: str) -> None:
 def test(ref: str, message: str, as_json: bool) -> None:
     """Call a model alone, without the gateway, and print its answer and how long it took.
 
+    Without a name it is models.tiers.probe, else the default model.
+
     \b
     Examples:
       openclaw models test
@@ -186,7 +188,7 @@ async def probe(desk: Desk, ref: str, message: str) -> dict[str, Any]:
     from openclaw.base.model import ModelRequest
 
     async with desk.registry() as registry:
-        found = registry.resolve(ref or desk.default_model(registry))
+        found = registry.resolve(ref or desk.loaded.config.models.tiers.probe or desk.default_model(registry))
         start = SYSTEM_CLOCK.monotonic_s()
         result = await found.client.generate(
             ModelRequest(model=found.info.id, messages=(user(message),), max_tokens=PROBE_TOKENS, purpose="probe")

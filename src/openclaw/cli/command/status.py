@@ -89,18 +89,27 @@ def _last_backup(state_dir: Path) -> str:
 
 async def _look(reach: Reach) -> dict[str, Any]:
     async with reach.connect() as line:
-        health, sessions, agents = (
+        health, sessions, agents, now = (
             await line.call("health"),
             await line.call("sessions.list", {"limit": RECENT_SESSIONS}),
             await line.call("agents.list"),
+            await line.call("status"),
         )
         server = line.hello.get("server", {})
-    return {"server": server, "health": health, "sessions": sessions, "agents": agents}
+    reload = now.get("configReload") or {}
+    return {"server": server, "health": health, "sessions": sessions, "agents": agents, "configReload": reload}
 
 
 def _print(reach: Reach, facts: dict[str, Any], live: dict[str, Any]) -> None:
     version = live["server"].get("version", "?")
-    output.fields({"gateway": f"{output.paint('running', 'green')} at {reach.target.url}, version {version}", **facts})
+    output.fields(
+        {
+            "gateway": f"{output.paint('running', 'green')} at {reach.target.url}, version {version}",
+            **facts,
+            "restart needed": ", ".join(live["configReload"].get("restartRequired", ())) or None,
+            "not taken up": live["configReload"].get("problem") or None,
+        }
+    )
     click.echo()
     agents = live["agents"]
     output.table(

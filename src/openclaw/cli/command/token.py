@@ -137,7 +137,7 @@ def rotate(grace: str, as_json: bool) -> int:
     tried = _tried(reach, [reach.target.bearer, *(copy.secret for copy in copies)])
     in_use = next((secret for secret, accepted in tried if accepted), None)
     new, done = replace(desk.paths, lambda: Desk().loaded, copies, SYSTEM_CLOCK, grace_ms, in_use)
-    taken = _take_up(reach, new)
+    taken = take_up(reach, new)
     if as_json:
         told = {True: "uses it", False: "refuses it", None: "not running"}[taken]
         output.emit_json({"rotated": done, "gateway": told})
@@ -194,7 +194,7 @@ def _tried(reach: Reach, candidates: list[Secret | None]) -> list[tuple[Secret, 
     return found
 
 
-def _take_up(reach: Reach, new: Secret) -> bool | None:
+def take_up(reach: Reach, new: Secret) -> bool | None:
     """Have the gateway that runs on this state directory read its files again. None when there is none."""
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.cli.desk import run

@@ -123,6 +123,14 @@ def worse(after: Loaded, before: Loaded) -> list[dict[str, str]]:
     return [_told(issue) for issue in new if _gist(issue) not in known][:TOLD_ISSUES]
 
 
+def broken(after: Loaded, before: Loaded) -> list[str]:
+    """Return what is wrong with a file that was well before, a place that was wrong already left out."""
+    known = {_gist(issue)[:2] for issue in before.issues if issue.severity == "error"}
+    new = (issue for issue in after.issues if issue.severity == "error" and _gist(issue)[:2] not in known)
+    # Their hints tell what a start would make of them, which is not to happen.
+    return [str(msgspec.structs.replace(issue, hint="")) for issue in new][:TOLD_ISSUES]
+
+
 def invalid(issues: Iterable[Mapping[str, str]]) -> InvalidRequest:
     """Return the refusal of a text that may not be written."""
     told = list(issues)

@@ -147,13 +147,15 @@ CHECKS: Final = (
     ),
     Check(
         "gateway",
-        "what answers on the port, and its version",
+        "what answers on the port, its version, and whether it runs by the file",
         gateway.gateway_findings,
         {
             "gateway.reachable": "info",
             "gateway.port": "error",
             "gateway.token-parity": "error",
             "gateway.version": "warning",
+            "gateway.restart": "warning",
+            "gateway.reload": "warning",
         },
     ),
     Check(
