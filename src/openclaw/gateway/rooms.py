@@ -39,7 +39,8 @@ from openclaw.net.http import HttpClient
 from openclaw.ops.disk import DiskWatch
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.egress_door import KIND as EGRESS
-from openclaw.policy.egress_door import egress_rule
+from openclaw.policy.egress_door import RulesOfNow, egress_rule
+from openclaw.policy.egress_way import EgressGate
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
@@ -132,7 +133,16 @@ async def open_rooms(
         health = HealthBoard(clock)
         store = await SqliteStore.open(paths.db_path, clock=clock, lock=lock)
         stack.push_async_callback(store.close)
-        http = HttpClient(user_agent=f"openclaw/{__version__}")
+        egress_now = RulesOfNow(lambda: rooms.config)
+        ledger = Ledger(store.audit, clock)
+        rules = {
+            TOOL: tool_verdict,
+            EGRESS: egress_rule(egress_now),
+            NODE: node_rule(lambda: rooms.config.gateway.nodes),
+        }
+        gate = Gatekeeper(rules, ledger, clock)
+        egress = EgressGate(gate, egress_now)
+        http = HttpClient(door=egress.house, user_agent=f"openclaw/{__version__}")
         stack.push_async_callback(http.close)
         spawner = Spawner(loaded.env)
         stack.push_async_callback(spawner.close)
@@ -147,13 +157,6 @@ async def open_rooms(
             catalog_path=paths.state_dir / CATALOG_FILE,
         )
         stack.push_async_callback(models.close)
-        ledger = Ledger(store.audit, clock)
-        rules = {
-            TOOL: tool_verdict,
-            EGRESS: egress_rule(lambda: rooms.config.network_policy),
-            NODE: node_rule(lambda: rooms.config.gateway.nodes),
-        }
-        gate = Gatekeeper(rules, ledger, clock)
         hub = Hub(clock, __version__)
         devices = await Devices.open(store.shelf, clock, paths.identity)
         stack.push_async_callback(devices.close)
@@ -176,7 +179,7 @@ async def open_rooms(
         study = Study(directory=Directory.empty(), shop=shop)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
-        desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config)
+        desk = Tooling(gate, egress, study, store, http, clock, mcp, lambda: rooms.config)
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
         automation = Automation(

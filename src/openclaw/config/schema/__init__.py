@@ -71,6 +71,10 @@ from openclaw.config.schema.storage import (
 )
 from openclaw.config.schema.tools import (
     ActionConfig,
+    AgentNetworkConfig,
+    EgressClassConfig,
+    EgressClassesConfig,
+    EgressListConfig,
     McpConfig,
     McpServerConfig,
     NetworkPolicyConfig,
@@ -90,6 +94,7 @@ __all__ = [
     "ActiveHoursConfig",
     "AgentConfig",
     "AgentDefaults",
+    "AgentNetworkConfig",
     "AgentsConfig",
     "AuthConfig",
     "BackupConfig",
@@ -99,6 +104,9 @@ __all__ = [
     "Config",
     "ControlUiConfig",
     "CronConfig",
+    "EgressClassConfig",
+    "EgressClassesConfig",
+    "EgressListConfig",
     "EndpointConfig",
     "EndpointsConfig",
     "EnvConfig",
