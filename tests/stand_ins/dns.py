@@ -19,15 +19,15 @@ class DnsStandIn(asyncio.DatagramProtocol):
     questions for A.
     """
 
-    def __init__(self, names: dict[str, list[Sequence[str]]]) -> None:
+    def __init__(self, names: dict[str, list[Sequence[str]]], port: int = 0) -> None:
         self.names = names
         self.asked: list[str] = []
-        self.port = 0
+        self.port = port
         self._held: dict[str, Sequence[str]] = {}
 
     async def __aenter__(self) -> DnsStandIn:
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", 0))
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", self.port))
         self.port = self._transport.get_extra_info("sockname")[1]
         return self
 

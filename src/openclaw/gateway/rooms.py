@@ -229,6 +229,7 @@ async def open_rooms(
             TlsDoor(lambda: Pair(*tls_files(rooms.config.gateway.tls, paths)), clock),
             stack,
         )
+        secrets.door = egress.house
         rooms.upkeep = Upkeep(rooms)
         rooms.counter = build_counter(_rpc_deps(rooms))
         stack.push_async_callback(rooms.counter.close)
