@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.completion import turns
 from bench.detour import failover
 from bench.durability import sync_cost
+from bench.every_command import every_command
 from bench.fanout import fan_out
 from bench.gateway import Gateway, Lab, running, upstream
 from bench.machine import cores, facts, supported
@@ -42,6 +43,7 @@ ALONE: dict[str, Callable[[Lab], list[Row]]] = {
 """Measurements that start gateways of their own."""
 SHARED: dict[str, Callable[[Lab, Gateway], list[Row]]] = {
     "commands": commands,
+    "every": every_command,
     "rpc": health_calls,
     "handshakes": handshake_rate,
     "turns": turns,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from openclaw.base.run import Inbound, RunEnded, RunEvent, RunStarted, ToolFinis
 from openclaw.config.schema import LimitsConfig, QueueConfig
 from openclaw.models.fake.client import FakeClient
 from openclaw.store.sqlite import SqliteStore
+from openclaw.telemetry.log import JsonFormatter
 
 from .house import KEY, MAIN, config_of, house, inbound, until
 
@@ -42,6 +45,21 @@ async def test_a_message_is_answered_and_both_are_in_the_transcript(tmp_path: Pa
         reply = await (await here.say("Capital of Japan?")).result()
         assert (reply.state, reply.text, reply.finish_reason) == ("ok", "Tokyo.", "stop")
         assert await here.texts() == ["Capital of Japan?", "Tokyo."]
+
+
+async def test_the_log_has_a_line_for_each_run_and_none_of_its_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "openclaw.agent")
+    async with house(tmp_path, FakeClient(["Tokyo."])) as here:
+        reply = await (await here.say("Capital of Japan?")).result()
+    (line,) = [json.loads(JsonFormatter().format(one)) for one in caplog.records if one.getMessage() == "run_ended"]
+    named = {"request_id", "session", "agent", "channel", "principal", "provider", "model", "tokens", "duration_ms"}
+    assert named < set(line)
+    assert (line["request_id"], line["model"], line["state"]) == (reply.run_id, reply.model, "ok")
+    assert line["tokens"] == reply.usage.total_tokens
+    assert "Tokyo" not in caplog.text + json.dumps(line)
+    assert "Japan" not in caplog.text + json.dumps(line)
 
 
 async def test_a_reply_is_durable_before_it_is_told(tmp_path: Path) -> None:

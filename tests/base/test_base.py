@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import pickle
+import pkgutil
+import pprint
+import traceback
 from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import openclaw
 from openclaw.base.bounded import BoundedMap, BoundedQueue, Full
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import OpenClawError, RateLimited, catalogue
 from openclaw.base.principal import Principal
 from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet, supervise
+from openclaw.config.redaction.redact import is_secret_key
+from openclaw.identity.authenticate import Evidence
 
 
 @given(st.lists(st.integers(0, 9)), st.integers(1, 5))
@@ -59,7 +70,41 @@ def test_a_secret_shows_itself_nowhere() -> None:
         copy.deepcopy(secret)
     with pytest.raises(TypeError):
         json.dumps(secret)
+    with pytest.raises(TypeError):
+        copy.copy(secret)
+    for encode in (msgspec.json.encode, msgspec.msgpack.encode, msgspec.to_builtins):
+        with pytest.raises(TypeError):
+            encode({"k": secret})
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError):
+            pickle.dumps({"k": secret}, protocol)
     assert secret.reveal() == SECRET
+
+
+def test_a_secret_that_is_part_of_something_shows_itself_neither() -> None:
+    @dataclass
+    class Data:
+        secret: Secret
+
+    class Record(msgspec.Struct):
+        secret: Secret
+
+    def fall(secret: Secret) -> None:
+        raise ValueError(f"{secret} and {secret!s} and %s" % secret)
+
+    secret = Secret(SECRET)
+    try:
+        fall(secret)
+    except ValueError as error:
+        trace = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    shown = (
+        *(repr(Data(secret)), str(Record(secret)), pprint.pformat({"k": [secret]}), f"{secret:>30}"),
+        *(json.dumps(secret, default=str), msgspec.json.encode(secret, enc_hook=repr).decode(), trace),
+    )
+    assert all(SECRET not in each for each in shown)
+    assert "Secret(***)" in trace
+    with pytest.raises(TypeError):
+        asdict(Data(secret))
 
 
 @given(st.text(), st.text())
@@ -120,3 +165,31 @@ async def test_a_supervised_coroutine_is_started_again_with_growing_pauses() -> 
 
     await supervise("flaky", flaky, sleep, first_delay_s=1, max_delay_s=3)
     assert pauses == [1, 2, 3]
+
+
+MAY_BE_SHOWN = frozenset(("Principal", "Attempt", "Question", "QuestionResolveParams", "InferenceProfiles"))
+"""They have names of credentials, questions about them and places in a list, but no secret."""
+
+
+def test_no_structure_with_a_secret_in_plain_text_prints_it() -> None:
+    for module in pkgutil.walk_packages(openclaw.__path__, "openclaw."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    plain: object = msgspec.Struct.__repr__
+    printing = {
+        each.__name__
+        for each in descendants(msgspec.Struct)
+        if each.__module__.startswith("openclaw.")
+        and each.__repr__ is plain
+        and any(is_secret_key(name) and "str" in str(kind) for name, kind in each.__annotations__.items())
+    }
+    assert printing <= MAY_BE_SHOWN
+    assert repr(Evidence(token=SECRET)) == "Evidence(***)"
+
+
+def descendants(cls: type[Any]) -> Iterator[type[Any]]:
+    """Yield every class below one."""
+    below: list[type[Any]] = cls.__subclasses__()
+    for each in below:
+        yield each
+        yield from descendants(each)

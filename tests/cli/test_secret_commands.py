@@ -44,6 +44,8 @@ def test_the_list_says_where_every_secret_comes_from_and_never_what_it_is(
         "provider": "",
         "resolved": True,
         "problem": "",
+        "usedBy": ["models.providers.a.apiKey"],
+        "resolvedAtMs": 0,
     }
     assert (hook["id"], hook["source"], hook["resolved"]) == ("HOOK_TOKEN", "env", False)
     monkeypatch.setenv("HOOK_TOKEN", "hunter2-hook")
@@ -67,7 +69,7 @@ def test_a_secret_is_stored_and_the_setting_refers_to_it(
     assert kept.stat().st_mode & 0o777 == 0o600
     assert "hunter2-stored" in kept.read_text()
     (place, _) = json.loads(command("secrets", "list", "--json").out)
-    assert (place["source"], place["resolved"]) == (to, True)
+    assert (place["source"], place["resolved"]) == ("variable" if to == "env" else to, True)
     assert command("secrets", "audit").code == 0
 
 
@@ -123,3 +125,81 @@ def test_other_commands_use_what_a_reference_names(
     ran = command("config", "get", "hooks.token")
     assert "hunter2" not in ran.out
     assert command("config", "set", "hooks.enabled", "true").code == 0
+
+
+def test_a_secret_is_rotated_where_it_lies_and_put_back_while_it_is_kept(
+    configured: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (configured / "secrets.json").write_text('{"hook": "hunter2-first", "other": "stays"}')
+    (configured / "secrets.json").chmod(0o600)
+    reference = '{source: "file", id: "secrets.json#/hook"}'
+    (configured / "openclaw.json").write_text(CONFIG.replace('{ source: "env", id: "HOOK_TOKEN" }', reference))
+    before = (configured / "openclaw.json").read_text()
+    planned = command("secrets", "rotate", "hooks.token", "--dry-run", "--json").json
+    assert planned == {
+        "path": "hooks.token",
+        "where": str(configured / "secrets.json"),
+        "usedBy": ["hooks.token"],
+        "rotated": False,
+    }
+    say(monkeypatch, "hunter2-second\n")
+    ran = command("secrets", "rotate", "hooks.token", "--keep", "1h", "--json")
+    assert (ran.code, ran.json["rotated"], ran.json["gateway"]) == (0, True, "not running")
+    assert "hunter2" not in ran.out + ran.err
+    assert json.loads((configured / "secrets.json").read_text()) == {"hook": "hunter2-second", "other": "stays"}
+    say(monkeypatch, "hunter2-second\n")
+    assert "is the one that is set" in command("secrets", "rotate", "hooks.token").err
+    assert command("secrets", "rotate", "hooks.token", "--undo").code == 0
+    assert json.loads((configured / "secrets.json").read_text())["hook"] == "hunter2-first"
+    assert command("secrets", "rotate", "hooks.token", "--undo").code == 1
+    assert command("secrets", "rotate", "hooks.token", "--generate").code == 0
+    assert not (configured / "former-secrets.json").exists(), "it is kept only when that is asked for"
+    assert "hunter2-first" not in (configured / "secrets.json").read_text()
+    assert (configured / "openclaw.json").read_text() == before
+    assert not (configured / "snapshots" / "changes").exists(), "the configuration was never touched"
+
+
+def test_what_a_variable_holds_is_known_as_the_old_one(
+    configured: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (configured / ".env").write_text("HOOK_TOKEN=hunter2-first\n")
+    (configured / ".env").chmod(0o600)
+    (configured / "openclaw.json").write_text(
+        '{hooks: {token: "${HOOK_TOKEN}"}, gateway: {auth: {token: "${HOOK_TOKEN}"}}}'
+    )
+    listed = command("secrets", "list", "--json").json
+    assert listed[0]["usedBy"] == ["hooks.token", "gateway.auth.token"]
+    say(monkeypatch, "hunter2-first")
+    assert "is the one that is set" in command("secrets", "rotate", "hooks.token").err
+    assert command("secrets", "rotate", "hooks.token", "--generate", "--keep", "5m").code == 0
+    assert command("secrets", "rotate", "hooks.token", "--undo").code == 0
+    assert "hunter2-first" in (configured / ".env").read_text()
+
+
+def test_what_is_not_rotated_is_said_with_what_to_do(
+    configured: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK_TOKEN", "hunter2-hook")
+    for path, told in (
+        ("models.providers.a.apiKey", "openclaw secrets set models.providers.a.apiKey"),
+        ("hooks.token", "change it where that is set"),
+        ("gateway.port", "openclaw secrets list"),
+    ):
+        say(monkeypatch, "hunter2-new")
+        ran = command("secrets", "rotate", path)
+        assert ran.code == 1, path
+        assert told in ran.err
+        assert "hunter2" not in ran.out + ran.err
+    assert command("secrets", "rotate", "hooks.token", "--grace", "5m").code == 2
+    assert (configured / "openclaw.json").read_text() == CONFIG
+
+
+def test_the_gateways_own_token_is_rotated_as_a_token(configured: Path, command: Run) -> None:
+    (configured / "openclaw.json").write_text('{gateway: {auth: {token: "${OPENCLAW_GATEWAY_TOKEN}"}}}')
+    (configured / ".env").write_text(f"OPENCLAW_GATEWAY_TOKEN={'hunter2' * 6}\n")
+    (configured / ".env").chmod(0o600)
+    assert command("secrets", "rotate", "gateway.auth.token", "--keep", "5m").code == 2
+    ran = command("secrets", "rotate", "gateway.auth.token", "--grace", "5m", "--json")
+    assert (ran.code, ran.json["gateway"]) == (0, "not running")
+    assert "hunter2" not in (configured / ".env").read_text()
+    assert (configured / "credentials" / "former-tokens.json").exists()

@@ -105,13 +105,15 @@ def test_a_variable_of_the_shell_is_given_to_the_service_in_its_private_file(
 
 @linux
 def test_status_tells_of_a_unit_that_was_edited(tmp_path: Path, command: Run, systemctl: Path) -> None:
-    command("gateway", "install", "--no-start")
+    command("gateway", "install", "--no-start", "--port", "19002")
     unit(tmp_path).write_text(unit(tmp_path).read_text() + "Nice=3\n")
     status = command("gateway", "status", "--json")
     assert status.code == 1  # nothing listens
     assert isinstance(status.json, dict)
     service = status.json["service"]
     assert (service["installed"], service["active"], service["drift"]) == (True, "active", "different")
+    assert status.json["url"] == "ws://127.0.0.1:19002"  # where the service was told to listen
+    assert command("gateway", "status", "--json", "--url", "ws://127.0.0.1:9").json["url"] == "ws://127.0.0.1:9"
     assert "says something else" in command("gateway", "status").out
 
 
@@ -241,7 +243,7 @@ def test_status_shows_what_each_room_takes(home: Path, command: Run) -> None:
 def test_version_and_upgrade_check_for_programs(home: Path, command: Run) -> None:
     version = command("version", "--json").json
     assert isinstance(version, dict)
-    assert {"version", "python", "platform", "protocols", "schema", "extras"} == set(version)
+    assert {"version", "python", "platform", "protocols", "schema", "extras", "deprecations"} == set(version)
     checked = command("upgrade", "--check", "--json")
     assert checked.code == 0
     assert isinstance(checked.json, dict)

@@ -132,7 +132,7 @@ def test_every_cell_is_ready_after_the_one_action_that_its_own_error_names(
                     wait_until(lambda: shell.run("openclaw gateway status").returncode == 0)  # noqa: B023
                 break
             again = perform(action, shell, command)
-            ready = again.returncode == 0 or re.search(r"^accepted +True$", again.stdout, re.MULTILINE)
+            ready = again.returncode == 0 or re.search(r"^accepted +yes$", again.stdout, re.MULTILINE)
             assert ready, (client, action, again.stdout, again.stderr)
 
 

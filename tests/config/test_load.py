@@ -140,13 +140,15 @@ def test_a_bad_leaf_elsewhere_goes_back_to_its_default() -> None:
 
 
 def test_all_problems_are_collected_not_only_the_first() -> None:
-    found = loaded("{gateway: {port: 0, mode: 'x', trustedProxies: [1, '10.0.0.0/8', 2]}, session: {dmScope: 1}}")
+    found = loaded(
+        "{gateway: {port: 0, mode: 'x', trustedProxies: [1, '10.0.0.0/8', 2]}, session: {ephemeralHours: 0}}"
+    )
     assert errors(found) == [
         "gateway.mode",
         "gateway.port",
         "gateway.trustedProxies[0]",
         "gateway.trustedProxies[2]",
-        "session.dmScope",
+        "session.ephemeralHours",
     ]
 
 

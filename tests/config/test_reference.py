@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -75,6 +76,31 @@ def test_no_value_is_too_strange_to_be_read(value: Any) -> None:
 def test_every_printable_id_is_kept_as_it_is(source: str, name: str) -> None:
     if name.isprintable():
         assert parse_reference({"source": source, "id": name}) == Reference(source, name)
+
+
+_PIECES = st.sampled_from(["{{", "}}", "secrets", "[", "]", "'", '"', " ", "\n", "a/b", "${X}", "\\"]) | st.text(
+    max_size=5
+)
+
+
+@given(st.lists(_PIECES, max_size=12).map("".join))
+def test_a_text_is_a_whole_reference_or_plain(text: str) -> None:
+    found = parse_reference(text)
+    if found is not None:
+        assert found.source == ""
+        assert found.id.isprintable()
+        assert text.strip().startswith("{{")
+        assert text.strip().endswith("}}")
+        assert parse_reference(f"{{{{ secrets['{found.id}'] }}}}") == found
+
+
+@pytest.mark.parametrize("filling", [" ", "[", "'", "{{ secrets['", "x"])
+def test_a_long_text_is_read_at_once(filling: str) -> None:
+    text = "{{" + filling * 200_000
+    began_s = time.perf_counter()
+    assert parse_reference(text) is None
+    assert parse_reference(text + "'] }}") is None
+    assert time.perf_counter() - began_s < 1
 
 
 def test_a_reference_that_nobody_resolved_is_an_issue_and_takes_only_its_own_entry_along() -> None:

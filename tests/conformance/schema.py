@@ -75,8 +75,9 @@ _OPEN: Final = """
     plugins.catalog.categories plugins.catalog.get plugins.controlUi.list plugins.controlUi.reload
     plugins.controlUi.report plugins.controlUi.status plugins.credentials.inspect plugins.reload plugins.skills.read
     poll progressCard.refresh push.web.preferences.get push.web.preferences.set push.web.subscribe push.web.test
-    push.web.unsubscribe push.web.vapidPublicKey secrets.reload secrets.store.delete secrets.store.set send
-    session.publicShare.set sessions.abort sessions.activitySummary.ensure sessions.cleanup sessions.compact
+    push.web.unsubscribe push.web.vapidPublicKey secrets.reload secrets.status secrets.store.delete
+    secrets.store.set send session.publicShare.set sessions.abort sessions.activitySummary.ensure sessions.cleanup
+    sessions.compact sessions.export
     sessions.describe sessions.get sessions.github.confirm sessions.github.publish sessions.goal.clear
     sessions.goal.update sessions.list sessions.messages.subscribe sessions.messages.unsubscribe sessions.patch
     sessions.preview sessions.providerReview.continue sessions.reset sessions.send sessions.setInvolvement

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import click
 
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import catalogue
-from openclaw.cli.app import cli
+from openclaw.cli.app import OLD_NAMES, cli
 from openclaw.config.schema import GatewayConfig, HooksConfig
 from openclaw.config.schema.describe import settings_markdown
 from openclaw.gateway import run  # noqa: F401  # declares every metric by importing the rooms
@@ -32,6 +33,13 @@ from openclaw.telemetry.metrics import METRICS
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 NOTE = "<!-- Written by `make docs`; change the source instead. -->\n"
+
+CLI_INTRODUCTION = (
+    "Every read command takes `--json`. Exit codes: 0 ok, 1 a check or the work failed, 2 wrong usage, 78 a"
+    " configuration that cannot be used. `openclaw COMMAND --help` prints the same text. With `--json` stdout holds"
+    " JSON and nothing else, also when something fails (of `config set` it is about the value). Tables fit the"
+    " terminal; `NO_COLOR` keeps colour away. Names of other versions work, too:"
+)
 
 FAULTS = {
     "caller": "the caller",
@@ -89,12 +97,8 @@ def flags(command: click.Command) -> Iterator[click.Option]:
 
 def cli_page() -> str:
     """Return docs/cli.md: every command with its help, arguments and flags."""
-    lines = [
-        f"{NOTE}# Command line",
-        "",
-        "Every read command takes `--json`. Exit codes: 0 ok, 1 a check or the work failed, 2 wrong usage, 78 a",
-        "configuration that cannot be used. `openclaw COMMAND --help` prints the same text.",
-    ]
+    old = ", ".join(f"`{old}` is `{new}`" for old, new in OLD_NAMES.items())
+    lines = [f"{NOTE}# Command line", "", *wrap(f"{CLI_INTRODUCTION} {old}.", 119)]
     for path, command, context in commands():
         usage = " ".join(command.collect_usage_pieces(context))
         lines += ["", f"## {path}", "", f"    {path} {usage}".rstrip()]

@@ -319,9 +319,12 @@ class FakeAgentService:
         rows = [row for row in self.table.values() if agent_id in (None, row.agent_id)]
         return rows[offset : offset + limit], len(rows)
 
-    async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
+    async def history(
+        self, key: SessionKey, principal: Principal, limit: int = 200, before_seq: int | None = None
+    ) -> list[StepRow]:
         row = self.table.get(key)
-        return [] if row is None else self.transcripts.get(row.id, [])[-limit:]
+        steps = [] if row is None else self.transcripts.get(row.id, [])
+        return [step for step in steps if before_seq is None or step.seq < before_seq][-limit:]
 
     async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
         if key not in self.table:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import pytest
 
 from openclaw.identity.scopes import Role
+from openclaw.ops.quotas import OTHER, room_of
 from openclaw.rpc.build import METHODS
 from tests.conformance.wire import SCOPES, Frame, Wire, client, connect_request, socket
 from tests.gateway.process import TOKEN, GatewayProcess, free_port
+from tests.gateway.sweep import found_in
 from tests.listeners.device import KEY, attached, sign
 from tests.rpc.good import GOOD
 
@@ -28,7 +28,7 @@ PLANTED: Final = {
 }
 TRIED: Final = {name: f"canary-{name}-8d04aa61f7" for name in ("wrong", "guess", "wronghook", "urltoken", "setup")}
 RENEWED: Final = "canary-renewed-token-51b6c9d2e8f7a3040b1c"
-MAY_HOLD: Final = ("openclaw.json", "snapshots/", "credentials/")
+MAY_HOLD: Final = ("openclaw.json", "snapshots/last-good", "snapshots/changes/texts/", "credentials/")
 """Where the configuration's secrets are kept, below the state directory: files of nobody else's."""
 
 LEFT_OUT: Final = frozenset(("config.set", "config.apply", "gateway.restart.request", "update.run", "secrets.reload"))
@@ -141,16 +141,6 @@ async def device_token(running: GatewayProcess, role: Role = "operator") -> tupl
         return device.auth["deviceToken"], device.answer
 
 
-def spellings(secret: str) -> set[bytes]:
-    """Return a secret as it may stand in a file or an answer."""
-    raw = secret.encode()
-    return {raw, base64.b64encode(raw).rstrip(b"="), quote(secret, safe="").encode(), raw.hex().encode()}
-
-
-def found_in(data: bytes, secrets: dict[str, str]) -> list[str]:
-    return [name for name, secret in secrets.items() if any(spelling in data for spelling in spellings(secret))]
-
-
 async def test_no_secret_leaves_the_files_that_must_hold_it(tmp_path: Path) -> None:
     folder, port = tmp_path / "state", free_port()
     folder.mkdir(mode=0o700)
@@ -180,6 +170,7 @@ async def test_no_secret_leaves_the_files_that_must_hold_it(tmp_path: Path) -> N
     assert own in json.dumps(hello)
     for data in (*heard, running.output().encode()):
         assert not found_in(data, known), data[:2000]
+    assert [path.name for path in folder.iterdir() if room_of(path.name) == OTHER] == ["gateway.out"]
     for path in folder.rglob("*"):
         if not path.is_file():
             continue

@@ -17,6 +17,7 @@ from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.config.changes.ledger import Ledger
 from openclaw.config.changes.record import ChangeRecord
 from openclaw.config.load import Loaded
+from openclaw.config.paths import StatePaths
 from openclaw.config.writing.rewrite import patched, whole
 from openclaw.gateway.config_desk import ANSWER_S, ConfigDesk
 from openclaw.gateway.outcome import Outcome
@@ -57,7 +58,11 @@ class House:
         self.store = store
         self.clock = ManualClock()
         self.outcome: Outcome | Exception = Outcome(("x",))
-        self.desk = ConfigDesk(self.home.paths(), lambda: self.loaded, self.told, self.clock)
+        self.use(self.home.paths())
+
+    def use(self, paths: StatePaths) -> None:
+        """Take another file."""
+        self.desk = ConfigDesk(paths, lambda: self.loaded, self.told, self.clock)
         self.desk.bind(self.home.env, lambda loaded: loaded, self._reload)
 
     async def _reload(self) -> Outcome:
@@ -117,8 +122,8 @@ async def test_a_change_is_written_taken_up_told_and_recorded(house: House) -> N
     )
     assert [planned.reload for planned in record.plan] == ["live"]
     assert (record.method, record.owner, record.valid) == ("config.patch", LOCAL_OPERATOR.owner, True)
-    assert (house.ledger.before(record), house.ledger.after(record)) == (TEXT.encode(), house.file.read_bytes())
-    assert {stat.S_IMODE(path.stat().st_mode) for path in house.ledger.folder.iterdir()} == {0o600}
+    assert house.ledger.files(record.before) == {house.file: TEXT.encode()}
+    assert house.ledger.files(record.after) == {house.file: house.file.read_bytes()}
 
 
 async def test_nothing_to_change_writes_nothing(house: House) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from openclaw.base.errors import OpenClawError
 from openclaw.client.errors import GatewayDown
 from openclaw.client.ws import GatewayClient
 from tests.gateway.process import TOKEN, GatewayProcess, free_port, gateway, write_config
@@ -138,6 +139,41 @@ async def test_a_full_disk_is_told_and_messages_are_refused_before_anything_brea
                     if ready.status == 200:
                         break
                 await asyncio.sleep(0.1)
+
+
+async def test_a_loaded_gateway_refuses_new_work_and_goes_on_with_what_it_has(tmp_path: Path) -> None:
+    def limited(**shed: int) -> dict[str, Any]:
+        return {"gateway": {"port": running.port, "auth": {"token": TOKEN}, "shed": shed}}
+
+    async def failing(http: aiohttp.ClientSession, names: list[str]) -> None:
+        async with asyncio.timeout(20):
+            while True:
+                async with http.get(f"{running.http_url}/ready") as ready:
+                    if (ready.status, (await ready.json())["failing"]) == (503 if names else 200, names):
+                        return
+                await asyncio.sleep(0.05)
+
+    async with (
+        gateway(tmp_path, "fake/fake-l1000") as running,
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http,
+    ):
+        write_config(tmp_path, running.port, "fake/fake-l1000", **limited(memoryBytes=1))
+        await failing(http, ["memory"])
+        body = {"model": "openclaw", "messages": [{"role": "user", "content": "hello"}]}
+        async with http.post(f"{running.http_url}/v1/chat/completions", json=body) as refused:
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        write_config(tmp_path, running.port, "fake/fake-l1000", **limited(queued=1))
+        await failing(http, [])
+        async with await running.connect() as client:
+            for number in range(2):
+                await client.call(
+                    "chat.send", {"sessionKey": "main", "message": f"turn {number}", "idempotencyKey": f"key-{number}"}
+                )
+            with pytest.raises(OpenClawError, match="1 of at most 1 messages wait"):
+                await client.call("chat.send", {"sessionKey": "x", "message": "too much", "idempotencyKey": "key-3"})
+            await failing(http, ["queue"])
+            await failing(http, [])  # what was taken in went on
+            assert "turn 1" in await _history(client)
 
 
 async def test_a_second_gateway_is_told_who_has_the_state_and_as_what(tmp_path: Path) -> None:

@@ -203,7 +203,9 @@ class FakeAgent:
     ) -> tuple[list[SessionRow], int]:
         return [], 0
 
-    async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
+    async def history(
+        self, key: SessionKey, principal: Principal, limit: int = 200, before_seq: int | None = None
+    ) -> list[StepRow]:
         for run in self.runs.values():
             if run.inbound.session_key == key:
                 text = "".join(self.words)

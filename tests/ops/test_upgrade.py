@@ -7,7 +7,7 @@ from pathlib import Path
 from openclaw.config.env import Environment
 from openclaw.config.load import load
 from openclaw.config.paths import resolve_paths
-from openclaw.ops.upgrade import Report, check, extras
+from openclaw.ops.upgrade import DEPRECATIONS, Report, check, extras
 
 
 def look(tmp_path: Path, text: str) -> Report:
@@ -36,6 +36,17 @@ def test_deprecated_keys_in_use_are_named_with_their_successors(tmp_path: Path) 
     report = look(tmp_path, "{gateway: {nodes: {allowCommands: ['camera.snap']}}}")
     assert [each.instead for each in report.deprecated] == ["gateway.nodes.commands.allow"]
     assert report.ok
+    older = look(tmp_path, "{agent: {model: 'fake/echo'}, gateway: {token: 'x'}, telegram: {}, routing: {agents: {}}}")
+    assert {each.what for each in older.deprecated} == {"agent.*", "gateway.token", "telegram", "routing.agents"}
+
+
+def test_every_deprecation_is_documented_with_both_versions_and_what_is_to_be_used() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "service.md").read_text()
+    for each in DEPRECATIONS:
+        what = f"`{each.what}`" if each.path else each.what
+        assert f"| {what} | {each.since} | {each.until} | " in page, each.what
+        assert each.instead.partition(";")[0] in page
+        assert each.since < each.until
 
 
 def test_a_store_that_is_none_is_a_problem(tmp_path: Path) -> None:

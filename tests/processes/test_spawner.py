@@ -205,3 +205,9 @@ async def test_a_start_that_is_cancelled_leaves_no_child(spawner: Spawner, turns
     if not starting.cancelled():
         await starting.result().kill()
     assert {child.pid for child in psutil.Process().children()} <= before
+
+
+async def test_a_program_that_does_not_read_its_input_is_no_failure(spawner: Spawner) -> None:
+    for _ in range(20):  # whether it ends before it is fed is a matter of chance
+        done = await spawner.run(["/bin/echo", "said"], input_bytes=b"never read")
+        assert (done.returncode, done.stdout) == (0, b"said\n")

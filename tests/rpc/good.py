@@ -21,6 +21,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "tools.effective": {"sessionKey": "main"},
     "tools.invoke": {"name": "session_status"},
     "sessions.get": {"key": "agent:main:known"},
+    "sessions.export": {"key": "agent:main:known"},
     "sessions.preview": {"keys": ["agent:main:known"]},
     "sessions.resolve": {"key": "agent:main:known"},
     "sessions.compact": {"key": "agent:main:known"},

@@ -37,7 +37,7 @@ from openclaw.rpc.deps import RpcDeps, UsageLedger
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.peer import ClientInfo
-from openclaw.rpc.upkeep_port import ProviderAuth
+from openclaw.rpc.upkeep_port import ProviderAuth, SecretState
 from openclaw.store.audit import Audit
 from openclaw.store.shelf import Shelf
 from openclaw.telemetry.health import HealthBoard
@@ -124,6 +124,9 @@ class FakeUpkeep:
 
     async def reload_secrets(self) -> int:
         return 0
+
+    def secret_states(self) -> list[SecretState]:
+        return [SecretState("hooks.token", "vault", "own", "hook", 1_700_000_000_000)]
 
     def provider_auth(self) -> list[ProviderAuth]:
         return [ProviderAuth("fake", takes_key=False), ProviderAuth("shut", ("work",), problem="no API key")]

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from openclaw.policy.exec_rules import FILE_NAME
+from openclaw.policy.exec.rules_file import FILE_NAME
 from tests.rpc.support import Bench, FakePeer
 
 pytestmark = pytest.mark.anyio

@@ -351,3 +351,43 @@ async def test_a_message_brings_its_own_level(bench: Bench) -> None:
     send = {"sessionKey": KEY, "message": "x", "idempotencyKey": "r2", "thinking": "lots"}
     assert "lots" in await _refusal(bench, "chat.send", send)
     assert "lots" in await _refusal(bench, "agent", {"message": "x", "idempotencyKey": "r3", "thinking": "lots"})
+
+
+async def _exported(bench: Bench, **params: Any) -> dict[str, Any]:
+    found: dict[str, Any] = await _payload(bench, "sessions.export", {"key": KEY, **params})
+    return found
+
+
+async def test_an_export_brings_a_transcript_whole_page_by_page(bench: Bench) -> None:
+    row = bench.agent.make_session(KEY, OPERATOR)
+    for number in range(5):
+        bench.agent.add_step(row, RunId(f"r{number}"), "model", f"said {number}")
+    said: list[str] = []
+    after: int | None = 0
+    while after is not None:
+        page = await _exported(bench, after=after, limit=2, sessionId=row.id)
+        said += [message["content"][0]["text"] for message in page["messages"]]
+        after = page["next"]
+    assert said == [f"said {number}" for number in range(5)]
+    assert (await _exported(bench, after=5))["messages"] == []
+
+
+async def test_a_page_of_an_export_ends_where_a_frame_would_and_cuts_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openclaw.rpc.methods.transcript.MAX_HISTORY_CHARS", 1_000)
+    row = bench.agent.make_session(KEY, OPERATOR)
+    for text in ("a" * 3_000, "b", "c" * 800):
+        bench.agent.add_step(row, RunId("r"), "model", text)
+    first = await _exported(bench)
+    assert ([len(each["content"][0]["text"]) for each in first["messages"]], first["next"]) == ([3_000], 1)
+    second = await _exported(bench, after=1)
+    assert (second["messages"][0]["content"][0]["text"], second["next"]) == ("b", 2)
+    assert (await _exported(bench, after=2))["next"] is None
+
+
+async def test_an_export_is_of_one_conversation_and_of_a_session_that_is_there(bench: Bench) -> None:
+    row = bench.agent.make_session(KEY, OPERATOR)
+    bench.agent.make_session(KEY, OPERATOR)
+    assert "begun anew" in await _refusal(bench, "sessions.export", {"key": KEY, "sessionId": row.id})
+    assert "not found" in await _refusal(bench, "sessions.export", {"key": "agent:main:none"})

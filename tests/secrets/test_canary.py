@@ -17,7 +17,7 @@ import pytest
 
 from tests.conformance.wire import SCOPES, client
 from tests.gateway.process import GatewayProcess, free_port
-from tests.gateway.test_canaries import found_in as search_for
+from tests.gateway.sweep import found_in as search_for
 from tests.secrets.test_aws import CREDENTIALS, REGION, keep
 from tests.secrets.test_aws import client as aws_client
 from tests.stand_ins.server import Answer, Failure, Raw, Request, StandIn

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from openclaw.config.load import Draft
 from tests.config.make import issue_at
 from tests.secrets.conftest import House
 from tests.secrets.test_sources import naming, token
@@ -67,6 +68,27 @@ async def test_a_value_is_read_again_at_the_age_that_its_provider_says(house: Ho
         loaded = await house.resolved(again="")
         assert token(loaded) == "rotated"
         assert not house.room.is_due(loaded)
+
+
+async def test_a_value_that_was_turned_away_is_read_again_but_not_all_the_time(house: House) -> None:
+    async with VaultStandIn() as vault:
+        vault.put("hook", value="old")
+        loaded = await house.resolved(from_vault(vault))
+        reference = next(placed.reference for placed in loaded.references if placed.path == "hooks.token")
+        house.clock.advance(59)
+        house.room.doubt(reference)
+        assert not house.room.is_due(loaded)
+        house.clock.advance(1)
+        assert house.room.is_due(loaded)
+        loaded = await house.resolved()
+        assert (token(loaded), len(vault.requests)) == ("old", 2)
+        house.room.doubt(reference)
+        assert not house.room.is_due(loaded), "it was asked for just now"
+        vault.put("hook", value="rotated")
+        house.clock.advance(60)
+        assert token(await house.resolved()) == "rotated"
+        house.clock.advance(3_600)
+        assert not house.room.is_due(loaded), "nobody has complained since"
 
 
 async def test_the_own_file_and_one_that_is_named_are_two_places(house: House) -> None:
@@ -147,6 +169,6 @@ async def test_a_broken_provider_takes_down_its_own_secrets_only(house: House) -
 
 async def test_a_text_that_is_only_tried_is_resolved_too(house: House) -> None:
     house.private("token", "fine")
-    found = await house.room.load(house.env(), text=naming({"source": "file", "id": "token"}))
+    found = await house.room.load(house.env(), draft=Draft(naming({"source": "file", "id": "token"})))
     assert token(found) == "fine"
     assert not (await house.room.load(house.env())).references

@@ -26,10 +26,16 @@ class VaultStandIn(StandIn):
         self.tokens = {ROOT_TOKEN}
         self.sealed = False
         self._entries: dict[str, dict[str, Any]] = {}
+        self._versions: dict[str, int] = {}
 
     def put(self, path: str, **fields: Any) -> None:
         """Keep an entry in the engine mounted at `secret`."""
         self._entries[path] = fields
+        self._versions[path] = self._versions.get(path, 0) + 1
+
+    def fields(self, path: str) -> dict[str, Any]:
+        """Return what an entry holds."""
+        return self._entries[path]
 
     def _reply(self, request: Request) -> Raw:
         if self.sealed:
@@ -46,11 +52,23 @@ class VaultStandIn(StandIn):
             self.tokens.discard(token)
             return Raw((), 204)
         prefix = "/v1/secret/data/" if self.kv_version == 2 else "/v1/secret/"
-        fields = self._entries.get(path.removeprefix(prefix)) if path.startswith(prefix) else None
+        name = path.removeprefix(prefix)
+        fields = self._entries.get(name) if path.startswith(prefix) else None
         if fields is None:
             return _errors(404)
-        data = {"data": fields, "metadata": {"version": 1}} if self.kv_version == 2 else fields
+        if request.method == "POST":
+            return self._written(name, request.json)
+        data = {"data": fields, "metadata": {"version": self._versions[name]}} if self.kv_version == 2 else fields
         return _json(200, {"request_id": "r", "lease_id": "", "renewable": False, "lease_duration": 0, "data": data})
+
+    def _written(self, name: str, body: Any) -> Raw:
+        if self.kv_version == 1:
+            self.put(name, **body)
+            return Raw((), 204)
+        if body.get("options", {}).get("cas", self._versions[name]) != self._versions[name]:
+            return _errors(400, "check-and-set parameter did not match the current version")
+        self.put(name, **body["data"])
+        return _json(200, {"data": {"version": self._versions[name]}})
 
     def _sign_in(self, request: Request) -> Raw:
         if request.json != {"role_id": ROLE, "secret_id": SECRET_ID}:

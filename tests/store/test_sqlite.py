@@ -321,6 +321,18 @@ async def test_unused_ephemeral_sessions_are_pruned_but_not_under_an_open_run(st
     assert await store.run(RunId("r0")) is None
 
 
+async def test_unused_sessions_and_old_past_ones_go_with_their_transcripts(store: SqliteStore) -> None:
+    for number in range(4):
+        await store.accept(inbound(f"r{number}", key=f"s{number}"), number, start=True)
+        if number != 1:
+            await store.finish_run(RunId(f"r{number}"), reply(f"r{number}"), None, number)
+    await store.reset_session(SessionKey("s3"), 3)
+    assert await store.prune_transcripts(4, limit=1) == 1
+    assert await store.prune_transcripts(3) == 1
+    assert {row.key for row in (await store.sessions())[0]} == {"s1", "s3"}
+    assert [await store.run(RunId(f"r{number}")) is None for number in range(4)] == [True, False, True, True]
+
+
 async def test_usage_without_a_step_goes_to_the_ledger(store: SqliteStore) -> None:
     row = UsageRow(
         at_ms=5,

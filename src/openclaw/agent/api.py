@@ -228,8 +228,10 @@ class AgentService(Protocol):
         offset: int = 0,
     ) -> tuple[list[SessionRow], int]: ...
 
-    async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
-        """Return the last steps of the session, oldest first; [] when there is none."""
+    async def history(
+        self, key: SessionKey, principal: Principal, limit: int = 200, before_seq: int | None = None
+    ) -> list[StepRow]:
+        """Return the last steps of the session (before `before_seq`), oldest first; [] when there is none."""
         ...
 
     async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:

@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from openclaw.config.disk import make_private
+
 
 class Left(msgspec.Struct, frozen=True):
     """What became of one folder. `reason` says why it stayed where it was, "" when it did not."""
@@ -34,7 +36,7 @@ def to_trash(agent_id: str, workspace: Path, others: Sequence[Path], state_dir: 
 
 def _move(folder: Path, place: Path) -> Left:
     try:
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(place.parent)
         folder.rename(place)
     except FileNotFoundError:
         return Left(str(folder), method="missing")

@@ -14,6 +14,7 @@ from openclaw.agent.api import AgentInfo, CompactedSession, Run, RunObserver
 from openclaw.agent.asking import Workshop
 from openclaw.agent.condensing import condense, stand_in
 from openclaw.agent.directory import Directory, problem_of
+from openclaw.agent.ended import log_ended
 from openclaw.agent.lane import Lanes
 from openclaw.agent.live import LiveRun, RepeatedRun, ended_run
 from openclaw.agent.recovery import recovery
@@ -47,8 +48,6 @@ _runs = METRICS.counter("openclaw_runs", "Runs by how they ended.", ("agent", "s
 _run_seconds = METRICS.histogram("openclaw_run_seconds", "Time from acceptance to the reply.", ("agent",))
 
 MAX_MESSAGE_CHARS = 2_000_000
-FULL_HINT = "The gateway host has run out of room: `openclaw status` shows what takes how much."
-FULL_RETRY_S = 30.0
 ENDED_KEPT = 256
 """Ended runs kept in memory for late readers and repeated ids; older ones come from the archive."""
 ENDED_CHARS = 64_000
@@ -71,7 +70,7 @@ class Study:
         self._ended: BoundedMap[RunId, LiveRun] = BoundedMap("ended_runs", ENDED_KEPT)
         self._observers: list[RunObserver] = []
         self._draining = False
-        self.shed: Callable[[], str | None] = lambda: None
+        self.shed: Callable[[], OpenClawError | None] = lambda: None
         """Says why no new work is taken in, None while it is."""
         self.register = Register(self, shop.store, shop.clock)
 
@@ -125,7 +124,7 @@ class Study:
         if self._draining:
             raise Unavailable("the gateway is shutting down", retry_after_s=5)
         if full := self.shed():
-            raise Unavailable(full, hint=FULL_HINT, retry_after_s=FULL_RETRY_S)
+            raise full
         self._check(inbound)
         known = self._live.get(inbound.run_id) or self._ended.get(inbound.run_id)
         if known is not None:
@@ -318,6 +317,7 @@ class Study:
             member.started_at_ms = run.started_at_ms
             member.end(mine)
             _runs.inc(reply.agent_id, reply.state)
+            log_ended(member.inbound, mine)
             if member is not run:
                 self._retire(member)
         if reply.ended_at_ms:
@@ -430,10 +430,12 @@ class Study:
         """Return the sessions that the principal may see, latest first, and how many match."""
         return await self._store.sessions(owner=principal.rows_of, **filters)
 
-    async def history(self, key: SessionKey, principal: Principal, limit: int = 200) -> list[StepRow]:
-        """Return the last steps of the session, oldest first; [] when there is none."""
+    async def history(
+        self, key: SessionKey, principal: Principal, limit: int = 200, before_seq: int | None = None
+    ) -> list[StepRow]:
+        """Return the last steps of the session (before `before_seq`), oldest first; [] when there is none."""
         session = await self._store.session(key, principal.rows_of)
-        return [] if session is None else await self._store.steps(session.id, limit=limit)
+        return [] if session is None else await self._store.steps(session.id, limit=limit, before_seq=before_seq)
 
     async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
         """Abort what runs, then start afresh. Raises: NotFound."""

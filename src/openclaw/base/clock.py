@@ -76,5 +76,9 @@ class ManualClock:
             if not future.done():
                 future.set_result(None)
 
+    def step(self, ms: int) -> None:
+        """Set the time of day otherwise, as a person or NTP does; nobody is woken."""
+        self._ms += ms
+
 
 SYSTEM_CLOCK = SystemClock()

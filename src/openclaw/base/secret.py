@@ -51,3 +51,8 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is never serialised")
+
+
+def masked(self: object) -> str:
+    """Serve as the `__repr__` of what must hold a secret as plain text, because it is read from bytes or written."""
+    return f"{type(self).__name__}(***)"

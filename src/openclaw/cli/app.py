@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 
 import click
 
-from openclaw.base.errors import ConfigError, OpenClawError
+from openclaw.base.errors import ConfigError, InvalidRequest, OpenClawError
 from openclaw.cli import output
+from openclaw.cli.terminal import prepare
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -22,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "chat": "chat:chat",
     "dashboard": "dashboard:dashboard",
     "agent": "agent:agent",
+    "agents": "agents:agents",
     "status": "status:status",
     "health": "status:health",
     "config": "config:config",
@@ -35,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "system": "system:system",
     "approvals": "approval:approvals",
     "channels": "channel:channels",
+    "pairing": "channel:pairing",
     "skills": "skill:skills",
     "actions": "action:actions",
     "mcp": "mcp:mcp",
@@ -48,6 +52,16 @@ COMMANDS: Mapping[str, str] = {
 }
 """Command name to `module:attribute` under openclaw.cli.command."""
 
+OLD_NAMES: Mapping[str, str] = {
+    "automations": "cron",
+    "configure": "onboard",
+    "daemon": "gateway",
+    "exec-approvals": "approvals",
+    "setup": "onboard",
+    "tui": "chat",
+}
+"""What hands that used OpenClaw before may type, and the command that it means here."""
+
 
 class LazyGroup(click.Group):
     """A group that knows its commands by name only."""
@@ -58,13 +72,27 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command's module and return the command."""
-        place = COMMANDS.get(cmd_name)
+        place = COMMANDS.get(OLD_NAMES.get(cmd_name, cmd_name))
         if place is None:
-            return None
+            from openclaw.cli.elsewhere import elsewhere
+
+            return elsewhere(cmd_name)
         module, _, attribute = place.partition(":")
         command = getattr(import_module(f"openclaw.cli.command.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See click.Group; the error of a name that is none names those that are like it."""
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], [*COMMANDS, *OLD_NAMES], 3, 0.7)
+            meant = f" Did you mean {' or '.join(close)}?" if close else ""
+            raise click.UsageError(f"There is no command {args[0]!r}.{meant}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -90,26 +118,54 @@ def cli() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code. `config:validate` means `config validate`."""
+    """Run one command line and return its exit code.
+
+    `config:validate` means `config validate`, and `help config` means `config --help`.
+    """
+    prepare()
+    if arguments and arguments[0] == "help":
+        arguments = [*arguments[1:], "--help"]
     group, colon, command = arguments[0].partition(":") if arguments else ("", "", "")
     if colon and group in COMMANDS:
         arguments = [group, command, *arguments[1:]]
+    as_json = "--json" in arguments
     try:
+        _check_text(arguments)
         result = cli.main(list(arguments), prog_name="openclaw", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        if as_json:
+            output.print_error(_usage(error), as_json=True)
+        else:
+            error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("", err=True)
+    except (click.Abort, KeyboardInterrupt) as stopped:
+        if stopped.__cause__ is None:  # else click has ended the line that ^C stands on
+            click.echo("", err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         output.silence_stdout()
         return EXIT_FAILED
     except OpenClawError as error:
-        output.print_error(error, as_json="--json" in arguments)
+        output.print_error(error, as_json=as_json)
         return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED
     except OSError as error:
         failure = OpenClawError(f"The system refused: {error}", hint="Check the path's owner, its mode and disk space.")
-        output.print_error(failure, as_json="--json" in arguments)
+        with suppress(OSError):
+            output.print_error(failure, as_json=as_json)
+        output.silence_stdout()  # what is still in its buffer may be what the system refused
         return EXIT_FAILED
     return result if isinstance(result, int) else 0
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        if not argument.isascii() and any("\ud800" <= char <= "\udfff" for char in argument):
+            raise InvalidRequest(
+                f"The argument {argument!r} is no text in this terminal's encoding.", hint="Send it as UTF-8."
+            )
+
+
+def _usage(error: click.ClickException) -> InvalidRequest:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"`{context.command_path} --help` shows how it is used." if context else ""
+    return InvalidRequest(error.format_message(), hint=hint)

@@ -15,7 +15,7 @@ from openclaw.cli import output
 
 if TYPE_CHECKING:
     from openclaw.config.env import Environment
-    from openclaw.config.load import Loaded
+    from openclaw.config.load import Draft, Loaded
     from openclaw.config.paths import StatePaths
     from openclaw.models.registry import ModelRegistry
 
@@ -46,16 +46,21 @@ class Desk:
     def loaded(self) -> Loaded:
         """The configuration with its issues, and the secrets that it names."""
         from openclaw.config.load import load
+        from openclaw.config.redaction.secret_values import known_secrets
+        from openclaw.telemetry.redact import REDACTOR
 
-        return self.whole(load(self.paths, self.env))
+        found = self.whole(load(self.paths, self.env))
+        for secret in known_secrets(found):
+            REDACTOR.add(secret)
+        return found
 
     def read(self, text: str) -> Loaded:
         """Return what a text would say as the configuration file. Raises: ConfigError when it does not parse."""
-        from openclaw.config.load import load_text
+        from openclaw.config.load import Draft, load_text
 
-        return self.whole(load_text(text, self.paths, self.env), text)
+        return self.whole(load_text(text, self.paths, self.env), Draft(text))
 
-    def whole(self, loaded: Loaded, text: str | None = None) -> Loaded:
+    def whole(self, loaded: Loaded, draft: Draft | None = None) -> Loaded:
         """Return a configuration with the secrets and variables that it refers to elsewhere."""
         says = self.env.get("OPENCLAW_LOAD_SHELL_ENV")
         if not (loaded.references or says or loaded.config.env.shell_env.enabled):
@@ -68,7 +73,7 @@ class Desk:
 
         room = SecretRoom(self.paths, SYSTEM_CLOCK, REDACTOR.add)
         with ThreadPoolExecutor(1) as apart:  # a command may ask from within its own loop
-            return apart.submit(run, room.load(self.env, text=text)).result()
+            return apart.submit(run, room.load(self.env, draft=draft)).result()
 
     @property
     def text(self) -> str:

@@ -39,6 +39,7 @@ def usable(paths: StatePaths, env: Environment) -> tuple[Loaded, OpenClawError |
 
 def look(reach: Reach, *, deep: bool = False, models: bool = True) -> Scene:
     """Gather the scene anew. Without `models` the providers are not asked for: patches do not go by them."""
+    from openclaw.cli.service_desk import installed_services
     from openclaw.models.local.shelf import model_path
     from openclaw.ops.doctor.scene import Scene
     from openclaw.ops.token.units import unit_folders
@@ -66,6 +67,7 @@ def look(reach: Reach, *, deep: bool = False, models: bool = True) -> Scene:
         cwd=Path.cwd(),
         version=__version__,
         units=unit_folders(Path(desk.env.get("HOME") or Path.home())),
+        services=reach.run(installed_services(desk)),
         missing_extras=tuple(_missing(loaded.config)),
         deep=Network(desk) if deep else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import TracebackType
 
 
 def main() -> None:
@@ -13,6 +14,20 @@ def main() -> None:
 
         sys.stdout.write(f"openclaw {__version__}\n")
         return
-    from openclaw.cli.app import run
+    sys.excepthook = tell_crash
+    try:
+        from openclaw.cli.app import run
 
-    sys.exit(run(arguments))
+        code = run(arguments)
+    except KeyboardInterrupt:  # before there is a command that could be told
+        code = 130
+    sys.exit(code)
+
+
+def tell_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what nobody caught, as Python does, without a secret that the process knows."""
+    import traceback
+
+    from openclaw.telemetry.redact import REDACTOR
+
+    sys.stderr.write(REDACTOR.clean("".join(traceback.format_exception(kind, error, trace))))

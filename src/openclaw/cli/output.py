@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
 
 from openclaw.base.errors import OpenClawError
+from openclaw.cli.layout import laid_out, padded, plain, width
+from openclaw.cli.terminal import colours, columns
 
 F = TypeVar("F", bound=Callable[..., Any])
 MARKS = {"ok": ("ok", "green"), "warning": ("warn", "yellow"), "error": ("FAIL", "red"), "info": ("info", "cyan")}
@@ -21,19 +23,9 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
 
 
-@cache
-def colours() -> bool:
-    """Say whether stdout takes colour: a terminal, and NO_COLOR is not set (https://no-color.org)."""
-    if not sys.stdout.isatty():
-        return False
-    from openclaw.config.env import load_environment
-
-    return not load_environment().get("NO_COLOR")
-
-
 def paint(text: str, colour: str, *, bold: bool = False) -> str:
     """Return the text in a colour where colour is wanted, else as it is."""
-    return click.style(text, fg=colour, bold=bold) if colours() else text
+    return click.style(text, fg=colour, bold=bold or None) if colours() else text
 
 
 def mark(kind: str) -> str:
@@ -42,32 +34,35 @@ def mark(kind: str) -> str:
     return paint(word.ljust(4), colour)
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows in aligned columns under their headers; the last column is not padded."""
-    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    widths = [max([len(head), *(len(row[at]) for row in texts)]) for at, head in enumerate(headers)]
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str = "") -> None:
+    """Print rows in aligned columns under their headers; without any, the sentence for that.
 
-    def line(cells: Sequence[str]) -> str:
-        return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-
-    click.echo(paint(line([head.upper() for head in headers]), "bright_black"))
-    for row in texts:
-        click.echo(line(row))
+    On a terminal that is too narrow the last column is wrapped, or each row takes lines of its own.
+    """
+    if not rows and empty:
+        click.echo(empty)
+        return
+    texts = [["" if cell is None else plain(str(cell)) for cell in row] for row in rows]
+    head, lines = laid_out([head.upper() for head in headers], texts, columns())
+    for line in head:
+        click.echo(paint(line, "bright_black"))
+    for line in lines:
+        click.echo(line)
 
 
 def fields(pairs: Mapping[str, object]) -> None:
     """Print name and value per line, values aligned; None is left out."""
     shown = {name: value for name, value in pairs.items() if value is not None}
-    width = max((len(name) for name in shown), default=0)
+    widest = max((width(name) for name in shown), default=0)
     for name, value in shown.items():
-        click.echo(f"{paint(name.ljust(width), 'bright_black')}  {value}")
+        click.echo(f"{paint(padded(name, widest), 'bright_black')}  {value}")
 
 
 def emit_json(value: Any) -> None:
-    """Print a value as indented JSON."""
+    """Print a value as indented JSON, which is UTF-8 whatever the terminal's encoding."""
     import msgspec
 
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def error_lines(error: OpenClawError) -> list[str]:
@@ -83,11 +78,14 @@ def error_lines(error: OpenClawError) -> list[str]:
 
 def print_error(error: OpenClawError, *, as_json: bool = False) -> None:
     """Print an error for people on stderr, or its one JSON shape on stdout."""
+    from openclaw.telemetry.redact import REDACTOR
+
+    error.message = REDACTOR.clean(error.message)
     if as_json:
         emit_json({"ok": False, "error": error.as_dict()})
         return
     first, *rest = error_lines(error)
-    click.secho(first, fg="red", err=True, color=colours() or None if sys.stderr.isatty() else False)
+    click.echo(click.style(first, fg="red") if colours(sys.stderr) else first, err=True)
     for line in rest:
         click.echo(line, err=True)
 
@@ -104,12 +102,13 @@ def print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 
 def silence_stdout() -> None:
     """Point stdout at nothing, so that the interpreter's last flush cannot fail on a closed pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):  # a stream of a test has no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def plain(text: str) -> str:
-    """Return a stranger's text for a terminal: what would move the cursor or turn the writing round is spelled out."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+def counted(count: int, noun: str) -> str:
+    """Return `1 session`, `2 sessions`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def size(count: int) -> str:

@@ -60,6 +60,18 @@ class Reach:
         found = target(loaded, loaded.env, url, token, port=self._port, certificate=certificate)
         return replace(found, tls_fingerprint=self._fingerprint) if self._fingerprint else found
 
+    def of_service(self, port: int) -> Reach:
+        """Return the way to the gateway of a service that was given a port of its own; a URL that was said counts."""
+        if not port or self._url or self.desk.env.get("OPENCLAW_GATEWAY_URL"):
+            return self
+        return Reach(
+            self.desk,
+            token=self._token,
+            port=port,
+            fingerprint=self._fingerprint,
+            timeout_s=self.timeout_s,
+        )
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a command's coroutine to its end."""
         return run(work)
@@ -140,6 +152,11 @@ def gateway_options(command: F) -> F:
     )
     @wraps(command)
     def wrapper(*args: Any, url: str, token: str, timeout: int, **kwargs: Any) -> Any:
-        return command(*args, reach=Reach(url=url, token=token, timeout_s=timeout / 1000), **kwargs)
+        try:
+            return command(*args, reach=Reach(url=url, token=token, timeout_s=timeout / 1000), **kwargs)
+        except OpenClawError as error:
+            if not error.hint:  # refusals of a request come without one, as the protocol has it
+                error.hint = f"`{click.get_current_context().command_path} --help` says what it takes."
+            raise
 
     return wrapper  # type: ignore[return-value]

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from openclaw import __version__
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import OpenClawError, Unavailable
 from openclaw.cli.desk import Desk
 from openclaw.cli.reach import Reach
 
 if TYPE_CHECKING:
+    from openclaw.ops.doctor.scene import Installed
     from openclaw.ops.service.drift import Drift
     from openclaw.ops.service.manager import Manager, ServiceState
     from openclaw.ops.service.plan import Scope, Service
@@ -27,6 +29,7 @@ WELL_S = 60.0
 """How long a started gateway has until it is ready: a store's upgrade may take a while."""
 POLL_S = 0.2
 TAIL_LINES = 15
+VERSION_S = 10.0
 COMMAND_S = 240.0
 """Longer than systemd waits for a start."""
 
@@ -43,17 +46,18 @@ class ServiceDesk:
         """Offer the service manager of this machine. Raises: NotSupported."""
         from openclaw.config.env import home_dir
         from openclaw.ops.service.manager import manager_for
+
+        home = Path(self.desk.env.get("HOME") or home_dir(self.desk.env))
+        yield manager_for(sys.platform, self.scope, self.spawn, home=home, get=self.desk.env.get)
+
+    async def spawn(self, argv: Sequence[str], env: Mapping[str, str], *, timeout_s: float = COMMAND_S) -> Completed:
+        """Run a program of this machine's to its end. Raises: OSError, TimeoutError."""
         from openclaw.processes.environment import BASIC
         from openclaw.processes.spawner import Spawner
 
         spawner = Spawner(self.desk.env)
-
-        async def run(argv: Sequence[str], env: Mapping[str, str]) -> Completed:
-            return await spawner.run(argv, allow=(*BASIC, "DBUS_*"), env=env, timeout_s=COMMAND_S)
-
-        home = Path(self.desk.env.get("HOME") or home_dir(self.desk.env))
         try:
-            yield manager_for(sys.platform, self.scope, run, home=home, get=self.desk.env.get)
+            return await spawner.run(argv, allow=(*BASIC, "DBUS_*"), env=env, timeout_s=timeout_s)
         finally:
             await spawner.close()
 
@@ -117,9 +121,11 @@ async def found_scope(scope: Scope | None) -> Scope:
     return "user"
 
 
-def facts(state: ServiceState | None, drift: Drift, problem: str = "") -> dict[str, Any]:
+def facts(drift: Drift, state: ServiceState | None, problem: str = "") -> dict[str, Any]:
     """Return what is known of a service, for people and programs."""
     found: dict[str, Any] = {"installed": drift.state != "absent", "path": drift.path, "drift": drift.state}
+    if drift.port:
+        found["port"] = drift.port
     if state is not None:
         found |= {
             name: value for name, value in msgspec.to_builtins(state).items() if value not in (None, "", 0, False)
@@ -135,22 +141,56 @@ def facts(state: ServiceState | None, drift: Drift, problem: str = "") -> dict[s
     return found
 
 
-async def look(desk: ServiceDesk) -> dict[str, Any]:
-    """Return what is known of the service; what cannot be asked is said in `problem`."""
+async def seen(desk: ServiceDesk) -> tuple[Drift, ServiceState | None, str]:
+    """Return how the installed file is, what the manager says, and why it does not. Raises: NotSupported."""
     from openclaw.ops.service.keeper import installed_drift
 
+    async with desk.manager() as manager:
+        wanted = None if desk.scope == "system" else desk.wish()[0]
+        drift = installed_drift(manager, wanted)
+        if drift.state == "absent":
+            return drift, None, ""
+        try:
+            return drift, await manager.state(), ""
+        except OpenClawError as error:
+            return drift, None, error.message
+
+
+async def look(desk: ServiceDesk) -> dict[str, Any]:
+    """Return what is known of the service; what cannot be asked is said in `problem`."""
     try:
-        async with desk.manager() as manager:
-            wanted = None if desk.scope == "system" else desk.wish()[0]
-            drift = installed_drift(manager, wanted)
-            if drift.state == "absent":
-                return facts(None, drift)
-            try:
-                return facts(await manager.state(), drift)
-            except OpenClawError as error:
-                return facts(None, drift, error.message)
+        return facts(*await seen(desk))
     except OpenClawError as error:
         return {"installed": False, "problem": error.message}
+
+
+async def installed_services(desk: Desk) -> tuple[Installed, ...]:
+    """Return the services of both scopes that are installed, for the doctor."""
+    from openclaw.ops.doctor.scene import Installed
+
+    found = []
+    scopes: tuple[Scope, ...] = ("user", "system")
+    for scope in scopes:
+        own = ServiceDesk(scope, desk if scope == "user" else None)
+        try:
+            drift, state, _ = await seen(own)
+        except (OpenClawError, OSError):
+            continue
+        if drift.state != "absent":
+            found.append(Installed(scope=scope, drift=drift, state=state, version=await _version(own, drift.program)))
+    return tuple(found)
+
+
+async def _version(desk: ServiceDesk, program: str) -> str:
+    """Return which openclaw a program of a service runs, "" when it does not say."""
+    if not program or program == sys.executable:
+        return __version__ if program else ""
+    try:
+        done = await desk.spawn((program, "-P", "-m", "openclaw", "--version"), {}, timeout_s=VERSION_S)
+    except (OpenClawError, OSError, TimeoutError):
+        return ""
+    said = done.stdout.decode(errors="replace").split()
+    return said[1] if done.returncode == 0 and len(said) > 1 else ""
 
 
 async def wait_until_well(reach: Reach, *, within_s: float = WELL_S) -> None:

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from openclaw.base.tasks import TaskSet
+from openclaw.cli.layout import spelled_out
+from openclaw.cli.terminal import is_terminal
 from openclaw.client.text import message_text
 
 RESULT_CHARS = 120
@@ -135,6 +137,6 @@ async def shown(line: Line, run_id: str, asking: Coroutine[Any, Any, Any], text_
 
 
 def write(text: str) -> None:
-    """Put text on the terminal at once."""
-    sys.stdout.write(text)
+    """Put text on the terminal at once; what is no text in it is spelled out."""
+    sys.stdout.write(spelled_out(text) if is_terminal(sys.stdout) else text)
     sys.stdout.flush()

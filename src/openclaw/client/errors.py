@@ -62,11 +62,11 @@ def refused_token(url: str, token_source: str, error: RpcError) -> Unauthorized:
     """Say which credential was refused, where it was read and the one thing to do."""
     code = str(error.details.get("code") or error.wire_code)
     if token_source == "nowhere":  # noqa: S105  # a place, no secret
-        what = "no token was sent"
+        what = "no token was sent to"
     else:
-        what = f"the token from {token_source or 'the caller'} was refused"
+        what = f"the token from {token_source or 'the caller'} was refused by"
     return Unauthorized(
-        f"{what} by {url}: {error.message}",
+        f"{what} {url}: {error.message}",
         hint=remedy(url, token_source, code, error.details),
         details={**error.details, "code": code, "tokenSource": token_source},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -336,7 +336,8 @@ def _secret(value: Secret | str | None) -> Secret | None:
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    with contextlib.suppress(AttributeError):
-        if isinstance(error, OSError) and error.strerror:
-            return error.strerror.lower()
+    if isinstance(error, OSError) and error.strerror:
+        if error.errno and error.strerror.startswith("Connect call failed"):  # asyncio names the address again
+            return os.strerror(error.errno).lower()
+        return error.strerror.lower()
     return str(error) or type(error).__name__

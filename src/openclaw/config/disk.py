@@ -12,17 +12,30 @@ from pathlib import Path
 from openclaw.base.errors import Conflict
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each mode 0700: `mkdir(parents=True)` opens the upper ones."""
+    if not folder.is_dir():
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _give(folder, folder.parent.stat())
+
+
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file's content; its mode is kept (0600 for a new one), a symbolic link keeps pointing to it."""
+    """Replace a file's content; its mode is kept (0600 for a new one), a symbolic link keeps pointing to it.
+
+    What root writes stays its owner's, and a new file is the folder's owner's: else the gateway could not read it.
+    """
     target = path.resolve()
-    mode = 0o600
+    mode, owner = 0o600, target.parent.stat()
     with contextlib.suppress(FileNotFoundError):
-        mode = target.stat().st_mode & 0o777
+        owner = target.stat()
+        mode = owner.st_mode & 0o777
     temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+            _give(file.fileno(), owner)
             os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
@@ -31,6 +44,11 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def _give(place: Path | int, owner: os.stat_result) -> None:
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.chown(place, owner.st_uid, owner.st_gid)
 
 
 def replace_unchanged(path: Path, data: bytes, base_hash: str | None) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from openclaw.config.disk import write_atomically
+from openclaw.config.disk import make_private, write_atomically
 
 
 def save(path: Path, text: str) -> None:
     """Keep the text, mode 0600, unless it is kept already. Call it once a start or reload has succeeded."""
     if load(path) != text:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         write_atomically(path, text.encode("utf-8", "surrogatepass"))
 
 

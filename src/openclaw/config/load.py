@@ -33,6 +33,17 @@ from openclaw.config.schema import Config
 log = logging.getLogger("openclaw.config")
 
 LoadSource = Literal["file", "last-good", "defaults"]
+Files = Mapping[Path, bytes]
+"""The file and those that it includes, in the order of reading; empty where there is no file."""
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A text that may become the file. `files` are those that it includes, None for those on disk."""
+
+    text: str
+    files: Files | None = None
+
+
 _TOKEN_PATH = "gateway.auth.token"  # noqa: S105  # the name of a setting
 
 
@@ -108,13 +119,15 @@ def load_text(
     source: LoadSource = "file",
     on_disk: bytes | None = None,
     secrets: Answer = NO_ANSWER,
+    contents: Files | None = None,
 ) -> Loaded:
     """Load a text as if it were the file: for candidates of `config set`, of a patch, of a test.
 
+    Shape: `contents` are the files that it includes as they were once; None reads them from disk.
     Raises: CONFIG_INVALID with line and column when it does not parse.
     """
     document = read(text, yaml=is_yaml(paths.config_path) and source != "defaults", placed=source == "file")
-    assembly = assemble(document, paths.config_path, placed=source == "file")
+    assembly = assemble(document, paths.config_path, placed=source == "file", contents=contents)
     parsed = assembly.parsed
     named = OldNames(parsed, assembly.positions)
     positions = named.positions
@@ -166,7 +179,38 @@ def files_of(path: Path) -> tuple[Path, ...]:
         document = read(_decode(_read(path)), yaml=is_yaml(path), placed=False)
     except (ConfigError, FileNotFoundError):
         return (path,)
-    return (path, *named_files(document, path))
+    return (path, *named_files(document, path).paths)
+
+
+def read_files(path: Path) -> Files:
+    """Return the configuration as it is on disk: the file, and what it includes as far as that can be read."""
+    try:
+        raw = _read(path)
+    except (ConfigError, FileNotFoundError):
+        return {}
+    try:
+        document = read(_decode(raw), yaml=is_yaml(path), placed=False)
+    except ConfigError:
+        return {path: raw}
+    return {path: raw, **named_files(document, path).contents}
+
+
+def hash_of(files: Files) -> str:
+    """Return what `Loaded.hash` is for these files."""
+    main, *included = files.items() or ((Path(), b""),)
+    return _hash_of_all(main[1], tuple((path, sha256(raw).hexdigest()) for path, raw in included))
+
+
+def load_files(files: Files, paths: StatePaths, env: Environment) -> Loaded:
+    """Load a configuration as it was once; secrets that it names elsewhere are issues.
+
+    Raises: CONFIG_INVALID when it could not be read then.
+    """
+    if not files:
+        return load_text("{}", paths, env, "defaults", b"")
+    path, raw = next(iter(files.items()))
+    paths = msgspec.structs.replace(paths, config_path=path)
+    return load_text(_decode(raw), paths, env, on_disk=raw, contents=files)
 
 
 def _hash_of_all(main: bytes, digests: tuple[tuple[Path, str], ...]) -> str:

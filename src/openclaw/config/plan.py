@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from openclaw.config.keypath import KeyPath, format_path
+from openclaw.config.keypath import KeyPath, format_path, parse_path
+from openclaw.config.reading.override import replace_at
 from openclaw.config.schema import Config, ReloadClass, Section
 from openclaw.config.schema.shape import Shape, fields
 
@@ -28,6 +29,14 @@ def plan(old: Config, new: Config) -> tuple[Change, ...]:
     changes: list[Change] = []
     _section(old, new, (), changes)
     return tuple(changes)
+
+
+def held(old: Config, new: Config) -> Config:
+    """Return `new` with every leaf of class `process` as `old` has it: what a running gateway goes by."""
+    for change in plan(old, new):
+        if change.reload == "process":
+            new = replace_at(new, tuple(map(str, parse_path(change.path))), change.old)
+    return new
 
 
 def strongest(changes: Iterable[Change]) -> ReloadClass | None:

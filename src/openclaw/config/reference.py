@@ -78,7 +78,8 @@ def parse_reference(value: Any) -> Reference | None:
     """
     if isinstance(value, str):
         found = _TEXT.fullmatch(value.strip()) if value.lstrip().startswith("{{") else None
-        return Reference("", found[1] or found[2]) if found and len(value) <= MAX_ID_CHARS else None
+        name = (found[1] or found[2]) if found and len(value) <= MAX_ID_CHARS else ""
+        return Reference("", name) if name and name.isprintable() else None
     if not _means_reference(value):
         return None
     if extra := sorted(str(key) for key in value.keys() - _KEYS):

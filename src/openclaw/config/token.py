@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from openclaw.base.secret import Secret
-from openclaw.config.disk import write_atomically
+from openclaw.config.disk import make_private, write_atomically
 
 
 def ensure_token(path: Path) -> Secret:
@@ -17,6 +17,6 @@ def ensure_token(path: Path) -> Secret:
         text = ""
     if not text:
         text = secrets.token_urlsafe(32)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         write_atomically(path, f"{text}\n".encode())
     return Secret(text)

@@ -9,21 +9,25 @@ from pathlib import Path
 from openclaw.base.clock import Clock
 
 POLL_S = 0.5
-_Signature = tuple[int, int, int] | None
+_Signature = tuple[int, int, int, int] | None
 
 
 class Watcher:
-    """Watches one file, which need not exist yet, and what it includes. `debounce_ms` may be changed while it runs.
+    """Watches one file, which need not exist yet, and what it includes. `debounce_ms` is asked at each change.
 
     `related` names the included files; it is asked, in a thread, before the first look and after each change.
     """
 
     def __init__(
-        self, path: Path, clock: Clock, debounce_ms: int, related: Callable[[Path], Iterable[Path]] | None = None
+        self,
+        path: Path,
+        clock: Clock,
+        debounce_ms: Callable[[], int],
+        related: Callable[[Path], Iterable[Path]] | None = None,
     ) -> None:
         self._path = path
         self._clock = clock
-        self.debounce_ms = debounce_ms
+        self._debounce_ms = debounce_ms
         self._related = related
         self._paths: tuple[Path, ...] = (path,)
         self._seen = self._signature()
@@ -54,7 +58,7 @@ class Watcher:
     async def _quiet(self) -> None:
         before = self._signature()
         while True:
-            await self._clock.sleep(self.debounce_ms / 1000)
+            await self._clock.sleep(self._debounce_ms() / 1000)
             now = self._signature()
             if now == before:
                 self._seen = now
@@ -70,4 +74,4 @@ def _signature_of(path: Path) -> _Signature:
         stat = path.stat()
     except OSError:
         return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino  # ctime: a file that may be read again

@@ -3,7 +3,8 @@
 1. One change at a time, of clients and of the file's watcher alike; the hash is looked at again under the file's lock.
 2. A text is written only when it gets nothing wrong that was right before and a start would not refuse it.
 3. When the running gateway cannot take it up, the old text is put back and the caller is told why.
-4. Every change leaves a record and both texts: who, when, how, which settings, and what came of it.
+4. Every change leaves a record and the files around it: who, when, how, which settings, and what came of it. So does
+   what somebody did to the files by hand, also while no gateway ran.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -23,17 +23,15 @@ from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, OpenClaw
 from openclaw.base.principal import Principal
 from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet
-from openclaw.config.changes.ledger import Ledger
-from openclaw.config.changes.record import Wish, make_record
-from openclaw.config.disk import replace_unchanged
+from openclaw.config.changes.book import REFUSED, Book, side_of
+from openclaw.config.changes.record import ChangeRecord, Side, Wish
 from openclaw.config.env import Environment
 from openclaw.config.issue import Issue
-from openclaw.config.load import Loaded
+from openclaw.config.load import Draft, Loaded
 from openclaw.config.paths import StatePaths
 from openclaw.config.token import ensure_token
 from openclaw.config.writable import require_writable
 from openclaw.config.writing.apply import overriding
-from openclaw.config.writing.commit import write_config
 from openclaw.config.writing.difference import changed_paths
 from openclaw.config.writing.revision import names, revision
 from openclaw.config.writing.rewrite import invalid, worse
@@ -75,7 +73,7 @@ class ConfigDesk:
         self._paths = paths
         self._secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
         self._current = current
-        self._ledger = Ledger(paths.state_dir, clock)
+        self._book = Book(paths, clock)
         self._hub = hub
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -124,10 +122,34 @@ class ConfigDesk:
     async def _load(self) -> Loaded:
         return await self._secrets.load(self._env())
 
-    async def reload(self) -> Outcome:
-        """Take up what the file says."""
+    async def started(self, how: str) -> None:
+        """Record what was changed while no gateway ran; `how` says what is known of it."""
         async with self._lock:
-            return await self._take_up()
+            side = side_of(self._current())
+            outcome = f"{REFUSED}{side}; the last good one is in use" if isinstance(side, str) else "applied"
+            await self._look(side, outcome, f"{how}; the file is of ")
+
+    async def reload(self) -> Outcome:
+        """Take up what the file says, and record it when it was changed by hand."""
+        async with self._lock:
+            outcome = await self._take_up()
+            side: Side = self._current()
+            if outcome.error:
+                try:
+                    side = side_of(await self._load())
+                except ConfigError as error:
+                    side = error.message
+            await self._look(side, f"{REFUSED}{outcome.error}" if outcome.error else _status(outcome))
+            return outcome
+
+    async def _look(self, side: Side, outcome: str, reason: str = "") -> None:
+        try:
+            record = await asyncio.to_thread(self._book.look, self._env(), side, outcome, reason=reason)
+        except (OSError, OpenClawError) as error:
+            _log.error("config_change_not_recorded", extra={"fields": {"why": str(error)}})
+            return
+        if record is not None:
+            _tell("config_edited", record)
 
     async def write(self, change: ConfigChange, by: Principal) -> ConfigWritten:
         """Make a change and take it up. A caller that goes away stops nothing half-way.
@@ -158,23 +180,22 @@ class ConfigDesk:
         text, after = await self._candidate(change, before)
         if after is before:
             return ConfigWritten(before, self.revision(before.hash), (), "none")
-        paths = changed_paths(before.parsed, after.parsed, TOLD_PATHS)
-        old, off = await self._put(text, before.file_hash), self._off()
+        paths = await asyncio.to_thread(changed_paths, before.parsed, after.parsed, TOLD_PATHS)
+        record, off = await self._put(change, by, before, after, text), self._off()
         try:
             outcome = Outcome() if off else await self._take_up()
         except Exception:
-            await self._put_back(old, after.file_hash)
+            await self._put_back(record, "the gateway failed at it")
             raise
         if outcome.error:
-            await self._put_back(old, after.file_hash)
-            await self._record(change, by, before, after, old, f"reverted: {outcome.error}")
+            await self._put_back(record, outcome.error)
             raise ConfigError(
                 f"the change was put back: {outcome.error}",
                 hint="The gateway goes on as it was; correct the change and send it again.",
                 details={"code": "CONFIG_CHANGE_REVERTED", "changedPaths": list(paths)},
             )
-        status: TakenUp = "off" if off else "restart-required" if outcome.waiting else "applied"
-        await self._record(change, by, before, after, old, status)
+        status: TakenUp = "off" if off else _status(outcome)
+        await self._end(record, status)
         over = overriding(before, paths)
         return ConfigWritten(after, self.revision(after.hash), paths, status, outcome.applied, outcome.waiting, over)
 
@@ -192,7 +213,7 @@ class ConfigDesk:
         text = await asyncio.to_thread(change.rewrite, before)
         if text == before.raw:
             return text, before
-        after = await self._secrets.load(self._env(), text=text, again="problems")
+        after = await self._secrets.load(self._env(), draft=Draft(text), again="problems")
         if found := worse(after, before):
             raise invalid(found)
         try:
@@ -201,10 +222,11 @@ class ConfigDesk:
             place = str(error.details.get("path", ""))
             raise invalid([{"path": place, "message": error.message}]) from None
 
-    async def _put(self, text: str, base_hash: str) -> bytes | None:
-        """Write the text and return what it replaced, None where there was no file."""
+    async def _put(self, change: ConfigChange, by: Principal, before: Loaded, after: Loaded, text: str) -> ChangeRecord:
+        wish = Wish(method=change.method, owner=by.owner, device=by.device, reason=change.note)
+        files = {self._paths.config_path: text.encode()}
         try:
-            return await asyncio.to_thread(_exchange, self._paths.config_path, text, base_hash, self._env())
+            return await asyncio.to_thread(self._book.write, wish, self._env(), before, after, files)
         except Conflict:
             raise InvalidRequest(_STALE) from None
         except OSError as error:
@@ -213,10 +235,11 @@ class ConfigDesk:
                 hint="Give the gateway's user write access to the file and its folder.",
             ) from error
 
-    async def _put_back(self, old: bytes | None, written: str) -> None:
+    async def _put_back(self, record: ChangeRecord, why: str) -> None:
+        _tell("config_written", msgspec.structs.replace(record, outcome=f"reverted: {why}"))
         try:
-            await asyncio.to_thread(_undo, self._paths.config_path, old, written)
-        except (OSError, Conflict) as error:
+            await asyncio.to_thread(self._book.put_back, record, why)
+        except (OSError, OpenClawError) as error:
             _log.error("config_not_put_back", extra={"fields": {"why": str(error)}})
         await self._take_up()
 
@@ -243,32 +266,20 @@ class ConfigDesk:
             self._hub.broadcast("chat.metadata.changed", {})
         return outcome
 
-    async def _record(
-        self, change: ConfigChange, by: Principal, before: Loaded, after: Loaded, old: bytes | None, outcome: str
-    ) -> None:
-        wish = Wish(method=change.method, owner=by.owner, device=by.device, reason=change.note)
-        record = make_record(
-            wish, before, after, record_id=self._ledger.new_id(), at_ms=self._clock.now_ms(), outcome=outcome
-        )
-        paths = tuple(each.path for each in record.diff)
-        fields = {"id": record.id, "method": record.method, "owner": record.owner, "paths": paths, "outcome": outcome}
-        _log.info("config_written", extra={"fields": fields})
+    async def _end(self, record: ChangeRecord, outcome: str) -> None:
+        record = msgspec.structs.replace(record, outcome=outcome)
+        _tell("config_written", record)
         try:
-            await asyncio.to_thread(self._ledger.add, record, old, after.raw.encode())
-        except OSError as error:  # the change is made: only its record is missing, and the log line above tells
+            await asyncio.to_thread(self._book.end, record, outcome)
+        except OSError as error:  # the change is made and its record there: only the end of it is missing
             _log.error("config_change_not_recorded", extra={"fields": {"why": error.strerror}})
 
 
-def _exchange(path: Path, text: str, base_hash: str, env: Environment) -> bytes | None:
-    """Write the text and return what it replaced."""
-    old = path.read_bytes() if path.exists() else None
-    write_config(path, text, base_hash, env)
-    return old
+def _status(outcome: Outcome) -> Literal["applied", "restart-required"]:
+    return "restart-required" if outcome.waiting else "applied"
 
 
-def _undo(path: Path, old: bytes | None, written: str) -> None:
-    """Put the old content back, unless somebody else has changed the file since."""
-    if old is None:
-        path.unlink(missing_ok=True)
-    else:
-        replace_unchanged(path, old, written)
+def _tell(event: str, record: ChangeRecord) -> None:
+    paths = tuple(each.path for each in record.diff)
+    fields = {"id": record.id, "method": record.method, "owner": record.owner, "paths": paths}
+    _log.info(event, extra={"fields": {**fields, "outcome": record.outcome}})

@@ -19,6 +19,7 @@ from openclaw.listeners.hooks.api import HookDeps
 from openclaw.listeners.origin import host_name, public_authority
 from openclaw.listeners.setup.pages import SetupDeps
 from openclaw.models.embeddings import Embeddings
+from openclaw.processes.environment import CurrentEnvironment
 from openclaw.telemetry.metrics import METRICS
 from openclaw.telemetry.redact import REDACTOR
 
@@ -42,7 +43,7 @@ def build_front(rooms: Rooms) -> App:
             tools=rooms.tool_desk,
             embedder=Embeddings(
                 lambda: rooms.config.models,
-                env=rooms.loaded.env.get,
+                env=CurrentEnvironment(lambda: rooms.loaded.env).get,
                 http=rooms.http,
                 clock=rooms.clock,
                 ledger=rooms.store,

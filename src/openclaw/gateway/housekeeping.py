@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 PRUNE_EVERY_S = 600.0
 PRUNE_BATCH = 1000
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 _log = logging.getLogger("openclaw.gateway")
 
 
@@ -22,11 +23,13 @@ async def prune_records(rooms: Rooms) -> None:
     while True:
         config, now_ms = rooms.config, rooms.clock.now_ms()
         sessions = await rooms.store.prune_ephemeral(now_ms - config.session.ephemeral_hours * _HOUR_MS, PRUNE_BATCH)
-        old_ms = now_ms - config.storage.quotas.ledger_days * 24 * _HOUR_MS
-        calls = await rooms.store.prune_usage(old_ms, PRUNE_BATCH)
-        kept_ms = now_ms - config.storage.quotas.audit_days * 24 * _HOUR_MS
-        audited = await rooms.store.audit.prune(kept_ms, now_ms)
-        if max(sessions, calls, audited) < PRUNE_BATCH:
+        kept = config.storage.quotas
+        calls = await rooms.store.prune_usage(now_ms - kept.ledger_days * _DAY_MS, PRUNE_BATCH)
+        audited = await rooms.store.audit.prune(now_ms - kept.audit_days * _DAY_MS, now_ms)
+        unused = 0
+        if kept.transcript_days:
+            unused = await rooms.store.prune_transcripts(now_ms - kept.transcript_days * _DAY_MS, PRUNE_BATCH)
+        if max(sessions, calls, audited, unused) < PRUNE_BATCH:
             await rooms.clock.sleep(PRUNE_EVERY_S)
 
 

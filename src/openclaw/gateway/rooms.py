@@ -18,6 +18,7 @@ from openclaw.agent.skill import Skills
 from openclaw.automation.room import Automation
 from openclaw.automation.system_event import SystemEvents
 from openclaw.base.clock import Clock
+from openclaw.config.disk import make_private
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths, tls_files
 from openclaw.config.schema import Config
@@ -37,6 +38,7 @@ from openclaw.models.registry import ModelRegistry
 from openclaw.net.certificate import Pair
 from openclaw.net.http import HttpClient
 from openclaw.ops.disk import DiskWatch
+from openclaw.ops.load import LoadWatch, given_memory_bytes
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import RulesOfNow, egress_rule
@@ -47,6 +49,7 @@ from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
+from openclaw.processes.environment import CurrentEnvironment
 from openclaw.processes.spawner import Spawner
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
@@ -144,7 +147,7 @@ async def open_rooms(
         egress = EgressGate(gate, egress_now)
         http = HttpClient(door=egress.house, user_agent=f"openclaw/{__version__}")
         stack.push_async_callback(http.close)
-        spawner = Spawner(loaded.env)
+        spawner = Spawner(CurrentEnvironment(lambda: rooms.loaded.env))
         stack.push_async_callback(spawner.close)
         credentials = open_credentials(paths, clock)
         models = ModelRegistry(
@@ -197,7 +200,15 @@ async def open_rooms(
         stack.push_async_callback(config_desk.close)
         disk = DiskWatch(paths.state_dir, lambda: rooms.config.storage, clock)
         health.add_check("disk", disk.problem)
-        study.shed = disk.problem
+        health.add_look("store", store.ping)
+        load = LoadWatch(
+            lambda: rooms.config.gateway.shed,
+            health,
+            resident_bytes=resident_bytes,
+            queued=study.queued,
+            given_bytes=given_memory_bytes(),
+        )
+        study.shed = lambda: disk.refusal() or load.refusal()
         rooms = Rooms(
             loaded,
             paths,
@@ -252,7 +263,7 @@ def agent_directory(config: Config, tools: ToolRegistry, paths: StatePaths) -> D
     directory = build_directory(config, tools, workspace=paths.workspace, state_dir=paths.state_dir)
     for spec in directory.specs():
         with contextlib.suppress(OSError):  # an agent whose workspace cannot be made fails alone, at its first tool
-            spec.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(spec.workspace)
     return directory
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -28,6 +30,7 @@ from openclaw.config.schema import Config
 from openclaw.config.token import ensure_token
 from openclaw.config.watch import Watcher
 from openclaw.gateway.banner import banner
+from openclaw.gateway.config_desk import ANSWER_S
 from openclaw.gateway.front import build_front, hosts_of, tls_names
 from openclaw.gateway.housekeeping import prune_files, prune_records
 from openclaw.gateway.manager import ManagerLine
@@ -41,6 +44,7 @@ from openclaw.ops.backup.restore import RestoreOutcome, clear_uploads, last_outc
 from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.ops.backup.swap import recover
 from openclaw.processes.again import begin_again
+from openclaw.secrets.former import FormerSecrets
 from openclaw.secrets.room import Again, SecretRoom
 from openclaw.store.lock import StateLock
 from openclaw.telemetry.redact import REDACTOR
@@ -53,7 +57,7 @@ EXIT_OK, EXIT_FAILED, EXIT_RESTART, EXIT_CONFIG = 0, 1, 75, 78
 DRAIN_S = 10.0
 """Time that runs get to end when the gateway is told to stop; those that need longer are parked and resumed."""
 SECRETS_EVERY_S = 10.0
-"""How often it is looked whether a secret has reached the age at which it is read again."""
+"""How often it is looked whether a secret is to be read again: for its age, or because its file is another one."""
 RESTART_EXPECTED_MS = 2000
 
 
@@ -95,6 +99,9 @@ def run_gateway(options: RunOptions, on_ready: OnReady | None = None) -> int:
     """
     import uvloop
 
+    # A core dump holds every secret in plain text. The hard limit stays: who wants one may raise it.
+    with contextlib.suppress(OSError, ValueError):  # some sandboxes forbid the call
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             end = runner.run(_Gateway(options, on_ready).main())
@@ -129,6 +136,7 @@ class _Gateway:
         self._reload_now = asyncio.Event()
         self._end: End = "stop"
         self._secrets_again = False
+        self._was_restored = False
         self._unproven = False
         """What runs was just restored, and has not come as far as to listen."""
         self._tasks = TaskSet("gateway")
@@ -136,6 +144,7 @@ class _Gateway:
         self._manager: ManagerLine
         self._paths: StatePaths
         self._secrets: SecretRoom
+        self._watcher: Watcher
         self._rooms: Rooms
         self._backups: BackupSchedule
 
@@ -149,7 +158,8 @@ class _Gateway:
         lock = StateLock(paths.state_dir)
         lock.acquire()
         try:
-            if self._restored(paths.state_dir):  # before anything of the state is read
+            self._was_restored = self._restored(paths.state_dir)
+            if self._was_restored:  # before anything of the state is read
                 self._env = env = load_environment()
                 self._paths = paths = resolve_paths(env, self._options.config_path)
             try:
@@ -164,6 +174,8 @@ class _Gateway:
 
     async def _live(self, paths: StatePaths, lock: StateLock) -> None:
         self._secrets = SecretRoom(paths, self._clock, REDACTOR.add)
+        # Before the first look at the file: what changes while the rooms open is a change.
+        self._watcher = Watcher(paths.config_path, self._clock, self._debounce_ms, files_of)
         loaded = await self._load()
         self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock, self._secrets)
         try:
@@ -207,7 +219,7 @@ class _Gateway:
         again: Again = "all" if self._secrets_again else "problems"
         self._secrets_again = False
         loaded = self._accepted(await self._secrets.load(self._env, again=again))
-        remember_secrets(loaded.config)
+        remember_secrets(loaded)
         return loaded
 
     def _accepted(self, loaded: Loaded) -> Loaded:
@@ -251,6 +263,7 @@ class _Gateway:
         await rooms.store.reconcile(self._clock.now_ms())
         resumed, reported = await rooms.study.resume()
         rooms.config_desk.bind(load_environment, self._accepted, self._reload)
+        await rooms.config_desk.started("a backup was restored" if self._was_restored else "noticed at the start")
         rooms.upkeep.restart = self._stop_to_restart
         rooms.upkeep.begin_again = self._begin_again
         await rooms.disk.look()
@@ -328,13 +341,13 @@ class _Gateway:
     def _supervised(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._tasks.spawn(supervise(name, run, self._clock.sleep), name)
 
+    def _debounce_ms(self) -> int:
+        return self._rooms.config.gateway.reload.debounce_ms
+
     async def _watch_config(self) -> None:
-        reloading = self._rooms.config.gateway.reload
-        if reloading.mode == "off":
-            return
-        watcher = Watcher(self._rooms.paths.config_path, self._clock, reloading.debounce_ms, files_of)
-        async for _ in watcher.changes():
-            self._reload_now.set()
+        async for _ in self._watcher.changes():
+            if self._rooms.config.gateway.reload.mode != "off":
+                self._reload_now.set()
 
     async def _watch_reload(self) -> None:
         while True:
@@ -348,11 +361,24 @@ class _Gateway:
     async def _watch_secrets(self) -> None:
         while True:
             await self._clock.sleep(SECRETS_EVERY_S)
-            if self._secrets.is_due(self._rooms.loaded):
+            former = FormerSecrets(self._paths.state_dir)
+            await asyncio.to_thread(former.expire, self._clock.now_ms())
+            loaded = self._rooms.loaded
+            self._rooms.upkeep.doubt_refused_keys()
+            if self._secrets.is_due(loaded) or await self._secrets.has_changed(loaded):
                 self._reload_now.set()
 
     async def _reload(self) -> Outcome:
-        return await reload(self._rooms, self._load_again, verbose=self._options.verbose, quiet=self._options.quiet)
+        options, mode = self._options, self._rooms.config.gateway.reload.mode
+        outcome = await reload(self._rooms, self._load_again, verbose=options.verbose, quiet=options.quiet)
+        if mode == "restart" and outcome.waiting:
+            self._tasks.spawn(self._begin_again_soon(), "restart")
+        return outcome
+
+    async def _begin_again_soon(self) -> None:
+        """Whoever made the change hears so first."""
+        await self._clock.sleep(ANSWER_S)
+        self._stop_for("again")
 
     def _report(self, loaded: Loaded) -> None:
         for issue in loaded.issues:

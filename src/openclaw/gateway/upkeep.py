@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from openclaw.base.errors import ConfigError, NotSupported
+from openclaw.base.errors import ConfigError, ModelAuth, NotSupported
+from openclaw.config.keypath import format_path
 from openclaw.gateway.calls import read_credentials
-from openclaw.rpc.upkeep_port import ProviderAuth
+from openclaw.rpc.upkeep_port import ProviderAuth, SecretState
 
 if TYPE_CHECKING:
     from openclaw.gateway.rooms import Rooms
@@ -42,6 +43,23 @@ class Upkeep:
         rooms.hub.broadcast("chat.metadata.changed", {})
         missing = sum(issue.kind in ("missing-env", "unresolved-secret") for issue in rooms.loaded.issues)
         return missing + len(rooms.failover.credentials.issues)
+
+    def doubt_refused_keys(self) -> None:
+        """Have the keys that model providers turn away asked for again: they may have been rotated at their source."""
+        refused = self._rooms.failover.cooldowns.closed_for(ModelAuth.code)
+        paths = {format_path(("models", "providers", provider, "apiKey")) for provider in refused}
+        for placed in self._rooms.loaded.references:
+            if placed.path in paths:
+                self._rooms.secrets.doubt(placed.reference)
+
+    def secret_states(self) -> list[SecretState]:
+        """Return when each reference had its value last, and what is wrong with it."""
+        rooms, found = self._rooms, []
+        for placed in rooms.loaded.references:
+            one = placed.reference
+            when_ms = rooms.secrets.resolved_ms(one)
+            found.append(SecretState(placed.path, one.source, one.provider, one.id, when_ms, placed.problem))
+        return found
 
     def provider_auth(self) -> list[ProviderAuth]:
         """Return how each provider that is configured or built in is signed in to."""

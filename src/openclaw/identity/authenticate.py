@@ -17,7 +17,7 @@ import msgspec
 from openclaw.base.clock import Clock
 from openclaw.base.errors import OpenClawError, RateLimited, Unauthorized
 from openclaw.base.principal import AuthMethod, Principal
-from openclaw.base.secret import Secret
+from openclaw.base.secret import Secret, masked
 from openclaw.config.schema import RateLimitConfig
 from openclaw.identity.grace import Former
 from openclaw.identity.locality import Source
@@ -48,6 +48,8 @@ class Evidence(msgspec.Struct, frozen=True, rename="camel"):
     password: str | None = None
     device_token: str | None = None
     bootstrap_token: str | None = None
+
+    __repr__ = masked
 
     @property
     def given(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from openclaw.base.secret import Secret
-from openclaw.config.disk import write_atomically
+from openclaw.config.disk import make_private, write_atomically
 
 FILE: Final = "former-tokens.json"
 MAX_FORMER: Final = 8
@@ -59,5 +59,5 @@ def save(path: Path, found: Iterable[Former]) -> None:
     if not kept:
         path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     write_atomically(path, msgspec.json.encode(kept))

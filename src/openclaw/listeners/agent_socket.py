@@ -16,6 +16,7 @@ from openclaw.base.errors import InvalidRequest, OpenClawError, RateLimited, Una
 from openclaw.base.ids import new_id
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound
+from openclaw.base.secret import masked
 from openclaw.base.tasks import TaskSet
 from openclaw.identity.authenticate import RENEWED, Authenticator
 from openclaw.identity.locality import Source
@@ -39,6 +40,8 @@ class _Frame(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
     temperature: float | None = None
     id: str | None = None
+
+    __repr__ = masked
 
 
 _decoder = msgspec.json.Decoder(_Frame)

@@ -106,6 +106,7 @@ class App:
         config = self._deps.config()
         if config is not self._config:
             self._config = config
+            self._trusted = TrustedProxies(config.trusted_proxies)
             self._origins = self._origin_rules()
         return self._origins
 

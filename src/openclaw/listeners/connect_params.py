@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from openclaw.base.secret import masked
 from openclaw.identity.authenticate import Evidence
 from openclaw.identity.devices.proof import Claim
 from openclaw.identity.devices.record import MAX_TEXT, Ask
@@ -101,6 +102,8 @@ class Auth3(_Part, frozen=True):
     token: str | msgspec.UnsetType = msgspec.UNSET
     password: str | msgspec.UnsetType = msgspec.UNSET
 
+    __repr__ = masked
+
 
 class Auth4(_Part, frozen=True):
     """`auth` of protocol 4."""
@@ -111,6 +114,8 @@ class Auth4(_Part, frozen=True):
     password: str | msgspec.UnsetType = msgspec.UNSET
     approval_runtime_token: str | msgspec.UnsetType = msgspec.UNSET
     agent_runtime_identity_token: str | msgspec.UnsetType = msgspec.UNSET
+
+    __repr__ = masked
 
 
 class _Connect(_Part, frozen=True, kw_only=True):

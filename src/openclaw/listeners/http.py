@@ -12,6 +12,7 @@ from openclaw.base.errors import InvalidRequest, OpenClawError, TooLarge
 from openclaw.base.principal import Principal
 from openclaw.identity.locality import Source
 from openclaw.protocol.wire_errors import to_http
+from openclaw.telemetry.redact import REDACTOR
 
 T = TypeVar("T")
 Header = tuple[bytes, bytes]
@@ -192,6 +193,7 @@ class Request:
     async def error(self, error: OpenClawError) -> None:
         """Send an error in the OpenAI shape."""
         status, body, headers = to_http(error)
+        body["error"]["message"] = REDACTOR.clean(body["error"]["message"])
         if isinstance(error, UnsupportedMedia):
             status = 415
         if status == 413:

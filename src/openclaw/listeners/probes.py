@@ -25,6 +25,10 @@ class Live(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     uptime_ms: int | UnsetType = UNSET
     phase: str = ""
     failing: list[str] | UnsetType = UNSET
+    restart_required: tuple[str, ...] = ()
+    """Settings that take effect at the next start."""
+    reload_problem: str = ""
+    """Why the latest change of the configuration was not taken up."""
 
 
 class Balanced(msgspec.Struct, frozen=True):
@@ -110,7 +114,16 @@ class Probes:
                 pass  # a probe with a wrong token still asks only whether we live
             else:
                 health = self._health
-                body = Live(True, "ok", self._version, health.uptime_ms(), health.phase, health.failing())
+                body = Live(
+                    True,
+                    "ok",
+                    self._version,
+                    health.uptime_ms(),
+                    health.phase,
+                    health.failing(),
+                    health.configuration.waiting,
+                    health.configuration.problem,
+                )
                 await request.json(200, body)
                 return
         await request.json(200, Live(True, "live"))
@@ -127,6 +140,7 @@ class Probes:
     async def ready(self, request: Request) -> None:
         """Whether work may be sent here, check by check."""
         health = self._health
+        await health.look()
         checks = health.results()
         failing = sorted(name for name, problem in checks.items() if problem is not None)
         lags = (health.loop_lag_ms(), health.p99_loop_lag_ms(), health.worst_loop_lag_ms())

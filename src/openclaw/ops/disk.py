@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from openclaw.base.clock import Clock
+from openclaw.base.errors import Unavailable
 from openclaw.config.schema import StorageConfig
 
 LOOK_EVERY_S: Final = 5.0
 RETRY_AFTER_S: Final = 30.0
 _MARGIN: Final = 10
 """Free space must be a tenth above the limit before work is taken again: no flapping at the edge."""
+_HINT: Final = "The gateway host has run out of room: `openclaw status` shows what takes how much."
 _log = logging.getLogger("openclaw.ops")
 
 
@@ -48,6 +50,11 @@ class DiskWatch:
         if not self._full:
             return None
         return f"the disk of {self._path} is full: {self.free:,} bytes are free"
+
+    def refusal(self) -> Unavailable | None:
+        """Return why a new message is not taken in, None when it is."""
+        problem = self.problem()
+        return None if problem is None else Unavailable(problem, hint=_HINT, retry_after_s=RETRY_AFTER_S)
 
     async def look(self) -> None:
         """Measure, in a thread: a network disk may be slow."""

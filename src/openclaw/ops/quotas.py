@@ -2,17 +2,20 @@
 
 1. A room is a folder (or the files of the store) with one cap. The table below is the only place that knows them.
 2. What goes first is what was changed longest ago; a snapshot or backup goes whole, a log or picture alone.
-3. Never removed: what a room protects by name, its newest entries, what changed minutes ago, and what a caller pins.
+3. Never removed: what a room protects by name, its newest entries, and what changed minutes ago.
 4. Nothing is followed: a symbolic link counts as itself, and only what lies in the room is ever removed.
 5. A file that a running program holds open for ever is emptied instead of removed.
+6. While a backup or a fix goes on, in this process or another, nothing is removed at all: `in_use` holds a lock.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal
@@ -25,38 +28,49 @@ from openclaw.telemetry.log import LOG_FILE
 
 SETTLED_S: Final = 600
 """Younger than this may still be being written."""
+TEMPORARY_S: Final = 86_400
+"""A backup of a large store may take hours."""
 MAX_ENTRIES: Final = 200_000
 """Entries of one room that are looked at for what is too old."""
 MAX_COUNTED: Final = 50_000
 """Entries of one room that are counted for people, who wait; when there are more, that is said."""
+LOCK_NAME: Final = ".files-in-use"
 Unit = Literal["entry", "file"]
 
 
 class StateRoom(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of file in the state directory.
 
-    Shape: `cap` None = not pruned, `holds` says why; `names` are shell patterns of what is directly in `folder` and
-    belongs here, none = everything; `unit` is what goes as a whole: each thing directly in the folder, or each file.
+    Shape: `cap` None = not pruned, `holds` says why; what is directly in the state directory belongs here when it is
+    `folder` or fits one of `names` (shell patterns); `unit` is what goes as a whole: each thing directly in the folder,
+    or each file.
     """
 
     name: str
     holds: str
-    folder: str
+    folder: str = ""
     cap: Callable[[QuotaConfig], int] | None = None
+    kept: Callable[[QuotaConfig], str] | None = None
+    """How long it keeps what, in words, where that is the limit."""
     names: tuple[str, ...] = ()
     unit: Unit = "entry"
     protect: tuple[str, ...] = ()
     keep_newest: int = 0
     empty: tuple[str, ...] = ()
     """Files that are emptied at a tenth of the cap, as somebody holds them open."""
+    settled_s: int = SETTLED_S
 
 
+OTHER: Final = "other"
 ROOMS: Final[tuple[StateRoom, ...]] = (
     StateRoom(
         name="store",
-        holds="sessions, runs, the usage ledger: kept until they are deleted or storage.quotas.ledgerDays old",
-        folder="",
+        holds="sessions and their transcripts, runs, the usage ledger",
         names=("openclaw.db", "openclaw.db-*"),
+        kept=lambda quotas: (
+            f"transcripts {f'{quotas.transcript_days} d' if quotas.transcript_days else 'until deleted'}, "
+            f"ledger {quotas.ledger_days} d"
+        ),
     ),
     StateRoom(
         name="logs",
@@ -69,10 +83,17 @@ ROOMS: Final[tuple[StateRoom, ...]] = (
     ),
     StateRoom(
         name="snapshots",
-        holds="the configuration that last worked, stores from before an upgrade",
+        holds="the configuration that last worked, what was changed (capped by itself), stores from before an upgrade",
         folder="snapshots",
         cap=lambda quotas: quotas.snapshots_bytes,
-        protect=("last-good.*",),
+        protect=("last-good.*", "changes"),
+        keep_newest=1,
+    ),
+    StateRoom(
+        name="pre-restore",
+        holds="what a restore replaced",
+        folder="pre-restore",
+        cap=lambda quotas: quotas.snapshots_bytes,
         keep_newest=1,
     ),
     StateRoom(
@@ -95,8 +116,46 @@ ROOMS: Final[tuple[StateRoom, ...]] = (
         cap=lambda quotas: quotas.media_bytes,
         unit="file",
     ),
-    StateRoom(name="workspace", holds="the agents' files: yours, never pruned", folder="workspace"),
+    StateRoom(
+        name="tmp",
+        holds="work that was cut off",
+        names=(".backup-*", ".upgrade-check-*", ".restore-*", ".*.tmp"),
+        cap=lambda quotas: 0,
+        protect=(".restore-waiting", ".restore-journal.json"),
+        settled_s=TEMPORARY_S,
+    ),
+    StateRoom(
+        name="workspace",
+        holds="the agents' files: yours, never pruned",
+        names=("workspace", "workspace-*"),
+    ),
+    StateRoom(
+        name="models",
+        holds="model files of a service of the whole system; `openclaw models` removes them",
+        names=("cache", "models"),
+    ),
+    StateRoom(
+        name="settings",
+        holds="configuration, credentials, agents, skills and small records: needed, never pruned",
+        names=(
+            *("openclaw.json*", "openclaw.y*ml", ".env", "service.env", "restored-config", "exec-approvals.*"),
+            *("credentials", "secrets", "secrets.json*", "auth-profiles.json", "channels", "agents", "skills"),
+            "gateway",
+            *("openclaw.lock", ".openclaw.json.lock", "backup-runs.json", "model-catalog.json", "chat-history"),
+            *(LOCK_NAME, "gateway"),
+        ),
+    ),
+    # What is here is of no writer that this table knows: a test fails for one of ours.
+    StateRoom(name=OTHER, holds="what is not ours: left alone"),
 )
+
+
+def room_of(top: str) -> str:
+    """Return the room of a name at the top of the state directory."""
+    for room in ROOMS:
+        if top == room.folder or any(fnmatchcase(top, pattern) for pattern in room.names):
+            return room.name
+    return OTHER
 
 
 class Size(msgspec.Struct, frozen=True, rename="camel"):
@@ -107,6 +166,7 @@ class Size(msgspec.Struct, frozen=True, rename="camel"):
     files: int
     cap: int | None
     partial: bool = False
+    kept: str = ""
 
     @property
     def over(self) -> bool:
@@ -136,23 +196,42 @@ def sizes(state_dir: Path, quotas: QuotaConfig) -> list[Size]:
         entries, partial = _entries(state_dir, room, MAX_COUNTED)
         cap = room.cap(quotas) if room.cap else None
         total = sum(entry.bytes for entry in entries)
-        found.append(Size(room.name, total, sum(entry.files for entry in entries), cap, partial))
+        kept = room.kept(quotas) if room.kept else ""
+        found.append(Size(room.name, total, sum(entry.files for entry in entries), cap, partial, kept))
     return found
 
 
-def prune(state_dir: Path, quotas: QuotaConfig, *, now_s: float, in_use: Collection[Path] = ()) -> list[Removed]:
+@contextlib.contextmanager
+def in_use(state_dir: Path) -> Iterator[None]:
+    """Keep `prune` away while files of the state directory are copied or moved. It ends with the process, too."""
+    with _lock(state_dir, fcntl.LOCK_SH):
+        yield
+
+
+def prune(state_dir: Path, quotas: QuotaConfig, *, now_s: float) -> list[Removed]:
     """Take away what is over the caps, the oldest first, and say what. What cannot be removed is left.
 
-    It reads and writes the disk: call it off the loop. Shape: `in_use` are paths that must stay, and all they hold.
+    Nothing goes while files are in use. It reads and writes the disk: call it off the loop.
     """
     removed: list[Removed] = []
-    for room in ROOMS:
-        if room.cap is not None:
-            removed += _prune_room(state_dir, room, room.cap(quotas), now_s, tuple(in_use))
+    with contextlib.suppress(BlockingIOError), _lock(state_dir, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        for room in ROOMS:
+            if room.cap is not None:
+                removed += _prune_room(state_dir, room, room.cap(quotas), now_s)
     return removed
 
 
-def _prune_room(state_dir: Path, room: StateRoom, cap: int, now_s: float, in_use: tuple[Path, ...]) -> list[Removed]:
+@contextlib.contextmanager
+def _lock(state_dir: Path, kind: int) -> Iterator[None]:
+    descriptor = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _prune_room(state_dir: Path, room: StateRoom, cap: int, now_s: float) -> list[Removed]:
     removed = [_emptied(state_dir, room, name, cap) for name in room.empty]
     entries, _ = _entries(state_dir, room)
     total = sum(entry.bytes for entry in entries)
@@ -160,7 +239,7 @@ def _prune_room(state_dir: Path, room: StateRoom, cap: int, now_s: float, in_use
     for entry in entries[: max(0, len(entries) - room.keep_newest)]:
         if total <= cap:
             break
-        if now_s - entry.changed_s < SETTLED_S or _protected(room, entry.path) or _pinned(entry.path, in_use):
+        if now_s - entry.changed_s < room.settled_s or _protected(room, entry.path):
             continue
         if _remove(entry.path):
             total -= entry.bytes
@@ -184,10 +263,6 @@ def _protected(room: StateRoom, path: Path) -> bool:
     return any(fnmatchcase(path.name, pattern) for pattern in room.protect)
 
 
-def _pinned(path: Path, in_use: tuple[Path, ...]) -> bool:
-    return any(path.is_relative_to(pin) or pin.is_relative_to(path) for pin in in_use)
-
-
 def _remove(path: Path) -> bool:
     try:
         if path.is_dir() and not path.is_symlink():
@@ -206,7 +281,7 @@ def _entries(state_dir: Path, room: StateRoom, left: int = MAX_ENTRIES) -> tuple
     if folder.is_symlink():  # a room that lies elsewhere is its owner's business
         return found, False
     for top in _children(folder):
-        if room.names and not any(fnmatchcase(top.name, pattern) for pattern in room.names):
+        if not room.folder and room_of(top.name) != room.name:
             continue
         files = []
         for each in _files(top):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -14,24 +14,42 @@ import msgspec
 from openclaw.base.errors import OpenClawError
 from openclaw.config.issue import Issue
 from openclaw.config.load import Loaded
+from openclaw.config.reading.old_names import MOVES, ROSTERS
 from openclaw.config.refusal import refusals
+from openclaw.ops.doctor.spelling import RENAMED
 from openclaw.store.copy import Rehearsal, rehearse
 from openclaw.store.fault import fault
 
 DISTRIBUTION: Final = "openclaw-gateway"
+FIRST: Final = "2026.11.0"
+NEXT_YEAR: Final = "2027.11.0"
+"""An old way stays for a year at least."""
 
 
 class Deprecation(msgspec.Struct, frozen=True):
-    """An old way that still works. `path` is a key path of the configuration, "" when it is none."""
+    """An old way that still works.
+
+    Shape: `since` is the version that has the new way, `until` the first that may lack the old one; `path` is a key
+    path of the configuration (`*` for every key of an object), "" when it is none.
+    """
 
     what: str
     instead: str
     path: str = ""
+    since: str = FIRST
+    until: str = NEXT_YEAR
+
+
+def _settings() -> Iterator[Deprecation]:
+    for old, new in (*((".".join(one), ".".join(other)) for one, other in RENAMED), *MOVES):
+        yield Deprecation(old, new, path=old)
+    for roster, is_old in ROSTERS:
+        if is_old:
+            yield Deprecation(roster, "agents.list", path=roster)
 
 
 DEPRECATIONS: Final[tuple[Deprecation, ...]] = (
-    Deprecation("gateway.nodes.allowCommands", "gateway.nodes.commands.allow", path="gateway.nodes.allowCommands"),
-    Deprecation("gateway.nodes.denyCommands", "gateway.nodes.commands.deny", path="gateway.nodes.denyCommands"),
+    *_settings(),
     Deprecation("version 3 of the Gateway protocol", "version 4; the hello says which one a client speaks"),
 )
 
@@ -83,7 +101,7 @@ def _rehearsed(db_path: Path) -> tuple[Rehearsal | None, str]:
 
 def _has(parsed: Mapping[str, Any], path: str) -> bool:
     found: Any = parsed
-    for key in path.split("."):
+    for key in path.removesuffix(".*").split("."):
         if not isinstance(found, Mapping) or key not in found:
             return False
         found = found[key]

@@ -9,6 +9,8 @@ import signal
 from collections import deque
 from collections.abc import Callable
 
+from openclaw.telemetry.redact import REDACTOR
+
 MAX_LINE_BYTES = 64 * 1024
 TAIL_LINES = 20
 """Lines of stderr kept for error messages."""
@@ -42,20 +44,23 @@ class Child:
 
     @property
     def stderr_tail(self) -> str:
-        """The last lines it wrote to stderr."""
-        return "\n".join(self._tail)
+        """The last lines it wrote to stderr, without a secret that we know."""
+        return REDACTOR.clean("\n".join(self._tail))
 
     async def write(self, data: bytes) -> None:
         """Send to its stdin. Raises: ConnectionError when it is gone."""
         assert self._process.stdin is not None
+        if self._process.stdin.is_closing():  # uvloop raises RuntimeError for a write to what is closed
+            raise BrokenPipeError(f"{self.name} reads no more")
         self._process.stdin.write(data)
         await self._process.stdin.drain()
 
     def feed(self, data: bytes) -> None:
         """Give it all of its input; what it does not read is lost."""
         assert self._process.stdin is not None
-        self._process.stdin.write(data)
-        self._process.stdin.close()
+        if not self._process.stdin.is_closing():
+            self._process.stdin.write(data)
+            self._process.stdin.close()
 
     def close_stdin(self) -> None:
         """Tell it that no more input comes."""

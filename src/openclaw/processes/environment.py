@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Protocol
 
@@ -35,6 +35,21 @@ class NoEnvironment:
     def names(self) -> Iterable[str]:
         """Return nothing."""
         return ()
+
+
+class CurrentEnvironment:
+    """The environment of the moment: children that start after a change know of it."""
+
+    def __init__(self, now: Callable[[], EnvironmentSource]) -> None:
+        self._now = now
+
+    def get(self, name: str) -> str | None:
+        """Return a variable's value, or None."""
+        return self._now().get(name)
+
+    def names(self) -> Iterable[str]:
+        """Return the names of all variables."""
+        return self._now().names()
 
 
 def child_environment(

@@ -14,6 +14,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from openclaw.base.secret import masked
+
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 SKEW_MS: Final = 120_000
@@ -35,6 +37,8 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str = ""
     platform: str = ""
     device_family: str = ""
+
+    __repr__ = masked
 
     def text(self, version: Version) -> bytes:
         """Return the bytes that are signed. Version 1 has no nonce; version 3 adds what the device is."""

@@ -31,6 +31,7 @@ from openclaw.rpc.room import Room
 from openclaw.rpc.turns import Turns
 from openclaw.rpc.versions import OLD_PARAMS, error_for, result_for, result_instead
 from openclaw.telemetry.metrics import METRICS
+from openclaw.telemetry.redact import REDACTOR
 
 _log = logging.getLogger("openclaw.rpc")
 _requests = METRICS.counter("openclaw_rpc_requests", "RPC requests by method and outcome.", ("method", "outcome"))
@@ -144,7 +145,7 @@ class Counter:
         if type(result) is bytes:
             return result_with(request.id, result)
         if isinstance(result, Failed):
-            error = to_wire(result.error, peer.protocol)
+            error = _told(result.error, peer)
             payload = result_for(request.method, result.payload, peer.protocol)
             return msgspec.json.encode(Response(request.id, False, payload, error))
         return encode_result(request.id, result_for(request.method, result, peer.protocol))
@@ -231,4 +232,10 @@ class Counter:
             return encode_result(request.id, instead)
         name = request.method if request.method in self._entries else "unknown"
         _requests.inc(name, error.code)
-        return encode_error(request.id, error_for(request.method, to_wire(error, peer.protocol), peer.protocol))
+        return encode_error(request.id, error_for(request.method, _told(error, peer), peer.protocol))
+
+
+def _told(error: OpenClawError, peer: Peer) -> dict[str, Any]:
+    """Return an error as the peer's protocol says it. What others said, and is quoted in it, may hold our secrets."""
+    told = to_wire(error, peer.protocol)
+    return {**told, "message": REDACTOR.clean(told["message"])}

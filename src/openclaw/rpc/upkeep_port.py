@@ -18,6 +18,17 @@ class ProviderAuth(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
+class SecretState(msgspec.Struct, frozen=True, rename="camel"):
+    """What the running gateway knows of one secret by reference; `resolved_at_ms` is Unix ms, 0 for never."""
+
+    path: str
+    source: str
+    provider: str
+    id: str
+    resolved_at_ms: int
+    problem: str = ""
+
+
 class UpkeepPort(Protocol):
     """What an administrator may ask of the process."""
 
@@ -26,6 +37,10 @@ class UpkeepPort(Protocol):
 
         Raises: ConfigError when what they say now cannot be used; what was in use goes on.
         """
+        ...
+
+    def secret_states(self) -> list[SecretState]:
+        """Return when each reference had its value last, and what is wrong with it."""
         ...
 
     def provider_auth(self) -> list[ProviderAuth]: ...

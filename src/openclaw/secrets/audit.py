@@ -19,6 +19,7 @@ from openclaw.config.reference import NotAReference, Reference, parse_reference
 from openclaw.config.schema import Config, SecretProviderConfig, Section
 from openclaw.config.schema.shape import Shape, fields, is_secret
 from openclaw.secrets.file import weakness
+from openclaw.secrets.former import FILE as FORMER
 from openclaw.secrets.outcome import Unresolved
 from openclaw.secrets.pointer import split_id
 from openclaw.secrets.provider import BUILT_IN, STORE, provider_of
@@ -38,6 +39,8 @@ class Place(msgspec.Struct, frozen=True, rename="camel"):
     provider: str = ""
     resolved: bool = True
     problem: str = ""
+    used_by: tuple[str, ...] = ()
+    """Every setting that this same secret fills, this one too; one in plain text has its own alone."""
 
 
 class Finding(msgspec.Struct, frozen=True, rename="camel"):
@@ -64,7 +67,27 @@ def places(loaded: Loaded) -> list[Place]:
             found.append(Place(where, "variable", value[2:-1], "", not problem, problem))
         elif isinstance(value, str) and value:
             found.append(Place(where, "plain text"))
-    return found
+    users: dict[tuple[str, str, str], list[str]] = {}
+    for each in found:
+        users.setdefault(_key(each), []).append(each.path)
+    return [
+        msgspec.structs.replace(each, used_by=tuple(users[_key(each)]) if each.id else (each.path,)) for each in found
+    ]
+
+
+def _key(place: Place) -> tuple[str, str, str]:
+    """Tell one secret from another: `${NAME}` and a reference to the variable are the same."""
+    return ("env" if place.source == "variable" else place.source, place.provider or BUILT_IN, place.id)
+
+
+def reference_at(loaded: Loaded, path: str) -> Reference | None:
+    """Return what names the secret of a setting, a variable too; None for one that is not there or in plain text."""
+    for place, value in _filled(Config, loaded.parsed, ()):
+        if format_path(place) == path:
+            if isinstance(value, str) and REFERENCE.fullmatch(value) and value.startswith("${"):
+                return Reference("env", value[2:-1])
+            return _reference(value)
+    return None
 
 
 def findings(loaded: Loaded, paths: StatePaths) -> list[Finding]:
@@ -129,13 +152,24 @@ def _named(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
 def _plain(kept: list[Place]) -> Iterator[Finding]:
     for place in kept:
         if place.source == "plain text":
+            # Clients on this machine read the token as well, and know `${NAME}` but not every kind of reference.
+            own = place.path == "gateway.auth.token"
             hint = f"openclaw secrets set {place.path}"
+            hint = f"openclaw gateway token show | {hint} --to env" if own else hint
             yield Finding("plain-text", place.path, "the secret itself stands in the configuration", hint)
 
 
 def _modes(loaded: Loaded, paths: StatePaths) -> Iterator[Finding]:
     folder = paths.state_dir
-    own = [loaded.path, paths.env_file, folder / STORE, folder / "auth-profiles.json", paths.token, paths.identity]
+    own = [
+        loaded.path,
+        paths.env_file,
+        folder / STORE,
+        folder / "auth-profiles.json",
+        folder / FORMER,
+        paths.token,
+        paths.identity,
+    ]
     given = (provider.path for provider in loaded.config.secrets.providers.values() if _is_checked(provider))
     for path in dict.fromkeys([*own, *(folder / Path(text).expanduser() for text in given)]):
         try:

@@ -12,10 +12,12 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from openclaw.base.secret import Secret
 from openclaw.config.schema import SecretProviderConfig
-from openclaw.secrets.outcome import Found, Means, Unresolved, secret_of
-from openclaw.secrets.pointer import parse_json, pick, split_id
+from openclaw.secrets.outcome import Found, Means, Unresolved, Written, secret_of
+from openclaw.secrets.pointer import parse_json, pick, replace, split_id
 
 PARAMETERS_AT_ONCE: Final = 10
 """What GetParameters takes (AWS' own limit)."""
@@ -78,6 +80,54 @@ def _parameters(provider: SecretProviderConfig, ids: Sequence[str], means: Means
             name = parameter["ARN"] if parameter.get("ARN") in batch else parameter["Name"]
             kept[name + parameter.get("Selector", "")] = parameter["Value"]
     return {each: _member(each, kept) for each in ids}
+
+
+async def write_secret(provider: SecretProviderConfig, name: str, secret: Secret, means: Means) -> Written:
+    """Put another value into Secrets Manager, or another member. Raises: Unresolved."""
+    return await asyncio.to_thread(_put_secret, provider, name, secret, means)
+
+
+async def write_parameter(provider: SecretProviderConfig, name: str, secret: Secret, means: Means) -> Written:
+    """Put another value into the Parameter Store, of the same type, key and tier. Raises: Unresolved."""
+    return await asyncio.to_thread(_put_parameter, provider, name, secret, means)
+
+
+def _put_secret(provider: SecretProviderConfig, each: str, secret: Secret, means: Means) -> Written:
+    client, (name, pointer) = _client("secretsmanager", provider, means), split_id(each)
+    text = _with_member(_secret(client, name), pointer, secret) if pointer else secret.reveal()
+    try:
+        client.put_secret_value(SecretId=name, SecretString=text)
+    except _failures() as error:
+        raise _unresolved(error) from None
+    return Written(f"{name} in AWS Secrets Manager", "AWS keeps the one before as AWSPREVIOUS")
+
+
+def _put_parameter(provider: SecretProviderConfig, each: str, secret: Secret, means: Means) -> Written:
+    client, (name, pointer) = _client("ssm", provider, means), split_id(each)
+    try:
+        filters = [{"Key": "Name", "Values": [name]}]
+        known = client.describe_parameters(ParameterFilters=filters).get("Parameters", ())
+        if not known:  # also for one that is named by its ARN, a version or a label
+            raise Unresolved("AWS lists no parameter of that name: a version, a label or an ARN cannot be rotated")
+        # Without its key a parameter would be encrypted with the account's default one from now on.
+        kept = {key: known[0][key] for key in ("Type", "KeyId", "Tier", "DataType") if known[0].get(key)}
+        text = secret.reveal()
+        if pointer:
+            text = _with_member(
+                client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"], pointer, secret
+            )
+        version = client.put_parameter(Name=name, Value=text, Overwrite=True, **kept).get("Version", 0)
+    except _failures() as error:
+        raise _unresolved(error) from None
+    return Written(f"{name} in the AWS Parameter Store", f"AWS keeps the one before as version {version - 1}")
+
+
+def _with_member(text: str | Unresolved, pointer: str, secret: Secret) -> str:
+    if isinstance(text, Unresolved):
+        raise text
+    value = parse_json(text)
+    replace(value, pointer, secret)
+    return msgspec.json.encode(value).decode()
 
 
 def _names(ids: Sequence[str]) -> Iterator[str]:

@@ -7,14 +7,20 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
 
 from openclaw.base.secret import Secret
-from openclaw.config.env import expand
+from openclaw.config.disk import locked_folder, write_atomically
+from openclaw.config.env import Environment, expand
 from openclaw.config.schema import SecretProviderConfig
-from openclaw.secrets.outcome import Found, Means, Unresolved, one_line, secret_of
-from openclaw.secrets.pointer import parse_json, pick, split_id
+from openclaw.secrets.outcome import Found, Means, Unresolved, Written, one_line, secret_of
+from openclaw.secrets.pointer import parse_json, pick, replace, split_id
 
 NO_FILE = "not a file"
+Stamp: TypeAlias = tuple[int, int, int]
+"""Time of the last change (ns), inode, size: a mount that points elsewhere is seen by its inode."""
 
 
 async def read_files(provider: SecretProviderConfig, ids: Sequence[str], means: Means) -> Found:
@@ -27,7 +33,7 @@ async def read_files(provider: SecretProviderConfig, ids: Sequence[str], means: 
 
 def _read(provider: SecretProviderConfig, name: str, means: Means) -> Secret | Unresolved:
     file, pointer = (provider.path, name) if provider.path else split_id(name)
-    path = file_path(file, means)
+    path = file_path(file, means.env, means.state_dir)
     try:
         raw = read_private(path, provider.max_bytes, allow_insecure=provider.allow_insecure)
         if _is_json(provider, path, pointer):
@@ -39,15 +45,64 @@ def _read(provider: SecretProviderConfig, name: str, means: Means) -> Secret | U
         return error
 
 
+def file_target(provider: SecretProviderConfig, name: str, means: Means) -> Path:
+    """Return the file that a secret would be replaced in. Raises: Unresolved when it is not ours to write."""
+    path = _path_of(provider, name, means.env, means.state_dir)
+    try:
+        status = path.lstat()
+    except OSError as error:
+        raise Unresolved(f"{path} cannot be written: {error.strerror}") from None
+    if stat.S_ISLNK(status.st_mode):
+        raise Unresolved(f"{path} is a link: rotate it where the link's maker keeps the secret")
+    if status.st_uid != os.geteuid():
+        raise Unresolved(f"{path} belongs to another user, who must rotate it")
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise Unresolved(f"{path} may not be written")
+    return path
+
+
+async def write_file(provider: SecretProviderConfig, name: str, secret: Secret, means: Means) -> Written:
+    """Replace a file's value, or one member of it. Raises: Unresolved, OSError."""
+    return await asyncio.to_thread(_write, provider, name, secret, means)
+
+
+def _write(provider: SecretProviderConfig, name: str, secret: Secret, means: Means) -> Written:
+    path = file_target(provider, name, means)
+    pointer = name if provider.path else split_id(name)[1]
+    with locked_folder(path.parent):
+        raw = read_private(path, provider.max_bytes, allow_insecure=provider.allow_insecure)
+        if _is_json(provider, path, pointer):
+            value = parse_json(raw)
+            replace(value, pointer, secret)
+            data = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+        else:
+            data = secret.reveal().encode() + (b"\n" if raw.endswith(b"\n") else b"")
+        write_atomically(path, data)
+    return Written(str(path))
+
+
 def _is_json(provider: SecretProviderConfig, path: Path, pointer: str) -> bool:
     if provider.path and provider.mode != "auto":
         return provider.mode == "json"
     return path.suffix == ".json" if provider.path else bool(pointer)
 
 
-def file_path(text: str, means: Means) -> Path:
+def file_path(text: str, env: Environment, state_dir: Path) -> Path:
     """Return the absolute path; a relative one hangs from the state directory."""
-    return expand(means.env, text) if text.startswith(("/", "~")) else means.state_dir / text
+    return expand(env, text) if text.startswith(("/", "~")) else state_dir / text
+
+
+def _path_of(provider: SecretProviderConfig, name: str, env: Environment, state_dir: Path) -> Path:
+    return file_path(provider.path or split_id(name)[0], env, state_dir)
+
+
+def stamp_of(provider: SecretProviderConfig, name: str, env: Environment, state_dir: Path) -> Stamp | None:
+    """Return what tells one state of a secret's file from another, None while it cannot be seen."""
+    try:
+        status = _path_of(provider, name, env, state_dir).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def read_private(path: Path, limit_bytes: int, *, allow_insecure: bool = False) -> bytes:

@@ -19,15 +19,15 @@ from openclaw.config.schema import SecretProviderConfig
 from openclaw.net.error import NetError
 from openclaw.net.http import Timeouts
 from openclaw.net.response import Response
-from openclaw.secrets.outcome import Found, Means, Unresolved
-from openclaw.secrets.pointer import parse_json, pick, split_id
+from openclaw.secrets.outcome import Found, Means, Unresolved, Written
+from openclaw.secrets.pointer import parse_json, pick, replace, split_id
 
 FIELD: Final = "value"
 """The field of an entry that is meant when the id names none."""
 ANSWER_BYTES: Final = 1_048_576
 _log = logging.getLogger("openclaw.secrets")
 _STATUS: Final = {
-    400: "Vault refuses the request; check mount and kvVersion",
+    400: "Vault refuses the request; check mount and kvVersion, or somebody else has changed it just now",
     403: "Vault does not allow it to this token",
     404: "Vault has nothing at that path",
     429: "Vault is overloaded",
@@ -47,6 +47,18 @@ async def read_vault(provider: SecretProviderConfig, ids: Sequence[str], means: 
             await door.sign_out(token)
     kept = dict(zip(paths, entries, strict=True))
     return {each: _field(each, kept) for each in ids}
+
+
+async def write_vault(provider: SecretProviderConfig, name: str, secret: Secret, means: Means) -> Written:
+    """Replace a field of an entry; the others stay. Raises: Unresolved, also when the entry has changed meanwhile."""
+    door = _Door(provider, means)
+    token = await door.token()
+    try:
+        path, field = split_id(name)
+        return await door.put(path, field or FIELD, secret, token)
+    finally:
+        if door.signed_in:
+            await door.sign_out(token)
 
 
 def _field(each: str, kept: Mapping[str, Any]) -> Secret | Unresolved:
@@ -102,17 +114,34 @@ class _Door:
 
     async def entry(self, path: str, token: Secret) -> Any:
         """Return the fields at a path, or why there are none."""
-        data = "data/" if self._provider.kv_version == 2 else ""
         try:
-            answer = await self._ask(
-                "GET", f"{self._root}/v1/{_quoted(self._provider.mount)}/{data}{_quoted(path)}", token
-            )
+            return (await self._entry(path, token))[0]
         except Unresolved as error:
             return error
-        found = answer.get("data")
+
+    async def put(self, path: str, field: str, secret: Secret, token: Secret) -> Written:
+        """Replace a field, if nobody else has changed the entry since it was read. Raises: Unresolved."""
+        fields, version = await self._entry(path, token)
+        replace(fields, field, secret)
+        whole = {"data": fields, "options": {"cas": version}} if self._provider.kv_version == 2 else fields
+        await self._ask("POST", self._url(path), token, msgspec.json.encode(whole))
+        before = f"Vault keeps the one before as version {version}" if version else ""
+        return Written(f"{path}#{field} in Vault", before)
+
+    async def _entry(self, path: str, token: Secret) -> tuple[dict[str, Any], int]:
+        """Return the fields at a path and the entry's version, 0 for an engine without versions."""
+        found, version = (await self._ask("GET", self._url(path), token)).get("data"), 0
         if self._provider.kv_version == 2 and isinstance(found, dict):
+            about = found.get("metadata")
+            version = int(about.get("version", 0)) if isinstance(about, dict) else 0
             found = found.get("data")
-        return found if isinstance(found, dict) else Unresolved("Vault has nothing at that path")
+        if not isinstance(found, dict):
+            raise Unresolved("Vault has nothing at that path")
+        return found, version
+
+    def _url(self, path: str) -> str:
+        data = "data/" if self._provider.kv_version == 2 else ""
+        return f"{self._root}/v1/{_quoted(self._provider.mount)}/{data}{_quoted(path)}"
 
     async def _ask(self, method: str, url: str, token: Secret | None, body: bytes | None = None) -> dict[str, Any]:
         namespace = self._provider.namespace or self._means.env.get("VAULT_NAMESPACE") or ""

@@ -25,6 +25,13 @@ Found: TypeAlias = Mapping[str, Secret | Unresolved]
 """Value or problem by id."""
 
 
+class Written(msgspec.Struct, frozen=True):
+    """A secret was replaced. `before` says where the source itself keeps the one before, "" when it does not."""
+
+    where: str
+    before: str = ""
+
+
 class Means(msgspec.Struct, frozen=True):
     """What providers work with."""
 

@@ -34,15 +34,30 @@ def split_id(text: str) -> tuple[str, str]:
     return name, pointer
 
 
+def replace(value: Any, pointer: str, secret: Secret) -> None:
+    """Put another text where one is, in place. Raises: Unresolved when there is none."""
+    pick(value, pointer)
+    holder, key = _place(value, pointer)
+    holder[key] = secret.reveal()
+
+
 def _at(value: Any, pointer: str) -> Any:
+    holder, key = _place(value, pointer)
+    return holder[key]
+
+
+def _place(value: Any, pointer: str) -> tuple[Any, str | int]:
+    """Return what holds the member, and its key there."""
     if isinstance(value, dict) and pointer in value:
-        return value[pointer]
+        return value, pointer
+    holder: Any = {"": value}
+    at: str | int = ""
     for piece in pointer.removeprefix("/").split("/"):
-        key = piece.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-        elif isinstance(value, list) and key.isascii() and key.isdecimal() and int(key) < len(value):
-            value = value[int(key)]
+        here, key = holder[at], piece.replace("~1", "/").replace("~0", "~")
+        if isinstance(here, dict) and key in here:
+            holder, at = here, key
+        elif isinstance(here, list) and key.isascii() and key.isdecimal() and int(key) < len(here):
+            holder, at = here, int(key)
         else:
             raise Unresolved(f"there is no member {pointer[:100]!r}")
-    return value
+    return holder, at

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from openclaw.base.errors import InvalidRequest
+from openclaw.base.secret import Secret
+from openclaw.config.redaction.redact import REFERENCE
 from openclaw.config.reference import Reference
 from openclaw.config.schema import SecretProviderConfig, SecretsConfig
-from openclaw.secrets.aws import read_parameters, read_secrets_manager
-from openclaw.secrets.file import read_files
-from openclaw.secrets.hashicorp import read_vault
-from openclaw.secrets.outcome import Found, Means, Unresolved
+from openclaw.secrets.aws import read_parameters, read_secrets_manager, write_parameter, write_secret
+from openclaw.secrets.file import file_target, read_files, write_file
+from openclaw.secrets.hashicorp import read_vault, write_vault
+from openclaw.secrets.outcome import Found, Means, Unresolved, Written
 from openclaw.secrets.program import ask_program
-from openclaw.secrets.variable import read_variables
+from openclaw.secrets.variable import read_variables, variable_target, write_variable
 
 BUILT_IN: Final = "default"
 """The provider of a reference for which none is named; there without any configuration."""
@@ -39,11 +41,15 @@ def provider_of(reference: Reference, config: SecretsConfig) -> tuple[str, Secre
     return BUILT_IN, SecretProviderConfig(source=settings, path="" if source else STORE)
 
 
-def reference_to(kind: Literal["file", "env"], name: str, config: SecretsConfig) -> dict[str, str]:
+def reference_to(kind: Literal["file", "env"], name: str, config: SecretsConfig) -> dict[str, str] | str:
     """Return what a setting is to say to mean `name` of the state directory's own files.
+
+    Shape: `${NAME}` where that can be written: every program that reads such a file knows it, of any age.
 
     Raises: InvalidRequest when the configuration's default provider is another; Unresolved when it is unusable.
     """
+    if kind == "env" and REFERENCE.fullmatch(f"${{{name}}}"):
+        return f"${{{name}}}"
     found = {"source": "env", "id": name}
     if kind == "file":
         found = {"source": "file", "id": f"{STORE}#/{name.replace('~', '~0').replace('/', '~1')}"}
@@ -71,3 +77,39 @@ async def ask(name: str, provider: SecretProviderConfig, ids: Sequence[str], mea
             return await read_parameters(provider, ids, means)
         case "vault":
             return await read_vault(provider, ids, means)
+
+
+def target(provider: SecretProviderConfig, id_: str, means: Means) -> str:
+    """Say where a secret would be replaced. Raises: Unresolved saying why it cannot be, as far as that can be seen."""
+    match provider.source:
+        case "env":
+            return f"{id_} in {variable_target(id_, means)}"
+        case "file":
+            return str(file_target(provider, id_, means))
+        case "exec":
+            raise Unresolved("a program only hands secrets out: rotate it where the program keeps it")
+        case "aws":
+            return f"{id_} in AWS Secrets Manager"
+        case "ssm":
+            return f"{id_} in the AWS Parameter Store"
+        case "vault":
+            return f"{id_} in Vault"
+
+
+async def put(provider: SecretProviderConfig, id_: str, secret: Secret, means: Means) -> Written:
+    """Replace a secret where it lies. Raises: Unresolved saying why it is not replaced."""
+    where = target(provider, id_, means)
+    try:
+        match provider.source:
+            case "env":
+                return await write_variable(id_, secret, means)
+            case "file":
+                return await write_file(provider, id_, secret, means)
+            case "aws":
+                return await write_secret(provider, id_, secret, means)
+            case "ssm":
+                return await write_parameter(provider, id_, secret, means)
+            case _:
+                return await write_vault(provider, id_, secret, means)
+    except OSError as error:
+        raise Unresolved(f"{where} cannot be written: {error.strerror}") from None

@@ -24,15 +24,16 @@ from openclaw.base.clock import Clock
 from openclaw.base.secret import Secret
 from openclaw.base.tasks import TaskSet
 from openclaw.config.env import Environment
-from openclaw.config.load import Loaded, load, load_text
+from openclaw.config.load import Draft, Loaded, load, load_text
 from openclaw.config.paths import StatePaths
 from openclaw.config.reference import Reference
 from openclaw.config.schema import SecretProviderConfig, SecretsConfig
 from openclaw.net.http import HttpClient
 from openclaw.net.way import Door
 from openclaw.processes.spawner import Spawner
-from openclaw.secrets.outcome import Means, Unresolved
-from openclaw.secrets.provider import ask, provider_of
+from openclaw.secrets.file import Stamp, stamp_of
+from openclaw.secrets.outcome import Found, Means, Unresolved, Written
+from openclaw.secrets.provider import ask, provider_of, put, target
 from openclaw.secrets.shell import Shell
 
 MAX_REFERENCES: Final = 256
@@ -44,6 +45,8 @@ ROUNDS: Final = 3
 """The sources of a provider's own secrets, those secrets, and the rest."""
 RETRY_S: Final = 300.0
 """Pause before what has no value is asked for again by itself."""
+DOUBT_S: Final = 60.0
+"""Age at which a value that was turned away is read again, and then once in so long while it still is."""
 Again = Literal["", "problems", "all"]
 """What to ask for besides what was never asked for and what is too old: what is near or has a problem, or all."""
 _log = logging.getLogger("openclaw.secrets")
@@ -56,6 +59,12 @@ class _Held(msgspec.Struct, frozen=True):
     read_s: float
     secret: Secret | None = None
     problem: str = ""
+    resolved_s: float | None = None
+    """When it had its value last, None for never."""
+    stamp: Stamp | None = None
+    """What its file looked like then; None for what is no file."""
+    doubted: bool = False
+    """Somebody has turned the value away."""
 
 
 class _Question(msgspec.Struct, frozen=True):
@@ -89,17 +98,20 @@ class SecretRoom:
         held = self._held.get(reference)
         return held.problem if held else "it has not been resolved"
 
-    async def load(self, env: Environment, *, text: str | None = None, again: Again = "") -> Loaded:
-        """Return the file's configuration, or a text's, once every reference in it is resolved or cannot be.
+    async def load(self, env: Environment, *, draft: Draft | None = None, again: Again = "") -> Loaded:
+        """Return the file's configuration, or a draft's, once every reference in it is resolved or cannot be.
 
         Raises: CONFIG_INVALID as openclaw.config.load.
         """
 
-        def read() -> Loaded:
-            known = self._shell.added_to(env)
-            if text is None:
+        def read_with(known: Environment) -> Loaded:
+            if draft is None:
                 return load(self._paths, known, self)
-            return load_text(text, self._paths, known, secrets=self)
+            return load_text(draft.text, self._paths, known, secrets=self, contents=draft.files)
+
+        def read() -> Loaded:
+            loaded = read_with(self._shell.added_to(env))
+            return read_with(env) if self._shell.is_unwanted(loaded) else loaded
 
         loaded = await asyncio.to_thread(read)
         if not self._shell.is_wanted(loaded) and not self._due(loaded, set(), again):
@@ -109,6 +121,54 @@ class SecretRoom:
                 await self._shell.ask(loaded, means.spawner)
                 loaded = await asyncio.to_thread(read)
             return await self._complete(loaded, read, means, again)
+
+    def resolved_ms(self, reference: Reference) -> int:
+        """Return when it had its value last (Unix ms), 0 for never."""
+        held = self._held.get(reference)
+        if held is None or held.resolved_s is None:
+            return 0
+        return self._clock.now_ms() - round((self._clock.monotonic_s() - held.resolved_s) * 1000)
+
+    async def target(self, reference: Reference, loaded: Loaded) -> str:
+        """Say where a secret would be replaced. Raises: Unresolved saying why it cannot be."""
+        async with self._means(loaded) as means:
+            return await asyncio.to_thread(
+                target, provider_of(reference, loaded.config.secrets)[1], reference.id, means
+            )
+
+    async def put(self, reference: Reference, secret: Secret, loaded: Loaded) -> Written:
+        """Replace a secret where it lies; who uses it is not told. Raises: Unresolved saying why it is not replaced."""
+        provider = provider_of(reference, loaded.config.secrets)[1]
+        self._on_secret(secret)
+        async with self._means(loaded) as means:
+            try:
+                async with asyncio.timeout(provider.timeout_ms / 1000):
+                    return await put(provider, reference.id, secret, means)
+            except TimeoutError:
+                raise Unresolved(f"it took longer than {provider.timeout_ms} ms; look whether it was done") from None
+
+    def doubt(self, reference: Reference) -> None:
+        """Note that a value was turned away where it is shown: it may have been rotated. It is asked for again soon."""
+        held = self._held.get(reference)
+        if held is not None and held.secret is not None and not held.problem:
+            self._held.put(reference, msgspec.structs.replace(held, doubted=True))
+
+    async def has_changed(self, loaded: Loaded) -> bool:
+        """Whether a file that a secret was read from is another one by now: whoever rotates it says so by that."""
+        held = ((placed.reference, self._held.get(placed.reference)) for placed in loaded.references)
+        known = [
+            (each.provider, reference.id, each.stamp)
+            for reference, each in held
+            if each is not None and each.provider is not None and each.provider.source == "file"
+        ]
+        if not known:
+            return False
+        state_dir, env = self._paths.state_dir, loaded.env
+
+        def look() -> bool:
+            return any(stamp != stamp_of(provider, name, env, state_dir) for provider, name, stamp in known)
+
+        return await asyncio.to_thread(look)
 
     def is_due(self, loaded: Loaded) -> bool:
         """Whether a value is older than its provider wants, or missing for so long that it is worth another try."""
@@ -133,6 +193,8 @@ class SecretRoom:
         if held is None:
             return True
         age_s = self._clock.monotonic_s() - held.read_s
+        if held.doubted:
+            return age_s >= DOUBT_S
         if held.problem:
             return age_s >= RETRY_S
         return held.provider is not None and 0 < held.provider.ttl_seconds <= age_s
@@ -182,26 +244,34 @@ class SecretRoom:
         if asking:
             await asyncio.wait(asking, timeout=within_s)
         for task, question in asking.items():
+            stamps: Mapping[str, Stamp | None] = {}
             if task.done() and task.exception() is None:
-                found = task.result()
+                found, stamps = task.result()
             else:
                 why = "its provider failed in a way nobody foresaw" if task.done() else "all of them took too long"
                 found = dict.fromkeys((reference.id for reference in question.references), Unresolved(why))
             for reference in question.references:
-                self._keep(reference, question.provider, found[reference.id])
+                self._keep(reference, question.provider, found[reference.id], stamps.get(reference.id))
         await tasks.close()
 
-    def _keep(self, reference: Reference, provider: SecretProviderConfig | None, found: Secret | Unresolved) -> None:
+    def _keep(
+        self,
+        reference: Reference,
+        provider: SecretProviderConfig | None,
+        found: Secret | Unresolved,
+        stamp: Stamp | None = None,
+    ) -> None:
         now_s, held = self._clock.monotonic_s(), self._held.get(reference)
         if isinstance(found, Secret):
             self._on_secret(found)
-            self._held.put(reference, _Held(provider, now_s, found))
+            self._held.put(reference, _Held(provider, now_s, found, "", now_s, stamp))
             return
         if held is None or held.problem != str(found):
             # The issue of the configuration is the warning: this line tells when it began.
             _log.info("secret_unresolved", extra={"fields": {"reference": str(reference), "why": str(found)}})
-        last = held.secret if held and held.provider == provider else None
-        self._held.put(reference, _Held(provider, now_s, last, str(found)))
+        same = held if held and held.provider == provider else None
+        last, resolved_s = (same.secret, same.resolved_s) if same else (None, None)
+        self._held.put(reference, _Held(provider, now_s, last, str(found), resolved_s, stamp))
 
     @contextlib.asynccontextmanager
     async def _means(self, loaded: Loaded) -> AsyncIterator[Means]:
@@ -214,13 +284,17 @@ class SecretRoom:
             await http.close()
 
 
-async def _answer(question: _Question, means: Means) -> Mapping[str, Secret | Unresolved]:
+async def _answer(question: _Question, means: Means) -> tuple[Found, Mapping[str, Stamp | None]]:
+    """Return values or problems, and for files what they looked like just before they were read."""
     ids = list(dict.fromkeys(reference.id for reference in question.references))
-    provider = question.provider
+    provider, stamps = question.provider, {}
     try:
         async with asyncio.timeout(provider.timeout_ms / 1000):
-            return await ask(question.name, provider, ids, means)
+            if provider.source == "file":
+                env, folder = means.env, means.state_dir
+                stamps = await asyncio.to_thread(lambda: {each: stamp_of(provider, each, env, folder) for each in ids})
+            return await ask(question.name, provider, ids, means), stamps
     except TimeoutError:
-        return dict.fromkeys(ids, Unresolved(f"it took longer than {provider.timeout_ms} ms"))
+        return dict.fromkeys(ids, Unresolved(f"it took longer than {provider.timeout_ms} ms")), stamps
     except Unresolved as error:
-        return dict.fromkeys(ids, error)
+        return dict.fromkeys(ids, error), stamps

@@ -39,11 +39,11 @@ class Shell:
 
     def is_wanted(self, loaded: Loaded) -> bool:
         """Whether it is still to be asked."""
-        if self._asked:
-            return False
-        says = (loaded.env.get(ASK) or "").strip().lower()
-        wanted = says in ("1", "true", "yes", "on") if says else loaded.config.env.shell_env.enabled
-        return wanted and any(True for _ in missing(loaded))
+        return not self._asked and _enabled(loaded) and any(True for _ in missing(loaded))
+
+    def is_unwanted(self, loaded: Loaded) -> bool:
+        """Whether what it said is no longer to be used."""
+        return self._asked and not _enabled(loaded)
 
     def added_to(self, env: Environment) -> Environment:
         """Return the environment with what the shell said, as its last resort."""
@@ -92,6 +92,11 @@ class Shell:
             if value and (key := name.decode("utf-8", "replace")) in wanted:
                 self._values[key] = value.decode("utf-8", "replace")
                 self._on_secret(Secret(self._values[key]))
+
+
+def _enabled(loaded: Loaded) -> bool:
+    says = (loaded.env.get(ASK) or "").strip().lower()
+    return says in ("1", "true", "yes", "on") if says else loaded.config.env.shell_env.enabled
 
 
 def missing(loaded: Loaded) -> Iterator[str]:

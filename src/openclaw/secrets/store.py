@@ -10,7 +10,7 @@ import msgspec
 
 from openclaw.base.errors import ConfigError, InvalidRequest
 from openclaw.base.secret import Secret
-from openclaw.config.disk import locked_folder, write_atomically
+from openclaw.config.disk import locked_folder, make_private, write_atomically
 from openclaw.config.env import parse_env
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -22,7 +22,7 @@ def put_member(path: Path, name: str, secret: Secret) -> bytes | None:
 
     Raises: ConfigError when the file is no JSON object.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     with locked_folder(path.parent):
         old = _read(path)
         members = members_of(path, old)
@@ -39,7 +39,7 @@ def put_variable(path: Path, name: str, secret: Secret) -> bytes | None:
     if not _NAME.fullmatch(name):
         raise InvalidRequest(f"{name!r} is not the name of a variable", hint="Letters, digits and _, e.g. MY_API_KEY.")
     value = "".join(_ESCAPES.get(char, char) for char in secret.reveal())
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     with locked_folder(path.parent):
         old = _read(path)
         lines = (old or b"").decode("utf-8", "surrogateescape").splitlines(keepends=True)

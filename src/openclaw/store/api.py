@@ -445,6 +445,13 @@ class Store(Protocol):
         """Delete ephemeral sessions not used since then, at most `limit`. Return how many went."""
         ...
 
+    async def prune_transcripts(self, before_ms: int, limit: int = 1000) -> int:
+        """Delete lasting sessions not used since then, and past ones that ended before, at most `limit` of each.
+
+        Return the larger of the two numbers.
+        """
+        ...
+
     async def prune_usage(self, before_ms: int, limit: int = 1000) -> int:
         """Delete model calls older than that from the usage ledger, at most `limit`. Return how many went."""
         ...

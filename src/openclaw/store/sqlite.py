@@ -404,6 +404,10 @@ class SqliteStore:
         """See Store.prune_ephemeral. A session with an open run stays. Covers every tenant."""
         return await self._writer.submit(lambda db: write.prune_ephemeral(db, before_ms, limit), "prune_ephemeral")
 
+    async def prune_transcripts(self, before_ms: int, limit: int = 1000) -> int:
+        """See Store.prune_transcripts. A session with an open run stays. Covers every tenant."""
+        return await self._writer.submit(lambda db: write.prune_transcripts(db, before_ms, limit), "prune_transcripts")
+
     async def prune_usage(self, before_ms: int, limit: int = 1000) -> int:
         """See Store.prune_usage. Covers every tenant."""
         return await self._writer.submit(lambda db: write.prune_usage(db, before_ms, limit), "prune_usage")

@@ -75,6 +75,11 @@ _UNUSED_EPHEMERAL = (
     "SELECT tenant, key FROM sessions WHERE ephemeral = 1 AND updated_at_ms < ?"
     " AND id NOT IN (SELECT session_id FROM runs WHERE ended_at_ms IS NULL) ORDER BY updated_at_ms LIMIT ?"
 )
+_UNUSED_LASTING = _UNUSED_EPHEMERAL.replace("ephemeral = 1", "ephemeral = 0")
+_OLD_PAST = (
+    "DELETE FROM past_sessions WHERE id IN"
+    " (SELECT id FROM past_sessions WHERE ended_at_ms < ? ORDER BY ended_at_ms LIMIT ?) RETURNING id"
+)
 _OLD_USAGE = "DELETE FROM usage WHERE num IN (SELECT num FROM usage WHERE at_ms < ? ORDER BY at_ms LIMIT ?)"
 _PING = (
     "INSERT INTO meta (name, value) VALUES ('pinged_at_ms', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -240,10 +245,15 @@ def delete_session(db: apsw.Connection, tenant: TenantId, key: SessionKey, owner
     current = db.execute(_DELETE_SESSION, (tenant, key, owner)).get
     if current is None:
         return False
-    for session_id in (current, *(row[0] for row in db.execute(_DELETE_PAST, (tenant, key)).fetchall())):
+    past: list[Any] = db.execute(_DELETE_PAST, (tenant, key)).fetchall()
+    _delete_transcripts(db, [current, *(row[0] for row in past)])
+    return True
+
+
+def _delete_transcripts(db: apsw.Connection, session_ids: Sequence[str]) -> None:
+    for session_id in session_ids:
         db.execute(_DELETE_RUNS, (session_id,))
         db.execute(_DELETE_STEPS, (session_id,))
-    return True
 
 
 def append_notice(db: apsw.Connection, tenant: TenantId, key: SessionKey, body: bytes, now_ms: int) -> int:
@@ -277,7 +287,18 @@ def append_summary(
 
 def prune_ephemeral(db: apsw.Connection, before_ms: int, limit: int) -> int:
     """Delete unused ephemeral sessions of every tenant, except those with an open run."""
-    unused: list[Any] = db.execute(_UNUSED_EPHEMERAL, (before_ms, limit)).fetchall()
+    return _prune_unused(db, _UNUSED_EPHEMERAL, before_ms, limit)
+
+
+def prune_transcripts(db: apsw.Connection, before_ms: int, limit: int) -> int:
+    """Delete unused lasting sessions of every tenant, except those with an open run, and past ones of used ones."""
+    past: list[Any] = db.execute(_OLD_PAST, (before_ms, limit)).fetchall()
+    _delete_transcripts(db, [row[0] for row in past])
+    return max(len(past), _prune_unused(db, _UNUSED_LASTING, before_ms, limit))
+
+
+def _prune_unused(db: apsw.Connection, which: str, before_ms: int, limit: int) -> int:
+    unused: list[Any] = db.execute(which, (before_ms, limit)).fetchall()
     for tenant, key in unused:
         delete_session(db, tenant, key, None)
     return len(unused)

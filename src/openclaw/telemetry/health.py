@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
+import msgspec
+
 from openclaw.base.clock import Clock
+from openclaw.base.errors import OpenClawError
 
 Phase = Literal["starting", "ready", "draining"]
 LAG_INTERVAL_S = 0.05
@@ -14,6 +18,17 @@ LAG_SAMPLES = 600
 """Wake-ups that the percentile looks back on: half a minute."""
 LAG_LIMIT_MS = 1000.0
 """Beyond this the loop is too slow to take more work: the readiness probe says so."""
+LAG_RECENT = 20
+"""Wake-ups, a second and more, in which one that was too late counts: no flapping from one to the next."""
+LOOK_S = 2.0
+"""How long a look that has to wait may take, and for how long its answer is good."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How the running configuration stands to the file: settings that wait for a restart, why a change was refused."""
+
+    waiting: tuple[str, ...] = ()
+    problem: str = ""
 
 
 class HealthBoard:
@@ -26,7 +41,31 @@ class HealthBoard:
         self._lag_ms = 0.0
         self._worst_lag_ms = 0.0
         self._lags_ms: deque[float] = deque(maxlen=LAG_SAMPLES)
+        self._looks: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._seen: dict[str, str | None] = {}
+        self._looked_s = -LOOK_S
         self.phase: Phase = "starting"
+        self.configuration = Standing()
+        self.lag_limit_ms: Callable[[], float] = lambda: LAG_LIMIT_MS
+
+    def add_look(self, name: str, look: Callable[[], Awaitable[None]]) -> None:
+        """Register a check that has to wait; it raises what is wrong. It is made when somebody asks, not before."""
+        self._looks[name] = look
+
+    async def look(self) -> None:
+        """Make the checks that have to wait, unless that was done a moment ago."""
+        if self._clock.monotonic_s() - self._looked_s < LOOK_S:
+            return
+        self._looked_s = self._clock.monotonic_s()
+        for name, look in self._looks.items():
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await look()
+                self._seen[name] = None
+            except TimeoutError:
+                self._seen[name] = f"no answer within {LOOK_S:.0f} s"
+            except OpenClawError as error:
+                self._seen[name] = error.message
 
     def add_check(self, name: str, check: Callable[[], str | None]) -> None:
         """Register a check under a name; a second one of that name replaces it."""
@@ -35,10 +74,16 @@ class HealthBoard:
     def results(self) -> dict[str, str | None]:
         """Return every check with its problem, or None."""
         found: dict[str, str | None] = {name: check() for name, check in self._checks.items()}
+        found.update(self._seen)
         found["phase"] = None if self.phase == "ready" else self.phase
-        slow = self._lag_ms > LAG_LIMIT_MS
-        found["eventLoop"] = f"event loop lag {self._lag_ms:.0f} ms" if slow else None
+        found["eventLoop"] = self.slow()
         return found
+
+    def slow(self) -> str | None:
+        """Return that the loop was too late within the last second, None when it was not."""
+        recent = self._lags_ms
+        worst = max((recent[-at] for at in range(1, min(LAG_RECENT, len(recent)) + 1)), default=0.0)
+        return f"event loop lag {worst:.0f} ms" if worst > self.lag_limit_ms() else None
 
     def failing(self) -> list[str]:
         """Return the names of what is not well, sorted; [] means ready."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import logging.handlers
+import os
 import sys
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -71,6 +73,16 @@ class PrettyFormatter(logging.Formatter):
         return self._redactor.clean(text)
 
 
+class PrivateFile(logging.handlers.RotatingFileHandler):
+    """A rotated file that only its owner reads, also after it was rotated."""
+
+    def _open(self) -> TextIOWrapper:
+        def private(path: str, flags: int) -> int:
+            return os.open(path, flags, 0o600)
+
+        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=private)  # type: ignore[return-value]
+
+
 def configure(
     *,
     level: str = "info",
@@ -91,11 +103,7 @@ def configure(
     handlers: list[logging.Handler] = [console]
     if logs_dir is not None:
         logs_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = logs_dir / LOG_FILE
-        path.touch(mode=0o600)
-        file = logging.handlers.RotatingFileHandler(
-            path, maxBytes=max_file_bytes, backupCount=max_files, encoding="utf-8"
-        )
+        file = PrivateFile(logs_dir / LOG_FILE, maxBytes=max_file_bytes, backupCount=max_files, encoding="utf-8")
         file.setFormatter(JsonFormatter())
         handlers.append(file)
     root = logging.getLogger()

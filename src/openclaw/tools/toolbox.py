@@ -11,6 +11,7 @@ import msgspec
 
 from openclaw.base.errors import InvalidRequest, OpenClawError, PolicyDenied, ToolError
 from openclaw.base.model import ToolSpec
+from openclaw.telemetry.redact import REDACTOR
 from openclaw.tools.action import DEFAULT_TIMEOUT_S
 from openclaw.tools.api import Tool, ToolContext
 
@@ -96,4 +97,4 @@ def _unexpected(name: str, error: BaseException) -> str:
 
 
 def _clean(text: str) -> str:
-    return text[:MAX_ERROR_TEXT].encode("utf-8", "replace").decode()
+    return REDACTOR.clean(text)[:MAX_ERROR_TEXT].encode("utf-8", "replace").decode()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,9 +12,10 @@ import pytest
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, NotFound, NotSupported
 from openclaw.config.changes.ledger import KEPT, KEPT_DAYS, Ledger
-from openclaw.config.changes.offline import Written, change
-from openclaw.config.changes.record import MAX_TOLD, ChangeRecord, Wish, by_user
+from openclaw.config.changes.offline import Written, change, roll_back
+from openclaw.config.changes.record import MAX_TOLD, ChangeRecord, Kept, Wish, by_user, user_name
 from openclaw.config.env import Environment
+from openclaw.config.load import Draft, Loaded
 from openclaw.config.writing.apply import set_in
 from tests.config.make import Home
 
@@ -20,7 +23,11 @@ WISH = Wish(method="fix: file-modes", owner="me", reason="because", ticket="T-1"
 
 
 def write(home: Home, clock: ManualClock, path: str, value: object) -> Written:
-    return change(home.paths(), home.env(), clock, WISH, lambda before: set_in(before, path, value))
+    return change(home.paths(), home.env(), clock, WISH, lambda before: set_in(before, path, value), as_it_is)
+
+
+def as_it_is(loaded: Loaded, draft: Draft | None = None) -> Loaded:
+    return loaded
 
 
 def test_a_change_without_a_gateway_leaves_the_whole_record_and_both_texts(home: Home) -> None:
@@ -36,17 +43,22 @@ def test_a_change_without_a_gateway_leaves_the_whole_record_and_both_texts(home:
     assert (record.outcome, record.valid, record.at_ms) == ("written", True, clock.now_ms())
     assert [(each.path, each.reload) for each in record.plan] == [("gateway.auth.token", "live")]
     assert [each.path for each in record.diff] == ["gateway.auth.token"]
-    assert (ledger.before(record), ledger.after(record)) == (old.encode(), old.replace("old", "new").encode())
+    path = home.paths().config_path
+    assert ledger.files(record.before) == {path: old.encode()}
+    assert ledger.files(record.after) == {path: old.replace("old", "new").encode()}
     assert "sekret" not in (ledger.folder / f"{record.id}.json").read_text()
-    assert {stat.S_IMODE(path.stat().st_mode) for path in ledger.folder.iterdir()} == {0o600}
-    assert stat.S_IMODE(ledger.folder.stat().st_mode) == 0o700
+    made = [home.state / "snapshots", *(home.state / "snapshots").rglob("*")]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made if path.is_file()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made if path.is_dir()} == {0o700}
 
 
 def test_the_first_file_has_no_text_before_it(home: Home) -> None:
     clock = ManualClock()
     record = write(home, clock, "gateway.port", 5).record
     assert record is not None
-    assert Ledger(home.state, clock).before(record) is None
+    assert record.before == ()
+    with pytest.raises(NotFound, match="there was no file"):
+        rolled_back(home, clock, record.id)
 
 
 def test_a_section_that_came_is_told_setting_by_setting(home: Home) -> None:
@@ -71,7 +83,7 @@ def test_what_makes_something_worse_is_neither_written_nor_recorded(home: Home) 
     with pytest.raises(ConfigError, match="Nothing was written"):
         write(home, clock, "gateway.port", "many")
     with pytest.raises(ConfigError, match="would listen beyond this machine"):
-        change(home.paths(), home.env(), clock, WISH, lambda before: set_in(before, "gateway.bind", "lan"), mend=True)
+        write(home, clock, "gateway.bind", "lan")
     home.variables["OPENCLAW_CONFIG_READONLY"] = "1"
     with pytest.raises(NotSupported):
         write(home, clock, "gateway.port", 6)
@@ -87,7 +99,7 @@ def test_a_file_that_changes_meanwhile_is_left_alone(home: Home) -> None:
         return "{ gateway: { port: 8 } }"
 
     with pytest.raises(Conflict):
-        change(home.paths(), home.env(), ManualClock(), WISH, rewrite)
+        change(home.paths(), home.env(), ManualClock(), WISH, rewrite, as_it_is)
     assert home.load().config.gateway.port == 7
 
 
@@ -99,25 +111,50 @@ def test_a_large_change_is_told_in_part(home: Home) -> None:
     assert (len(record.diff), record.more) == (MAX_TOLD, True)
 
 
-def test_old_records_go_by_count_and_by_age_and_take_their_texts_along(home: Home) -> None:
+def test_old_records_go_by_count_and_by_age_and_take_their_texts_along(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # two hundred times
     clock = ManualClock()
     ledger = Ledger(home.state, clock)
     first = write(home, clock, "gateway.port", 1000).record
     assert first is not None
-    for number in range(1, KEPT + 6):
-        clock.advance(2)
-        ledger.add(_copy(first, ledger.new_id(), clock, number), b"a", b"b")
-    assert len(ledger.records()) == KEPT
-    assert len(list(ledger.folder.glob("*.before"))) == len(list(ledger.folder.glob("*.after"))) == KEPT
-    clock.advance((KEPT_DAYS + 1) * 86_400)
-    last = _copy(first, ledger.new_id(), clock, 0)
-    ledger.add(last, None, None)
+    with ledger.lock():
+        for number in range(1, KEPT + 6):
+            clock.advance(2)
+            kept = ledger.keep({Path("/x"): b"%d" % number})
+            ledger.put(_copy(first, ledger.new_id(), clock, number, kept))
+        assert len(ledger.records()) == KEPT
+        assert len(list((ledger.folder / "texts").iterdir())) == KEPT + 1  # and the configuration as it is
+        clock.advance((KEPT_DAYS + 1) * 86_400)
+        last = _copy(first, ledger.new_id(), clock, 0, ())
+        ledger.put(last)
     assert ledger.records() == [last]
-    assert [path.name for path in ledger.folder.iterdir()] == [f"{last.id}.json"]
+    assert len(list((ledger.folder / "texts").iterdir())) == 1
 
 
-def _copy(record: ChangeRecord, record_id: str, clock: ManualClock, number: int) -> ChangeRecord:
-    return msgspec.structs.replace(record, id=record_id, at_ms=clock.now_ms(), reason=str(number))
+def test_old_records_go_when_they_take_too_much_of_the_disk(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openclaw.config.changes.ledger.KEPT_BYTES", 3000)
+    clock = ManualClock()
+    home.write("{}")
+    for number in range(9):
+        home.write(f"{{ gateway: {{ port: {1000 + number} }} }} // {'x' * 900}")
+        clock.advance(1)
+        assert write(home, clock, "gateway.port", 2000 + number).record is not None
+    ledger = Ledger(home.state, clock)
+    assert 1 <= len(ledger.records()) <= 3
+    assert sum(each.stat().st_size for each in (ledger.folder / "texts").iterdir()) <= 4000
+    rolled_back(home, clock, "last")
+
+
+def _copy(
+    record: ChangeRecord, record_id: str, clock: ManualClock, number: int, kept: tuple[Kept, ...]
+) -> ChangeRecord:
+    return msgspec.structs.replace(record, id=record_id, at_ms=clock.now_ms(), reason=str(number), after=kept)
+
+
+def rolled_back(home: Home, clock: ManualClock, change_id: str) -> Written:
+    return roll_back(home.paths(), home.env(), clock, Wish(method="back"), change_id, as_it_is)
 
 
 def test_an_id_that_names_none_or_several_is_said(home: Home) -> None:
@@ -147,4 +184,5 @@ def test_a_damaged_record_hides_no_other(home: Home) -> None:
 def test_whoever_became_root_is_named_as_who_they_are() -> None:
     env = Environment((("process", {"SUDO_USER": "ann", "USER": "root"}),))
     assert by_user(WISH, env).owner == "ann"
-    assert by_user(WISH, Environment(())).owner.startswith("uid ")
+    assert by_user(WISH, Environment(())).owner == user_name(os.getuid())
+    assert user_name(2**30) == "uid 1073741824"

@@ -185,7 +185,7 @@ async def test_the_watcher_notices_an_included_file_also_one_that_was_broken_or_
     home.write("{ $include: 'later.json5' }")
     path, clock = home.paths().config_path, ManualClock()
     assert files_of(path) == (path, home.state / "later.json5")
-    changes = Watcher(path, clock, 100, files_of).changes()
+    changes = Watcher(path, clock, lambda: 100, files_of).changes()
 
     async def told() -> Path:
         waiting = asyncio.ensure_future(changes.__anext__())

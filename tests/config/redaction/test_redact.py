@@ -10,7 +10,7 @@ import pytest
 from openclaw.config.reading.parse import parse
 from openclaw.config.redaction.redact import PLACEHOLDER, is_secret_key, redacted, redacted_text
 from openclaw.config.redaction.restore import restored, restored_text
-from openclaw.config.redaction.secret_values import secrets_of
+from openclaw.config.redaction.secret_values import known_secrets, secrets_of
 from tests.config.make import loaded
 
 TEXT = """{
@@ -93,6 +93,23 @@ def test_every_secret_can_be_collected_for_the_log() -> None:
     assert {secret.reveal() for secret in secrets_of(found.config)} == {"one", "two", "three"}
     assert {secret.reveal() for secret in secrets_of(found.parsed)} == {"one", "two"}
     assert "one" not in repr(found)
+
+
+def test_what_has_no_effect_what_urls_hold_and_what_programs_are_given_are_known_as_well() -> None:
+    found = loaded(
+        """{models: {providers: {b: {baseUrl: 'http://u:p%40ss@h/v1?api_key=in-query&page=two'}}},
+            store: {url: 'postgresql://u:of-the-store@h/db'},
+            mcp: {servers: {s: {command: 'x', args: ['--token', 'an-argument', '--level', 'debug'],
+                                env: {A: 'a-variable-of-it', B: 'short', C: '/some/long/path'}}}},
+            secrets: {providers: {vault: {source: 'vault', address: 'https://vault.example'}}}}""",
+        CLOUD_API_KEY="from-outside",
+        SHELL="/bin/bash",
+        HTTPS_PROXY="http://u:of-the-proxy@h:1",
+    )
+    assert {secret.reveal() for secret in known_secrets(found)} == {
+        *("p%40ss", "p@ss", "in-query", "of-the-store", "an-argument", "a-variable-of-it"),
+        *("from-outside", "of-the-proxy"),
+    }
 
 
 @pytest.mark.parametrize("key", ["token", "botToken", "apiKey", "api_key", "PASSWORD", "clientSecret", "privateKey"])

@@ -14,7 +14,10 @@ from openclaw.config.reading.override import OVERRIDES
 from openclaw.config.reading.wild import KNOWN_ELSEWHERE
 from openclaw.config.schema import Config, Section
 from openclaw.config.schema.describe import json_schema, leaves, settings_markdown
+from openclaw.config.schema.hints import places, ui_hints
 from openclaw.config.schema.shape import fields
+from tests.config.make import loaded
+from tests.gateway.readers import values
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 
@@ -87,3 +90,40 @@ print(best < 0.005, sorted(heavy))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "True []"
+
+
+COUNTS = frozenset(
+    ("port", "maxAttempts", "maxConcurrent", "steps", "toolCalls", "identicalOutcomes", "cap", "size", "maxDepth")
+) | {"maxChildren", "maxConcurrentRuns", "maxFiles", "kvVersion", "queued"}
+"""Numbers that count what their own name says."""
+
+
+def test_every_number_has_a_unit_or_counts_what_it_is_called() -> None:
+    numbers = [leaf for leaf in leaves() if "number" in leaf.type or isinstance(leaf.default, int | float)]
+    plain = [leaf for leaf in numbers if not leaf.unit and not isinstance(leaf.default, bool)]
+    assert [leaf.path for leaf in plain if leaf.path.rpartition(".")[2] not in COUNTS] == []
+    assert len(numbers) > 50
+
+
+def test_class_unit_default_and_doc_are_in_the_schema_and_the_hints_of_every_setting() -> None:
+    for leaf in leaves():
+        place, hint = places()[leaf.path], ui_hints()[leaf.path]
+        assert place.schema["x-reload"] == leaf.reload, leaf.path
+        assert place.schema.get("x-unit", "") == leaf.unit, leaf.path
+        assert place.schema["description"] == hint["help"] == leaf.doc, leaf.path
+        assert leaf.required == ("default" not in place.schema), leaf.path
+        assert place.schema.get("default") == leaf.default or leaf.required, leaf.path
+        assert hint["tags"] == [leaf.reload, *([leaf.unit] if leaf.unit else [])], leaf.path
+        assert place.reload == ("restart" if leaf.reload == "process" else "hot"), leaf.path
+
+
+def test_the_documented_defaults_are_those_of_an_empty_file() -> None:
+    documented = {leaf.path: leaf.default for leaf in leaves()}
+    used = {path: msgspec.to_builtins(value, enc_hook=str) for path, _, value in values(loaded("{}").config)}
+    assert {path: value for path, value in used.items() if documented.get(path, value) != value} == {}
+    assert len(used) > 100
+
+
+def test_what_needs_a_restart_stands_at_a_fixed_place() -> None:
+    places_ = [leaf.path for leaf in leaves() if leaf.reload == "process"]
+    assert [path for path in places_ if "[]" in path or "*" in path] == []  # config.plan.held puts them back one by one

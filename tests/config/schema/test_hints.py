@@ -65,7 +65,7 @@ def test_what_our_own_pages_show_fits_the_schema() -> None:
         ("agents.list[]", "agents.list[]", "hot"),
         ("models.providers.mine.models[].id", "models.providers.*.models[].id", "hot"),
         ("models.providers.*", "models.providers.*", "hot"),
-        ("channels.telegram", "channels.*", "restart"),
+        ("channels.telegram", "channels.*", "hot"),
         ("agents.defaults.model.primary", "agents.defaults.model.primary", "hot"),
     ],
 )
@@ -86,7 +86,7 @@ def test_children_say_what_they_are() -> None:
         "required": False,
         "hasChildren": False,
         "reloadKind": "hot",
-        "hint": {"label": "Name", "group": "Agents", "order": order, "help": "Shown to people."},
+        "hint": {"label": "Name", "group": "Agents", "order": order, "help": "Shown to people.", "tags": ["live"]},
         "hintPath": "agents.list[].name",
     }  # fmt: skip
     assert children["limits"]["hasChildren"] is True

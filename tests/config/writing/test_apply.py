@@ -17,7 +17,7 @@ from openclaw.config.paths import resolve_paths
 from openclaw.config.reading.values import lookup, same
 from openclaw.config.redaction.redact import PLACEHOLDER, redacted
 from openclaw.config.writing.apply import overriding, set_in, unset_in
-from openclaw.config.writing.commit import write_config
+from openclaw.config.writing.commit import write_file
 from openclaw.config.writing.rewrite import patched, whole
 from tests.config.make import Home
 
@@ -90,10 +90,10 @@ def test_what_the_short_form_cannot_say_is_refused_with_the_next_step(
 def test_a_yaml_file_is_written_and_never_with_a_placeholder(home: Home) -> None:
     yaml_home(home, "a: 1\n")
     path = home.paths().config_path
-    write_config(path, "a: 2\n", home.load().file_hash, home.env())
+    write_file(path, b"a: 2\n", home.load().file_hash, home.env(), main=path)
     assert path.read_text() == "a: 2\n"
     with pytest.raises(InvalidRequest, match=PLACEHOLDER):
-        write_config(path, f"a: {PLACEHOLDER}\n", None, home.env())
+        write_file(path, f"a: {PLACEHOLDER}\n".encode(), None, home.env(), main=path)
 
 
 def test_an_included_value_is_overridden_beside_its_include(home: Home) -> None:
@@ -122,13 +122,14 @@ def test_an_entry_of_an_included_list_moves_the_whole_list_into_the_file(home: H
 
 def test_nothing_is_written_in_read_only_mode(home: Home) -> None:
     home.write("{}")
+    path = home.paths().config_path
     for value in ("1", "true", "yes"):
         home.variables["OPENCLAW_CONFIG_READONLY"] = value
         with pytest.raises(NotSupported) as caught:
-            write_config(home.paths().config_path, "{a: 1}", None, home.env())
+            write_file(path, b"{a: 1}", None, home.env(), main=path)
         assert "unset OPENCLAW_CONFIG_READONLY" in caught.value.hint
     home.variables["OPENCLAW_CONFIG_READONLY"] = "0"
-    write_config(home.paths().config_path, "{a: 1}", None, home.env())
+    write_file(path, b"{a: 1}", None, home.env(), main=path)
 
 
 def test_a_file_that_cannot_be_read_is_not_patched_in_the_dark(home: Home) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw.base.errors import TooLarge
+from openclaw.base.errors import InvalidRequest, TooLarge
 from openclaw.config.reading.parse import parse
 from openclaw.config.reading.values import same
 from openclaw.config.writing.difference import MAX_EDITS, changed_paths, difference, edited, merged
@@ -88,3 +88,27 @@ def test_any_text_becomes_any_values(text: str, wanted: dict[str, Any]) -> None:
 def test_any_patch_of_any_text_does_what_it_says(text: str, patch: dict[str, Any]) -> None:
     wanted = merged(parse(text), patch)
     assert same(parse(edited(text, difference(parse(text), wanted), wanted)), wanted)
+
+
+def test_a_patch_of_a_client_loses_no_entry_of_a_list_by_accident() -> None:
+    old: dict[str, Any] = {
+        "agents": {"list": [{"id": "a", "skills": ["x", "y"]}, {"id": "b", "name": "B"}]},
+        "allow": ["p", "q"],
+    }
+    one = {"agents": {"list": [{"id": "b", "name": "New"}, {"id": "c"}]}}
+    assert merged(old, one, ())["agents"]["list"] == [old["agents"]["list"][0], {"id": "b", "name": "New"}, {"id": "c"}]
+    assert merged(old, one, {"agents.list"})["agents"]["list"] == one["agents"]["list"]
+    assert merged(old, {"allow": ["q", "p", "r"]}, ())["allow"] == ["q", "p", "r"]
+    fewer = {"agents": {"list": [{"id": "a", "skills": ["x"]}]}}
+    assert merged(old, fewer, {"agents.list[].skills"})["agents"]["list"][0]["skills"] == ["x"]
+    for patch, path in (
+        ({"allow": ["p"]}, "allow"),
+        ({"allow": []}, "allow"),
+        ({"agents": {"list": []}}, "agents.list"),
+        ({"agents": {"list": [{"name": "no id"}]}}, "agents.list"),
+        (fewer, r"agents.list\[\].skills"),
+    ):
+        with pytest.raises(InvalidRequest, match=f"^{path} would lose") as caught:
+            merged(old, patch, {"agents", "other"} if path == "allow" else ())
+        assert "replacePaths" in caught.value.hint
+    assert merged(old, {"allow": None, "agents": None}, ()) == {}

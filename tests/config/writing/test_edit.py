@@ -18,7 +18,7 @@ from openclaw.config.env import Environment
 from openclaw.config.keypath import format_path
 from openclaw.config.reading.parse import parse
 from openclaw.config.reading.scan import scan, walk
-from openclaw.config.writing.commit import write_config
+from openclaw.config.writing.commit import write_file
 from openclaw.config.writing.edit import get_value, set_value, unset_value
 from tests.config.json5 import KEYS, VALUES, texts
 
@@ -158,23 +158,23 @@ def test_numbers_that_json_lacks_can_be_written() -> None:
     assert get_value(set_value("{}", "a", -math.inf), "a") == -math.inf
 
 
-def test_a_write_is_private_keeps_the_mode_and_returns_the_new_hash(tmp_path: Path) -> None:
+def test_a_write_is_private_and_keeps_the_mode(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "openclaw.json"
-    first = write_config(path, "{a: 1}", None, FREE)
+    write_file(path, b"{a: 1}", None, FREE, main=path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.chmod(0o640)
-    second = write_config(path, "{a: 2}", first, FREE)
+    write_file(path, b"{a: 2}", sha256(b"{a: 1}").hexdigest(), FREE, main=path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert second == sha256(b"{a: 2}").hexdigest()
+    assert path.read_bytes() == b"{a: 2}"
     assert [entry.name for entry in path.parent.iterdir()] == ["openclaw.json"]
 
 
 def test_a_stale_base_is_a_conflict_and_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "openclaw.json"
-    base = write_config(path, "{a: 1}", sha256(b"").hexdigest(), FREE)
+    write_file(path, b"{a: 1}", sha256(b"").hexdigest(), FREE, main=path)
     path.write_text("{a: 'edited by hand'}")
     with pytest.raises(Conflict):
-        write_config(path, "{a: 2}", base, FREE)
+        write_file(path, b"{a: 2}", sha256(b"{a: 1}").hexdigest(), FREE, main=path)
     assert path.read_text() == "{a: 'edited by hand'}"
 
 
@@ -184,6 +184,6 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     target.write_text("{}")
     link = tmp_path / "openclaw.json"
     link.symlink_to(target)
-    write_config(link, "{a: 1}", None, FREE)
+    write_file(link, b"{a: 1}", None, FREE, main=link)
     assert link.is_symlink()
     assert target.read_text() == "{a: 1}"

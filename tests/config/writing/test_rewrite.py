@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from openclaw.base.errors import InvalidRequest
+from openclaw.base.errors import InvalidRequest, TooLarge
 from openclaw.config.load import Loaded
 from openclaw.config.reading.parse import parse
 from openclaw.config.reading.values import same
 from openclaw.config.redaction.redact import PLACEHOLDER, comments, redacted, redacted_text
 from openclaw.config.writing.difference import merged
-from openclaw.config.writing.rewrite import invalid, patch_paths, patched, whole, worse
+from openclaw.config.writing.rewrite import MAX_CHARS, invalid, patch_paths, patched, whole, worse
 from tests.config.make import Home
 
 TEXT = """// a gateway
@@ -157,3 +157,13 @@ def test_only_what_gets_worse_is_told(tmp_path: Path) -> None:
 def test_the_leaves_of_a_patch_are_named() -> None:
     assert patch_paths({"ui": {"assistant": {"name": "Zed"}}, "a": {}}) == "ui.assistant.name, a"
     assert patch_paths({str(number): 1 for number in range(9)}).endswith(", …")
+
+
+def test_what_would_take_seconds_is_refused_with_another_way(tmp_path: Path) -> None:
+    small, large = _loaded(tmp_path), "{} //" + "x" * MAX_CHARS
+    (tmp_path / "more").mkdir()
+    for raw, before in ((large, small), ("{}", _loaded(tmp_path / "more", large))):
+        for make in (patched, whole):
+            with pytest.raises(TooLarge, match=f"{MAX_CHARS} at most") as caught:
+                make(raw, before)
+            assert "$include" in caught.value.hint

@@ -43,6 +43,7 @@ async def furnish(state: Path) -> None:
         ("secrets.json", "{}", 0o600),
         ("gateway/tls/gateway-key.pem", "key\n", 0o600),
         ("agents/main/auth-profiles.json", "{}", 0o600),
+        ("former-secrets.json", "[]", 0o600),
         ("skills/weather/SKILL.md", "# weather\n", 0o644),
         ("workspace/notes/a.txt", "a note\n", 0o640),
         ("workspace/run.sh", "#!/bin/sh\n", 0o755),

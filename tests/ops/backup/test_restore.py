@@ -29,7 +29,7 @@ from tests.ops.backup.house import CONFIG, NOW_MS, PASSPHRASE, Forge, make, tree
 
 pytestmark = pytest.mark.anyio
 
-KEPT = ("logs/openclaw.log", "model-catalog.json", "chat-history", "strange/file")
+KEPT = ("former-secrets.json", "logs/openclaw.log", "model-catalog.json", "chat-history", "strange/file")
 
 
 def content(state: Path) -> dict[str, tuple[int, bytes]]:

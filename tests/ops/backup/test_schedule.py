@@ -11,9 +11,10 @@ import pytest
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import InvalidRequest
 from openclaw.config.schema import BackupConfig
+from openclaw.ops.backup.due import MAX_RETRY_MS, RETRY_MS, due_ms
 from openclaw.ops.backup.findings import Remark, backup_findings
 from openclaw.ops.backup.runs import KEPT, BackupRun, note_run, read_runs
-from openclaw.ops.backup.schedule import LOOK_S, MAX_RETRY_MS, RETRY_MS, BackupSchedule, due_ms
+from openclaw.ops.backup.schedule import LOOK_S, BackupSchedule
 from openclaw.ops.backup.swap import JOURNAL
 from tests.ops.backup.house import NOW_MS, backups_of, tree
 
@@ -110,6 +111,19 @@ async def test_the_gateway_s_schedule_makes_keeps_notes_and_retries(state: Path)
         config.write_text('{backup: {every: "1d"}}')
         await until(lambda: read_runs(state)[-1].ok, clock)
         keeping.cancel()
+
+
+async def test_a_clock_that_is_set_back_does_not_stop_the_schedule(state: Path) -> None:
+    (state / "openclaw.json").write_text('{backup: {every: "2h"}}')
+    clock = ManualClock(NOW_MS)
+    schedule = BackupSchedule(backups_of(state, clock), clock, state)  # started when it was wrong
+    note_run(state, run(NOW_MS))
+    clock.step(-1000 * 24 * HOUR_MS)
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(schedule.run())
+        await until(lambda: len(read_runs(state)) == 2, clock)
+        keeping.cancel()
+    assert "backup.late" not in {each.id for each in backup_findings(state, DAILY, clock.now_ms())}
 
 
 async def test_a_gateway_that_stops_stops_the_copy(state: Path) -> None:

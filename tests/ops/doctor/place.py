@@ -14,6 +14,7 @@ from openclaw.cli.doctoring import usable
 from openclaw.config.env import load_environment
 from openclaw.config.paths import resolve_paths
 from openclaw.ops.doctor.scene import Scene
+from openclaw.ops.quotas import LOCK_NAME
 from openclaw.ops.token.units import unit_folders
 
 STRONG = "q8Zr1vLx0Pf7Tn3Kd9Ws5Hb2Mc6Jy4Ga"
@@ -91,5 +92,5 @@ class Place:
 
     def own_tree(self) -> dict[str, tuple[Any, ...]]:
         """Return the same without what `--fix` keeps for the way back."""
-        places = (self.state / "snapshots", self.state / "trash")
+        places = (self.state / "snapshots", self.state / "trash", self.state / LOCK_NAME)
         return self.tree(lambda path: not any(path == place or place in path.parents for place in places))

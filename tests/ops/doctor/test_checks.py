@@ -260,7 +260,7 @@ def test_a_unit_that_holds_the_token_itself_is_an_error(tmp_path: Path) -> None:
     unit.write_text(f"[Service]\nEnvironment=OPENCLAW_GATEWAY_TOKEN={STRONG}\nEnvironmentFile=/not/there.env\n")
     found = bad(look(tmp_path))
     assert found["service.secret"].severity == "error"
-    assert "/not/there.env" in found["service.drift"].evidence
+    assert "/not/there.env" in found["service.environment"].evidence
 
 
 class Deep:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openclaw.base.clock import ManualClock
 from openclaw.base.errors import Conflict, NotFound, NotSupported
+from openclaw.config.changes.ledger import Ledger
+from openclaw.config.changes.offline import change, roll_back
+from openclaw.config.changes.record import Undo, Wish
 from openclaw.ops.doctor import mend as mending
-from openclaw.ops.doctor.change import Chmod, Step, Write
+from openclaw.ops.doctor.change import Chmod, Step, Write, apply
 from openclaw.ops.doctor.mend import Fix, fixes, mend, plan, undo
 from openclaw.ops.doctor.patches import PATCHES, Patch
 from openclaw.ops.doctor.posture import lowered, posture
@@ -33,7 +38,14 @@ def configurations(draw: st.DrawFn) -> str:
     kind = draw(st.sampled_from(["fine", "fine", "fine", "broken", "empty", "missing"]))
     if kind in ("broken", "empty", "missing"):
         return {"broken": "{gateway: {auth: ", "empty": "", "missing": "\0"}[kind]
-    lines = [f"// made by hand\n{{ gateway: {{ auth: {{ mode: 'token', token: '{draw(TOKENS)}' }},"]
+    lines = ["// made by hand\n{"]
+    if draw(st.booleans()):
+        lines.append("  agent: { model: 'fake/echo', // quick\n    workspace: '~/w' }, telegram: { botToken: '1:x' },")
+    if token := draw(TOKENS):
+        place = draw(st.sampled_from(["auth: {{ mode: 'token', token: '{}' }},", "token: '{}', // the door's"]))
+        lines.append(f"  gateway: {{ {place.format(token)}")
+    else:
+        lines.append("  gateway: {")
     if draw(st.booleans()):
         lines.append(f"  remote: {{ token: '{draw(TOKENS)}' }},")
     lines.append(f"  controlUi: {{ allowedOrigins: {draw(ORIGINS)} }}, // who may look")
@@ -63,6 +75,13 @@ def broken_states(draw: st.DrawFn) -> Place:
     return place
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _quick() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)  # hundreds of states; the order of writes stays as it is
+        yield
+
+
 @settings(max_examples=120, deadline=None)
 @given(broken_states())
 def test_mending_twice_is_mending_once_and_undo_restores_byte_for_byte(place: Place) -> None:
@@ -80,7 +99,7 @@ def test_mending_twice_is_mending_once_and_undo_restores_byte_for_byte(place: Pl
     assert place.tree() == mended
     assert examine(place.scene()) == findings
     if fix.id:
-        undo(place.scene().paths, fix.id)
+        undo(place.scene, fix.id)
         assert place.own_tree() == original
 
 
@@ -130,10 +149,10 @@ def test_a_file_that_was_changed_after_the_fix_is_not_put_back(tmp_path: Path) -
     place.write("openclaw.json", "{gateway: {controlUi: {allowedOrigins: ['*']}}}", 0o644)
     fix = mend(place.scene)
     place.write("openclaw.json", "{identity: {name: 'Edited'}}")
-    before = place.tree()
+    before = place.own_tree()
     with pytest.raises(Conflict, match="has changed since"):
-        undo(place.scene().paths, fix.id)
-    assert place.tree() == before
+        undo(place.scene, fix.id)
+    assert place.own_tree() == before
 
 
 def test_one_patch_of_a_fix_is_taken_back_alone_and_only_once(tmp_path: Path) -> None:
@@ -141,32 +160,85 @@ def test_one_patch_of_a_fix_is_taken_back_alone_and_only_once(tmp_path: Path) ->
     path = place.write("openclaw.json", "{gateway: {controlUi: {allowedOrigins: ['*']}}}", 0o644)
     fix = mend(place.scene)
     paths = place.scene().paths
-    undo(paths, fix.id, "private-folders")
+    undo(place.scene, fix.id, "private-folders")
     assert place.state.stat().st_mode & 0o777 == 0o755
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(Conflict, match="undone already"):
-        undo(paths, fix.id, "private-folders")
-    undo(paths, fix.id)
+        undo(place.scene, fix.id, "private-folders")
+    undo(place.scene, fix.id)
     assert path.read_text() == "{gateway: {controlUi: {allowedOrigins: ['*']}}}"
     assert [one.id for one in fixes(paths)] == [fix.id]
 
 
-@pytest.mark.parametrize("name", ["fix-nope", "../etc", "", "fix-20260101T000000-0000"])
+@pytest.mark.parametrize("name", ["fix-nope", "../etc", "", "20260101-000000-0000"])
 def test_an_unknown_fix_is_no_path(tmp_path: Path, name: str) -> None:
     with pytest.raises(NotFound):
-        undo(Place(tmp_path).make().scene().paths, name)
+        undo(Place(tmp_path).make().scene, name)
 
 
-def test_the_snapshot_holds_what_was_there_and_nobody_else_may_read_it(tmp_path: Path) -> None:
+def test_a_fix_is_a_change_in_the_ledger_and_nobody_else_may_read_what_it_keeps(tmp_path: Path) -> None:
     place = Place(tmp_path).make()
-    place.write("openclaw.json", "{gateway: {controlUi: {allowedOrigins: ['*']}}}")
-    seen: list[Path] = []
-    fix = mend(place.scene, recorder=lambda _, folder: seen.append(folder))
-    folder = place.state / "snapshots" / fix.id
-    assert seen == [folder]
-    kept = sorted((folder / "before").glob("*openclaw.json"))
-    assert [one.read_text() for one in kept] == ["{gateway: {controlUi: {allowedOrigins: ['*']}}}"]
-    assert not [one for one in [folder.parent, *folder.parent.rglob("*")] if one.stat().st_mode & 0o077]
+    text = f"{{gateway: {{auth: {{token: '{STRONG}'}}, controlUi: {{allowedOrigins: ['*']}}}}}}"
+    config = place.write("openclaw.json", text)
+    fix = mend(place.scene)
+    ledger = Ledger(place.state, ManualClock())
+    (record,) = ledger.records()
+    assert (record.id, record.method, record.outcome) == (fix.id, "doctor --fix", "written")
+    assert [each.path for each in record.diff] == ["gateway.controlUi.allowedOrigins"]
+    assert ledger.files(record.before) == {config: text.encode()}
+    assert ledger.files(record.after) == {config: config.read_bytes()}
+    assert not [one for one in (place.state / "snapshots").rglob("*") if one.stat().st_mode & 0o077]
+    undo(place.scene, fix.id)
+    assert next(each.method for each in ledger.records()) == f"doctor undo {fix.id}"
+    assert STRONG not in "".join(one.read_text() for one in ledger.folder.glob("*.json"))
+
+
+def test_a_fix_whose_configuration_was_rolled_back_is_still_undone(tmp_path: Path) -> None:
+    place = Place(tmp_path).make(0o755)
+    config = place.write("openclaw.json", "{gateway: {controlUi: {allowedOrigins: ['*']}}}", 0o644)
+    original = place.own_tree()
+    fix = mend(place.scene)
+    scene = place.scene()
+    roll_back(scene.paths, scene.env, ManualClock(), Wish(method="m"), fix.id, lambda loaded, _=None: loaded)
+    os.utime(config, (1_700_000_000, 1_700_000_000))
+    undo(place.scene, fix.id)
+    assert place.own_tree() == original
+
+
+def test_a_fix_that_was_killed_half_way_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(tmp_path).make()
+    place.write("openclaw.json", "{gateway: {controlUi: {allowedOrigins: ['*']}}}", 0o644)
+    original = place.own_tree()
+
+    def killed(step: Step, done: Undo) -> None:
+        apply(step, done)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mending, "apply", killed)
+    with pytest.raises(KeyboardInterrupt):
+        mend(place.scene)
+    (fix,) = fixes(place.scene().paths)
+    assert [one.result for one in fix.patches] == ["begun"]
+    undo(place.scene, fix.id)
+    assert place.own_tree() == original
+
+
+def test_a_change_of_the_configuration_is_no_fix(tmp_path: Path) -> None:
+    place = Place(tmp_path).make()
+    place.write("openclaw.json", "{}")
+    scene = place.scene()
+    made = change(
+        scene.paths,
+        scene.env,
+        ManualClock(),
+        Wish(method="m"),
+        lambda _: "{ui: {}}",
+        lambda loaded, _=None: loaded,
+    )
+    assert made.record is not None
+    with pytest.raises(NotFound, match="is no fix") as caught:
+        undo(place.scene, made.record.id)
+    assert caught.value.hint == f"openclaw config rollback {made.record.id}"
 
 
 def test_only_the_patches_of_the_named_groups_are_applied(tmp_path: Path) -> None:

@@ -77,11 +77,13 @@ async def test_no_secret_is_in_the_unit_and_its_variables_are_private(tmp_path: 
 async def test_a_unit_that_was_edited_is_kept_beside_the_new_one(tmp_path: Path, service: Service) -> None:
     manager = systemd(tmp_path, Told())
     await install(manager, service, {})
-    edited = manager.path.read_text() + "Nice=5\n"
+    edited = manager.path.read_text() + f"Nice=5\nEnvironment=ANTHROPIC_API_KEY={SECRET}\n"
     manager.path.write_text(edited)
     drift = installed_drift(manager, service)
     assert drift.state == "different"
     assert "-Nice=5" in drift.changes
+    assert "-Environment=ANTHROPIC_API_KEY=…" in drift.changes
+    assert SECRET not in str(drift)
     done = await install(manager, service, {})
     kept = manager.path.with_name(f"{manager.path.name}.before")
     assert (done.kept, kept.read_text()) == (str(kept), edited)
@@ -134,13 +136,21 @@ async def test_the_state_is_read_from_what_systemd_shows(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("refused", "sandbox"), [((), "full"), (("ProtectKernelLogs=yes",), "files"), (("-p",), "none")]
+    ("refused", "sandbox"),
+    [((), "full"), (("ProtectKernelLogs=yes",), "files"), (("ProtectSystem=strict",), "none"), (("--wait",), "full")],
+    ids=["nothing", "kernel", "namespaces", "everything, so for another reason"],
 )
 async def test_the_unit_gets_as_much_sandbox_as_the_machine_gives(
     tmp_path: Path, service: Service, refused: tuple[str, ...], sandbox: str
 ) -> None:
     told = Told({word: Completed(226, b"", "namespaces") for word in refused})
     assert (await systemd(tmp_path, told).fitted(service)).sandbox == sandbox
+
+
+async def test_a_program_that_the_service_could_not_execute_is_told_at_once(tmp_path: Path, service: Service) -> None:
+    told = Told({"--wait": Completed(203, b"", "")})
+    with pytest.raises(Unavailable, match="cannot execute /usr/bin/python3"):
+        await systemd(tmp_path, told).fitted(service)
 
 
 async def test_launchd_is_told_the_domain_the_label_and_the_file(tmp_path: Path, service: Service) -> None:

@@ -8,7 +8,9 @@ import re
 import shutil
 import string
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.base.errors import InvalidRequest
+from openclaw.gateway.run import DRAIN_S
 from openclaw.ops.service.launchd import plist_text
 from openclaw.ops.service.plan import Scope, Service, port_of, recorded
 from openclaw.ops.service.systemd import UNIT_NAME, unit_text
@@ -79,6 +82,39 @@ def test_every_path_and_argument_comes_back_from_the_property_list(state: Path, 
     assert "UserName" not in body
     assert recorded(text) == wanted
     assert plistlib.loads(plistlib.dumps(body)) == body
+
+
+LAUNCHD: dict[str, Callable[[Any], bool]] = {
+    "Label": lambda value: value == "org.openclaw.gateway",
+    "ProgramArguments": lambda value: all(type(each) is str for each in value) and value[0].startswith("/"),
+    "WorkingDirectory": lambda value: value.startswith("/"),
+    "EnvironmentVariables": lambda value: all(type(each) is str for pair in value.items() for each in pair),
+    "RunAtLoad": lambda value: value is True,
+    "KeepAlive": lambda value: value == {"SuccessfulExit": False},
+    "ThrottleInterval": lambda value: type(value) is int and value >= 1,
+    "ExitTimeOut": lambda value: type(value) is int and value > DRAIN_S,
+    "ProcessType": lambda value: value in ("Background", "Standard", "Adaptive", "Interactive"),
+    "Umask": lambda value: type(value) is int and value == 0o077,
+    "StandardOutPath": lambda value: value.startswith("/"),
+    "StandardErrorPath": lambda value: value.startswith("/"),
+    "SoftResourceLimits": lambda value: (
+        set(value) <= {"NumberOfFiles"} and all(type(one) is int for one in value.values())
+    ),
+    "UserName": lambda value: value == "daemon",
+}
+"""Every key of launchd.plist(5) that we write, and what it may hold there: launchd ignores what it does not know."""
+
+
+@pytest.mark.parametrize("scope", ["user", "system"])
+def test_the_property_list_has_only_what_launchd_knows_in_the_types_that_it_takes(scope: Scope) -> None:
+    text = plist_text(service(scope))
+    head = text.splitlines()[:2]
+    assert head[0] == '<?xml version="1.0" encoding="UTF-8"?>'
+    assert "PropertyList-1.0.dtd" in head[1]
+    body = plistlib.loads(text.encode(), fmt=plistlib.FMT_XML)
+    assert set(body) == set(LAUNCHD) - ({"UserName"} if scope == "user" else set())
+    assert [key for key, value in body.items() if not LAUNCHD[key](value)] == []
+    assert plist_text(service(scope)) == text
 
 
 @pytest.mark.parametrize("bad", ["/a\nUser=root", "/a\x7f", "/a\tb", " /a", "/a ", "/a\ud800"])

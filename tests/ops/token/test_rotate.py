@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from openclaw.base.clock import ManualClock
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.secret import Secret
 from openclaw.config.disk import replace_unchanged
@@ -26,7 +27,7 @@ CONFIG = f"""{{
 def turn(place: Place, grace_ms: int = 0) -> tuple[Secret, Rotated]:
     scene = place.scene()
     copies = find_copies(scene.paths, scene.loaded, scene.env, scene.cwd, scene.units)
-    return rotate(scene.paths, scene.loaded, copies, NOW_MS, grace_ms)
+    return rotate(scene.paths, lambda: place.scene().loaded, copies, ManualClock(NOW_MS), grace_ms)
 
 
 def test_every_place_that_is_ours_gets_the_new_one_and_keeps_everything_else(tmp_path: Path) -> None:

@@ -197,3 +197,22 @@ def test_a_line_over_the_limit_is_refused_before_it_has_ended() -> None:
     assert lines.feed(b"0123456789\n01234") == [b"0123456789"]
     with pytest.raises(ValueError, match="more than 10 bytes"):
         lines.feed(b"567890")
+
+
+async def test_a_cancelled_link_ends_also_when_the_library_fails_instead(bench: Bench) -> None:
+    @asynccontextmanager
+    async def connect(*_: object) -> AsyncIterator[Server]:
+        bench.server.connected += 1
+        try:
+            yield bench.server
+        except asyncio.CancelledError:
+            raise RuntimeError("cancel scopes were left in a wrong order") from None
+
+    bench.server.connect = connect  # type: ignore[method-assign, assignment]
+    bench.server.signal.gone()
+    await bench.state("down")
+    await bench.pause()
+    await bench.state("ready")
+    bench.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(bench.task, 5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -11,15 +10,27 @@ from openclaw.base.errors import InvalidRequest, OpenClawError
 from openclaw.base.ids import new_id
 from openclaw.base.thinking import LEVELS
 from openclaw.cli import output
+from openclaw.cli.completing import agent_ids, session_keys
 from openclaw.cli.reach import Reach, gateway_options
+from openclaw.cli.terminal import read_stdin
 
 RUN_TIMEOUT_S = 600
 
 
 @click.command()
 @click.option("--message", "-m", required=True, help="What to say; `-` reads it from stdin.")
-@click.option("--agent", "agent_id", default="", help="Agent to ask; default: the default agent.")
-@click.option("--session", "session_key", default="", help="Session to speak in; default: the agent's main session.")
+@click.option(
+    "--agent", "agent_id", default="", shell_complete=agent_ids, help="Agent to ask; default: the default agent."
+)
+@click.option(
+    "--session",
+    "--session-id",
+    "--session-key",
+    "session_key",
+    default="",
+    shell_complete=session_keys,
+    help="Session to speak in; default: the agent's main session.",
+)
 @click.option("--thinking", type=click.Choice(LEVELS), help="How much to think, for models that can.")
 @click.option("--stream", is_flag=True, help="Print the answer while it is written.")
 @output.json_option
@@ -42,7 +53,7 @@ def agent(
       git diff | openclaw agent -m -
     """
     if message == "-":
-        message = sys.stdin.read()
+        message = read_stdin()
     if not message.strip():
         raise InvalidRequest("The message is empty.", hint='Give it some text: --message "Hello"')
     params: dict[str, Any] = {"message": message, "idempotencyKey": new_id(), "timeout": RUN_TIMEOUT_S}
@@ -58,6 +69,8 @@ def agent(
     elif not stream:
         click.echo(_text(answer))
     if answer.get("status") != "ok":
+        if as_json:
+            return 1
         raise OpenClawError(
             f"The run ended as {answer.get('status')}: {answer.get('summary') or 'no reason given'}",
             hint="`openclaw logs` shows what happened.",

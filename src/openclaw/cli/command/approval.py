@@ -9,6 +9,7 @@ import click
 
 from openclaw.base.errors import Conflict, NotFound
 from openclaw.cli import output
+from openclaw.cli.layout import plain
 from openclaw.cli.reach import Reach, gateway_options
 
 ANY_AGENT = "*"
@@ -69,7 +70,7 @@ async def _history(reach: Reach) -> list[dict[str, Any]]:
 def _what(row: dict[str, Any]) -> tuple[str, str, str]:
     shown = row.get("presentation") or {"kind": row["approvalKind"], **row["request"]}
     text = shown.get("commandText") or shown.get("command") or shown.get("title") or ""
-    return row["id"], str(shown["kind"]), output.plain(str(text))
+    return row["id"], str(shown["kind"]), plain(str(text))
 
 
 def _when(row: dict[str, Any], now_ms: int) -> tuple[str, ...]:
@@ -101,7 +102,7 @@ def get(reach: Reach, approval_id: str | None, as_json: bool) -> None:
             "id": found["id"],
             "kind": shown["kind"],
             "what": _what(found)[2],
-            "warning": output.plain(shown.get("warningText") or "") or None,
+            "warning": plain(shown.get("warningText") or "") or None,
             "agent": shown.get("agentId"),
             "status": found["status"],
             "decision": found.get("decision"),
@@ -195,7 +196,7 @@ def grants(reach: Reach, as_json: bool) -> None:
                 grant["grantId"],
                 grant["agentId"],
                 grant["cronJobId"],
-                output.plain(grant["command"]),
+                grant["command"],
                 "revoked" if grant["revokedAtMs"] else "given",
                 grant["useCount"],
             )
@@ -252,7 +253,8 @@ def allowlist_list(reach: Reach, as_json: bool) -> None:
     else:
         output.table(
             ["agent", "pattern", "arguments"],
-            [(row["agent"], output.plain(row["pattern"]), output.plain(row["arguments"])) for row in rows],
+            [(row["agent"], row["pattern"], row["arguments"]) for row in rows],
+            "There are no rules.",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +14,7 @@ import click
 from openclaw.base.errors import NotFound
 from openclaw.cli import output
 from openclaw.cli.desk import Desk, run
+from openclaw.cli.layout import plain
 
 if TYPE_CHECKING:
     from openclaw.store.audit import Row, Verification, Wanted
@@ -140,13 +141,16 @@ def export(out: Path | None, **filters: Any) -> None:
     """
     import msgspec
 
+    lines = (msgspec.json.encode(_shown(row)) for row in _pages(_wanted(last_first=False, limit=1000, **filters)))
+    if out is None:
+        for line in lines:
+            click.echo(line)
+        return
     count = 0
-    with out.open("xb") if out else sys.stdout.buffer as file:
-        for row in _pages(_wanted(last_first=False, limit=1000, **filters)):
-            file.write(msgspec.json.encode(_shown(row)) + b"\n")
-            count += 1
-    if out:
-        click.echo(f"{count} rows are in {out}.")
+    with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        for count, line in enumerate(lines, 1):  # noqa: B007  # the last is how many there were
+            file.write(line + b"\n")
+    click.echo(f"{count} rows are in {out}.")
 
 
 async def _tail(wanted: Wanted, *, follow: bool, as_json: bool) -> None:
@@ -217,6 +221,6 @@ def _verification(found: Verification) -> dict[str, Any]:
 def _line(row: Row) -> tuple[object, ...]:
     entry = row.entry
     when = datetime.fromtimestamp(entry.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    what = output.plain(f"{entry.action} {entry.target}".strip())
-    who = output.plain(entry.owner + (f" ({entry.method})" if entry.method else ""))
+    what = plain(f"{entry.action} {entry.target}".strip())
+    who = plain(entry.owner + (f" ({entry.method})" if entry.method else ""))
     return row.seq, when, entry.kind, entry.answer or "-", who, what, entry.rule

@@ -14,6 +14,8 @@ from openclaw.base.errors import InvalidRequest
 from openclaw.base.secret import Secret
 from openclaw.cli import output
 from openclaw.cli.desk import Desk
+from openclaw.cli.layout import plain
+from openclaw.cli.terminal import confirm, waiting
 
 if TYPE_CHECKING:
     from openclaw.ops.backup.desk import Backups
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
 
 PASSPHRASE_BYTES = 4_096
 _PLACE = click.option(
-    "--destination", "-d", "place", default="", help="Folder or s3://BUCKET/PREFIX; else the setting."
+    "--destination",
+    "-d",
+    "place",
+    default="",
+    help="Folder, s3://BUCKET/PREFIX or ssh://USER@HOST/FOLDER; else the setting.",
 )
 _PASSPHRASE = click.option(
     "--passphrase-file", type=click.File("rb"), help="File whose first line is the passphrase; - is stdin."
@@ -49,7 +55,7 @@ def backup() -> None:
 @backup.command()
 @_PLACE
 @_PASSPHRASE
-@click.option("--plain", is_flag=True, help="Do not encrypt, though backup.passphrase is set.")
+@click.option("--plain", "unencrypted", is_flag=True, help="Do not encrypt, though backup.passphrase is set.")
 @_WITHOUT
 @click.option("--snapshots", is_flag=True, help="Take the snapshots of earlier configurations too.")
 @click.option("--keep", default="", help="Then delete older ones: an age (30d) or a number.")
@@ -57,7 +63,7 @@ def backup() -> None:
 def create(
     place: str,
     passphrase_file: BinaryIO | None,
-    plain: bool,
+    unencrypted: bool,
     without: tuple[str, ...],
     snapshots: bool,
     keep: str,
@@ -76,9 +82,10 @@ def create(
     if keep:
         check_keep(keep)
     backups = _backups()
-    passphrase = None if plain else _passphrase(passphrase_file) or backups.passphrase()
+    passphrase = None if unencrypted else _passphrase(passphrase_file) or backups.passphrase()
     parts = backups.parts(without=optional(without), snapshots=snapshots)
-    done = backups.create(parts=parts, passphrase=lambda: passphrase, place=place, keep=keep)
+    with waiting("making the backup"):
+        done = backups.create(parts=parts, passphrase=lambda: passphrase, place=place, keep=keep)
     made = done.made
     if as_json:
         output.emit_json(
@@ -119,6 +126,7 @@ def verify(archive: str, place: str, passphrase_file: BinaryIO | None, signer: s
     """
     backups = _backups()
     with ExitStack() as stack:
+        stack.enter_context(waiting("reading the backup"))
         path = _fetched(backups, archive, place, stack)
         opened = backups.verify(path, _passphrase(passphrase_file) or backups.settings.passphrase, signer=signer)
     own = opened.signer == backups.own_signer()
@@ -204,10 +212,11 @@ def restore(
         raise click.UsageError("Name a backup (a file, a name from `openclaw backup list`, or latest), or --undo.")
     backups, desk = _backups(), Desk()
     if target is None and not yes:
-        click.confirm(f"Replace the state in {desk.paths.state_dir} by {archive}?", abort=True, err=True)
+        confirm(f"Replace the state in {desk.paths.state_dir} by {archive}?")
     now_ms = _now_ms()
     own = backups.own_signer()
     with ExitStack() as stack:
+        stack.enter_context(waiting("bringing the backup back"))
         path = _fetched(backups, archive, place, stack)
         passphrase = _passphrase(passphrase_file) or backups.settings.passphrase
         left = optional(without)
@@ -267,7 +276,7 @@ def prune(keep: str, dry_run: bool, place: str, as_json: bool) -> None:
 @backup.command()
 @click.option("--every", help="How often, e.g. 12h or 1d.")
 @click.option("--cron", help="When, as a cron expression in UTC, e.g. '0 3 * * *'.")
-@click.option("--destination", "-d", "place", help="Folder or s3://BUCKET/PREFIX.")
+@click.option("--destination", "-d", "place", help="Folder, s3://BUCKET/PREFIX or ssh://USER@HOST/FOLDER.")
 @click.option("--keep", help="An age (30d) or a number.")
 @click.option("--off", is_flag=True, help="Make no more by itself.")
 @output.json_option
@@ -308,12 +317,12 @@ def _check_schedule(every: str | None, cron: str | None) -> None:
 
 
 def _show_schedule(*, as_json: bool) -> None:
-    from openclaw.ops.backup.runs import read_runs
-    from openclaw.ops.backup.schedule import due_ms, is_scheduled
+    from openclaw.ops.backup.due import due_ms, is_scheduled
+    from openclaw.ops.backup.runs import past, read_runs
 
     backups, desk = _backups(), Desk()
     settings, runs, now_ms = backups.settings, read_runs(desk.paths.state_dir), _now_ms()
-    due = due_ms(settings, runs, now_ms)
+    due = due_ms(settings, past(runs, now_ms), now_ms)
     if as_json:
         output.emit_json(
             {
@@ -423,8 +432,8 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
 def _print_facts(manifest: Manifest, signer: str, *, encrypted: bool) -> None:
     output.fields(
         {
-            "made": f"{_utc(manifest.created_at_ms)} on {output.plain(manifest.host)}",
-            "by": f"openclaw {output.plain(manifest.version)}, gateway {signer[:16]}",
+            "made": f"{_utc(manifest.created_at_ms)} on {plain(manifest.host)}",
+            "by": f"openclaw {plain(manifest.version)}, gateway {signer[:16]}",
             "holds": f"{', '.join(manifest.parts)}: {len(manifest.files)} files, {manifest.total / 1e6:.1f} MB",
             "encrypted": "yes" if encrypted else "no",
         }

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, NotFound
+from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, NotFound, OpenClawError
 from openclaw.cli import output
 from openclaw.cli.desk import Desk, print_issues
 
 if TYPE_CHECKING:
     from openclaw.config.changes.ledger import Ledger
-    from openclaw.config.changes.record import Wish
-    from openclaw.config.load import Loaded
+    from openclaw.config.changes.offline import Written
+    from openclaw.config.changes.record import ChangeRecord, Wish
+    from openclaw.config.load import Files, Loaded
+
+
+TOLD_SETTINGS: Final = 4
+TOLD_CHARS: Final = 60
+"""Of an outcome and of a reason in the table; `--json` has all."""
 
 
 @click.group()
@@ -55,7 +61,13 @@ def get(path: str, as_json: bool) -> None:
         click.echo(value)
 
 
-_reason = click.option("--reason", default="", help="Why; kept in the record of the change.")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _why(command: F) -> F:
+    """Add `--reason` and `--ticket` to a command."""
+    ticket = click.option("--ticket", default="", help="Ticket that asks for it; kept in the record of the change.")
+    return click.option("--reason", default="", help="Why; kept in the record of the change.")(ticket(command))
 
 
 @config.command(name="set")
@@ -64,8 +76,8 @@ _reason = click.option("--reason", default="", help="Why; kept in the record of 
 @click.option(
     "--json", "as_json", is_flag=True, help="VALUE must be JSON; otherwise what is no JSON5 is taken as text."
 )
-@_reason
-def set_(path: str, value: str, as_json: bool, reason: str) -> None:
+@_why
+def set_(path: str, value: str, as_json: bool, reason: str, ticket: str) -> None:
     """Set one setting in the file; a running gateway takes it up by itself.
 
     \b
@@ -73,14 +85,21 @@ def set_(path: str, value: str, as_json: bool, reason: str) -> None:
       openclaw config set gateway.port 9000
       openclaw config set agents.defaults.limits '{steps: 20}' --reason "loops are expensive"
     """
-    write_setting(Desk(), path, _value(value, strict=as_json), reason=reason)
+    from openclaw.config.redaction.redact import REFERENCE, is_secret_key
+
+    given = _value(value, strict=as_json)
+    write_setting(Desk(), path, given, reason=reason, ticket=ticket)
+    if isinstance(given, str) and is_secret_key(path.rpartition(".")[2]) and given and not REFERENCE.fullmatch(given):
+        click.echo(
+            f"{output.mark('warning')}  {path} is in plain text there: openclaw secrets set {path} keeps it elsewhere"
+        )
 
 
 @config.command()
 @click.argument("path")
-@_reason
+@_why
 @output.json_option
-def unset(path: str, as_json: bool, reason: str) -> None:
+def unset(path: str, as_json: bool, reason: str, ticket: str) -> None:
     """Remove one setting from the file, so that its default is in force.
 
     \b
@@ -90,7 +109,7 @@ def unset(path: str, as_json: bool, reason: str) -> None:
     from openclaw.config.changes.record import Wish
     from openclaw.config.writing.apply import unset_in
 
-    wish = Wish(method="cli: config unset", reason=reason)
+    wish = Wish(method="cli: config unset", reason=reason, ticket=ticket)
     change_file(Desk(), wish, lambda before: unset_in(before, path), f"{path} is back to its default", as_json=as_json)
 
 
@@ -196,7 +215,9 @@ def env(as_json: bool) -> None:
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many of the latest.")
 @output.json_option
 def history(limit: int, as_json: bool) -> None:
-    """List the changes of the file: when, by whom, what, and what came of it. It needs no gateway.
+    """List the changes of the configuration and the fixes: when (the id, in UTC), by whom, how, what, what came of it.
+
+    It needs no gateway. What somebody did to the files by hand is there too, once a gateway or a command has seen it.
 
     \b
     Examples:
@@ -208,11 +229,19 @@ def history(limit: int, as_json: bool) -> None:
         output.emit_json(found)
         return
     output.table(
-        ["id", "by", "what", "settings", "outcome", "reason"],
+        ["id", "by", "how", "what", "outcome", "reason"],
         [
-            (each.id, each.owner, each.method, ", ".join(d.path for d in each.diff), each.outcome, each.reason)
+            (
+                each.id,
+                each.owner,
+                each.method,
+                _what(each),
+                _short(each.outcome),
+                _short(f"{each.ticket} {each.reason}"),
+            )
             for each in found
         ],
+        "No change is recorded yet.",
     )
 
 
@@ -238,7 +267,8 @@ def diff(a: str, b: str, as_json: bool) -> None:
         old, new = _values_after(desk, ledger, a), _values_after(desk, ledger, b)
     else:
         record = ledger.get(a)
-        old, new = _values(desk, ledger.before(record)), _values(desk, ledger.after(record))
+        old = _values(desk, ledger.files(record.before), f"before {record.id}")
+        new = _values(desk, ledger.files(record.after), f"after {record.id}")
     found = setting_diffs(old, new)
     if as_json:
         output.emit_json(found)
@@ -251,9 +281,9 @@ def diff(a: str, b: str, as_json: bool) -> None:
 
 @config.command()
 @click.argument("change_id", metavar="ID")
-@_reason
+@_why
 @output.json_option
-def rollback(change_id: str, as_json: bool, reason: str) -> None:
+def rollback(change_id: str, as_json: bool, reason: str, ticket: str) -> None:
     """Put the file back as it was before change ID, byte for byte; that is a change of its own, and can be undone.
 
     \b
@@ -261,24 +291,22 @@ def rollback(change_id: str, as_json: bool, reason: str) -> None:
       openclaw config rollback last
       openclaw config rollback 20260301-101500-1a2b --reason "the new model is too slow"
     """
-    from openclaw.config.changes.record import Wish
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.config.changes.offline import roll_back
+    from openclaw.config.changes.record import Wish, by_user
 
     desk = Desk()
-    ledger = _ledger(desk)
-    record = ledger.get(change_id)
-    old = ledger.before(record)
-    if old is None:
-        raise NotFound(
-            f"Before {record.id} there was no file.", hint=f"To be without one again, remove {desk.paths.config_path}."
-        )
-    text = old.decode()
-    wish = Wish(method=f"cli: config rollback {record.id}", reason=reason)
-    change_file(desk, wish, lambda _: text, f"the file is as it was before {record.id}", as_json=as_json, mend=True)
+    record = _ledger(desk).get(change_id)
+    wish = by_user(Wish(method=f"cli: config rollback {record.id}", reason=reason, ticket=ticket), desk.env)
+    made = roll_back(desk.paths, desk.env, SYSTEM_CLOCK, wish, record.id, desk.whole)
+    _tell(desk, made, f"the configuration is as it was before {record.id}", (), as_json=as_json)
+    if record.patches and not as_json:
+        click.echo(f"That was a fix: what else it changed comes back by openclaw doctor undo {record.id}")
 
 
 @config.command()
-@_reason
-def edit(reason: str) -> None:
+@_why
+def edit(reason: str, ticket: str) -> None:
     """Open the file in $VISUAL or $EDITOR, check what was saved, write it and record the change.
 
     \b
@@ -292,7 +320,7 @@ def edit(reason: str) -> None:
     require_writable(desk.env, desk.paths.config_path)
     started, suffix = desk.loaded, desk.paths.config_path.suffix
     text = started.raw or ("" if suffix in (".yaml", ".yml") else "{\n}\n")
-    wish = Wish(method="cli: config edit", reason=reason)
+    wish = Wish(method="cli: config edit", reason=reason, ticket=ticket)
     while True:
         saved = click.edit(text, extension=suffix)
         if saved is None:
@@ -309,12 +337,12 @@ def edit(reason: str) -> None:
             return
 
 
-def write_setting(desk: Desk, path: str, value: Any, *, reason: str = "") -> None:
+def write_setting(desk: Desk, path: str, value: Any, *, reason: str = "", ticket: str = "") -> None:
     """Set one setting in the file, checked before it is written."""
     from openclaw.config.changes.record import Wish
     from openclaw.config.writing.apply import set_in
 
-    wish = Wish(method="cli: config set", reason=reason)
+    wish = Wish(method="cli: config set", reason=reason, ticket=ticket)
     change_file(desk, wish, lambda before: set_in(before, path, value), f"{path} is set")
 
 
@@ -330,25 +358,33 @@ def _value(text: str, *, strict: bool) -> Any:
         return text
 
 
-def change_file(
-    desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: str, *, as_json: bool = False, mend: bool = False
-) -> None:
+def change_file(desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: str, *, as_json: bool = False) -> None:
     """Make a change, record it, and say what is left to mend."""
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.config.changes.offline import change
     from openclaw.config.changes.record import by_user
     from openclaw.config.writing.apply import overriding
 
-    made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, mend=mend, complete=desk.whole)
+    made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, desk.whole)
+    over = overriding(made.before, [each.path for each in made.record.diff]) if made.record else ()
+    _tell(desk, made, done, over, as_json=as_json)
+
+
+def _tell(desk: Desk, made: Written, done: str, over: tuple[tuple[str, str], ...], *, as_json: bool) -> None:
+    from openclaw.config.writing.apply import beaten
+
     record = made.record
-    over = overriding(made.before, [each.path for each in record.diff]) if record else ()
     if as_json:
         output.emit_json({"changed": record is not None, "record": record, "overriding": dict(over)})
         return
     where = f"in {desk.paths.config_path}"
     click.echo(f"{done} {where} (change {record.id})" if record else f"{done} already {where}")
+    if waiting := [planned.path for planned in record.plan if planned.reload == "process"] if record else []:
+        click.echo(f"  takes effect at the gateway's next start: {', '.join(waiting)}")
     for path, file in over:
         click.echo(f"{output.mark('warning')}  {path}: {file} sets it too; the value {where} wins")
+    for path, source in beaten(made.after, [each.path for each in record.diff]) if record else ():
+        click.echo(f"{output.mark('warning')}  {path}: {source} sets it too, and wins")
     print_issues(made.after)
 
 
@@ -363,25 +399,58 @@ def _unless_changed(desk: Desk, text: str, _: Loaded) -> str:
     return text
 
 
-def _ledger(desk: Desk) -> Ledger:
-    from openclaw.base.clock import SYSTEM_CLOCK
-    from openclaw.config.changes.ledger import Ledger
+def _what(record: ChangeRecord) -> str:
+    told = [one.patch for one in record.patches] or [each.path for each in record.diff]
+    if not told:
+        texts = record.before == record.after
+        return "(other files)" if texts else "(text only)" if record.valid else "(cannot be read)"
+    more = f", … ({len(told)}{'+' if record.more else ''})" if len(told) > TOLD_SETTINGS else ""
+    return ", ".join(told[:TOLD_SETTINGS]) + more
 
-    return Ledger(desk.paths.state_dir, SYSTEM_CLOCK)
+
+def _short(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= TOLD_CHARS else f"{text[: TOLD_CHARS - 1]}…"
+
+
+def _ledger(desk: Desk) -> Ledger:
+    """Return the records, with what was changed by hand since the last of them."""
+    import os
+    from contextlib import suppress
+
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.config.changes.book import Book, side_of
+    from openclaw.config.changes.record import WRITTEN, Side
+
+    book = Book(desk.paths, SYSTEM_CLOCK)
+    folder = book.ledger.folder
+    is_ours = folder.is_dir() and folder.stat().st_uid == os.geteuid()  # else it is read and left alone
+    with suppress(OSError, OpenClawError):
+        if is_ours and book.is_behind():
+            try:
+                side: Side = side_of(desk.loaded)
+            except ConfigError as error:
+                side = error.message
+            book.look(desk.env, side, WRITTEN)
+    return book.ledger
 
 
 def _values_after(desk: Desk, ledger: Ledger, name: str) -> dict[str, Any]:
-    return desk.loaded.parsed if name == "file" else _values(desk, ledger.after(ledger.get(name)))
+    from openclaw.config.load import read_files
+
+    if name == "file":
+        return _values(desk, read_files(desk.paths.config_path), "now")
+    record = ledger.get(name)
+    return _values(desk, ledger.files(record.after), f"after {record.id}")
 
 
-def _values(desk: Desk, text: bytes | None) -> dict[str, Any]:
-    """Return what a snapshot says of its own: files that it includes may be others by now."""
-    from openclaw.config.paths import is_yaml
-    from openclaw.config.reading.form import read
+def _values(desk: Desk, files: Files, when: str) -> dict[str, Any]:
+    from openclaw.config.load import load_files
 
-    if not text:
-        return {}
-    return read(text.decode("utf-8-sig"), yaml=is_yaml(desk.paths.config_path), placed=False).parsed
+    try:
+        return load_files(files, desk.paths, desk.env).parsed
+    except ConfigError as error:
+        raise ConfigError(f"What the configuration says {when} cannot be read: {error.message}") from None
 
 
 def _shown(value: Any) -> str:

@@ -114,6 +114,7 @@ def list_(reach: Reach, everything: bool, as_json: bool) -> None:
             )
             for job in found["jobs"]
         ],
+        "There are no jobs: `openclaw cron add` makes one.",
     )
 
 
@@ -269,6 +270,7 @@ def runs(reach: Reach, job_id: str | None, limit: int, as_json: bool) -> None:
             )
             for entry in found["entries"]
         ],
+        "No job has run yet.",
     )
 
 

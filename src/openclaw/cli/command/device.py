@@ -9,7 +9,9 @@ import click
 
 from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.cli import output
+from openclaw.cli.layout import plain
 from openclaw.cli.reach import Reach, gateway_options
+from openclaw.cli.terminal import confirm
 
 F = TypeVar("F", bound=Callable[..., Any])
 SHOWN = 12
@@ -86,11 +88,12 @@ def list_(reach: Reach, as_json: bool) -> None:
             )
             for row in found["paired"]
         ],
+        "No device is paired: `openclaw devices code` lets one in.",
     )
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    return str(row.get("displayName") or "/".join(filter(None, (row.get("clientId"), row.get("platform")))))
+    return plain(str(row.get("displayName") or "/".join(filter(None, (row.get("clientId"), row.get("platform"))))))
 
 
 def _scopes(row: Mapping[str, Any]) -> str:
@@ -164,7 +167,7 @@ def remove(reach: Reach, device: str, yes: bool) -> None:
     """
     row = _row(reach, "paired", "deviceId", device)
     if not yes:
-        click.confirm(f"Remove {_name(row)} ({row['deviceId'][:SHOWN]})?", abort=True)
+        confirm(f"Remove {_name(row)} ({row['deviceId'][:SHOWN]})?")
     reach.call("device.pair.remove", {"deviceId": row["deviceId"]})
     click.echo(f"{_name(row)} ({row['deviceId'][:SHOWN]}) is removed.")
 
@@ -288,4 +291,5 @@ def _list_codes(reach: Reach, *, as_json: bool) -> None:
             )
             for row in found["setups"]
         ],
+        "There are no codes.",
     )

@@ -11,9 +11,11 @@ import click
 from openclaw.cli import output
 from openclaw.cli.command.doctor_ways import connect, memory, net, proxy
 from openclaw.cli.reach import Reach, gateway_options
+from openclaw.cli.terminal import waiting
 
 if TYPE_CHECKING:
-    from openclaw.ops.doctor.mend import Applied, Fix
+    from openclaw.config.changes.record import Applied
+    from openclaw.ops.doctor.mend import Fix
 
 
 class LookByDefault(click.Group):
@@ -21,7 +23,9 @@ class LookByDefault(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert `look` when no subcommand is named."""
-        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+        if not ctx.resilient_parsing and (
+            not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names)
+        ):
             args = ["look", *args]
         return super().parse_args(ctx, args)
 
@@ -60,7 +64,7 @@ def look(
 ) -> int:
     """Run the checks, or those of the named groups. Exit 1 when something is broken.
 
-    Groups: config, state, disk, store, token, devices, models, channels, network, exposure, service, gateway.
+    Groups: config, state, backup, disk, store, token, devices, models, channels, network, exposure, service, gateway.
 
     \b
     Examples:
@@ -81,8 +85,9 @@ def look(
         mended = plan(doctoring.look(reach, models=False), checks)
     elif fix:
         mended = mend(partial(doctoring.look, reach, models=False), checks)
-    scene = doctoring.look(reach, deep=deep, models=not checks or "models" in checks)
-    findings = cleaned(examine(scene, checks), scene)
+    with waiting("looking"):
+        scene = doctoring.look(reach, deep=deep, models=not checks or "models" in checks)
+        findings = cleaned(examine(scene, checks), scene)
     broken = any(each.severity == "error" for each in findings)
     if as_json:
         found = {"ok": not broken, "findings": findings}
@@ -104,7 +109,7 @@ def _print_fix(fix: Fix, *, dry_run: bool) -> None:
         click.echo("Nothing to mend.\n")
         return
     for one in fix.patches:
-        verb = {"applied": "mended", "planned": "would mend", "refused": "left alone", "undone": "undone"}[one.result]
+        verb = {"applied": "mended", "planned": "would mend", "refused": "left alone"}[one.result]
         click.echo(f"{verb}: {one.patch}{f' ({one.why})' if one.why else ''}")
         for step in one.steps:
             click.echo(f"      {step}")
@@ -118,29 +123,29 @@ def _print_fix(fix: Fix, *, dry_run: bool) -> None:
 @click.option("--patch", default="", help="Take back this patch of the fix only.")
 @output.json_option
 def undo(fix_id: str | None, patch: str, as_json: bool) -> None:
-    """Take a fix back, byte for byte; without ID, list the fixes that are kept.
+    """Take a fix back, byte for byte; without ID, list the fixes that are kept. `config history` has them too.
 
     A file that somebody has changed since is not overwritten: then nothing is put back.
 
     \b
     Examples:
       openclaw doctor undo
-      openclaw doctor undo fix-20261120T101500-3fa2
-      openclaw doctor undo fix-20261120T101500-3fa2 --patch private-files
+      openclaw doctor undo 20261120-101500-3fa2
+      openclaw doctor undo 20261120-101500-3fa2 --patch private-files
     """
-    from openclaw.cli.desk import Desk
+    from openclaw.cli import doctoring
     from openclaw.ops.doctor.mend import fixes
     from openclaw.ops.doctor.mend import undo as take_back
 
-    paths = Desk().paths
+    reach = Reach()
     if fix_id is None:
-        kept = fixes(paths)
+        kept = fixes(reach.desk.paths)
         if as_json:
             output.emit_json({"fixes": kept})
         else:
-            output.table(["id", "patches"], [(one.id, _names(one.patches)) for one in kept])
+            output.table(["id", "patches"], [(one.id, _names(one.patches)) for one in kept], "No fix is kept.")
         return
-    done = take_back(paths, fix_id, patch)
+    done = take_back(partial(doctoring.look, reach, models=False), fix_id, patch)
     if as_json:
         output.emit_json(done)
     else:

@@ -94,14 +94,15 @@ def proxy(url: str, token: str, deep: bool, snippet: str | None, insecure: bool,
         return 0
     bearer = reach.target.bearer
     secret = bearer.reveal() if bearer else ""
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
     pinned = ""
     if insecure and parts.scheme == "https":
         with suppress(OSError):  # whoever is not there is told by the first probe
             pinned = certificate(parts.hostname or "", parts.port or 443)[0]
-    through = Reach(reach.desk, url=parts.geturl(), token=secret, fingerprint=pinned)
+    through = Reach(reach.desk, url=address, token=secret, fingerprint=pinned)
     gateway = reach.desk.loaded.config.gateway
     probe = ProxyProbe(
-        parts.geturl(),
+        address,
         secret,
         lambda: through.run(_hello(through)),
         verify=not insecure,

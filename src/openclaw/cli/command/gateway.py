@@ -11,6 +11,7 @@ from openclaw.cli import output
 from openclaw.cli.command.log import logs
 from openclaw.cli.command.service import install, probe, restart, start, stop, uninstall
 from openclaw.cli.command.token import token
+from openclaw.cli.command.usage import days_option
 from openclaw.cli.desk import Desk, json_object
 from openclaw.cli.reach import Reach, gateway_options
 
@@ -22,7 +23,9 @@ class RunByDefault(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert `run` when no subcommand is named."""
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+        if not ctx.resilient_parsing and (
+            not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        ):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -50,6 +53,7 @@ def gateway() -> None:
 )
 @click.option("--verbose", "-v", is_flag=True, help="Log debug lines too.")
 @click.option("--force", is_flag=True, help="Stop the gateway that runs on this state directory first.")
+@click.option("--allow-unconfigured", is_flag=True, hidden=True, expose_value=False)  # container commands give it
 def run(port: int | None, bind: str | None, config_path: Path | None, verbose: bool, force: bool) -> int:
     """Run the gateway in the foreground until it is told to stop (Ctrl-C, SIGTERM). Exit 78 on a bad configuration.
 
@@ -81,6 +85,7 @@ def status(reach: Reach, as_json: bool) -> int:
     from openclaw.cli.command.service import service_facts, service_lines
 
     service = service_facts()
+    reach = reach.of_service(service.get("port", 0))
     try:
         hello = reach.run(_hello(reach))
     except OpenClawError as error:
@@ -94,9 +99,9 @@ def status(reach: Reach, as_json: bool) -> int:
         output.emit_json({"ok": True, "url": reach.target.url, "hello": hello, "service": service})
         return 0
     auth = hello.get("auth") or {}
-    output.fields(service_lines(service))
     output.fields(
         {
+            **service_lines(service),
             "connectivity": output.paint("ok", "green"),
             "url": reach.target.url,
             "version": (hello.get("server") or {}).get("version"),
@@ -149,7 +154,7 @@ for _command in (install, uninstall, start, stop, restart, probe, logs):
 
 
 @gateway.command(name="usage-cost")
-@click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How far back, in UTC days.")
+@days_option
 @output.json_option
 @gateway_options
 def usage_cost(reach: Reach, days: int, as_json: bool) -> None:

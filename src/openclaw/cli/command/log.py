@@ -139,6 +139,8 @@ class _Printer:
         left_out = page.get("truncated") and (self._cursor is not None or self._wanted.since)
         if left_out:
             click.echo(f"… earlier lines are left out; they are in {page['file']}*", err=True)
+        if line is None and self._cursor is None and not page["lines"]:
+            click.echo(f"There is no log in {page['file']}, and no gateway answers.", err=True)
         self._cursor = page["cursor"]
         return page
 

@@ -9,8 +9,11 @@ import click
 
 from openclaw.base.errors import ModelError
 from openclaw.cli import output
+from openclaw.cli.command.usage import days_option, report
+from openclaw.cli.completing import model_refs
 from openclaw.cli.desk import Desk, run
 from openclaw.cli.local_model import fetch, is_missing
+from openclaw.cli.reach import Reach, gateway_options
 
 if TYPE_CHECKING:
     from openclaw.base.model import ModelInfo
@@ -132,7 +135,7 @@ async def _default_and_problems(desk: Desk) -> tuple[str, dict[str, str]]:
 
 
 @models.command(name="set")
-@click.argument("ref", metavar="PROVIDER/MODEL")
+@click.argument("ref", metavar="PROVIDER/MODEL", shell_complete=model_refs)
 def set_(ref: str) -> None:
     """Make a model the default of all agents that name none of their own.
 
@@ -153,11 +156,13 @@ async def _resolve(desk: Desk, ref: str) -> None:
 
 
 @models.command()
-@click.argument("ref", metavar="[PROVIDER/MODEL]", default="")
+@click.argument("ref", metavar="[PROVIDER/MODEL]", default="", shell_complete=model_refs)
 @click.option("--message", "-m", default="Say hello in three words.", show_default=True, help="What to say to it.")
 @output.json_option
 def test(ref: str, message: str, as_json: bool) -> None:
     """Call a model alone, without the gateway, and print its answer and how long it took.
+
+    Without a name it is models.tiers.probe, else the default model.
 
     \b
     Examples:
@@ -183,7 +188,7 @@ async def probe(desk: Desk, ref: str, message: str) -> dict[str, Any]:
     from openclaw.base.model import ModelRequest
 
     async with desk.registry() as registry:
-        found = registry.resolve(ref or desk.default_model(registry))
+        found = registry.resolve(ref or desk.loaded.config.models.tiers.probe or desk.default_model(registry))
         start = SYSTEM_CLOCK.monotonic_s()
         result = await found.client.generate(
             ModelRequest(model=found.info.id, messages=(user(message),), max_tokens=PROBE_TOKENS, purpose="probe")
@@ -195,6 +200,20 @@ async def probe(desk: Desk, ref: str, message: str) -> dict[str, Any]:
         "outputTokens": result.usage.output_tokens,
         "durationMs": took,
     }
+
+
+@models.command()
+@days_option
+@output.json_option
+@gateway_options
+def usage(reach: Reach, days: int, as_json: bool) -> None:
+    """Show what each model was used for and cost; `openclaw usage` groups by more than models.
+
+    \b
+    Example:
+      openclaw models usage --days 7
+    """
+    report(reach, "model", days, as_json=as_json)
 
 
 @models.command()

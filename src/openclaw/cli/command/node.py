@@ -9,7 +9,9 @@ import click
 
 from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.cli import output
+from openclaw.cli.layout import plain
 from openclaw.cli.reach import Reach, gateway_options
+from openclaw.cli.terminal import confirm
 
 F = TypeVar("F", bound=Callable[..., Any])
 ID_CHARS: Final = 12
@@ -61,6 +63,7 @@ def list_(reach: Reach, as_json: bool) -> None:
             (_short(row), row.get("displayName"), row.get("platform"), " ".join(row.get("commands", [])))
             for row in found["paired"]
         ],
+        "No node is paired.",
     )
     if found["pending"]:
         click.echo(f"{len(found['pending'])} waiting: openclaw nodes pending")
@@ -98,6 +101,7 @@ def status(reach: Reach, connected: bool, as_json: bool) -> None:
             )
             for row in rows
         ],
+        "No node is paired: `openclaw nodes pending` shows those that ask.",
     )
 
 
@@ -128,6 +132,7 @@ def pending(reach: Reach, as_json: bool) -> None:
             )
             for row in waiting
         ],
+        "No node asks to be paired.",
     )
 
 
@@ -182,7 +187,7 @@ def remove(reach: Reach, name: str, yes: bool, as_json: bool) -> None:
     """
     row = _find(reach, name)
     if not yes:
-        click.confirm(f"Forget {_called(row)} and everything approved of it?", abort=True)
+        confirm(f"Forget {_called(row)} and everything approved of it?")
     found = reach.call("node.pair.remove", {"nodeId": row["nodeId"]})
     if as_json:
         output.emit_json(found)
@@ -224,7 +229,7 @@ def describe(reach: Reach, name: str, as_json: bool) -> None:
     if as_json:
         output.emit_json(found)
         return
-    output.fields({key: _plain(value) for key, value in found.items() if key != "ts"})
+    output.fields({key: _text(value) for key, value in found.items() if key != "ts"})
 
 
 @nodes.command()
@@ -298,8 +303,8 @@ def _short(row: dict[str, Any]) -> str:
 
 
 def _called(row: dict[str, Any]) -> str:
-    return str(row.get("displayName") or row["nodeId"])
+    return plain(str(row.get("displayName") or row["nodeId"]))
 
 
-def _plain(value: object) -> object:
-    return " ".join(map(str, value)) if isinstance(value, list) else value
+def _text(value: object) -> str:
+    return plain(" ".join(map(str, value)) if isinstance(value, list) else str(value))

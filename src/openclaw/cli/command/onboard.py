@@ -12,6 +12,8 @@ import click
 from openclaw.base.errors import Conflict, OpenClawError
 from openclaw.cli import output
 from openclaw.cli.desk import Desk, run
+from openclaw.cli.layout import plain
+from openclaw.cli.terminal import is_terminal
 
 if TYPE_CHECKING:
     from openclaw.base.secret import Secret
@@ -77,7 +79,7 @@ def onboard(
       openclaw onboard --provider custom --base-url http://10.0.0.5:8000/v1 --model llama --json
     """
     desk = Desk()
-    ask = not (non_interactive or as_json or key_from_stdin) and sys.stdin.isatty() and sys.stdout.isatty()
+    ask = not (non_interactive or as_json or key_from_stdin) and is_terminal(sys.stdin) and is_terminal(sys.stdout)
     with ExitStack() as stack:
         if as_json:  # what people read on the way goes to stderr
             stack.enter_context(redirect_stdout(sys.stderr))
@@ -262,7 +264,7 @@ def _try(desk: Desk, wanted: Wanted, *, ask: bool) -> tuple[dict[str, Any] | Non
         output.print_error(error)
         click.echo("  The settings were written. Correct what is wrong, then: openclaw onboard --replace", err=True)
         return None, error
-    click.echo(f"  {output.paint('answers', 'green')}    {output.plain(answer['text'])} ({answer['durationMs']} ms)")
+    click.echo(f"  {output.paint('answers', 'green')}    {plain(answer['text'])} ({answer['durationMs']} ms)")
     return answer, None
 
 

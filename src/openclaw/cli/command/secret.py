@@ -14,10 +14,19 @@ from openclaw.base.errors import InvalidRequest
 from openclaw.base.secret import Secret
 from openclaw.cli import output
 from openclaw.cli.command.config import change_file
+from openclaw.cli.command.secret_rotate import rotate
 from openclaw.cli.desk import Desk
 from openclaw.cli.reach import Reach, gateway_options
+from openclaw.cli.terminal import is_terminal, read_stdin
 
 MAX_INPUT_CHARS = 65_536
+ASK_S = 2.0
+OWN = {
+    "gateway.auth.token": "OPENCLAW_GATEWAY_TOKEN",
+    "gateway.auth.password": "OPENCLAW_GATEWAY_PASSWORD",
+    "backup.passphrase": "OPENCLAW_BACKUP_PASSPHRASE",
+}
+"""The variables that stand for a setting by themselves."""
 
 
 @click.group()
@@ -28,6 +37,7 @@ def secrets() -> None:
     Examples:
       openclaw secrets list
       echo "$KEY" | openclaw secrets set models.providers.openai.apiKey
+      openclaw secrets rotate models.providers.openai.apiKey < new-key.txt
       openclaw secrets audit
       openclaw secrets reload
     """
@@ -36,7 +46,9 @@ def secrets() -> None:
 @secrets.command(name="list")
 @output.json_option
 def list_(as_json: bool) -> None:
-    """List every place for a secret: where it comes from, and whether it has a value.
+    """List every place for a secret: where it comes from, what else uses it, and whether it has a value.
+
+    A running gateway says when it had the value last.
 
     \b
     Examples:
@@ -45,17 +57,39 @@ def list_(as_json: bool) -> None:
     """
     import msgspec
 
+    from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.secrets.audit import places
 
-    found = places(Desk().loaded)
+    desk = Desk()
+    found, resolved_ms = places(desk.loaded), _resolved_ms(desk)
     if as_json:
-        output.emit_json([msgspec.to_builtins(place) for place in found])
+        told = ({**msgspec.to_builtins(place), "resolvedAtMs": resolved_ms.get(place.path, 0)} for place in found)
+        output.emit_json(list(told))
         return
     if not found:
         click.echo("The configuration holds no secret and no reference to one.")
         return
-    rows = [(each.path, each.source, each.provider, each.id, each.problem or "resolved") for each in found]
-    output.table(["setting", "source", "provider", "id", "state"], rows)
+    now_ms = SYSTEM_CLOCK.now_ms()
+    rows = []
+    for each in found:
+        others = ", ".join(path for path in each.used_by if path != each.path)
+        at_ms = resolved_ms.get(each.path, 0)
+        age = output.ago(at_ms, now_ms) if at_ms else ""
+        rows.append((each.path, each.source, each.provider, each.id, others, age, each.problem or "resolved"))
+    output.table(["setting", "source", "provider", "id", "also used by", "last resolved", "state"], rows)
+
+
+def _resolved_ms(desk: Desk) -> dict[str, int]:
+    """Return when the running gateway had each secret last (Unix ms), by setting; nothing when there is none."""
+    from openclaw.base.errors import OpenClawError
+
+    if desk.loaded.config.gateway.mode == "remote" or not desk.loaded.references:
+        return {}
+    try:
+        answer = Reach(desk, timeout_s=ASK_S).call("secrets.status")
+    except OpenClawError:
+        return {}
+    return {each["path"]: each["resolvedAtMs"] for each in answer["secrets"]}
 
 
 @secrets.command(name="set")
@@ -75,6 +109,7 @@ def set_(path: str, to: str, name: str) -> None:
     Examples:
       openclaw secrets set hooks.token < token.txt
       openclaw secrets set models.providers.openai.apiKey --to env --id OPENAI_KEY
+      openclaw gateway token show | openclaw secrets set gateway.auth.token --to env
     """
     from openclaw.config.changes.record import Wish
     from openclaw.config.writing.apply import set_in
@@ -85,7 +120,7 @@ def set_(path: str, to: str, name: str) -> None:
     reference = reference_to(desk, to, name)
     text = set_in(desk.loaded, path, reference)
     with stored(desk, to, name, secret) as store:
-        _check_place(desk, text, path)
+        _check_place(desk, text, path, reference)
         wish = Wish(method="cli: secrets set")
         change_file(
             desk, wish, lambda before: set_in(before, path, reference), f"{path} refers to {name} of {store.name}"
@@ -159,10 +194,10 @@ def reload(reach: Reach, as_json: bool) -> int:
 
 def asked_for(path: str) -> Secret:
     """Read the secret from stdin, or ask for it where a person sits."""
-    if sys.stdin.isatty():
+    if is_terminal(sys.stdin):
         text = click.prompt(f"Secret for {path}", hide_input=True, confirmation_prompt=True)
     else:
-        text = sys.stdin.read(MAX_INPUT_CHARS + 2).removesuffix("\n").removesuffix("\r")
+        text = read_stdin(4 * MAX_INPUT_CHARS).removesuffix("\n").removesuffix("\r")
     if not text.strip():
         raise InvalidRequest("no secret was given", hint=f"Send it on stdin: openclaw secrets set {path} < FILE")
     if len(text) > MAX_INPUT_CHARS:
@@ -171,21 +206,29 @@ def asked_for(path: str) -> Secret:
 
 
 def _variable(path: str) -> str:
+    if path in OWN:
+        return OWN[path]
     return "".join(char.upper() if char.isascii() and char.isalnum() else "_" for char in path).strip("_")
 
 
-def reference_to(desk: Desk, to: str, name: str) -> dict[str, str]:
+def reference_to(desk: Desk, to: str, name: str) -> dict[str, str] | str:
     """Return what the setting is to say, whatever the configuration's default providers are."""
     from openclaw.secrets import provider
 
     return provider.reference_to("env" if to == "env" else "file", name, desk.loaded.config.secrets)
 
 
-def _check_place(desk: Desk, text: str, path: str) -> None:
+def _check_place(desk: Desk, text: str, path: str, reference: dict[str, str] | str) -> None:
     from openclaw.config.keypath import format_path, parse_path
+    from openclaw.secrets.audit import reference_at
 
-    place = format_path(parse_path(path))
-    if all(placed.path != place for placed in desk.read(text).references):
+    place, after = format_path(parse_path(path)), desk.read(text)
+    reads = any(placed.path == place for placed in after.references)
+    # A variable is put in anywhere; an object that refers to a secret only where a secret is meant.
+    if not (reads or (isinstance(reference, str) and reference_at(after, place) is not None)):
         raise InvalidRequest(
             f"{path} is not a place for a secret", hint="docs/settings.md says which settings take a reference."
         )
+
+
+secrets.add_command(rotate)

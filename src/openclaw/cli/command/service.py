@@ -122,6 +122,7 @@ def _tell_installed(
     desk: ServiceDesk, service: Service, done: Installed, *, started: bool, lingers: bool | None, as_json: bool
 ) -> None:
     from openclaw.config.env import parse_env
+    from openclaw.ops.service.plan import port_of
     from openclaw.ops.service.wish import forgotten
 
     have = parse_env(service.env_file.read_text())[0]
@@ -146,7 +147,8 @@ def _tell_installed(
         click.echo(f"  It said something else before; that is kept as {done.kept}")
     click.echo(f"  variables  {service.env_file} (readable by its owner only)")
     if started:
-        click.echo(f"  {output.paint('running', 'green')}    at {Reach(desk.desk).target.http_url}")
+        target = Reach(desk.desk, port=port_of(service)).target
+        click.echo(f"  {output.paint('running', 'green')}    at {target.http_url}")
     if service.sandbox != "full":
         rest = {"files": "writes nowhere but to its own folders", "none": "has no sandbox of its own"}[service.sandbox]
         click.echo(f"  note       this machine refuses part of the unit's sandbox; the service {rest}.")
@@ -166,9 +168,8 @@ async def _bring_up(desk: ServiceDesk, manager: Manager, port: int | None = None
         if error.code != "UNAVAILABLE":
             raise
         raise not_well(error.message, desk.desk, await manager.said(SAID_LINES)) from None
-    reach = Reach(desk.desk, port=port)
     try:
-        await wait_until_well(reach)
+        await wait_until_well(Reach(desk.desk, port=port))
     except Unavailable as error:
         raise not_well(error.message, desk.desk, await manager.said(SAID_LINES)) from None
 
@@ -307,12 +308,15 @@ def probe(reach: Reach, as_json: bool) -> int:
       openclaw gateway probe
       openclaw gateway probe --url wss://gateway.example.com --json
     """
-    steps = [_step(name, check, reach) for name, check in _STEPS]
+    first, *rest = _STEPS
+    steps = [_step(*first, reach)]
+    if steps[0]["ok"]:  # else all of them would say the same
+        steps += [_step(name, check, reach) for name, check in rest]
     ok = all(step["ok"] for step in steps)
     if as_json:
         output.emit_json({"ok": ok, "url": reach.target.url, "credential": reach.target.token_source, "steps": steps})
         return 0 if ok else 1
-    output.fields({"url": reach.target.url, "credential": reach.target.token_source or "none"})
+    output.fields({"url": reach.target.url, "credential": reach.target.token_source})
     for step in steps:
         click.echo(f"{output.mark('ok' if step['ok'] else 'error')}  {step['step']}: {step['said']}")
         if step.get("hint"):

@@ -44,13 +44,10 @@ def list_(reach: Reach, agent_id: str | None, eligible: bool, as_json: bool) -> 
         return
     output.table(
         ["skill", "from", "state", "what it does"],
-        [
-            (output.plain(skill["name"]), skill["source"], _state(skill), output.plain(skill["description"][:80]))
-            for skill in found["skills"]
-        ],
+        [(skill["name"], skill["source"], _state(skill), skill["description"][:80]) for skill in found["skills"]],
     )
 
 
 def _state(skill: dict[str, Any]) -> str:
-    missing = [output.plain(name) for names in skill["missing"].values() for name in names]
+    missing = [name for names in skill["missing"].values() for name in names]
     return "ready" if skill["eligible"] else f"lacks {', '.join(missing)}"

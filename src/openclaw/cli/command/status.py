@@ -69,7 +69,7 @@ def _print_rooms(rooms: list[Size]) -> None:
                 room.room,
                 room.files,
                 f"{'over ' if room.partial else ''}{output.size(room.bytes)}",
-                output.size(room.cap) if room.cap is not None else "",
+                output.size(room.cap) if room.cap else room.kept,
             )
             for room in shown
         ],
@@ -89,18 +89,27 @@ def _last_backup(state_dir: Path) -> str:
 
 async def _look(reach: Reach) -> dict[str, Any]:
     async with reach.connect() as line:
-        health, sessions, agents = (
+        health, sessions, agents, now = (
             await line.call("health"),
             await line.call("sessions.list", {"limit": RECENT_SESSIONS}),
             await line.call("agents.list"),
+            await line.call("status"),
         )
         server = line.hello.get("server", {})
-    return {"server": server, "health": health, "sessions": sessions, "agents": agents}
+    reload = now.get("configReload") or {}
+    return {"server": server, "health": health, "sessions": sessions, "agents": agents, "configReload": reload}
 
 
 def _print(reach: Reach, facts: dict[str, Any], live: dict[str, Any]) -> None:
     version = live["server"].get("version", "?")
-    output.fields({"gateway": f"{output.paint('running', 'green')} at {reach.target.url}, version {version}", **facts})
+    output.fields(
+        {
+            "gateway": f"{output.paint('running', 'green')} at {reach.target.url}, version {version}",
+            **facts,
+            "restart needed": ", ".join(live["configReload"].get("restartRequired", ())) or None,
+            "not taken up": live["configReload"].get("problem") or None,
+        }
+    )
     click.echo()
     agents = live["agents"]
     output.table(
@@ -145,6 +154,7 @@ def report_health(reach: Reach, *, as_json: bool) -> int:
     else:
         word = output.paint("ok", "green") if found.get("ok") else output.paint("not ok", "red")
         click.echo(
-            f"{word}: {len(found.get('agents', []))} agents, {found.get('sessions', {}).get('count', 0)} sessions"
+            f"{word}: {output.counted(len(found.get('agents', [])), 'agent')}, "
+            f"{output.counted(found.get('sessions', {}).get('count', 0), 'session')}"
         )
     return 0 if found.get("ok") else 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from openclaw.ops.token.copies import Copy
 
 TAKES_UP_S: Final = 5.0
+YES_NO: Final[dict[object, str]] = {True: "yes", False: "no"}
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -89,14 +90,12 @@ def check(reach: Reach, as_json: bool) -> int:
     if as_json:
         output.emit_json({**facts, "same": same, "copies": rows})
     else:
-        output.fields(facts)
+        output.fields({name: YES_NO.get(value, value) for name, value in facts.items() if value is not None})
         click.echo()
         output.table(
             ["place", "fingerprint", "same", "ours"],
-            [
-                (row["where"], row["fingerprint"], *("yes" if row[key] else "no" for key in ("same", "owned")))
-                for row in rows
-            ],
+            [(row["where"], row["fingerprint"], *(YES_NO[row[key]] for key in ("same", "owned"))) for row in rows],
+            "No place holds one.",
         )
         if not same:
             click.echo("\nThe places differ; `openclaw doctor --fix token` aligns those that are ours.")
@@ -128,6 +127,7 @@ def rotate(grace: str, as_json: bool) -> int:
       openclaw gateway token rotate --grace 10m
     """
     from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.cli.desk import Desk
     from openclaw.ops.token.rotate import rotate as replace
 
     reach = Reach()
@@ -136,8 +136,8 @@ def rotate(grace: str, as_json: bool) -> int:
     copies = _copies(reach)
     tried = _tried(reach, [reach.target.bearer, *(copy.secret for copy in copies)])
     in_use = next((secret for secret, accepted in tried if accepted), None)
-    new, done = replace(desk.paths, desk.loaded, copies, SYSTEM_CLOCK.now_ms(), grace_ms, in_use)
-    taken = _take_up(reach, new)
+    new, done = replace(desk.paths, lambda: Desk().loaded, copies, SYSTEM_CLOCK, grace_ms, in_use)
+    taken = take_up(reach, new)
     if as_json:
         told = {True: "uses it", False: "refuses it", None: "not running"}[taken]
         output.emit_json({"rotated": done, "gateway": told})
@@ -194,7 +194,7 @@ def _tried(reach: Reach, candidates: list[Secret | None]) -> list[tuple[Secret, 
     return found
 
 
-def _take_up(reach: Reach, new: Secret) -> bool | None:
+def take_up(reach: Reach, new: Secret) -> bool | None:
     """Have the gateway that runs on this state directory read its files again. None when there is none."""
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.cli.desk import run

@@ -10,11 +10,12 @@ from openclaw.base.errors import OpenClawError
 from openclaw.cli import output
 from openclaw.cli.desk import Desk, run
 from openclaw.cli.reach import Reach
+from openclaw.cli.terminal import is_terminal
 
 FIRST_AUTH = """
-  gateway: {{
-    auth: {{ mode: "token", token: "{token}" }},
-  }},"""
+  gateway: {
+    auth: { mode: "token", token: "${OPENCLAW_GATEWAY_TOKEN}" }, // its value is in .env beside this file
+  },"""
 FIRST_CONFIG = """\
 // openclaw's settings (JSON5). docs/settings.md describes every one; a running gateway takes changes up by itself.
 {{{auth}
@@ -47,7 +48,7 @@ def up(demo: bool, port: int | None, bind: str | None) -> int:
     from openclaw.gateway.run import RunOptions
 
     desk = Desk()
-    chat = not demo and sys.stdin.isatty() and sys.stdout.isatty()
+    chat = not demo and is_terminal(sys.stdin) and is_terminal(sys.stdout)
     if (running := _running(desk, port)) is not None:
         return _join(running, demo=demo, chat=chat)
     prepare(desk)
@@ -77,13 +78,26 @@ def prepare(desk: Desk) -> None:
 
 
 def write_first_config(desk: Desk) -> None:
-    """Write a short configuration, readable by its owner only, with a strong token unless there is one already."""
-    import secrets
+    """Write a short configuration and, unless there is one already, a strong token: that goes to `.env`.
 
-    from openclaw.config.writing.commit import write_config
+    There other programs for the same state directory read it as well, and a configuration may be shown and shared.
+    """
+    from secrets import token_urlsafe
 
-    auth = "" if desk.loaded.config.gateway.auth.token else FIRST_AUTH.format(token=secrets.token_urlsafe(32))
-    write_config(desk.paths.config_path, FIRST_CONFIG.format(auth=auth), desk.loaded.file_hash, desk.env)
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.base.secret import Secret
+    from openclaw.config.changes.offline import change
+    from openclaw.config.changes.record import Wish, by_user
+    from openclaw.ops.token.copies import VARIABLE
+    from openclaw.secrets.store import put_variable
+
+    auth = ""
+    if not desk.loaded.config.gateway.auth.token:
+        auth = FIRST_AUTH
+        put_variable(desk.paths.env_file, VARIABLE["token"], Secret(token_urlsafe(32)))
+        desk.forget_env()
+    wish = by_user(Wish(method="cli: up"), desk.env)
+    change(desk.paths, desk.env, SYSTEM_CLOCK, wish, lambda _: FIRST_CONFIG.format(auth=auth), desk.whole)
     desk.forget()
 
 

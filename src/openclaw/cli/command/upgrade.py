@@ -49,7 +49,8 @@ def _print(report: Report) -> None:
         click.echo(f"{output.mark('ok')}  config: nothing is wrong with it")
     _print_store(report)
     for old in report.deprecated:
-        click.echo(f"{output.mark('warning')}  deprecated: {old.what}; use {old.instead}")
+        click.echo(f"{output.mark('warning')}  deprecated since {old.since}: {old.what}; use {old.instead}")
+        click.echo(f"      it goes in {old.until} at the earliest")
 
 
 def _print_store(report: Report) -> None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from openclaw.cli import output
 from openclaw.cli.reach import Reach, gateway_options
 
+F = TypeVar("F", bound=Callable[..., Any])
 BY = ("day", "model", "provider", "agent", "channel", "principal", "purpose", "session")
+
+
+def days_option(command: F) -> F:
+    """Add `--days` to a command about usage."""
+    days = click.IntRange(1, 366)
+    return click.option("--days", type=days, default=30, show_default=True, help="How far back, in UTC days.")(command)
 
 
 @click.command()
 @click.option("--by", type=click.Choice(BY), default="day", show_default=True, help="What calls are grouped by.")
-@click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How far back, in UTC days.")
+@days_option
 @output.json_option
 @gateway_options
 def usage(reach: Reach, by: str, days: int, as_json: bool) -> None:
@@ -25,6 +33,11 @@ def usage(reach: Reach, by: str, days: int, as_json: bool) -> None:
       openclaw usage
       openclaw usage --by principal --days 7
     """
+    report(reach, by, days, as_json=as_json)
+
+
+def report(reach: Reach, by: str, days: int, *, as_json: bool) -> None:
+    """Print what calls of these days used, grouped by that, and the budgets."""
 
     async def ask() -> tuple[dict[str, Any], dict[str, Any]]:
         async with reach.connect() as line:
@@ -40,6 +53,7 @@ def usage(reach: Reach, by: str, days: int, as_json: bool) -> None:
     output.table(
         [by, "calls", "failed", "in", "cached", "out", "cost"],
         [_row(row) for row in rows] + ([_row(_whole(rows))] if len(rows) > 1 else []),
+        "No model was called in these days.",
     )
     if any(row["missingCostEntries"] for row in rows):
         click.echo("+ there are calls whose price is unknown: `cost` of a model sets it.")

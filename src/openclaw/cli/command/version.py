@@ -15,7 +15,7 @@ from openclaw.cli import output
 @click.command()
 @output.json_option
 def version(as_json: bool) -> None:
-    """Print the version; with --json also protocols, the store's schema and the optional parts that are installed.
+    """Print the version; with --json also protocols, the store's schema, optional parts and deprecations.
 
     \b
     Examples:
@@ -30,8 +30,11 @@ def version(as_json: bool) -> None:
     if not as_json:
         click.echo(f"openclaw {__version__} (Python {facts['python']}, {facts['platform']})")
         return
-    from openclaw.ops.upgrade import extras
+    from openclaw.ops.upgrade import DEPRECATIONS, extras
     from openclaw.protocol.versions import SUPPORTED
     from openclaw.store.schema import MIGRATIONS
 
-    output.emit_json(facts | {"protocols": SUPPORTED, "schema": MIGRATIONS[-1].number, "extras": extras()})
+    output.emit_json(
+        facts
+        | {"protocols": SUPPORTED, "schema": MIGRATIONS[-1].number, "extras": extras(), "deprecations": DEPRECATIONS}
+    )

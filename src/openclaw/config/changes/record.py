@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -47,6 +49,49 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     ticket: str = ""
 
 
+Side = Loaded | str
+"""A configuration, or why its files could not be read."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A file at one moment. `text` names its content in the ledger and says nothing about it."""
+
+    path: str
+    text: str
+
+
+BEGUN: Final = "begun"
+"""The outcome of a change whose files are being written."""
+WRITTEN: Final = "written"
+"""The outcome of a change that stands in the file, and that no gateway has taken up yet."""
+
+
+class Undo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one step of a fix is taken back. `kept` names the old content in the ledger, `moved_to` where a file went.
+
+    Shape: `after` names the content that the step wrote, or is the mode (octal) that it set.
+    """
+
+    kind: Literal["chmod", "write", "move"]
+    path: str
+    existed: bool = True
+    mode: int = 0
+    mtime_ns: int = 0
+    kept: str = ""
+    moved_to: str = ""
+    after: str = ""
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one patch of a fix did. `steps` are for people."""
+
+    patch: str
+    result: Literal["begun", "applied", "planned", "refused", "undone"]
+    steps: tuple[str, ...]
+    why: str = ""
+    undo: tuple[Undo, ...] = ()
+
+
 class ChangeRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """One change. `at_ms` is Unix time; `more` counts the settings that `diff` has no room for."""
 
@@ -65,24 +110,38 @@ class ChangeRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     """Whether the new configuration has no error; `issues` are its errors and warnings."""
     issues: tuple[str, ...] = ()
     outcome: str = ""
-    """`written` without a gateway, `applied`, `restart-required`, `off` (reload is off), `reverted: ` and why."""
+    """`begun`, `written` (no gateway has taken it up), `applied`, `restart-required`, `off` (reload is off),
+    `refused: `, `reverted: ` and `broken off: ` with why."""
+    before: tuple[Kept, ...] = ()
+    """All files of the configuration before the change, the main one first; none where there was no file."""
+    after: tuple[Kept, ...] = ()
+    patches: tuple[Applied, ...] = ()
+    """What a fix did, here and elsewhere in the state directory."""
 
 
 def by_user(wish: Wish, env: Environment) -> Wish:
     """Return the wish of the person at this machine, named as the system names them."""
-    name = env.get("SUDO_USER") or env.get("USER") or env.get("LOGNAME") or f"uid {os.getuid()}"
+    name = env.get("SUDO_USER") or env.get("USER") or env.get("LOGNAME") or user_name(os.getuid())
     return msgspec.structs.replace(wish, owner=name)
 
 
-def make_record(wish: Wish, before: Loaded, after: Loaded, *, record_id: str, at_ms: int, outcome: str) -> ChangeRecord:
-    """Return the record of a change that was made."""
-    found = setting_diffs(before.parsed, after.parsed)
-    planned = tuple(Planned(each.path, each.reload) for each in plan(before.config, after.config)[:MAX_TOLD])
+def user_name(uid: int) -> str:
+    """Return what the system calls a user."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def make_record(wish: Wish, before: Side, after: Side, *, file: Path, record_id: str, at_ms: int) -> ChangeRecord:
+    """Return the record of a change that is about to be made, but for its files."""
+    found, planned = _compared(before, after)
+    issues = (after,) if isinstance(after, str) else tuple(str(issue) for issue in after.issues[:MAX_TOLD])
     return ChangeRecord(
         id=record_id,
         at_ms=at_ms,
         method=wish.method,
-        file=str(after.path),
+        file=str(file),
         owner=wish.owner,
         device=wish.device,
         reason=wish.reason,
@@ -90,10 +149,17 @@ def make_record(wish: Wish, before: Loaded, after: Loaded, *, record_id: str, at
         diff=found[:MAX_TOLD],
         more=len(found) > MAX_TOLD,
         plan=planned,
-        valid=after.valid,
-        issues=tuple(str(issue) for issue in after.issues[:MAX_TOLD]),
-        outcome=outcome,
+        valid=not isinstance(after, str) and after.valid,
+        issues=issues,
+        outcome=BEGUN,
     )
+
+
+def _compared(before: Side, after: Side) -> tuple[tuple[SettingDiff, ...], tuple[Planned, ...]]:
+    if isinstance(before, str) or isinstance(after, str):
+        return (), ()
+    planned = tuple(Planned(each.path, each.reload) for each in plan(before.config, after.config)[:MAX_TOLD])
+    return setting_diffs(before.parsed, after.parsed), planned
 
 
 def setting_diffs(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[SettingDiff, ...]:

@@ -98,24 +98,34 @@ class Assembly(msgspec.Struct, frozen=True):
     digests: tuple[tuple[Path, str], ...] = ()
 
 
-def assemble(document: Document, path: Path, *, placed: bool = True) -> Assembly:
+class Named(msgspec.Struct, frozen=True):
+    """The included files as far as they can be told: all that are named, and the bytes of those that can be read."""
+
+    paths: tuple[Path, ...] = ()
+    contents: Mapping[Path, bytes] = {}
+
+
+def assemble(
+    document: Document, path: Path, *, placed: bool = True, contents: Mapping[Path, bytes] | None = None
+) -> Assembly:
     """Return the document with everything that it includes; most include nothing and come back as they are.
 
+    Shape: `contents` are the included files as they were once, None reads them from disk.
     Raises: CONFIG_INVALID that names file and line of an `$include` that cannot be followed.
     """
     if not includes(document.parsed):
         return Assembly(document.parsed, document.positions)
-    return _Assembler(path, placed=placed).run(document)
+    return _Assembler(path, placed=placed, contents=contents).run(document)
 
 
-def named_files(document: Document, path: Path) -> tuple[Path, ...]:
-    """Return every file that a document includes as far as that can be told, also one that is missing or broken."""
+def named_files(document: Document, path: Path) -> Named:
+    """Return every file that a document includes, also one that is missing or broken."""
     if not includes(document.parsed):
-        return ()
+        return Named()
     assembler = _Assembler(path, placed=False)
     with contextlib.suppress(ConfigError):
         assembler.run(document)
-    return tuple(assembler.named)
+    return Named(tuple(assembler.named), assembler.read)
 
 
 def includes(value: Any) -> bool:
@@ -126,8 +136,10 @@ def includes(value: Any) -> bool:
 
 
 class _Assembler:
-    def __init__(self, path: Path, *, placed: bool) -> None:
+    def __init__(self, path: Path, *, placed: bool, contents: Mapping[Path, bytes] | None = None) -> None:
         self.named: dict[Path, None] = {}
+        self.read: dict[Path, bytes] = {}
+        self._contents = contents
         self._main = path
         self._folder = path.parent.resolve()
         self._placed = placed
@@ -243,18 +255,27 @@ class _Assembler:
         return path, place.file.root
 
     def _read(self, path: Path, place: _Origin) -> bytes:
+        if self._contents is None:
+            raw = self._read_from_disk(path, place)
+        elif path in self._contents:
+            raw = self._contents[path]
+        else:
+            raise self._error(place, f"{self._told(path)} was not there")
+        self._bytes += len(raw)
+        if self._bytes > MAX_CONFIG_BYTES:
+            raise self._error(place, f"the included files are larger than {MAX_CONFIG_BYTES} bytes")
+        self.read[path] = raw
+        return raw
+
+    def _read_from_disk(self, path: Path, place: _Origin) -> bytes:
         try:
             if not path.is_file():  # os.open would wait for a pipe, and open() has another word for a folder
                 raise self._error(place, f"{self._told(path)} is {'no file' if path.exists() else 'not there'}")
             with open(path, "rb", opener=_open_file) as file:  # Path.open takes no opener
                 self._check_owner(os.fstat(file.fileno()), path, place)
-                raw = file.read(MAX_CONFIG_BYTES + 1)
+                return file.read(MAX_CONFIG_BYTES + 1)
         except OSError as error:
             raise self._error(place, f"{self._told(path)} cannot be read: {error.strerror}") from None
-        self._bytes += len(raw)
-        if self._bytes > MAX_CONFIG_BYTES:
-            raise self._error(place, f"the included files are larger than {MAX_CONFIG_BYTES} bytes")
-        return raw
 
     def _check_owner(self, found: os.stat_result, path: Path, place: _Origin) -> None:
         if not stat.S_ISREG(found.st_mode):

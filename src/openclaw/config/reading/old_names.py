@@ -88,6 +88,11 @@ class OldNames:
         self._gather_agents()
         self.positions: Positions = Renamed(positions, self._origin) if self._origin else positions
 
+    @property
+    def moves(self) -> list[tuple[KeyPath, KeyPath]]:
+        """Settings that are read under another name: (old, new), the agents' list excepted."""
+        return [(old, new) for new, old in self._origin.items() if new[: len(_LIST)] != _LIST]
+
     def _move_all(self, old: KeyPath, new: KeyPath) -> None:
         body = lookup(self.values, old)
         if isinstance(body, dict):

@@ -53,9 +53,9 @@ _GROUPS: dict[str, str] = {
     "secrets": "egressProxy resolution",
     "secrets.defaults": "store",
     "secrets.providers.*": "allowSymlinkCommand noOutputTimeoutMs pluginIntegration trustedDirs",
-    "session": """groupScope identityLinks mainKey maintenance notifyOnCreate reset resetByChannel resetByType
+    "session": """dmScope groupScope identityLinks mainKey maintenance notifyOnCreate reset resetByChannel resetByType
         resetTriggers retention scope sendPolicy sharing store threadBindings""",
-    "tools": """agentToAgent alsoAllow byProvider codeMode elevated exec fs github links loopDetection media message
+    "tools": """agentToAgent alsoAllow byProvider codeMode elevated fs github links loopDetection media message
         profile sandbox sessions sessions_spawn subagents swarm toolSearch toolsBySender updatePlan web""",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import pyjson5
@@ -203,8 +204,36 @@ def _in_url(text: str) -> str:
 
 
 def _query_field(found: re.Match[str]) -> str:
-    secret = is_secret_key(found["key"]) or found["key"].lower() in _QUERY_KEYS
-    return f"{found['key']}={PLACEHOLDER}" if secret and not REFERENCE.fullmatch(found["value"]) else found[0]
+    hidden = _is_query_secret(found) and not REFERENCE.fullmatch(found["value"])
+    return f"{found['key']}={PLACEHOLDER}" if hidden else found[0]
+
+
+def _is_query_secret(found: re.Match[str]) -> bool:
+    return is_secret_key(found["key"]) or found["key"].lower() in _QUERY_KEYS
+
+
+def secrets_in_url(text: str) -> Iterator[str]:
+    """Yield what the URLs in a text hold to sign in: passwords, as they stand and as they are meant, and queries'."""
+    if "://" not in text:
+        return
+    for found in _USERINFO.finditer(text):
+        password = found[0][:-1].partition(":")[2]
+        if password and not REFERENCE.fullmatch(password):
+            yield password
+            yield unquote(password)
+    for found in _IN_QUERY.finditer(text):
+        if _is_query_secret(found) and not REFERENCE.fullmatch(found["value"]):
+            yield found["value"]
+            yield unquote(found["value"])
+
+
+def secret_arguments(arguments: list[str]) -> Iterator[str]:
+    """Yield the secrets among the arguments of a program: behind their option, or in one with it."""
+    for before, text in zip(["", *arguments], arguments, strict=False):
+        if _is_flag(before) and not REFERENCE.fullmatch(text):
+            yield text
+        elif (found := _ARGUMENT.fullmatch(text)) and is_secret_key(found["key"]):
+            yield found["value"]
 
 
 def is_hiding_key(key: str) -> bool:

@@ -40,6 +40,7 @@ from openclaw.config.schema.gateway import (
     ReloadConfig,
     RemoteConfig,
     SecurityHeadersConfig,
+    ShedConfig,
     TlsConfig,
 )
 from openclaw.config.schema.leaf import (
@@ -75,6 +76,7 @@ from openclaw.config.schema.tools import (
     EgressClassConfig,
     EgressClassesConfig,
     EgressListConfig,
+    ExecConfig,
     McpConfig,
     McpServerConfig,
     NetworkPolicyConfig,
@@ -110,6 +112,7 @@ __all__ = [
     "EndpointConfig",
     "EndpointsConfig",
     "EnvConfig",
+    "ExecConfig",
     "GatewayConfig",
     "HeartbeatConfig",
     "HookMapping",
@@ -148,6 +151,7 @@ __all__ = [
     "Section",
     "SecurityHeadersConfig",
     "SessionConfig",
+    "ShedConfig",
     "ShellEnvConfig",
     "StorageConfig",
     "SubagentsConfig",

@@ -83,7 +83,10 @@ class HeartbeatConfig(Section, frozen=True):
     prompt: Annotated[str, leaf("What the agent is asked; empty = the built-in question.", "live")] = ""
     target: Annotated[str, leaf("Where an answer is told besides the session; shown to clients.", "live")] = "none"
     ack_max_chars: Annotated[
-        int, leaf("Text beside HEARTBEAT_OK up to which an answer counts as silence.", "live", ge=0, le=10_000)
+        int,
+        leaf(
+            "Text beside HEARTBEAT_OK up to which an answer counts as silence.", "live", "characters", ge=0, le=10_000
+        ),
     ] = 300
     active_hours: ActiveHoursConfig | None = None
     model: Annotated[str, leaf("`provider/model`; empty = models.tiers.heartbeat, else the agent's.", "live")] = ""
@@ -102,9 +105,9 @@ class AgentDefaults(Section, frozen=True):
         int, leaf("Wall time of one run; the smaller of this and limits.", "live", "s", ge=1)
     ] = 600
     context_tokens: Annotated[
-        int, leaf("Cap on the context given to the model; 0 = the model's own.", "live", ge=0)
+        int, leaf("Cap on the context given to the model; 0 = the model's own.", "live", "tokens", ge=0)
     ] = 0
-    max_tokens: Annotated[int, leaf("Longest answer; 0 = the model's own limit.", "live", ge=0)] = 0
+    max_tokens: Annotated[int, leaf("Longest answer; 0 = the model's own limit.", "live", "tokens", ge=0)] = 0
     thinking_default: Annotated[
         AnyThinking, leaf("How much models that can think do so before they answer; empty = as they do.", "live")
     ] = ""

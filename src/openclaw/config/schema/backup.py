@@ -22,7 +22,10 @@ class BackupConfig(Section, frozen=True):
         leaf("When a backup is made, as a cron expression in UTC; used when `every` is empty.", "live", max_length=200),
     ] = ""
     destination: Annotated[
-        str, leaf("Folder, or s3://BUCKET/PREFIX, that keeps backups; empty = <state>/backups.", "live")
+        str,
+        leaf(
+            "Folder, s3://BUCKET/PREFIX or ssh://USER@HOST/FOLDER that keeps backups; empty = <state>/backups.", "live"
+        ),
     ] = ""
     keep: Annotated[
         str,
@@ -43,4 +46,8 @@ class BackupConfig(Section, frozen=True):
         Literal["AES256", "aws:kms", "none"],
         leaf("How S3 encrypts what it keeps; `none` for stores without it.", "live"),
     ] = "AES256"
+    ssh_key: Annotated[str, leaf("Private key for ssh://; empty = those of the gateway's user.", "live")] = ""
+    ssh_known_hosts: Annotated[
+        str, leaf("File of the hosts that ssh:// may go to; empty = that of the gateway's user.", "live")
+    ] = ""
     kms_key: Annotated[str, leaf("KMS key for `aws:kms`; empty = the account's own.", "live")] = ""

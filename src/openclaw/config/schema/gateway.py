@@ -100,13 +100,33 @@ class HttpConfig(Section, frozen=True):
     endpoints: EndpointsConfig = EndpointsConfig()
 
 
+_RELOAD_MODE = (
+    "What a change of the file does: hybrid and hot take it up at once, except what needs a restart, which waits for "
+    "one; restart starts the gateway again in place; off leaves it to SIGHUP and the next start."
+)
+
+
 class ReloadConfig(Section, frozen=True):
     """What happens when the configuration file changes."""
 
-    mode: Annotated[Literal["hybrid", "hot", "restart", "off"], leaf("What to do when the file changes.", "live")] = (
-        "hybrid"
-    )
+    mode: Annotated[Literal["hybrid", "hot", "restart", "off"], leaf(_RELOAD_MODE, "live")] = "hybrid"
     debounce_ms: Annotated[int, leaf("Quiet time before a change is read.", "live", "ms", ge=50, le=60_000)] = 300
+
+
+class ShedConfig(Section, frozen=True):
+    """Beyond which load new messages are refused with 503, until there is less of it."""
+
+    loop_lag_ms: Annotated[int, leaf("Lateness of the event loop within the last second.", "live", "ms", ge=50)] = 1000
+    memory_bytes: Annotated[
+        int,
+        leaf(
+            "Memory of the gateway's process; 0 = nine tenths of what its service or container may use.",
+            "live",
+            "bytes",
+            ge=0,
+        ),
+    ] = 0
+    queued: Annotated[int, leaf("Messages that wait for a run to end.", "live", ge=1, le=20_000)] = 10_000
 
 
 class NodeCommandsConfig(Section, frozen=True):
@@ -144,9 +164,10 @@ class TlsConfig(Section, frozen=True):
 class GatewayConfig(Section, frozen=True):
     """Where the gateway listens and who may connect."""
 
-    mode: Annotated[Literal["local", "remote"], leaf("Run a gateway here, or talk to one elsewhere.", "process")] = (
-        "local"
-    )
+    mode: Annotated[
+        Literal["local", "remote"],
+        leaf("What commands talk to: the gateway here, or the one at gateway.remote.", "live"),
+    ] = "local"
     port: Annotated[int, leaf("TCP port of the gateway.", "process", ge=1, le=65_535)] = 18_789
     bind: Annotated[
         Literal["loopback", "lan", "custom"],
@@ -155,12 +176,11 @@ class GatewayConfig(Section, frozen=True):
     custom_bind_host: Annotated[str, leaf("Address for bind `custom`.", "process")] = ""
     auth: AuthConfig = AuthConfig()
     remote: RemoteConfig = RemoteConfig()
-    trusted_proxies: Annotated[
-        tuple[str, ...], leaf("Addresses whose forwarding headers are believed.", "process")
-    ] = ()
+    trusted_proxies: Annotated[tuple[str, ...], leaf("Addresses whose forwarding headers are believed.", "live")] = ()
     tls: TlsConfig = TlsConfig()
     public_base_url: Annotated[str, leaf("How the gateway is reached from outside.", "live")] = ""
     control_ui: ControlUiConfig = ControlUiConfig()
     http: HttpConfig = HttpConfig()
     reload: ReloadConfig = ReloadConfig()
+    shed: ShedConfig = ShedConfig()
     nodes: NodesConfig = NodesConfig()

@@ -116,6 +116,8 @@ def _hint(place: Place, order: dict[str, int]) -> dict[str, Any]:
         hint["help"] = place.help
     if place.sensitive:
         hint["sensitive"] = True
+    if tags := [place.schema[key] for key in ("x-reload", "x-unit") if key in place.schema]:
+        hint["tags"] = tags
     return hint
 
 

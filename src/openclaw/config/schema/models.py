@@ -20,7 +20,7 @@ class ModelCost(Section, frozen=True):
 
 
 class ModelTimeouts(Section, frozen=True):
-    """How long to wait for a provider at each stage."""
+    """How long to wait for a provider; embedded models get 5 s, 5 min, 2 min and 20 min unless any is set."""
 
     connect_ms: Annotated[int, leaf("Time to connect.", "live", "ms", ge=1)] = 10_000
     first_token_ms: Annotated[int, leaf("Time to the first event of an answer.", "live", "ms", ge=1)] = 60_000
@@ -72,7 +72,7 @@ class ProviderConfig(Section, frozen=True):
 class TiersConfig(Section, frozen=True):
     """Which model does which kind of work; an empty one means the agent's own."""
 
-    probe: Annotated[str, leaf("`provider/model` that tests whether a provider works.", "live")] = ""
+    probe: Annotated[str, leaf("`provider/model` that `openclaw models test` calls when it is told none.", "live")] = ""
     summary: Annotated[str, leaf("`provider/model` that summarises old conversation.", "live")] = ""
     interactive: Annotated[str, leaf("`provider/model` for turns without tools.", "live")] = ""
     tools: Annotated[str, leaf("`provider/model` for turns with tools.", "live")] = ""
@@ -82,7 +82,7 @@ class TiersConfig(Section, frozen=True):
 class RouteWhen(Section, frozen=True):
     """What a route goes by; everything that is set must hold."""
 
-    purpose: Annotated[str, leaf("Kind of work: interactive, tools, summary, probe or heartbeat.", "live")] = ""
+    purpose: Annotated[str, leaf("Kind of work: interactive, tools, summary or heartbeat.", "live")] = ""
     agent: Annotated[str, leaf("Agent id.", "live")] = ""
     channel: Annotated[str, leaf("Where the message came from: rpc, http, cli, or a channel's name.", "live")] = ""
     group: Annotated[bool | None, leaf("Whether the session is a group's.", "live")] = None

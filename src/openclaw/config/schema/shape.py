@@ -126,7 +126,9 @@ def expected(shape: Shape) -> str:
 
 def _plain(type_: Any) -> str:
     if get_origin(type_) is Literal:
-        return "one of " + ", ".join(f'"{value}"' for value in get_args(type_))
+        return "one of " + ", ".join(
+            f'"{value}"' if isinstance(value, str) else str(value) for value in get_args(type_)
+        )
     if get_origin(type_) is dict:
         return "an object"
     if _is_section(type_):

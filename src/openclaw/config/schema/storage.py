@@ -18,6 +18,9 @@ class QuotaConfig(Section, frozen=True):
     ] = 10_000_000_000
     media_bytes: Annotated[int, leaf("Pictures, sound and other attachments.", "live", "bytes", ge=0)] = 2_000_000_000
     audit_days: Annotated[int, leaf("Age of the rows of the audit ledger.", "live", "d", ge=1)] = 90
+    transcript_days: Annotated[
+        int, leaf("Age at which sessions that nobody uses are deleted; 0 = never by itself.", "live", "d", ge=0)
+    ] = 0
     ledger_days: Annotated[int, leaf("Age of the model calls in the usage ledger.", "live", "d", ge=62)] = 400
 
 

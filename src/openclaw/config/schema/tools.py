@@ -1,6 +1,6 @@
 """The tools that agents may use, your own and those of others, and where they may send bytes."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -10,11 +10,34 @@ from openclaw.config.schema.leaf import Section, leaf
 _DAY_PATTERN = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))?$"
 
 
+class ExecConfig(Section, frozen=True):
+    """Which commands agents may run, and when a person is asked."""
+
+    security: Annotated[
+        Literal["deny", "allowlist", "full"],
+        leaf("deny = no command; allowlist = safe and listed ones, others by asking; full = any command.", "live"),
+    ] = "allowlist"
+    ask: Annotated[
+        Literal["off", "on-miss", "always"],
+        leaf("What is not listed: off = denied, on-miss = a person is asked; always = every command is asked.", "live"),
+    ] = "on-miss"
+    allowlist: Annotated[
+        tuple[str, ...], leaf("Commands that run unasked: a program, and patterns of its arguments.", "live")
+    ] = ()
+    safe_bins: Annotated[
+        tuple[str, ...], leaf("Which of the built-in reading programs run unasked; `*` = all of them.", "live")
+    ] = ("*",)
+    path_prepend: Annotated[
+        tuple[str, ...], leaf("Directories where programs are looked for before the system's own.", "live")
+    ] = ()
+
+
 class ToolsConfig(Section, frozen=True):
     """The tools that any agent may use."""
 
     allow: Annotated[tuple[str, ...], leaf("Tools any agent may use; empty = all.", "live")] = ()
     deny: Annotated[tuple[str, ...], leaf("Tools no agent may use; wins over allow.", "live")] = ()
+    exec: ExecConfig = ExecConfig()
 
 
 class ActionConfig(Section, frozen=True):

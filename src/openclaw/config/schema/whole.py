@@ -14,11 +14,8 @@ from openclaw.config.schema.tools import ActionConfig, McpConfig, NetworkPolicyC
 
 
 class SessionConfig(Section, frozen=True):
-    """How conversations are kept apart."""
+    """How long conversations are kept."""
 
-    dm_scope: Annotated[
-        Literal["main", "per-peer", "per-channel-peer"], leaf("What direct messages share a session.", "live")
-    ] = "per-channel-peer"
     ephemeral_hours: Annotated[
         int, leaf("How long the sessions of stateless HTTP calls are kept.", "live", "h", ge=1)
     ] = 24
@@ -49,16 +46,14 @@ class IdentityConfig(Section, frozen=True):
 class ShellEnvConfig(Section, frozen=True):
     """Keys that only the login shell knows: a desktop starts programs without them."""
 
-    enabled: Annotated[bool, leaf("Ask the login shell once for expected variables nobody else has.", "process")] = (
-        False
-    )
-    timeout_ms: Annotated[int, leaf("Longest that the shell may take.", "process", "ms", ge=100, le=120_000)] = 15_000
+    enabled: Annotated[bool, leaf("Ask the login shell once for expected variables nobody else has.", "live")] = False
+    timeout_ms: Annotated[int, leaf("Longest that the shell may take.", "live", "ms", ge=100, le=120_000)] = 15_000
 
 
 class EnvConfig(Section, frozen=True):
     """Variables for this gateway only; the real environment comes first."""
 
-    vars: Annotated[dict[str, str], leaf("Variables used where the environment has none.", "process")] = {}
+    vars: Annotated[dict[str, str], leaf("Variables used where the environment has none.", "live")] = {}
     shell_env: ShellEnvConfig = ShellEnvConfig()
 
 
@@ -83,5 +78,5 @@ class Config(Section, frozen=True):
     env: EnvConfig = EnvConfig()
     channels: Annotated[
         dict[str, dict[str, Any]],
-        leaf("Chat channels by name. Accepted and kept; none is available in this version.", "process"),
+        leaf("Chat channels by name. Accepted and kept; none is available in this version.", "live"),
     ] = {}

@@ -75,6 +75,17 @@ def overriding(before: Loaded, paths: Sequence[str]) -> tuple[tuple[str, str], .
     return tuple((path, file) for path, file in found if file)
 
 
+def beaten(after: Loaded, paths: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return those settings whose value in the file does not count, each with the variable that does."""
+    found: list[tuple[str, str]] = []
+    for path in paths:
+        source = after.sources.get(path, "file")
+        named = f"${{{source.partition(' ')[0]}}}"
+        if source.endswith(")") and lookup(after.parsed, parse_path(path)) not in (ABSENT, named):
+            found.append((path, source))
+    return tuple(found)
+
+
 def _is_simple(before: Loaded) -> bool:
     return not is_yaml(before.path) and not before.included
 

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 
-from openclaw.base.errors import InvalidRequest
-from openclaw.config.disk import replace_unchanged
+from openclaw.base.errors import ConfigError, InvalidRequest
+from openclaw.config.disk import make_private, replace_unchanged
 from openclaw.config.env import Environment
-from openclaw.config.keypath import format_path
+from openclaw.config.keypath import KeyPath, format_path
 from openclaw.config.paths import is_yaml
 from openclaw.config.reading.form import read_plain
 from openclaw.config.redaction.redact import PLACEHOLDER, placeholders
 from openclaw.config.writable import require_writable
 
 
-def write_config(path: Path, text: str, base_hash: str | None, env: Environment) -> str:
-    """Replace the file atomically and return the hash of what is in it now. New files get mode 0600.
+def write_file(path: Path, data: bytes, base_hash: str | None, env: Environment, *, main: Path) -> None:
+    """Replace a file of the configuration atomically. New files get mode 0600. Call it from `changes.book` only.
 
-    Shape: `base_hash` is the hash the edit started from (`Loaded.file_hash`); None skips the check.
+    Shape: `base_hash` is the hash (sha256, hex) of what the change began with; None skips the check.
     Raises: CONFLICT when the file has changed since; CONFIG_INVALID when the text does not parse; NOT_SUPPORTED in
     read-only mode; INVALID_REQUEST for a placeholder that stands where a secret should.
     """
-    require_writable(env, path)
-    for place in placeholders(read_plain(text, yaml=is_yaml(path), placed=False).parsed):
+    require_writable(env, main)
+    for place in _placeholders(path, data, main):
         raise InvalidRequest(
             f"{format_path(place)} holds {PLACEHOLDER}, which only stands for a secret and is never written",
             hint="Give the secret itself, or leave the setting out.",
         )
-    data = text.encode()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     replace_unchanged(path, data, base_hash)
-    return sha256(data).hexdigest()
+
+
+def _placeholders(path: Path, data: bytes, main: Path) -> tuple[KeyPath, ...]:
+    try:
+        text = data.decode("utf-8-sig")
+        return tuple(placeholders(read_plain(text, yaml=is_yaml(path), placed=False).parsed))
+    except (ConfigError, UnicodeDecodeError):
+        if path == main:
+            raise
+        return ()  # a rollback also puts back what stood in the way of an included file, whatever that was

@@ -1,17 +1,18 @@
 """From one set of values to another in the fewest edits of a text, so that what did not change keeps its comments.
 
 Merge patches follow RFC 7386: null removes a key, objects merge, everything else (lists too) takes the old one's place.
+Those of clients lose no entry of a list by accident: see `merged`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
-from openclaw.base.errors import InternalError, TooLarge
+from openclaw.base.errors import InternalError, InvalidRequest, TooLarge
 from openclaw.config.keypath import KeyPath, format_path
 from openclaw.config.reading.parse import parse
 from openclaw.config.reading.values import same
@@ -32,8 +33,17 @@ class Edit(msgspec.Struct, frozen=True):
     value: Any
 
 
-def merged(old: Any, patch: Any) -> Any:
-    """Return `old` with a merge patch applied; neither is changed."""
+def merged(old: Any, patch: Any, replace: Collection[str] | None = None, path: str = "") -> Any:
+    """Return `old` with a merge patch applied; neither is changed.
+
+    Shape: `replace` are paths (`agents.list`, `agents.list[].skills`) that become what the patch says as a whole. With
+    it, lists whose entries have ids are merged entry by entry, new ones go to the end, and no other list loses any.
+    Raises: InvalidRequest when entries of a list would go that `replace` does not name.
+    """
+    if replace is not None and path and path in replace:
+        return patch
+    if replace is not None and isinstance(old, list) and isinstance(patch, list):
+        return _merged_list(old, patch, replace, path)
     if not isinstance(patch, Mapping):
         return patch
     out = dict(old) if isinstance(old, Mapping) else {}
@@ -41,8 +51,32 @@ def merged(old: Any, patch: Any) -> Any:
         if value is None:
             out.pop(key, None)
         else:
-            out[key] = merged(out.get(key), value)
+            out[key] = merged(out.get(key), value, replace, f"{path}.{key}" if path else key)
     return out
+
+
+def _merged_list(old: list[Any], patch: list[Any], replace: Collection[str], path: str) -> list[Any]:
+    by_id = {_id_of(entry): entry for entry in patch}
+    if patch and None not in by_id and len(by_id) == len(patch) and all(_id_of(entry) is not None for entry in old):
+        known = {_id_of(entry) for entry in old}
+        kept = [
+            merged(entry, by_id[name], replace, f"{path}[]") if (name := _id_of(entry)) in by_id else entry
+            for entry in old
+        ]
+        return [*kept, *(entry for name, entry in by_id.items() if name not in known)]
+    lost = sum(not any(same(entry, other) for other in patch) for entry in old)
+    if lost:
+        raise InvalidRequest(
+            f"{path} would lose {lost} of its {len(old)} entries",
+            hint=f'To replace the list send replacePaths: ["{path}"].',
+            details={"path": path},
+        )
+    return patch
+
+
+def _id_of(entry: Any) -> str | None:
+    value = entry.get("id") if isinstance(entry, Mapping) else None
+    return value if isinstance(value, str) and value else None
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Edit, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from openclaw.config.redaction.restore import restored, restored_text
 from openclaw.config.writing.apply import with_values
 from openclaw.config.writing.difference import difference, edited, merged
 
+MAX_CHARS: Final = 1_000_000
 TOLD_ISSUES: Final = 20
 TOLD_CHARS: Final = 200
 """Of a name that a client chose."""
@@ -36,8 +37,9 @@ def whole(raw: str, before: Loaded) -> str:
     A text that a program made (strict JSON, no comments) is taken as what it says, and the file's own text is edited
     into saying it: a form that was saved does not cost the person their comments.
 
-    Raises: InvalidRequest.
+    Raises: InvalidRequest, TooLarge.
     """
+    _require_small(raw, before)
     if is_yaml(before.path):
         return _whole_yaml(raw, before)
     text = _read(lambda: restored_text(raw, before.raw, before.parsed), raw)
@@ -70,14 +72,26 @@ def _whole_yaml(raw: str, before: Loaded) -> str:
     return text
 
 
-def patched(raw: str, before: Loaded) -> str:
-    """Return the text to write for a JSON5 merge patch. Raises: InvalidRequest, TooLarge."""
+def patched(raw: str, before: Loaded, replace: Collection[str] | None = None) -> str:
+    """Return the text to write for a JSON5 merge patch; `replace` as in `merged`. Raises: InvalidRequest, TooLarge."""
+    _require_small(raw, before)
     if before.source == "last-good":
         raise InvalidRequest(
             "the configuration file cannot be parsed, so there is nothing to patch",
             hint="Send a whole text with config.set.",
         )
-    return with_values(before, merged(before.parsed, restored(patch_of(raw), before.parsed)))
+    replaced = None if replace is None else {_INDEX.sub("[]", path.strip()) for path in replace}
+    return with_values(before, merged(before.parsed, restored(patch_of(raw), before.parsed), replaced))
+
+
+def _require_small(raw: str, before: Loaded) -> None:
+    """Every change is worked out while others wait; what takes seconds belongs into the file by other ways."""
+    for chars, what in ((len(raw), "raw"), (len(before.raw), str(before.path))):
+        if chars > MAX_CHARS:
+            raise TooLarge(
+                f"{what} has {chars} characters; clients may change a configuration of {MAX_CHARS} at most",
+                hint="Edit the file itself, which is taken up too; parts of it may be files of their own ($include).",
+            )
 
 
 def patch_of(raw: str) -> dict[str, Any]:
@@ -107,6 +121,14 @@ def worse(after: Loaded, before: Loaded) -> list[dict[str, str]]:
     known = {_gist(issue) for issue in before.issues}
     new = (issue for issue in after.issues if issue.severity == "error" or issue.kind == "unknown-key")
     return [_told(issue) for issue in new if _gist(issue) not in known][:TOLD_ISSUES]
+
+
+def broken(after: Loaded, before: Loaded) -> list[str]:
+    """Return what is wrong with a file that was well before, a place that was wrong already left out."""
+    known = {_gist(issue)[:2] for issue in before.issues if issue.severity == "error"}
+    new = (issue for issue in after.issues if issue.severity == "error" and _gist(issue)[:2] not in known)
+    # Their hints tell what a start would make of them, which is not to happen.
+    return [str(msgspec.structs.replace(issue, hint="")) for issue in new][:TOLD_ISSUES]
 
 
 def invalid(issues: Iterable[Mapping[str, str]]) -> InvalidRequest:

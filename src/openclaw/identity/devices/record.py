@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from openclaw.base.secret import masked
 from openclaw.identity.scopes import Role, covers
 
 Reason = Literal["not-paired", "role-upgrade", "scope-upgrade", "metadata-upgrade"]
@@ -107,6 +108,8 @@ class Issued(msgspec.Struct, frozen=True):
     role: Role
     scopes: tuple[str, ...]
     issued_at_ms: int
+
+    __repr__ = masked
 
 
 def folded(text: str) -> str:

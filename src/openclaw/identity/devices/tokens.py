@@ -14,7 +14,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from openclaw.config.disk import write_atomically
+from openclaw.config.disk import make_private, write_atomically
 from openclaw.identity.devices.record import Device, Issued, Token
 from openclaw.identity.scopes import Role
 from openclaw.protocol.device_auth import KEY_BYTES, decode_base64url, encode_base64url
@@ -35,7 +35,7 @@ def gateway_seed(path: Path) -> bytes:
         seed = None
     if seed is None:
         seed = os.urandom(KEY_BYTES)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         write_atomically(path, f"{encode_base64url(seed)}\n".encode())
         path.chmod(0o600)
     return seed

@@ -21,7 +21,7 @@ import msgspec
 
 from openclaw.base.clock import Clock
 from openclaw.base.errors import Forbidden, InvalidRequest, NotFound, RateLimited, Unauthorized
-from openclaw.base.secret import Secret
+from openclaw.base.secret import Secret, masked
 from openclaw.config.schema import GatewayConfig
 from openclaw.identity.rate_limit import SignInLimiter
 from openclaw.listeners.control_ui.files import Bundle, find_files, read_file
@@ -48,6 +48,8 @@ class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     password: Annotated[str, msgspec.Meta(max_length=4096)]
 
+    __repr__ = masked
+
 
 class Approval(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The request of a device to let in."""
@@ -59,6 +61,8 @@ class Encryption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the backup is encrypted with; "" leaves it to `backup.passphrase`."""
 
     passphrase: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+
+    __repr__ = masked
 
 
 class SetupState(msgspec.Struct, frozen=True, rename="camel"):
@@ -75,11 +79,15 @@ class SetupState(msgspec.Struct, frozen=True, rename="camel"):
     last_restore: RestoreOutcome | None
     fetching: Fetching | None
 
+    __repr__ = masked
+
 
 class Entrance(msgspec.Struct, frozen=True):
     """The gateway's token for the page to keep; "" when a token is not what lets people in."""
 
     token: str
+
+    __repr__ = masked
 
 
 class Done(msgspec.Struct, frozen=True):

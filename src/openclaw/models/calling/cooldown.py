@@ -99,6 +99,11 @@ class Cooldowns:
         self._closed.put(road, Closed(now_s + cooldown_s(rule, failures, retry_after_s), failures, code))
         return True
 
+    def closed_for(self, code: str) -> set[str]:
+        """Return the providers with a road that a failure with that code has closed."""
+        roads = ((road, self._closed.get(road)) for road in self._closed)
+        return {road[0] for road, entry in roads if entry is not None and entry.code == code}
+
     def clear(self) -> None:
         """Open every road."""
         self._closed.clear()

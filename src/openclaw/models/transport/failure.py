@@ -24,6 +24,7 @@ from openclaw.base.errors import (
 )
 from openclaw.base.secret import Secret
 from openclaw.net.error import NetError
+from openclaw.telemetry.redact import REDACTOR
 
 TEXT_LIMIT_CHARS = 300
 _NO_CREDIT = "The account has no credit left: check its plan and billing at the provider."
@@ -172,7 +173,7 @@ class Failures:
         """Providers quote what they were sent: take the credential out, keep the text short and on one line."""
         if self._key:
             text = text.replace(self._key.reveal(), "***")
-        text = " ".join(text.split())
+        text = " ".join(REDACTOR.clean(text).split())
         return text if len(text) <= TEXT_LIMIT_CHARS else text[: TEXT_LIMIT_CHARS - 1] + "…"
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import ConfigError, NotFound, OpenClawError
+from openclaw.base.errors import ConfigError, InvalidRequest, NotFound, OpenClawError
 from openclaw.base.secret import Secret
 from openclaw.config.env import expand
 from openclaw.config.load import Loaded, files_of
@@ -18,12 +18,14 @@ from openclaw.config.paths import StatePaths
 from openclaw.config.schema import BackupConfig
 from openclaw.identity.devices.tokens import gateway_seed
 from openclaw.ops.backup.create import Made, Plan, aside, clear_left, create
-from openclaw.ops.backup.destination import S3, Destination, Directory, nothing
+from openclaw.ops.backup.destination import S3, SSH, Destination, Directory, nothing
 from openclaw.ops.backup.parts import OPTIONAL, PARTS, Part
 from openclaw.ops.backup.retention import Stored, superfluous
 from openclaw.ops.backup.runs import BackupRun, note_run
 from openclaw.ops.backup.s3 import Bucket
+from openclaw.ops.backup.ssh import RemoteFolder
 from openclaw.ops.backup.unpack import Opened, verify
+from openclaw.ops.quotas import in_use
 from openclaw.protocol.device_auth import DeviceKey
 
 FOLDER: Final = "backups"
@@ -71,7 +73,13 @@ class Backups:
         place = place or settings.destination
         if place.startswith(S3):
             return Bucket(place, sse=settings.sse, kms_key=settings.kms_key)
-        folder = expand(self._loaded().env, place) if place else self._paths.state_dir / FOLDER
+        env = self._loaded().env
+        if place.startswith(SSH):
+            key, hosts = (expand(env, each) if each else None for each in (settings.ssh_key, settings.ssh_known_hosts))
+            return RemoteFolder(place, env, identity=key, known_hosts=hosts)
+        if "://" in place:
+            raise InvalidRequest(f"not a place for backups: {place[:80]!r}", hint=f"Write a folder, {S3}… or {SSH}….")
+        folder = expand(env, place) if place else self._paths.state_dir / FOLDER
         return Directory(folder.absolute())
 
     def parts(self, *, without: frozenset[Part] = frozenset(), snapshots: bool = False) -> frozenset[Part]:
@@ -125,7 +133,7 @@ class Backups:
         run = BackupRun(at_ms=began_ms, duration_ms=0, scheduled=scheduled)
         clear_left(self._paths.state_dir, began_ms)
         try:
-            with aside(self._paths.state_dir) as folder:
+            with in_use(self._paths.state_dir), aside(self._paths.state_dir) as folder:
                 target = self.destination(place)
                 made = self.make(folder, parts, passphrase(), go_on)
                 where = target.put(made.place, go_on)
@@ -149,7 +157,7 @@ class Backups:
         return names
 
     def find(self, archive: str, place: str = "") -> tuple[Destination, Stored] | Path:
-        """Return the file that an argument names, or the stored backup: `latest`, a name, or s3://…/name.
+        """Return the file that an argument names, or the stored backup: `latest`, a name, or s3://…/name, ssh://…/name.
 
         Raises: NotFound, Unavailable.
         """
@@ -157,7 +165,7 @@ class Backups:
         if path.is_file():
             return path
         folder, _, name = archive.rpartition("/")
-        if archive.startswith(S3):
+        if archive.startswith((S3, SSH)):
             place, archive = folder, name
         target = self.destination(place)
         found = target.list()

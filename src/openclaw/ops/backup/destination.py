@@ -1,4 +1,4 @@
-"""Where backups are kept: a directory, or a bucket."""
+"""Where backups are kept: a directory, a bucket, or a folder of another machine."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from openclaw.ops.backup.retention import Stored, newest_first, stored
 from openclaw.ops.backup.tape import PIECE, new_file
 
 S3: Final = "s3://"
+SSH: Final = "ssh://"
 MAX_LISTED: Final = 10_000
 
 

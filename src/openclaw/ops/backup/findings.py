@@ -8,10 +8,9 @@ from typing import Final, Literal, NamedTuple
 
 from openclaw.base.errors import OpenClawError
 from openclaw.config.schema import BackupConfig
-from openclaw.ops.backup.restore import WAITING
-from openclaw.ops.backup.runs import read_runs
-from openclaw.ops.backup.schedule import due_ms, is_scheduled
-from openclaw.ops.backup.swap import JOURNAL
+from openclaw.ops.backup.due import due_ms, is_scheduled
+from openclaw.ops.backup.runs import past, read_runs
+from openclaw.ops.backup.swap import JOURNAL, WAITING
 
 LATE_MS: Final = 6 * 3_600_000
 _DAY_MS: Final = 86_400_000
@@ -61,7 +60,7 @@ def backup_findings(state_dir: Path, settings: BackupConfig, now_ms: int) -> Ite
         )
         return
     try:
-        due = due_ms(settings, [run for run in runs if run.ok], now_ms)
+        due = due_ms(settings, [run for run in past(runs, now_ms) if run.ok], now_ms)
     except OpenClawError as error:
         yield Remark(
             id="backup.schedule", severity="error", evidence=error.message, fix="Set backup.cron, or backup.every."

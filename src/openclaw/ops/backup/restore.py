@@ -17,12 +17,11 @@ from openclaw.config.disk import write_atomically
 from openclaw.ops.backup.create import aside
 from openclaw.ops.backup.manifest import Manifest
 from openclaw.ops.backup.parts import DATABASE, OPTIONAL, Part, part_of
-from openclaw.ops.backup.swap import exchange, last_way_back, recover
+from openclaw.ops.backup.swap import WAITING, exchange, last_way_back, recover
 from openclaw.ops.backup.unpack import SPARE_BYTES, Opened, unpack
 from openclaw.store.lock import StateLock
 
 STAGE: Final = ".restore-"
-WAITING: Final = ".restore-waiting"
 UPLOAD: Final = ".restore-upload-"
 """Folders of backups that come in by a gateway's /setup; whoever holds the lock may throw away what lies there."""
 OUTCOME: Final = ".restore-outcome.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,11 @@ def read_runs(state_dir: Path) -> list[BackupRun]:
         return msgspec.json.decode((state_dir / FILE_NAME).read_bytes(), type=list[BackupRun])
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return []
+
+
+def past(runs: Sequence[BackupRun], now_ms: int) -> list[BackupRun]:
+    """Return the runs that are not of a time to come: a clock that was set back must not stop the schedule."""
+    return [run for run in runs if run.at_ms <= now_ms]
 
 
 def note_run(state_dir: Path, run: BackupRun) -> None:

@@ -16,9 +16,10 @@ from typing import Final
 import msgspec
 
 from openclaw.base.errors import Conflict, NotFound
-from openclaw.config.disk import write_atomically
+from openclaw.config.disk import make_private, write_atomically
 
 JOURNAL: Final = ".restore-journal.json"
+WAITING: Final = ".restore-waiting"
 WAYS_BACK: Final = "pre-restore"
 RECORD: Final = "way-back.json"
 WAYS_KEPT: Final = 3
@@ -57,7 +58,7 @@ def exchange(state_dir: Path, incoming: Path, paths: tuple[str, ...], *, now_ms:
     """
     os.sync()
     kept = state_dir / WAYS_BACK / f"{now_ms}-{os.urandom(3).hex()}"
-    kept.mkdir(mode=0o700, parents=True)
+    make_private(kept)
     units = tuple(Unit(path, os.path.lexists(state_dir / path), os.path.lexists(incoming / path)) for path in paths)
     journal = Journal(incoming.name, f"{WAYS_BACK}/{kept.name}", units)
     if incoming.parent != state_dir:
@@ -130,5 +131,5 @@ def _forget_old(state_dir: Path) -> None:
 
 
 def _move(old: Path, new: Path) -> None:
-    new.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(new.parent)
     old.rename(new)

@@ -1,61 +1,41 @@
-"""`doctor --fix`: first a snapshot, then the patches one by one, each with an undo file; and the way back.
+"""`doctor --fix`: the patches one by one, each with what it needs to be taken back; and the way back.
 
-1. Everything is kept under `snapshots/fix-<id>/` before anything is changed; what is moved goes to `trash/fix-<id>/`.
+1. A fix is one change in the ledger of changes, beside those of the configuration. What a patch is about to replace is
+   kept there before anything is changed; what is moved goes to `trash/<id>/`.
 2. After each patch the posture is compared: a patch that would lower it is taken back at once.
 3. Where there is nothing to mend nothing is written: the second run changes nothing.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Literal, Protocol
 
 import msgspec
 
+from openclaw.base.clock import SYSTEM_CLOCK, Clock
 from openclaw.base.errors import Conflict, NotFound, OpenClawError
-from openclaw.config.disk import locked_folder, write_atomically
+from openclaw.config.changes.book import Book, Open, side_of
+from openclaw.config.changes.ledger import Ledger
+from openclaw.config.changes.record import Applied, ChangeRecord, Side, Undo, Wish, by_user
+from openclaw.config.disk import locked_folder
 from openclaw.config.paths import StatePaths
 from openclaw.config.writable import require_writable
-from openclaw.ops.doctor.change import Chmod, Step, Undo, Write, apply, check, prepare, take_back
-from openclaw.ops.doctor.checks.state import secret_files
+from openclaw.ops.doctor.change import Chmod, Step, Write, apply, prepare, stands, take_back
 from openclaw.ops.doctor.patches import PATCHES, Patch, steps_of
 from openclaw.ops.doctor.posture import lowered, posture
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.doctor.table import chosen
-
-RECORD: Final = "record.json"
-MAX_SNAPSHOT_BYTES: Final = 4_000_000
-_ID: Final = re.compile(r"fix-[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
-
-Result = Literal["applied", "planned", "refused", "undone"]
-
-
-class Applied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one patch did. `steps` are for people; `undo` names its undo file."""
-
-    patch: str
-    result: Result
-    steps: tuple[str, ...]
-    undo: str = ""
-    why: str = ""
+from openclaw.ops.quotas import in_use
 
 
 class Fix(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One run of `doctor --fix`: the change record. `id` is empty when nothing was done."""
+    """One run of `doctor --fix` for people. `id` is that of its change; empty when nothing was done."""
 
     id: str = ""
     at_ms: int = 0
     patches: tuple[Applied, ...] = ()
-
-
-class Recorder(Protocol):
-    """Keeps change records beside our own (the configuration's history)."""
-
-    def __call__(self, fix: Fix, folder: Path) -> None: ...
 
 
 def plan(scene: Scene, groups: Sequence[str] = ()) -> Fix:
@@ -68,7 +48,7 @@ def plan(scene: Scene, groups: Sequence[str] = ()) -> Fix:
     return Fix(patches=tuple(found))
 
 
-def mend(look: Callable[[], Scene], groups: Sequence[str] = (), recorder: Recorder | None = None) -> Fix:
+def mend(look: Callable[[], Scene], groups: Sequence[str] = (), clock: Clock = SYSTEM_CLOCK) -> Fix:
     """Apply the patches that have something to do. `look` reads the state anew.
 
     Raises: Conflict, OSError, NotSupported in read-only mode.
@@ -77,38 +57,24 @@ def mend(look: Callable[[], Scene], groups: Sequence[str] = (), recorder: Record
     if not any(steps_of(patch, scene) for patch in _wanted(groups)):
         return Fix()
     require_writable(scene.env, scene.paths.config_path)
-    with locked_folder(scene.paths.state_dir):
-        stamp = datetime.fromtimestamp(scene.now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%S")
-        fix_id = f"fix-{stamp}-{secrets.token_hex(2)}"
-        folder = scene.paths.state_dir / "snapshots" / fix_id
-        for made in (folder.parent, scene.paths.state_dir / "trash"):
-            made.mkdir(mode=0o700, exist_ok=True)
-        folder.mkdir(mode=0o700)
-        snapshot(scene.paths, folder)
-        trash = scene.paths.state_dir / "trash" / fix_id
-        fix = Fix(id=fix_id, at_ms=scene.now_ms)
-        for number, patch in enumerate(_wanted(groups), 1):
-            applied = _apply(patch, number, look, folder, trash)
-            if applied is not None:
-                fix = msgspec.structs.replace(fix, patches=(*fix.patches, applied))
-                _keep(folder, fix)  # after each: what a crash leaves behind can be taken back
-    if recorder is not None:
-        recorder(fix, folder)
-    return fix
+    book = Book(scene.paths, clock)
+    wish = by_user(Wish(method="doctor --fix"), scene.env)
+    with _alone(scene.paths), book.around(wish, scene.env, lambda: _side(look())) as opened:
+        trash = scene.paths.state_dir / "trash" / opened.record.id
+        for patch in _wanted(groups):
+            _apply(patch, look, book.ledger, opened, trash)
+    return _fix(opened.record)
 
 
-def _apply(patch: Patch, number: int, look: Callable[[], Scene], folder: Path, trash: Path) -> Applied | None:
+def _apply(patch: Patch, look: Callable[[], Scene], ledger: Ledger, opened: Open, trash: Path) -> None:
     scene = look()
     steps = steps_of(patch, scene)
     if not steps:
-        return None
-    shown = tuple(_shown(step) for step in steps)
-    before = posture(scene)
-    name = f"undo-{number}-{patch.name}.json"
-    place = folder / f"{number}-{patch.name}"
-    place.mkdir(mode=0o700)
-    undos = [prepare(step, place, at, trash / patch.name) for at, step in enumerate(steps)]
-    write_atomically(folder / name, msgspec.json.format(msgspec.json.encode(undos), indent=2))
+        return
+    so_far, before = opened.record.patches, posture(scene)
+    undos = tuple(prepare(step, ledger, at, trash / patch.name) for at, step in enumerate(steps))
+    applied = Applied(patch=patch.name, result="begun", steps=tuple(map(_shown, steps)), undo=undos)
+    opened.put((*so_far, applied))  # before the first step: what a crash leaves behind can be taken back
     done: list[Undo] = []
     why = ""
     try:
@@ -121,79 +87,70 @@ def _apply(patch: Patch, number: int, look: Callable[[], Scene], folder: Path, t
         why = error.message if isinstance(error, OpenClawError) else str(error.strerror or error)
     if why:
         for undo in reversed(done):
-            take_back(undo, place, trash)
-        return Applied(patch=patch.name, result="refused", steps=shown, why=why)
-    return Applied(patch=patch.name, result="applied", steps=shown, undo=name)
+            take_back(undo, ledger, trash)
+        applied = msgspec.structs.replace(applied, result="refused", undo=(), why=why)
+    else:
+        applied = msgspec.structs.replace(applied, result="applied")
+    opened.put((*so_far, applied))
 
 
-def snapshot(paths: StatePaths, folder: Path) -> None:
-    """Copy the configuration and the small files with secrets, the database excepted, with a list of their modes."""
-    listed = []
-    kept = folder / "before"
-    kept.mkdir(mode=0o700)
-    for number, path in enumerate(secret_files(paths)):
-        facts = path.stat()
-        if path.name.startswith(paths.db_path.name) or facts.st_size > MAX_SNAPSHOT_BYTES:
-            continue
-        write_atomically(kept / f"{number}-{path.name}", path.read_bytes())
-        listed.append({"path": str(path), "kept": f"{number}-{path.name}", "mode": oct(facts.st_mode & 0o777)})
-    write_atomically(kept / "files.json", msgspec.json.format(msgspec.json.encode(listed), indent=2))
+def fixes(paths: StatePaths, clock: Clock = SYSTEM_CLOCK) -> list[Fix]:
+    """Return the fixes among the changes, the newest first."""
+    return [_fix(record) for record in Ledger(paths.state_dir, clock).records() if record.patches]
 
 
-def fixes(paths: StatePaths) -> list[Fix]:
-    """Return the kept records, the newest first."""
-    found = []
-    for place in sorted((paths.state_dir / "snapshots").glob(f"fix-*/{RECORD}"), reverse=True):
-        try:
-            found.append(msgspec.json.decode(place.read_bytes(), type=Fix))
-        except (OSError, msgspec.MsgspecError):
-            continue
-    return found
-
-
-def undo(paths: StatePaths, fix_id: str, patch: str = "") -> Fix:
+def undo(look: Callable[[], Scene], change_id: str, patch: str = "", clock: Clock = SYSTEM_CLOCK) -> Fix:
     """Take a fix back, the last patch first, or one patch of it. Either all of it is put back or nothing is touched.
 
     Raises: NotFound for an id or patch that is not kept, Conflict when a file has been changed since.
     """
-    folder = paths.state_dir / "snapshots" / fix_id
-    if not _ID.fullmatch(fix_id) or not (folder / RECORD).is_file():
-        raise NotFound(f"there is no fix {fix_id!r}", hint="`openclaw doctor undo` lists the fixes that are kept.")
-    with locked_folder(paths.state_dir):
-        fix = msgspec.json.decode((folder / RECORD).read_bytes(), type=Fix)
-        chosen_ones = [one for one in fix.patches if one.undo and patch in ("", one.patch)]
-        standing = [one for one in chosen_ones if one.result == "applied"]
-        if not chosen_ones:
-            raise NotFound(f"{fix_id} has no patch {patch!r}")
-        if not standing:
-            raise Conflict(f"{fix_id} has been undone already")
-        _put_back(standing, folder, paths.state_dir / "trash" / fix_id)
-        names = {one.patch for one in standing}
-        marked = tuple(
-            msgspec.structs.replace(one, result="undone") if one.patch in names else one for one in fix.patches
+    scene = look()
+    book = Book(scene.paths, clock)
+    fix = book.ledger.get(change_id)
+    if not fix.patches:
+        raise NotFound(
+            f"{fix.id} is no fix but a change of the configuration.", hint=f"openclaw config rollback {fix.id}"
         )
+    chosen_ones = [one for one in fix.patches if one.undo and patch in ("", one.patch)]
+    if not chosen_ones:
+        raise NotFound(f"{fix.id} has no patch {patch!r}")
+    standing = [one for one in chosen_ones if one.result in ("applied", "begun")]
+    if not standing:
+        raise Conflict(f"{fix.id} has been undone already")
+    require_writable(scene.env, scene.paths.config_path)
+    wish = by_user(Wish(method=f"doctor undo {fix.id}"), scene.env)
+    with _alone(scene.paths), book.around(wish, scene.env, lambda: _side(look())):
+        _put_back(standing, book.ledger, scene.paths.state_dir / "trash" / fix.id)
+        marked = tuple(msgspec.structs.replace(one, result="undone") if one in standing else one for one in fix.patches)
         fix = msgspec.structs.replace(fix, patches=marked)
-        _keep(folder, fix)
-    return fix
+        book.ledger.put(fix)
+    return _fix(fix)
 
 
-def _keep(folder: Path, fix: Fix) -> None:
-    write_atomically(folder / RECORD, msgspec.json.format(msgspec.json.encode(fix), indent=2))
+def _put_back(patches: Sequence[Applied], ledger: Ledger, trash: Path) -> None:
+    """A file that several patches changed goes from what the last one left to what the first one found."""
+    steps: dict[tuple[str, str], Undo] = {}
+    for each in (undo for one in reversed(patches) for undo in reversed(one.undo)):
+        latest = steps.get((each.path, each.kind))
+        steps[each.path, each.kind] = msgspec.structs.replace(each, after=latest.after) if latest else each
+    moved = {each.path for each in steps.values() if each.kind == "move" and stands(each, ledger)}
+    for each in [each for each in steps.values() if each.path in moved or stands(each, ledger)]:
+        take_back(each, ledger, trash)
 
 
-def _put_back(patches: Sequence[Applied], folder: Path, trash: Path) -> None:
-    """Files that several patches changed are checked as the last one left them."""
-    steps: list[tuple[Undo, Path]] = []
-    for one in reversed(patches):
-        undos = msgspec.json.decode((folder / one.undo).read_bytes(), type=list[Undo])
-        steps += [(each, folder / one.undo.removeprefix("undo-").removesuffix(".json")) for each in reversed(undos)]
-    seen: set[tuple[str, str]] = set()
-    for each, _ in steps:
-        if not seen & {(each.path, each.kind), (each.path, "move")}:
-            check(each)
-        seen.add((each.path, each.kind))
-    for each, place in steps:
-        take_back(each, place, trash)
+@contextlib.contextmanager
+def _alone(paths: StatePaths) -> Iterator[None]:
+    with in_use(paths.state_dir), locked_folder(paths.state_dir):
+        yield
+
+
+def _side(scene: Scene) -> Side:
+    return scene.broken.message if scene.broken is not None else side_of(scene.loaded)
+
+
+def _fix(record: ChangeRecord) -> Fix:
+    told = tuple(msgspec.structs.replace(one, undo=()) for one in record.patches)
+    return Fix(id=record.id, at_ms=record.at_ms, patches=told)
 
 
 def _wanted(groups: Sequence[str]) -> list[Patch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def _host_steps(policy: NetworkPolicyConfig, text: str) -> Iterator[Step]:
 
 def _split(text: str) -> tuple[str, int]:
     bare = text.partition("://")[2] or text
-    bare = bare.partition("/")[0]
+    bare = re.split(r"[/?#]", bare, maxsplit=1)[0].rpartition("@")[2]
     host, colon, port = bare.rpartition(":")
     if colon and port.isdigit() and (":" not in host or host.endswith("]")):
         return host.strip("[]"), int(port)

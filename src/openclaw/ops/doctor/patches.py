@@ -15,12 +15,13 @@ from openclaw.base.errors import OpenClawError
 from openclaw.config import lastgood
 from openclaw.config.paths import is_yaml
 from openclaw.config.reading.normalise import normalise
+from openclaw.config.reading.parse import parse
 from openclaw.config.writing.edit import set_at, unset_at
 from openclaw.ops.doctor.change import Chmod, Move, Step, Write
 from openclaw.ops.doctor.checks.state import bits, leftovers, may_close, private_folders, secret_files
 from openclaw.ops.doctor.origins import useless
 from openclaw.ops.doctor.scene import Scene
-from openclaw.ops.doctor.spelling import RENAMED, at
+from openclaw.ops.doctor.spelling import RENAMED, at, moved
 from openclaw.ops.token.copies import alignable, effective, find_copies
 from openclaw.ops.token.place import replaced
 
@@ -66,6 +67,8 @@ def _restore_last_good(scene: Scene) -> list[Step]:
 
 def _rename_old_keys(scene: Scene) -> list[Step]:
     def edit(text: str) -> str:
+        if parse(text) == scene.loaded.own:  # a file in the short form has its own names
+            text = moved(text)
         meant: Any = copying.deepcopy(scene.loaded.parsed)
         normalise(meant)
         for old, new in RENAMED:

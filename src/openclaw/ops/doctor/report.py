@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from openclaw.config.redaction.secret_values import secrets_of
+from openclaw.config.redaction.secret_values import known_secrets
 from openclaw.ops.doctor.scene import Finding, Scene
 from openclaw.ops.token.copies import find_copies
 from openclaw.telemetry.redact import Redactor
@@ -18,7 +18,7 @@ _MARK: Final = {"ok": "ok", "info": "info", "warning": "**warning**", "error": "
 def cleaned(findings: Sequence[Finding], scene: Scene) -> list[Finding]:
     """Return the findings without any secret that the configuration or a copy of the token holds."""
     redactor = Redactor()
-    for secret in (*secrets_of(scene.loaded.config), *secrets_of(scene.loaded.parsed)):
+    for secret in known_secrets(scene.loaded):
         redactor.add(secret)
     for copy in find_copies(scene.paths, scene.loaded, scene.env, scene.cwd, scene.units):
         redactor.add(copy.secret)

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
+from openclaw.ops.service.drift import Drift
+from openclaw.ops.service.manager import ServiceState
+from openclaw.ops.service.plan import Scope
+
 if TYPE_CHECKING:
     from openclaw.base.errors import OpenClawError
     from openclaw.config.env import Environment
@@ -40,6 +44,15 @@ class Deep(Protocol):
     def clock_skew_s(self) -> tuple[str, float] | None: ...
 
 
+class Installed(msgspec.Struct, frozen=True, kw_only=True):
+    """An installed service. `state` None = its manager does not say; `version` is its program's, "" = not known."""
+
+    scope: Scope
+    drift: Drift
+    state: ServiceState | None = None
+    version: str = ""
+
+
 @dataclass(frozen=True)
 class Scene:
     """What the checks look at.
@@ -65,6 +78,7 @@ class Scene:
     broken: OpenClawError | None = None
     proc: Path = Path("/proc")
     units: tuple[Path, ...] = ()
+    services: tuple[Installed, ...] = ()
     provider_problems: Mapping[str, str] = field(default_factory=dict)
     """Why configured model providers cannot be called, and what to do about each."""
     missing_extras: tuple[tuple[str, str], ...] = ()

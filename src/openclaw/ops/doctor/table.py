@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 from openclaw.base.errors import InvalidRequest
-from openclaw.ops.doctor.checks import config, exposure, gateway, outside, state, token
+from openclaw.config.issue import IssueKind
+from openclaw.ops.doctor.checks import config, exposure, gateway, outside, service, state, token
 from openclaw.ops.doctor.scene import Finding, Scene, Severity
 
 
@@ -19,18 +20,10 @@ class Check(NamedTuple):
     reports: Mapping[str, Severity]
 
 
-_ISSUES: Final[Mapping[str, Severity]] = dict.fromkeys(
-    (
-        "config.parse-error",
-        "config.unreadable",
-        "config.unknown-key",
-        "config.not-available",
-        "config.invalid-value",
-        "config.missing-env",
-        "config.duplicate-id",
-    ),
-    "error",
-)
+_REMARKS: Final = ("unknown-key", "not-available", "overridden", "old-name")
+_ISSUES: Final[Mapping[str, Severity]] = {
+    f"config.{kind}": "warning" if kind in _REMARKS else "error" for kind in get_args(IssueKind)
+}
 
 CHECKS: Final = (
     Check(
@@ -135,19 +128,34 @@ CHECKS: Final = (
     Check("exposure", "networkPolicy", exposure.egress_findings, {"exposure.egress": "warning"}),
     Check(
         "service",
-        "systemd units and their environment files",
-        outside.service_findings,
-        {"service.unit": "info", "service.secret": "error", "service.drift": "error"},
+        "the installed service: what its file says against what would be written, its program, port and state",
+        service.service_findings,
+        {
+            "service.unit": "info",
+            "service.drift": "warning",
+            "service.missing": "error",
+            "service.version": "warning",
+            "service.port": "warning",
+            "service.state": "error",
+        },
+    ),
+    Check(
+        "service",
+        "every systemd unit of openclaw: secrets in it, and its environment files",
+        service.unit_findings,
+        {"service.secret": "error", "service.environment": "error"},
     ),
     Check(
         "gateway",
-        "what answers on the port, and its version",
+        "what answers on the port, its version, and whether it runs by the file",
         gateway.gateway_findings,
         {
             "gateway.reachable": "info",
             "gateway.port": "error",
             "gateway.token-parity": "error",
             "gateway.version": "warning",
+            "gateway.restart": "warning",
+            "gateway.reload": "warning",
         },
     ),
     Check(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,8 @@ class Drift(msgspec.Struct, frozen=True):
     """What an installed service has to do with the one that would be installed now.
 
     Shape: `changes` are the lines of a diff from the installed to the wanted text; `overrides` are drop-ins beside the
-    unit, which the operator wrote; `missing` names programs and folders of the service that are not there.
+    unit, which the operator wrote; `missing` names programs and folders of the service that are not there; `port` and
+    `program` are what the installed one says, 0 and "" when it does not.
     """
 
     state: DropState
@@ -26,6 +28,8 @@ class Drift(msgspec.Struct, frozen=True):
     changes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    port: int = 0
+    program: str = ""
 
 
 def drift(service: Service, path: Path, wanted: str) -> Drift:
@@ -39,7 +43,15 @@ def drift(service: Service, path: Path, wanted: str) -> Drift:
     if installed == wanted:
         return Drift("same", str(path), (), overrides, missing)
     lines = difflib.unified_diff(installed.splitlines(), wanted.splitlines(), "installed", "wanted", lineterm="", n=0)
-    return Drift("different", str(path), tuple(lines), overrides, missing)
+    own = {name for name, _ in service.environment}
+    return Drift("different", str(path), tuple(_without_value(line, own) for line in lines), overrides, missing)
+
+
+def _without_value(line: str, own: Collection[str]) -> str:
+    """Cut out the value of a variable that is not ours: somebody may have written a secret into the file."""
+    setting, found, assigned = line.partition("Environment=")
+    name = assigned.lstrip("\"'").partition("=")[0]
+    return line if not found or name in own else f"{setting}{found}{name}=…"
 
 
 def read_installed(path: Path) -> str | None:

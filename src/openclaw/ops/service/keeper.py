@@ -11,7 +11,7 @@ import msgspec
 from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.ops.service.drift import Drift, drift, read_installed
 from openclaw.ops.service.manager import Manager
-from openclaw.ops.service.plan import Service, recorded
+from openclaw.ops.service.plan import Service, port_of, recorded
 
 _ENV_HEAD = """\
 # Variables that only the service has: NAME=value, one a line. Keep this file private (0600); `openclaw gateway restart`
@@ -54,6 +54,7 @@ async def uninstall(manager: Manager) -> bool:
         return False
     await manager.disable()
     manager.path.unlink(missing_ok=True)
+    await manager.forget()
     return True
 
 
@@ -73,7 +74,8 @@ def installed_drift(manager: Manager, wanted: Service | None = None) -> Drift:
     service = wanted or was
     if service is None:
         return Drift("different", str(manager.path), ("the file was not written by openclaw",))
-    return drift(service, manager.path, manager.text(service))
+    found = drift(service, manager.path, manager.text(service))
+    return found if was is None else msgspec.structs.replace(found, port=port_of(was) or 0, program=was.argv[0])
 
 
 def not_installed(manager: Manager) -> NotFound:

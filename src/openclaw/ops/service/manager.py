@@ -20,6 +20,8 @@ Run = Callable[[Sequence[str], Mapping[str, str]], Awaitable[Completed]]
 
 _SYSTEM_UNITS: Final = Path("/etc/systemd/system")
 _SLOW: Final = "it took too long"
+_NOT_EXECUTED: Final = 203
+"""systemd's exit code for a program that its user could not execute."""
 
 
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +51,7 @@ class Manager(Protocol):
     def text(self, service: Service) -> str: ...
 
     async def fitted(self, service: Service) -> Service:
-        """Return the service with as much of its sandbox as this machine gives."""
+        """Return the service with as much of its sandbox as this machine gives. Raises: Unavailable."""
         ...
 
     async def enable(self) -> None:
@@ -58,6 +60,10 @@ class Manager(Protocol):
 
     async def disable(self) -> None:
         """Stop the service and forget that it was to start."""
+        ...
+
+    async def forget(self) -> None:
+        """Have the manager notice that the file is gone."""
         ...
 
     async def start(self) -> None: ...
@@ -94,7 +100,8 @@ class Systemd:
 
     async def fitted(self, service: Service) -> Service:
         """Try the sandbox on a program that does nothing: containers and some kernels refuse parts of it."""
-        levels: tuple[Sandbox, ...] = ("full", "files")
+        levels: tuple[Sandbox, ...] = ("full", "files", "none")
+        code = 0
         for level in levels:
             tried = msgspec.structs.replace(service, sandbox=level)
             settings = [word for line in sandbox_lines(tried) for word in ("-p", _plain(line))]
@@ -104,11 +111,15 @@ class Systemd:
             program = (service.argv[0], "-c", "")
             argv = ("systemd-run", *scope, "--quiet", "--wait", "--collect", *user, *settings, "--", *program)
             try:
-                if (await self._run(argv, self._bus())).returncode == 0:
-                    return tried
+                code = (await self._run(argv, self._bus())).returncode
             except (OSError, TimeoutError):
                 return service
-        return msgspec.structs.replace(service, sandbox="none")
+            if code == 0:
+                return tried
+        if code == _NOT_EXECUTED:
+            raise cannot_execute(service)
+        # It fails without a sandbox too, so the sandbox is not why: nothing is given up for it.
+        return service
 
     async def enable(self) -> None:
         """Read the unit again and enable it."""
@@ -118,6 +129,11 @@ class Systemd:
     async def disable(self) -> None:
         """Stop the service and disable it."""
         await self._must("disable", "--now", UNIT_NAME)
+
+    async def forget(self) -> None:
+        """Let systemd read its units again, and drop the failure that it may remember."""
+        await self._must("daemon-reload", may_fail=True)
+        await self._must("reset-failed", UNIT_NAME, may_fail=True)
 
     async def start(self) -> None:
         """Start it; systemd waits until the gateway says that it is ready."""
@@ -215,6 +231,9 @@ class Launchd:
         """Stop it and unload it."""
         await self._must("bootout", self._target, may_fail=True)
 
+    async def forget(self) -> None:
+        """launchd forgets what is unloaded."""
+
     async def start(self) -> None:
         """Start it, loading it when it was stopped."""
         await self._must("bootstrap", self._domain, str(self.path), may_fail=True)
@@ -263,6 +282,16 @@ def no_manager() -> NotSupported:
         "no service manager answers here",
         hint="Run `openclaw gateway run` under what keeps processes running here (a container's restart policy, "
         "supervisord, runit); `openclaw gateway install --print` shows what a service would say.",
+    )
+
+
+def cannot_execute(service: Service) -> Unavailable:
+    """Return the refusal for a service whose user cannot reach its program."""
+    program = Path(service.argv[0])
+    return Unavailable(
+        f"{f'the user {service.user}' if service.user else 'the service'} cannot execute {program}, "
+        f"which is {program.resolve()}",
+        hint="Install openclaw where that user can read it, e.g. in /opt with the system's python3, or use --run-as.",
     )
 
 

@@ -8,18 +8,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from openclaw.base.clock import Clock
 from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.base.secret import Secret
+from openclaw.config.changes.book import Book, side_of
+from openclaw.config.changes.record import Wish, by_user
 from openclaw.config.disk import replace_unchanged, write_atomically
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
 from openclaw.config.writable import require_writable
-from openclaw.config.writing.commit import write_config
+from openclaw.config.writing.commit import write_file
 from openclaw.config.writing.edit import set_value
 from openclaw.identity.grace import MAX_GRACE_MS, former, grace_file, load, save
 from openclaw.ops.token.copies import Copy, credential_mode, effective
@@ -40,19 +43,21 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def rotate(
     paths: StatePaths,
-    loaded: Loaded,
+    look: Callable[[], Loaded],
     copies: Sequence[Copy],
-    now_ms: int,
+    clock: Clock,
     grace_ms: int = 0,
     in_use: Secret | None = None,
 ) -> tuple[Secret, Rotated]:
-    """Make a token, put it wherever openclaw owns the place, and return it.
+    """Make a token, put it wherever openclaw owns the place, and return it. What that changes is recorded.
 
-    Shape: `in_use` is the one that the running gateway takes, when that is known: its holders get the grace.
+    Shape: `look` reads the configuration anew; `in_use` is the token that the running gateway takes, when that is
+    known: its holders get the grace.
 
     Raises: InvalidRequest for another mode than token, or when the place that counts is not ours; NotFound without a
     token; NotSupported in read-only mode; OSError, Conflict when a place cannot be written (nothing is changed then).
     """
+    loaded, now_ms = look(), clock.now_ms()
     require_writable(loaded.env, loaded.path)
     old, source = _old(loaded)
     if grace_ms > MAX_GRACE_MS:
@@ -68,10 +73,12 @@ def rotate(
     keep = load(grace_file(paths.state_dir), now_ms) if grace_ms else ()
     until_ms = now_ms + grace_ms if grace_ms else 0
     save(grace_file(paths.state_dir), (*keep, former(in_use or old, until_ms)) if grace_ms else ())
-    _write_all(owned, new)
-    where = [copy.where for copy in owned]
-    if counting is None:
-        where.append(_set_in_config(loaded, new, source))
+    wish = by_user(Wish(method="cli: gateway token rotate"), loaded.env)
+    with Book(paths, clock).around(wish, loaded.env, lambda: side_of(look())):
+        _write_all(owned, new)
+        where = [copy.where for copy in owned]
+        if counting is None:
+            where.append(_set_in_config(loaded, new, source))
     left = tuple(copy.where for copy in copies if not copy.owned)
     return new, Rotated(fingerprint=new.fingerprint(), replaced=tuple(where), left=left, until_ms=until_ms)
 
@@ -97,7 +104,7 @@ def _set_in_config(loaded: Loaded, new: Secret, source: str) -> str:
             "gateway.auth.token names a secret that is kept elsewhere", hint=f"Change it there ({source})."
         )
     text = set_value(loaded.raw, "gateway.auth.token", new.reveal())
-    write_config(loaded.path, text, loaded.file_hash, loaded.env)
+    write_file(loaded.path, text.encode(), loaded.file_hash, loaded.env, main=loaded.path)
     return f"gateway.auth.token in {loaded.path}"
 
 

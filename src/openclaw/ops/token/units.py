@@ -20,6 +20,8 @@ class Unit(msgspec.Struct, frozen=True):
     path: Path
     environment_files: tuple[Path, ...]
     environment: dict[str, str]
+    optional_files: tuple[Path, ...] = ()
+    """Those of `environment_files` that need not be there."""
 
 
 def unit_folders(home: Path) -> tuple[Path, ...]:
@@ -44,12 +46,14 @@ def find_units(folders: Iterable[Path], home: Path) -> list[Unit]:
 
 def _parse(path: Path, text: str, home: Path) -> Unit:
     files: list[Path] = []
+    optional: list[Path] = []
     assigned: dict[str, str] = {}
     for key, value in re.findall(r"^\s*(EnvironmentFile|Environment)\s*=\s*(.*?)\s*$", text, re.MULTILINE):
         if key == "EnvironmentFile":
             place = value.removeprefix("-").strip('"').replace("%h", str(home))
             if place.startswith("/"):
                 files.append(Path(place))
+                optional += [Path(place)] if value.startswith("-") else []
             continue
         try:
             words = shlex.split(value)
@@ -59,4 +63,4 @@ def _parse(path: Path, text: str, home: Path) -> Unit:
             name, equals, text = word.partition("=")
             if equals:
                 assigned[name] = text
-    return Unit(path, tuple(files), assigned)
+    return Unit(path, tuple(files), assigned, tuple(optional))

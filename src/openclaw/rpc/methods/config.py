@@ -26,6 +26,9 @@ from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.versions.config import ConfigAnswer
+from openclaw.telemetry.health import Standing
+
+_ALL_TAKEN_UP: Final = Standing()
 
 WRITES: Final = Rate(30, 0.5)
 """Changes of one principal: each is written to disk and taken up by every room of the gateway."""
@@ -63,7 +66,7 @@ class ConfigApplyParams(ConfigSetParams, frozen=True):
 
 
 class ConfigPatchParams(ConfigApplyParams, frozen=True):
-    """`raw` is a JSON5 merge patch. Lists are always replaced, so that `replacePaths` says nothing new."""
+    """`raw` is a JSON5 merge patch; `replacePaths` name what becomes what it says as a whole, e.g. `tools.allow`."""
 
     replace_paths: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(max_length=256)] = ()
 
@@ -85,10 +88,13 @@ async def config_get(room: Room, peer: Peer, params: NoParams) -> ConfigAnswer:
     """Return the file as it is now, and what the gateway uses; placeholders stand for secrets in each."""
     desk = desk_of(room)
     # Secrets are looked for in the whole text: not on the loop.
-    return await asyncio.to_thread(_shown_config, desk, await desk.read(), room.deps.config())
+    deps = room.deps
+    return await asyncio.to_thread(_shown_config, desk, await desk.read(), deps.config(), deps.health.configuration)
 
 
-def _shown_config(desk: ConfigPort, loaded: Loaded, used: LoadedConfig) -> ConfigAnswer:
+def _shown_config(
+    desk: ConfigPort, loaded: Loaded, used: LoadedConfig, standing: Standing = _ALL_TAKEN_UP
+) -> ConfigAnswer:
     parsed, running = redacted(loaded.parsed), redacted(used.config)
     seen = desk.revision(loaded.hash)
     answer = ConfigAnswer(
@@ -111,6 +117,8 @@ def _shown_config(desk: ConfigPort, loaded: Loaded, used: LoadedConfig) -> Confi
         issues=[_issue(issue) for issue in loaded.issues if issue.severity == "error"],
         warnings=[_issue(issue) for issue in loaded.issues if issue.severity != "error"],
         legacyIssues=[],
+        restartRequired=list(standing.waiting),
+        reloadProblem=standing.problem,
     )
     answer.sha256 = loaded.hash
     return answer
@@ -139,20 +147,25 @@ async def config_apply(room: Room, peer: Peer, params: ConfigApplyParams) -> dic
 
 async def _write(room: Room, peer: Peer, method: str, params: ConfigSetParams, note: str = "") -> dict[str, Any]:
     change = ConfigChange(method=method, rewrite=partial(whole, params.raw), base=params.base_hash, note=note)
-    return written(await desk_of(room).write(change, peer.principal))
+    return await _made(room, peer, change)
+
+
+async def _made(room: Room, peer: Peer, change: ConfigChange) -> dict[str, Any]:
+    done = await desk_of(room).write(change, peer.principal)
+    return await asyncio.to_thread(written, done)  # as in config.get, secrets are looked for in all of it
 
 
 async def config_patch(room: Room, peer: Peer, params: ConfigPatchParams) -> dict[str, Any]:
     """Change what a merge patch names."""
-    about = "" if params.base_hash else patch_paths(patch_of(params.raw))
+    about = "" if params.base_hash else await asyncio.to_thread(lambda: patch_paths(patch_of(params.raw)))
     change = ConfigChange(
         method="config.patch",
-        rewrite=partial(patched, params.raw),
+        rewrite=partial(patched, params.raw, replace=params.replace_paths),
         base=params.base_hash,
         about=about,
         note=params.note,
     )
-    return written(await desk_of(room).write(change, peer.principal))
+    return await _made(room, peer, change)
 
 
 def written(done: ConfigWritten) -> dict[str, Any]:
@@ -213,7 +226,8 @@ METHODS = (
         "back as they are.",
         "`{path, exists, raw, parsed, resolved, valid, config, hash, issues[], warnings[], legacyIssues[]}`: `config` "
         "and `parsed` are what the file sets, `resolved` has every setting; protocol 4 adds `sourceConfig`, "
-        "`runtimeConfig` (in use), `configRevisionHash`, `appliedConfigHash`, and what concerns included files.",
+        "`runtimeConfig` (in use), `configRevisionHash`, `appliedConfigHash`, `restartRequired` (settings that wait "
+        "for a restart), `reloadProblem` (why the latest change was not taken up), and what concerns included files.",
         passing="large",
     ),
     MethodSpec(
@@ -231,8 +245,9 @@ METHODS = (
         ConfigPatchParams,
         "operator.admin",
         config_patch,
-        "Changes what a JSON5 merge patch names (null removes a key, lists are replaced) in the file's own text, and "
-        "takes it up at once.",
+        "Changes what a JSON5 merge patch names (null removes a key) in the file's own text, and takes it up at once. "
+        "Lists of entries with ids are merged by id, other lists are replaced; a patch that takes entries away is "
+        "refused unless `replacePaths` names the list (`tools.allow`, `agents.list[].skills`).",
         _WRITTEN,
         rate=WRITES,
     ),
@@ -251,8 +266,8 @@ METHODS = (
         "operator.read",
         config_schema,
         "Returns what forms are drawn from: the JSON Schema (draft-07) of the file, and a hint per setting.",
-        "`{schema, uiHints{path: {label, help?, group, order, sensitive?}}, version, generatedAt}`; a path has `[]` "
-        "for any list item and `*` for any name.",
+        "`{schema, uiHints{path: {label, help?, group, order, sensitive?, tags?}}, version, generatedAt}`; a path has "
+        "`[]` for any list item and `*` for any name.",
     ),
     MethodSpec(
         "config.schema.lookup",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from openclaw.base.errors import Unavailable
-from openclaw.policy.exec_rules import ExecRules, RulesFile, Snapshot
+from openclaw.policy.exec.rules_file import ExecRules, RulesFile, Snapshot
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer

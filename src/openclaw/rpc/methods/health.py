@@ -64,8 +64,14 @@ async def status(room: Room, peer: Peer, params: StatusParams) -> dict[str, Any]
         shown = _recent(room, of_agent)
         by_agent.append({"agentId": agent.id, "path": room.state_path(), "count": of_count, "recent": shown})
     running, queued = deps.agent.running(), deps.agent.queued()
+    standing = deps.health.configuration
     return {
         "runtimeVersion": deps.version,
+        "configReload": {
+            "mode": deps.config().config.gateway.reload.mode,
+            "restartRequired": list(standing.waiting),
+            "problem": standing.problem,
+        },
         "hostDesktop": {"enabled": False, "state": "disabled"},
         "heartbeat": {
             "defaultAgentId": default,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from openclaw.base.secret import masked
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.methods.nodes import NodeId, NodeParams
@@ -46,6 +47,8 @@ class PairVerifyParams(Params, frozen=True):
 
     node_id: NodeId
     token: Annotated[str, Meta(min_length=1, max_length=512)]
+
+    __repr__ = masked
 
 
 def pair_list(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from openclaw.agent.skill import FILE_NAME, Skill, Skills
 from openclaw.base.errors import NotSupported
+from openclaw.base.secret import masked
 from openclaw.protocol.validate import Params
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
@@ -74,6 +75,8 @@ class SkillsUpdateParams(Params, frozen=True):
     slug: str = ""
     all: bool = False
     agent_id: str = ""
+
+    __repr__ = masked
 
 
 async def skills_status(room: Room, peer: Peer, params: SkillsStatusParams) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
+import msgspec
 from msgspec import Meta, structs
 
-from openclaw.base.errors import InvalidRequest, NotFound
+from openclaw.base.errors import Conflict, InvalidRequest, NotFound
 from openclaw.base.ids import AgentId
 from openclaw.base.message import assistant
 from openclaw.protocol.validate import Params
@@ -15,13 +16,16 @@ from openclaw.rpc.events import house_message
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.rpc.rows import fitting, message_rows, preview_items
+from openclaw.rpc.rows import MAX_HISTORY_CHARS, fitting, message_rows, preview_items
 from openclaw.store.api import SessionRow
 
 MAX_SEARCHED: Final = 1000
 """Sessions, the latest ones, among which one is looked for by id or label."""
 
 MAX_MESSAGES: Final = 1000
+MAX_STEPS: Final = 500
+"""Of a transcript in one page: a step is what a person, a model or its tools said at once."""
+
 READS: Final = Rate(60, 20)
 WRITES: Final = Rate(60, 10)
 COMPACTIONS: Final = Rate(5, 0.5)
@@ -69,6 +73,16 @@ class SessionsGetParams(Params, frozen=True):
     key: Key
     agent_id: str = ""
     limit: Annotated[int, Meta(ge=1, le=MAX_MESSAGES)] = 200
+
+
+class SessionsExportParams(Params, frozen=True):
+    """What comes `after` a place in the transcript; `sessionId` is the one that the pages before were of."""
+
+    key: Key
+    agent_id: str = ""
+    session_id: str = ""
+    after: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=1, le=MAX_STEPS)] = MAX_STEPS
 
 
 class SessionsCompactParams(Params, frozen=True):
@@ -153,6 +167,32 @@ async def sessions_get(room: Room, peer: Peer, params: SessionsGetParams) -> dic
     return {"messages": fitting(rows[-params.limit :])}
 
 
+async def sessions_export(room: Room, peer: Peer, params: SessionsExportParams) -> dict[str, Any]:
+    """Return the next page of a whole transcript, oldest first, nothing of it cut."""
+    key = room.session_key(params.key, params.agent_id)
+    service = room.deps.agent
+    session = await service.session(key, peer.principal)
+    if session is None:
+        raise NotFound(f"session not found: {key}", hint="`openclaw sessions list` (sessions.list) names the sessions.")
+    if params.session_id and params.session_id != session.id:
+        raise Conflict(f"{key} was begun anew meanwhile", hint="Export it again.")
+    last = await service.history(key, peer.principal, limit=1)
+    end = params.after + params.limit
+    steps = await service.history(key, peer.principal, limit=params.limit, before_seq=end + 1)
+    messages: list[dict[str, Any]] = []
+    left = MAX_HISTORY_CHARS
+    for step in steps:
+        if step.seq > params.after:
+            rows = list(message_rows((step,)))
+            left -= sum(len(msgspec.json.encode(row)) for row in rows)
+            if left < 0 and messages:
+                end = step.seq - 1
+                break
+            messages += rows
+    more = bool(last) and last[-1].seq > end
+    return {"key": key, "sessionId": session.id, "messages": messages, "next": end if more else None}
+
+
 async def sessions_compact(room: Room, peer: Peer, params: SessionsCompactParams) -> dict[str, Any]:
     """Put a summary in the place of everything but the last exchange."""
     key = room.session_key(params.key, params.agent_id)
@@ -210,6 +250,19 @@ METHODS = (
         "`{messages[]}`",
         rate=READS,
         since=4,
+        passing="large",
+    ),
+    MethodSpec(
+        "sessions.export",
+        SessionsExportParams,
+        "operator.read",
+        sessions_export,
+        "Returns a whole transcript, also what was summarised since, page by page: `next` is the `after` of the page "
+        "that follows, null at the end. It is refused with CONFLICT when the session was begun anew meanwhile.",
+        "`{key, sessionId, messages[], next}`; messages as chat.history has them.",
+        rate=READS,
+        since=4,
+        announced=False,
         passing="large",
     ),
     MethodSpec(

@@ -100,6 +100,11 @@ async def secrets_reload(room: Room, peer: Peer, params: NoParams) -> dict[str, 
     return {"ok": True, "warningCount": await _upkeep(room).reload_secrets()}
 
 
+async def secrets_status(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
+    """Tell of secrets what is none."""
+    return {"secrets": _upkeep(room).secret_states()}
+
+
 def update_status(room: Room, peer: Peer, params: UpdateStatusParams) -> dict[str, Any]:
     """Say that nothing is updated from here."""
     schedule = {"channel": "stable", "autoEnabled": False, "install": {"kind": "package"}}
@@ -157,6 +162,17 @@ METHODS = (
         "`{ok, warningCount}`: how many things are wrong with them; the log names each.",
         rate=WRITES,
         since=4,
+    ),
+    MethodSpec(
+        "secrets.status",
+        NoParams,
+        "operator.admin",
+        secrets_status,
+        "Says when each secret that the configuration refers to had its value last.",
+        "`{secrets: [{path, source, provider, id, resolvedAtMs, problem}]}`: never a value; `resolvedAtMs` is 0 for "
+        "never.",
+        since=4,
+        announced=False,
     ),
     MethodSpec(
         "secrets.resolve",

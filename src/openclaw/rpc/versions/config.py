@@ -18,6 +18,8 @@ _GET_ONLY_4: Final = (
     "includeProvenance",
     "agentRosterIncludeOwned",
     "bindingsIncludeOwned",
+    "restartRequired",
+    "reloadProblem",
 )
 
 

@@ -31,7 +31,9 @@ def _usage_cost(result: dict[str, Any]) -> dict[str, Any]:
 PARAMS: Final[OldParams] = {"models.list": NoParams}
 
 RESULTS: Final[Results] = {
-    "status": without("runtimeVersion", "hostDesktop", "degradedSecretOwners", "degradedPlugins", "tasks", "taskAudit"),
+    "status": without(
+        "runtimeVersion", "configReload", "hostDesktop", "degradedSecretOwners", "degradedPlugins", "tasks", "taskAudit"
+    ),
     "agents.list": _agents_list,
     "agent.identity.get": without("nameSource"),
     "models.list": _models_list,

@@ -91,7 +91,9 @@ class Link:
             except ConfigError as error:
                 self._down("off", f"{error.message} {error.hint}")
                 return
-            except Exception as error:  # noqa: BLE001  # the link's supervisor: whatever broke, it tries again
+            except Exception as error:  # the link's supervisor: whatever broke, it tries again
+                if _is_over():
+                    raise asyncio.CancelledError from error
                 self._down("down", reason(error))
             if self._was_steady():
                 pause = FIRST_PAUSE_S
@@ -167,6 +169,12 @@ class Link:
         self._state, self._problem = state, why
         self.tried.set()
         _log.log(level, "mcp_down", extra={"fields": {"server": self.name, "why": why}})
+
+
+def _is_over() -> bool:
+    """Whether this task was cancelled: the library may put a failure of its own in the cancellation's place."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _told(signal: Signal, settling_s: float | None) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from openclaw.config.issue import Issue
+from openclaw.config.load import Loaded
 from openclaw.ops.doctor.scene import Finding, Scene
-from openclaw.ops.doctor.spelling import old_spellings
+from openclaw.ops.doctor.spelling import movable_names, old_spellings
 
 
 def config_findings(scene: Scene) -> Iterator[Finding]:
@@ -37,6 +39,7 @@ def config_findings(scene: Scene) -> Iterator[Finding]:
         )
     elif not loaded.issues:
         yield Finding(id="config.file", severity="ok", evidence=f"{loaded.path} is valid")
+    movable = movable_names(loaded.own) if loaded.source == "file" else frozenset()
     for issue in loaded.issues:
         where = f"line {issue.line}: " if issue.line else ""
         yield Finding(
@@ -44,7 +47,14 @@ def config_findings(scene: Scene) -> Iterator[Finding]:
             severity="error" if issue.severity == "error" else "warning",
             evidence=f"{where}{issue.path}: {issue.message}" if issue.path else f"{where}{issue.message}",
             fix=issue.hint or "Edit the file at that line.",
+            patch=_patch(issue, loaded, movable),
         )
+
+
+def _patch(issue: Issue, loaded: Loaded, movable: frozenset[str]) -> str:
+    if issue.kind == "old-name" and issue.path in movable:
+        return "rename-old-keys"
+    return "restore-last-good" if issue.kind == "parse-error" and loaded.source == "last-good" else ""
 
 
 def spelling_findings(scene: Scene) -> Iterator[Finding]:

@@ -54,6 +54,20 @@ def gateway_findings(scene: Scene) -> Iterator[Finding]:
                 evidence=f"the running gateway is {version}, this command is {scene.version}",
                 fix="Restart the gateway, or update this command: both should be of one version.",
             )
+        if waiting := answer.get("restartRequired"):
+            yield Finding(
+                id="gateway.restart",
+                severity="warning",
+                evidence=f"changed settings wait for a restart: {', '.join(map(str, waiting))}",
+                fix="Restart the gateway: `openclaw gateway restart`, or send it SIGUSR1.",
+            )
+        if problem := answer.get("reloadProblem"):
+            yield Finding(
+                id="gateway.reload",
+                severity="warning",
+                evidence=f"the latest change of the configuration was not taken up: {problem}",
+                fix="Correct the file; the running gateway takes it up by itself.",
+            )
 
 
 def listening_findings(scene: Scene) -> Iterator[Finding]:

@@ -7,8 +7,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from openclaw.ops.doctor.scene import Finding, Scene
-from openclaw.ops.token.copies import VARIABLE
-from openclaw.ops.token.units import find_units
 from openclaw.store.inspect import inspect
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
@@ -140,39 +138,6 @@ def proxy_host(url: str) -> str:
         return urlsplit(url if "://" in url else f"//{url}").hostname or "something that is no address"
     except ValueError:
         return "something that is no address"
-
-
-def service_findings(scene: Scene) -> Iterator[Finding]:
-    """Report service units that hold a secret, or name files that are not there or not private."""
-    units = find_units(scene.units, Path(scene.env.get("HOME") or "/"))
-    if not units:
-        yield Finding(id="service.unit", severity="info", evidence="no systemd unit of openclaw is installed")
-    for unit in units:
-        seen = f"{unit.path} is there; its environment is looked at, its other lines are not compared"
-        yield Finding(id="service.unit", severity="info", evidence=seen)
-        for name in VARIABLE.values():
-            if name in unit.environment:
-                yield Finding(
-                    id="service.secret",
-                    severity="error",
-                    evidence=f"{unit.path} holds {name} itself: unit files can be read by everybody",
-                    fix="Move it to a file of mode 0600 that EnvironmentFile= names.",
-                )
-        for path in unit.environment_files:
-            if not path.exists():
-                yield Finding(
-                    id="service.drift",
-                    severity="error",
-                    evidence=f"{unit.path.name} reads {path}, which is not there",
-                    fix="Make the file, or remove the EnvironmentFile= line.",
-                )
-            elif path.stat().st_mode & 0o077:
-                yield Finding(
-                    id="service.drift",
-                    severity="warning",
-                    evidence=f"{path} may hold secrets and others can read it",
-                    fix=f"chmod 600 {path}",
-                )
 
 
 def extra_findings(scene: Scene) -> Iterator[Finding]:

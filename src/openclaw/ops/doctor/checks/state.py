@@ -12,10 +12,22 @@ from openclaw.config.paths import StatePaths
 from openclaw.ops.backup.findings import backup_findings as remarks
 from openclaw.ops.disk import free_bytes
 from openclaw.ops.doctor.scene import Finding, Scene, Severity
+from openclaw.ops.service.plan import ENV_FILE
 from openclaw.store.lock import LOCK_NAME
 
 LEFT_OVER_S = 3600.0
-PRIVATE_FOLDERS = ("credentials", "snapshots", "logs", "backups", "trash", "devices")
+PRIVATE_FOLDERS = (
+    "agents",
+    "backups",
+    "channels",
+    "credentials",
+    "logs",
+    "media",
+    "pre-restore",
+    "secrets",
+    "snapshots",
+    "trash",
+)
 
 
 def state_findings(scene: Scene) -> Iterator[Finding]:
@@ -134,7 +146,7 @@ def secret_files(paths: StatePaths) -> list[Path]:
     """Return the files that hold or may hold secrets, as far as they are there."""
     state = paths.state_dir
     named = [paths.config_path, paths.env_file, paths.db_path, paths.token, paths.identity, paths.last_good]
-    named += [state / "auth-profiles.json"]
+    named += [state / "auth-profiles.json", state / "secrets.json", state / ENV_FILE]
     for pattern in ("agents/*/auth-profiles.json", "credentials/*", "openclaw.db-*"):
         named += sorted(state.glob(pattern))
     return [path for path in dict.fromkeys(named) if path.is_file() and not path.is_symlink()]
@@ -148,7 +160,8 @@ def may_close(path: Path, paths: StatePaths) -> bool:
 def leftovers(scene: Scene) -> list[Path]:
     """Return unfinished files that are older than an hour."""
     state = scene.paths.state_dir
-    places = {state, state / "credentials", state / "snapshots"}
+    changes = state / "snapshots" / "changes"
+    places = {state, state / "credentials", state / "snapshots", changes, changes / "texts"}
     before_s = scene.now_ms / 1000 - LEFT_OVER_S
     found: list[Path] = []
     for folder in sorted(places):

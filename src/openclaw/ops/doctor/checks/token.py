@@ -73,8 +73,8 @@ def parity_findings(scene: Scene) -> Iterator[Finding]:
         patch = "align-token-copies" if copy in mendable else ""
         yield Finding(id="token.parity", severity="error", evidence=seen, fix=fix, patch=patch)
     if not wrong:
-        places = "place" if len(copies) == 1 else "places"
-        yield Finding(id="token.parity", severity="ok", evidence=f"{len(copies)} {places} hold the same credential")
+        seen = "one place holds it" if len(copies) == 1 else f"{len(copies)} places hold the same credential"
+        yield Finding(id="token.parity", severity="ok", evidence=seen)
 
 
 def duplicate_findings(scene: Scene) -> Iterator[Finding]:

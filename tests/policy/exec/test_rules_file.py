@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.base.errors import Conflict, InvalidRequest, TooLarge
-from openclaw.policy import exec_rules
-from openclaw.policy.exec_rules import FILE_NAME, AgentRules, Defaults, ExecRules, Listed, RulesFile, Socket
+from openclaw.policy.exec import rules_file
+from openclaw.policy.exec.rules_file import FILE_NAME, AgentRules, Defaults, ExecRules, Listed, RulesFile, Socket
 
 FILE = RulesFile(
     version=1,
@@ -89,7 +89,7 @@ def test_of_writers_with_the_same_hash_one_wins(tmp_path: Path) -> None:
 def test_a_file_over_the_limit_is_refused_and_one_on_disk_allows_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exec_rules, "MAX_BYTES", 200)
+    monkeypatch.setattr(rules_file, "MAX_BYTES", 200)
     big = RulesFile(version=1, agents={f"agent-{number}": AgentRules(security="full") for number in range(50)})
     with pytest.raises(TooLarge):
         ExecRules(tmp_path).write(big, "")

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from openclaw.base.errors import Conflict, InvalidRequest, TooLarge
+from openclaw.base.secret import masked
 from openclaw.config.disk import locked_folder, write_atomically
 
 FILE_NAME: Final = "exec-approvals.json"
@@ -61,6 +62,8 @@ class Socket(_Part, frozen=True):
 
     path: Text | UnsetType = UNSET
     token: Text | UnsetType = UNSET
+
+    __repr__ = masked
 
 
 class Defaults(_Part, frozen=True):
