@@ -10,15 +10,17 @@ from pathlib import Path
 import openclaw
 
 SRC = Path(openclaw.__file__).parent
-LIBRARIES = frozenset(
-    """aiohttp socket socketserver http.client urllib.request urllib3 requests httpx httpx2 websockets websocket
+_LIBRARIES = """
+    aiohttp socket socketserver http.client urllib.request urllib3 requests httpx httpx2 websockets websocket
     botocore boto3 aioboto3 smtplib ftplib telnetlib imaplib poplib nntplib xmlrpc asyncssh paramiko dns aiodns pycurl
-    grpc asyncpg psycopg redis mcp""".split()
-)
-CALLS = frozenset(
-    """open_connection open_unix_connection create_connection create_unix_connection create_datagram_endpoint
-    sock_connect start_tls getaddrinfo gethostbyname urlopen urlretrieve""".split()
-)
+    grpc asyncpg psycopg redis mcp
+"""
+LIBRARIES = frozenset(_LIBRARIES.split())
+_CALLS = """
+    open_connection open_unix_connection create_connection create_unix_connection create_datagram_endpoint
+    sock_connect start_tls getaddrinfo gethostbyname urlopen urlretrieve
+"""
+CALLS = frozenset(_CALLS.split())
 MAY = {
     "net/egress.py": "socket",
     "net/pinned.py": "socket aiohttp getaddrinfo",

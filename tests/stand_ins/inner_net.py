@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -67,7 +68,7 @@ class Server:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             self.heads.append(head)
-            path = head.split(" ")[1]
+            path = unquote(head.split(" ")[1])
             if path.startswith("/to/"):
                 writer.write(f"HTTP/1.1 302 Found\r\nLocation: {path[4:]}\r\nContent-Length: 0\r\n\r\n".encode())
             else:
@@ -102,7 +103,7 @@ async def main() -> None:
             except OpenClawError as error:
                 came_to[f"{number} {url}"] = error.message
         seen = {"came_to": came_to, "canary": canary.connections, "heads": site.heads, "asked": dns.asked}
-    print(json.dumps({**seen, "rows": msgspec.to_builtins(rows.entries)}))  # noqa: T201
+    print(json.dumps({**seen, "rows": msgspec.to_builtins(rows.entries)}))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?\.?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _NAMEABLE = frozenset({"loopback", "private", "a carrier's own (CGNAT)", "for benchmarks"})
 """Inner addresses at which a server stands that a setting names: model servers, vaults, proxies with invented ones."""
+_NEVER_PUBLIC = frozenset({"localhost", "local", "internal", "lan", "home", "corp", "intranet", "arpa", "onion"})
 _CARRIERS = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
 # Sources: IANA's special-purpose registries of IPv4 and IPv6 (2025), RFC 6890; 168.63.129.16 is Azure's host agent.
 _IPV4 = (
@@ -150,6 +151,11 @@ def _ipv4(text: str) -> int | None:
         return None
 
 
+def is_public_name(host: str) -> bool:
+    """Say whether a host can be one of the public web: an address, or a name below a domain of it."""
+    return is_address(host) or ("." in host and host.rpartition(".")[2] not in _NEVER_PUBLIC)
+
+
 class Place(NamedTuple):
     """A URL in the one spelling that is checked and sent, and the server it names."""
 
@@ -192,6 +198,15 @@ def place(url: str) -> Place:
     port = port or WEB_PORTS[parts.scheme]
     at = f"{_bracketed(host)}:{port}" if port != WEB_PORTS[parts.scheme] else _bracketed(host)
     return Place(f"{parts.scheme}://{at}{path}{'?' + query if query else ''}", parts.scheme, host, port)
+
+
+def public_place(url: str) -> Place:
+    """Return the place of a URL that somebody else is to fetch. Raises: NetError for what is not of the public web."""
+    found = place(url)
+    kind = refusal(found.host) if is_address(found.host) else ""
+    if kind or not is_public_name(found.host):
+        raise NetError("refused-target", found.origin, f"{found.host} is {kind or 'no name of the public web'}")
+    return found
 
 
 def _one_spelling(host: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from openclaw.base.principal import Principal
 from openclaw.config.schema import AgentNetworkConfig, Config, EgressClassConfig, EgressListConfig, NetworkPolicyConfig
-from openclaw.net.egress import is_address, refusal, refusal_of_named
+from openclaw.net.egress import is_address, is_public_name, refusal, refusal_of_named
 from openclaw.net.way import Purpose
 from openclaw.policy.egress_list import WEB_PORTS, Allowlist, allowlist, plain, shown
 from openclaw.policy.gatekeeper import Ask, Rule, Verdict
@@ -38,7 +38,6 @@ CLASS_OF: Final[Mapping[Purpose, EgressClass]] = {
     "identity": "internal",
     "telemetry": "telemetry",
 }
-_NEVER_PUBLIC: Final = ("localhost", "local", "internal", "lan", "home", "corp", "intranet", "arpa", "onion")
 
 
 class Errand(NamedTuple):
@@ -70,7 +69,7 @@ class EgressRules:
         if not listed:
             if kind := refusal(host) if is_address(host) else "":
                 return self._closed(errand, (host,), port, "egress.address", f"{host} is {kind}")
-            if not (self.policy.allow_egress and port in WEB_PORTS and _public(host)):
+            if not (self.policy.allow_egress and port in WEB_PORTS and is_public_name(host)):
                 return self._unlisted(errand, host, port)
         for where, narrow in self._narrowings(errand):
             if not allowlist(narrow.egress_allowlist).opens(host, port):
@@ -128,7 +127,7 @@ class EgressRules:
         return found
 
     def _unlisted(self, errand: Errand, host: str, port: int) -> Verdict:
-        open_here = self.policy.allow_egress and _public(host)
+        open_here = self.policy.allow_egress and is_public_name(host)
         what = f"port {port} of {host}" if open_here or port not in WEB_PORTS else f"the host {host}"
         return self._closed(errand, (host,), port, "egress.unlisted", what)
 
@@ -203,11 +202,6 @@ def egress_ask(principal: Principal, errand: Errand, host: str, port: int, addre
         agent=errand.agent,
         **where,
     )
-
-
-def _public(host: str) -> bool:
-    """Say whether a host can be one of the public web: an address, or a name below a domain of it."""
-    return is_address(host) or ("." in host and host.rpartition(".")[2] not in _NEVER_PUBLIC)
 
 
 def _entry(host: str, port: int) -> str:
