@@ -27,6 +27,7 @@ MAY = {
     "net/http.py": "aiohttp",
     "net/response.py": "aiohttp",
     "net/notify.py": "socket",
+    "net/aws.py": "botocore",
     "net/child_proxy.py": "socket open_connection",
     "client/http.py": "http.client",
     "client/inspect.py": "http.client socket create_connection getaddrinfo",
@@ -41,7 +42,7 @@ MAY = {
     "secrets/aws.py": "botocore",
 }
 """What each file may use, and why it is no hole: `net` is behind the door; `client` is the operator's own line to a
-gateway; `listeners` take connections; MCP's library runs over HttpClient; botocore is told the endpoint by settings."""
+gateway; `listeners` take connections; MCP's library runs over HttpClient, and botocore too (`net.aws`)."""
 
 
 @cache

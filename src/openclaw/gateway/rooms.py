@@ -35,8 +35,10 @@ from openclaw.models.calling.failover import Failover
 from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
 from openclaw.models.registry import ModelRegistry
+from openclaw.net.aws import across
 from openclaw.net.certificate import Pair
 from openclaw.net.http import HttpClient
+from openclaw.ops.backup.desk import Backups
 from openclaw.ops.disk import DiskWatch
 from openclaw.ops.load import LoadWatch, given_memory_bytes
 from openclaw.policy.approvals import Approvals
@@ -101,6 +103,7 @@ class Rooms:
     approvals: Approvals
     disk: DiskWatch
     tls: TlsDoor
+    egress: EgressGate
     stack: contextlib.AsyncExitStack = field(repr=False)
     upkeep: Upkeep = field(init=False, repr=False)
 
@@ -119,6 +122,11 @@ class Rooms:
         """The skills on disk, judged by the environment and the configuration of the moment."""
         folder = self.paths.state_dir / SKILLS_FOLDER
         return Skills(folder, lambda: self.loaded.env, lambda: self.loaded.parsed)
+
+    def backups(self) -> Backups:
+        """Return the backups of this gateway: from the threads they run in, they ask its own egress door."""
+        door = across(self.egress.house, asyncio.get_running_loop())
+        return Backups(self.paths, lambda: self.loaded, self.clock, __version__, door=door)
 
     async def close(self) -> None:
         """Close every room, the last opened first."""
@@ -238,9 +246,11 @@ async def open_rooms(
             approvals,
             disk,
             TlsDoor(lambda: Pair(*tls_files(rooms.config.gateway.tls, paths)), clock),
+            egress,
             stack,
         )
         secrets.door = egress.house
+        stack.callback(setattr, secrets, "door", None)  # it outlives the ledger
         rooms.upkeep = Upkeep(rooms)
         rooms.counter = build_counter(_rpc_deps(rooms))
         stack.push_async_callback(rooms.counter.close)
