@@ -39,11 +39,14 @@ from openclaw.listeners.app import App
 from openclaw.listeners.server import GatewayServer
 from openclaw.ops.backup.desk import Backups
 from openclaw.ops.backup.schedule import BackupSchedule
+from openclaw.policy.exec.rules import policy_of
+from openclaw.policy.exec.rules_file import RulesFile
 from openclaw.policy.gatekeeper import Ask
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.secrets.room import SecretRoom
 from openclaw.store.lock import StateLock
 from openclaw.telemetry.redact import REDACTOR
+from openclaw.testing.action import make_context
 from openclaw.tools.registry import test_tool
 from tests.config.make import Home
 from tests.gateway.readers import Readers, values, watched
@@ -180,9 +183,10 @@ async def _use(house: House) -> None:
     await _hook(house)
     await _keep_order(rooms)
     with contextlib.suppress(OpenClawError):
-        rooms.tooling._egress(LOCAL_OPERATOR, "test", "b.example", 443)
+        await rooms.tooling._egress(make_context(house.home.folder), "test", "b.example", 443)
     facts = {"command": "a.a", "declared": ["a.a"], "approved": ["a.a"]}
-    rooms.gate.decide(Ask(kind=NODE, principal=LOCAL_OPERATOR, action="x", target="x", facts=facts))
+    rooms.gate.judge(Ask(kind=NODE, principal=LOCAL_OPERATOR, action="x", target="x", facts=facts))
+    policy_of(rooms.config.tools.exec, RulesFile(version=1), "main")
     assert list(rooms.tools.problems()) == ["mcp:far"]
     await rooms.mcp.tried()
     rooms.tooling._keep(AgentId("main"))

@@ -36,7 +36,11 @@ def whole(n: int) -> dict[str, Any]:
         ],
         "models": _models(v),
         "session": {"ephemeralHours": v(30, 31)},
-        "tools": {"allow": v(["read_file", "shout"], ["read_file", "cry", "list_files"]), "deny": [v("x", "y")]},
+        "tools": {
+            "allow": v(["read_file", "shout"], ["read_file", "cry", "list_files"]),
+            "deny": [v("x", "y")],
+            "exec": _exec(v),
+        },
         "mcp": {"servers": _servers(v)},
         "cron": {
             "enabled": v(False, True),
@@ -75,12 +79,23 @@ def whole(n: int) -> dict[str, Any]:
                 "trashBytes": v(5, 6),
                 "backupsBytes": v(1_000_007, 1_000_008),
                 "mediaBytes": v(9, 10),
+                "auditDays": v(91, 92),
                 "ledgerDays": v(70, 71),
                 "transcriptDays": v(800, 801),
             },
         },
         "env": {"vars": {"OF_OURS": v("1", "2")}, "shellEnv": {"enabled": v(False, True), "timeoutMs": v(5000, 6000)}},
         "channels": {v("telegram", "discord"): {"enabled": True}},
+    }
+
+
+def _exec(v: Any) -> dict[str, Any]:
+    return {
+        "security": v("deny", "full"),
+        "ask": v("off", "always"),
+        "allowlist": [v("/usr/bin/uptime", "/usr/bin/who")],
+        "safeBins": [v("ls", "cat")],
+        "pathPrepend": [v("/opt/a", "/opt/b")],
     }
 
 

@@ -478,3 +478,12 @@ async def test_a_summary_of_a_session_that_was_reset_meanwhile_is_refused(store:
         await store.append_summary(KEY, step, 3, session_id=session.id, run_id=R2)
     with pytest.raises(NotFound):
         await store.append_summary(SessionKey("agent:default:none"), step, 3, session_id=session.id, run_id=R2)
+
+
+async def test_a_message_sent_again_is_known_though_another_owner_uses_its_id_by_now(store: SqliteStore) -> None:
+    await store.accept(inbound("r1", key="agent:default:b", principal=BOB), 1, start=True)
+    await store.finish_run(R1, reply("r1", key="agent:default:b"), answer(), 2)
+    await store.accept(inbound("r1", principal=ALICE), 3, start=True)
+    again = await store.accept(inbound("r1", key="agent:default:b", principal=BOB), 4, start=True)
+    assert again.duplicate is not None
+    assert again.duplicate.state == "ok"

@@ -139,8 +139,8 @@ ROOMS: Final[tuple[StateRoom, ...]] = (
         holds="configuration, credentials, agents, skills and small records: needed, never pruned",
         names=(
             *("openclaw.json*", "openclaw.y*ml", ".env", "service.env", "restored-config", "exec-approvals.*"),
-            *("credentials", "secrets", "secrets.json*", "auth-profiles.json", "channels", "agents", "skills"),
-            "gateway",
+            *("credentials", "secrets", "secrets.json*", "former-secrets.json", "auth-profiles.json"),
+            *("channels", "agents", "skills"),
             *("openclaw.lock", ".openclaw.json.lock", "backup-runs.json", "model-catalog.json", "chat-history"),
             *(LOCK_NAME, "gateway"),
         ),

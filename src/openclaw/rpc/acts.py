@@ -45,7 +45,7 @@ READS: Final = frozenset(
         *("exec.approval.grants.list", "openclaw.approval.list", "plugin.approval.list"),
         *("plugin.approval.waitDecision", "channels.pairing.list", "device.pair.list", "node.pair.list"),
         *("device.pair.setupList", "device.pair.setupStatus", "node.pair.request", "node.pair.verify"),
-        *("update.status", "wizard.status"),
+        *("update.status", "wizard.status", "secrets.status"),
     }
 )
 """Methods of these scopes that show what their scope is there to see, and change nothing."""

@@ -55,9 +55,9 @@ CREATE TABLE spending (
 ) WITHOUT ROWID;
 """
 
-STALE_MS = 36 * 3_600_000
-"""A counter this much older than the newest of its subject, and of no cap, is of a window that has ended: a clock that
-crosses midnight between two calls must not find the younger day's counter gone."""
+STALE_MS = (31 * 24 + 36) * 3_600_000
+"""A counter this much older than the newest of its subject is of a window that has ended, the longest being a month;
+the hours more are for a clock that crosses midnight between two calls. Dropped sooner, it would forget its notice."""
 
 SUBJECT_SQL = {
     "total": "''",

@@ -94,11 +94,11 @@ def accept(
     With `steps` the run starts at once, and they go into the transcript; without, it waits for `begin_run`.
     """
     tenant, owner, run_id = inbound.principal.tenant, inbound.principal.owner, inbound.run_id
-    for its_owner, its_tenant, ended in db.execute(_RUNS_OF_ID, (run_id,)).fetchall():
-        if its_owner == owner and its_tenant == tenant:
-            return _duplicate(db, tenant, owner, run_id)
-        if ended is None:
-            raise Conflict(f"the run id {run_id!r} is in use", hint="Choose another run id, for example a random UUID.")
+    known: list[Any] = db.execute(_RUNS_OF_ID, (run_id,)).fetchall()
+    if any((its_owner, its_tenant) == (owner, tenant) for its_owner, its_tenant, _ in known):
+        return _duplicate(db, tenant, owner, run_id)
+    if any(ended is None for *_, ended in known):
+        raise Conflict(f"the run id {run_id!r} is in use", hint="Choose another run id, for example a random UUID.")
     key, agent_id = inbound.session_key, inbound.agent_id
     columns = db.execute(_UPSERT_SESSION, (tenant, key, fresh, agent_id, owner, now_ms, int(inbound.ephemeral))).get
     if columns is None:
