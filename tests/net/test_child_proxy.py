@@ -21,7 +21,7 @@ from openclaw.net import child_proxy
 from openclaw.net.child_proxy import _Refused, open_child_proxy, parsed_head
 from openclaw.net.egress import Place
 from openclaw.policy.egress_door import KIND, EgressRules, Errand, egress_rule
-from openclaw.policy.egress_way import EgressGate, EgressWay
+from openclaw.policy.egress_way import EgressGate
 from tests.fakes.doors import LedgerRows, gatekeeper
 
 pytestmark = pytest.mark.anyio
@@ -82,9 +82,7 @@ class House:
         self.looked_up: list[str] = []
         self.gate = EgressGate(gatekeeper({KIND: egress_rule(lambda: self.rules)}, self.rows), lambda: self.rules)
 
-    async def door(self, place: Place) -> EgressWay:
-        errand = Errand("tools", "tool exec", "main")
-        return await self.gate.leave(LOCAL_OPERATOR, errand, place.host, place.port, session="s", run="r")
+        self.door = self.gate.child(LOCAL_OPERATOR, Errand("tools", "tool exec", "main"), session="s", run="r")
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
         self.looked_up.append(host)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,7 +22,7 @@ from openclaw.base.tasks import TaskSet
 from openclaw.net.egress import Place, is_address, place
 from openclaw.net.error import NetError
 from openclaw.net.pinned import RefusedAddress, Resolve, looked_up, system_resolve
-from openclaw.net.way import Way
+from openclaw.net.way import ChildDoor, Way
 
 HEAD_BYTES: Final = 16 * 1024
 MAX_CONNECTIONS: Final = 32
@@ -45,9 +45,6 @@ _STATUS: Final = {
     503: "Service Unavailable",
     504: "Gateway Timeout",
 }
-
-ChildDoor = Callable[[Place], Awaitable[Way]]
-"""The policy's door for one child. Raises: PolicyDenied, Unavailable."""
 
 
 class _Head(NamedTuple):

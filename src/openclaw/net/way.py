@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
-from openclaw.net.egress import refusal, refusal_of_named
+from openclaw.net.egress import Place, refusal, refusal_of_named
 from openclaw.net.target import Target
 
 Purpose = Literal["inference", "tools", "download", "local", "mcp", "secrets", "identity", "backup", "telemetry"]
@@ -26,6 +26,8 @@ class Way(Protocol):
 
 Door = Callable[[Target, Purpose], Awaitable[Way]]
 """The policy's egress door. Raises: PolicyDenied, Unavailable."""
+ChildDoor = Callable[[Place], Awaitable[Way]]
+"""The same door for one child process, whose run asks. Raises: as Door."""
 
 
 class PublicWay:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from openclaw.base.principal import Principal
-from openclaw.config.schema import AgentNetworkConfig, Config, EgressClassConfig, EgressListConfig, NetworkPolicyConfig
+from openclaw.config.schema import AgentNetworkConfig, Config, EgressClassConfig, NetworkPolicyConfig
 from openclaw.net.egress import is_address, is_public_name, refusal, refusal_of_named
 from openclaw.net.way import Purpose
 from openclaw.policy.egress_list import WEB_PORTS, Allowlist, allowlist, plain, shown
@@ -72,7 +72,7 @@ class EgressRules:
             if not (self.policy.allow_egress and port in WEB_PORTS and is_public_name(host)):
                 return self._unlisted(errand, host, port)
         for where, narrow in self._narrowings(errand):
-            if not allowlist(narrow.egress_allowlist).opens(host, port):
+            if not allowlist(narrow).opens(host, port):
                 reason = f"{shown(host)}:{port} is not in {where}, which narrows networkPolicy"
                 return Verdict(
                     "deny", "egress.narrowed", f'{reason}; to allow it the operator adds "{shown(host)}" there'
@@ -114,16 +114,21 @@ class EgressRules:
         found: EgressClassConfig = getattr(self.policy.classes, errand.klass)
         return found
 
-    def _narrowings(self, errand: Errand) -> list[tuple[str, EgressListConfig]]:
+    def _narrowings(self, errand: Errand) -> list[tuple[str, tuple[str, ...]]]:
         action = errand.action.removeprefix("tool ")
-        found: list[tuple[str, EgressListConfig]] = []
+        found: list[tuple[str, tuple[str, ...]]] = []
         if (narrow := self.policy.actions.get(action)) is not None:
-            found.append((f"networkPolicy.actions.{action}.egressAllowlist", narrow))
+            found.append((f"networkPolicy.actions.{action}.egressAllowlist", narrow.egress_allowlist))
         own = self.agents.get(errand.agent)
         if own is not None:
-            found.append((f"networkPolicy.egressAllowlist of the agent {errand.agent}", own))
+            found.append((f"networkPolicy.egressAllowlist of the agent {errand.agent}", own.egress_allowlist))
             if (narrow := own.actions.get(action)) is not None:
-                found.append((f"networkPolicy.actions.{action}.egressAllowlist of the agent {errand.agent}", narrow))
+                found.append(
+                    (
+                        f"networkPolicy.actions.{action}.egressAllowlist of the agent {errand.agent}",
+                        narrow.egress_allowlist,
+                    )
+                )
         return found
 
     def _unlisted(self, errand: Errand, host: str, port: int) -> Verdict:
@@ -190,6 +195,8 @@ def egress_ask(principal: Principal, errand: Errand, host: str, port: int, addre
     """
     facts: dict[str, Any] = {"host": host, "port": port, "errand": errand}
     written: dict[str, str | int | bool] = {"class": errand.klass}
+    if errand.configured:
+        written["configured"] = True
     if address:
         facts["address"] = written["address"] = address
     return Ask(

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from openclaw.base.ids import OwnerId
 from openclaw.base.principal import Principal
-from openclaw.net.egress import refusal
+from openclaw.net.egress import Place, refusal
 from openclaw.net.target import Target
-from openclaw.net.way import Purpose
+from openclaw.net.way import ChildDoor, Purpose, Way
 from openclaw.policy.egress_door import CLASS_OF, EgressRules, Errand, egress_ask
 from openclaw.policy.gatekeeper import Gatekeeper
 
@@ -60,6 +60,14 @@ class EgressGate:
         """Let a request out. `where` are fields of Ask (session, run …). Raises: PolicyDenied, Unavailable."""
         await self._gate.require(egress_ask(principal, errand, host, port, **where), once=once)
         return EgressWay(self._gate, self._rules(), principal, errand, host, port, **where)
+
+    def child(self, principal: Principal, errand: Errand, *, session: str, run: str) -> ChildDoor:
+        """Return the door of a child process: every host that it asks for is its run's doing (`net.child_proxy`)."""
+
+        async def door(there: Place) -> Way:
+            return await self.leave(principal, errand, there.host, there.port, session=session, run=run)
+
+        return door
 
     async def house(self, where: Target, purpose: Purpose) -> EgressWay:
         """Let out what a setting asks for (`net.way.Door`); the same host is written down once an hour."""

@@ -102,9 +102,10 @@ class EgressListConfig(Section, frozen=True):
     egress_allowlist: Annotated[tuple[str, ...], leaf("All that is left; empty = nothing.", "live")] = ()
 
 
-class AgentNetworkConfig(EgressListConfig, frozen=True):
+class AgentNetworkConfig(Section, frozen=True):
     """Narrows what one agent's tools may reach; it never widens."""
 
+    egress_allowlist: Annotated[tuple[str, ...], leaf("All that is left; empty = nothing.", "live")] = ()
     actions: Annotated[dict[str, EgressListConfig], leaf("Narrower still, by tool name.", "live")] = {}
 
 
