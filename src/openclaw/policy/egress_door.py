@@ -100,7 +100,7 @@ class EgressRules:
         setting = f"networkPolicy.classes.{errand.klass}.allow"
         reason = f"{shown(host)}:{port} is not named in {setting}"
         return Verdict(
-            "deny", "egress.unlisted", f'{reason}; to allow it the operator adds "{_entry(host, port)}" there'
+            "deny", "egress.unlisted", f'{reason}; to allow it the operator adds "{entry_for(host, port)}" there'
         )
 
     def _listed(self, errand: Errand) -> Allowlist:
@@ -138,7 +138,7 @@ class EgressRules:
 
     def _closed(self, errand: Errand, hosts: tuple[str, ...], port: int, rule: str, what: str) -> Verdict:
         said = "and not named" if rule == "egress.address" else "is not named"
-        entries = tuple(_entry(host, port) for host in hosts)
+        entries = tuple(entry_for(host, port) for host in hosts)
         return Verdict("deny", rule, f"{what} {said} in {SETTING} (class {errand.klass}); {self._remedy(entries)}")
 
     def _remedy(self, entries: tuple[str, ...]) -> str:
@@ -211,5 +211,6 @@ def egress_ask(principal: Principal, errand: Errand, host: str, port: int, addre
     )
 
 
-def _entry(host: str, port: int) -> str:
+def entry_for(host: str, port: int) -> str:
+    """Return the entry that opens one port of a host."""
     return shown(host) if port in WEB_PORTS else f"{shown(host)}:{port}"
