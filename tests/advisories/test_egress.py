@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import shutil
-import sys
-from functools import cache
 from pathlib import Path
-from subprocess import run
 from typing import Any
 
 import msgspec
@@ -21,44 +14,15 @@ from openclaw.listeners.openai_api.conversation import conversation
 from openclaw.listeners.openai_api.request import ChatMessage
 from openclaw.policy.cases.egress import egress_case
 from openclaw.rpc.cron_wish import delivery_of
-from tests.stand_ins.inner_net import OTHER, PUBLIC, SETUP
+from tests.stand_ins.inner_net import OTHER, PUBLIC, has_namespaces, in_a_network_of_its_own
 
-ROOT = Path(__file__).parents[2]
 _DISGUISES = """
     0:0:0:0:0:ffff:7f00:1 ::ffff:127.0.0.1 ::FFFF:7F00:0001 0000:0000:0000:0000:0000:ffff:7f00:0001 ::7f00:1
     ::ffff:0:127.0.0.1 64:ff9b::7f00:1 64:ff9b:1::7f00:1 2002:7f00:1:: ::ffff:a9fe:a9fe ::ffff:10.0.0.1 ::1 ::
 """
 
 
-@cache
-def has_namespaces() -> bool:
-    """Say whether this machine lets us make a network of our own, with its own mounts."""
-    if sys.platform != "linux" or not shutil.which("unshare") or not shutil.which("ip"):
-        return False
-    return run(["unshare", "-rmn", "ip", "link", "set", "lo", "up"], capture_output=True, check=False).returncode == 0
-
-
 needs_namespaces = pytest.mark.skipif(not has_namespaces(), reason="needs namespaces of its own")
-
-
-async def in_a_network_of_its_own(folder: Path, *urls: str) -> dict[str, Any]:
-    """Ask for URLs with the real resolver, where public servers and canaries stand; see tests.stand_ins.inner_net."""
-    resolver, hosts = folder / "resolv.conf", folder / "hosts"
-    resolver.write_text("nameserver 127.0.0.1\n")
-    hosts.write_text("")
-    proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"), "http://10.20.30.40:80")
-    process = await asyncio.create_subprocess_exec(
-        *("unshare", "-rmn", "sh", "-c", SETUP, "sh", str(resolver), str(hosts)),
-        *(sys.executable, "-m", "tests.stand_ins.inner_net", *urls),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **proxies, "NO_PROXY": "", "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
-        cwd=ROOT,
-    )
-    out, told = await process.communicate()
-    assert process.returncode == 0, told.decode()
-    seen: dict[str, Any] = json.loads(out)
-    return seen
 
 
 @pytest.mark.parametrize("address", _DISGUISES.split())
@@ -109,22 +73,24 @@ def test_ghsa_w45g_5746_x9fp_a_webhook_is_no_way_out() -> None:
 async def test_cve_2026_43582_a_name_that_is_rebound_never_leads_inside(tmp_path: Path) -> None:
     seen = await in_a_network_of_its_own(
         tmp_path,
-        "http://site.example/",
-        "http://rebind.example/",
-        "http://rebind.example/",
-        "http://mixed.example/",
-        "http://inner.example/",
-        "http://six.example/",
-        "http://mapped.example/",
-        "http://hop.example/to/http://inner.example/",
-        "http://hop.example/to/http://127.0.0.1/",
-        "http://hop.example/to/http://[fd00::99]/",
-        "http://hop.example/to/http://other.example/",
-        "http://127.0.0.1/",
-        "http://10.20.30.40/",
-        "http://[::1]/",
-        "http://[fd00::99]/",
-        f"http://{OTHER}/",
+        [
+            "http://site.example/",
+            "http://rebind.example/",
+            "http://rebind.example/",
+            "http://mixed.example/",
+            "http://inner.example/",
+            "http://six.example/",
+            "http://mapped.example/",
+            "http://hop.example/to/http://inner.example/",
+            "http://hop.example/to/http://127.0.0.1/",
+            "http://hop.example/to/http://[fd00::99]/",
+            "http://hop.example/to/http://other.example/",
+            "http://127.0.0.1/",
+            "http://10.20.30.40/",
+            "http://[::1]/",
+            "http://[fd00::99]/",
+            f"http://{OTHER}/",
+        ],
     )
     reached = [key.partition(" ")[2] for key, came_to in seen["came_to"].items() if came_to == "hello"]
     assert reached == [
