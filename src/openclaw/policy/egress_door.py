@@ -124,7 +124,8 @@ class EgressRules:
             found.append((f"networkPolicy.actions.{action}.egressAllowlist", narrow.egress_allowlist))
         own = self.agents.get(errand.agent)
         if own is not None:
-            found.append((f"networkPolicy.egressAllowlist of the agent {errand.agent}", own.egress_allowlist))
+            if own.egress_allowlist is not None:
+                found.append((f"networkPolicy.egressAllowlist of the agent {errand.agent}", own.egress_allowlist))
             if (narrow := own.actions.get(action)) is not None:
                 found.append(
                     (

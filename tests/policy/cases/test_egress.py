@@ -264,7 +264,8 @@ def rules() -> EgressRules:
                 egress_allowlist=("a.example", "b.example:8443"),
                 actions={"http_request": EgressListConfig(egress_allowlist=("a.example", "c.example"))},
             ),
-            "mute": AgentNetworkConfig(),
+            "mute": AgentNetworkConfig(egress_allowlist=()),
+            "one": AgentNetworkConfig(actions={"http_request": EgressListConfig(egress_allowlist=("a.example",))}),
         },
     )
 
@@ -284,6 +285,9 @@ def rules() -> EgressRules:
         ("shy", "tool http_request", "a.example", 443, True),
         ("shy", "tool http_request", "b.example", 8443, False),
         ("shy", "tool http_request", "c.example", 443, False),
+        ("one", "tool http_request", "a.example", 443, True),
+        ("one", "tool http_request", "b.example", 443, False),
+        ("one", "tool web_fetch", "b.example", 443, True),
         ("mute", "tool http_request", "a.example", 8443, False),
         ("mute", "tool web_fetch", "a.example", 443, False),
     ],
