@@ -35,13 +35,16 @@ from openclaw.models.calling.failover import Failover
 from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
 from openclaw.models.registry import ModelRegistry
+from openclaw.net.aws import across
 from openclaw.net.certificate import Pair
 from openclaw.net.http import HttpClient
+from openclaw.ops.backup.desk import Backups
 from openclaw.ops.disk import DiskWatch
 from openclaw.ops.load import LoadWatch, given_memory_bytes
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.egress_door import KIND as EGRESS
-from openclaw.policy.egress_door import egress_rule
+from openclaw.policy.egress_door import RulesOfNow, egress_rule
+from openclaw.policy.egress_way import EgressGate
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
@@ -100,6 +103,7 @@ class Rooms:
     approvals: Approvals
     disk: DiskWatch
     tls: TlsDoor
+    egress: EgressGate
     stack: contextlib.AsyncExitStack = field(repr=False)
     upkeep: Upkeep = field(init=False, repr=False)
 
@@ -119,6 +123,11 @@ class Rooms:
         folder = self.paths.state_dir / SKILLS_FOLDER
         return Skills(folder, lambda: self.loaded.env, lambda: self.loaded.parsed)
 
+    def backups(self) -> Backups:
+        """Return the backups of this gateway: from the threads they run in, they ask its own egress door."""
+        door = across(self.egress.house, asyncio.get_running_loop())
+        return Backups(self.paths, lambda: self.loaded, self.clock, __version__, door=door)
+
     async def close(self) -> None:
         """Close every room, the last opened first."""
         await self.stack.aclose()
@@ -135,7 +144,16 @@ async def open_rooms(
         health = HealthBoard(clock)
         store = await SqliteStore.open(paths.db_path, clock=clock, lock=lock)
         stack.push_async_callback(store.close)
-        http = HttpClient(user_agent=f"openclaw/{__version__}")
+        egress_now = RulesOfNow(lambda: rooms.config)
+        ledger = Ledger(store.audit, clock)
+        rules = {
+            TOOL: tool_verdict,
+            EGRESS: egress_rule(egress_now),
+            NODE: node_rule(lambda: rooms.config.gateway.nodes),
+        }
+        gate = Gatekeeper(rules, ledger, clock)
+        egress = EgressGate(gate, egress_now)
+        http = HttpClient(door=egress.house, user_agent=f"openclaw/{__version__}")
         stack.push_async_callback(http.close)
         spawner = Spawner(CurrentEnvironment(lambda: rooms.loaded.env))
         stack.push_async_callback(spawner.close)
@@ -150,13 +168,6 @@ async def open_rooms(
             catalog_path=paths.state_dir / CATALOG_FILE,
         )
         stack.push_async_callback(models.close)
-        ledger = Ledger(store.audit, clock)
-        rules = {
-            TOOL: tool_verdict,
-            EGRESS: egress_rule(lambda: rooms.config.network_policy),
-            NODE: node_rule(lambda: rooms.config.gateway.nodes),
-        }
-        gate = Gatekeeper(rules, ledger, clock)
         hub = Hub(clock, __version__)
         devices = await Devices.open(store.shelf, clock, paths.identity)
         stack.push_async_callback(devices.close)
@@ -179,7 +190,7 @@ async def open_rooms(
         study = Study(directory=Directory.empty(), shop=shop)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
-        desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config)
+        desk = Tooling(gate, egress, study, store, http, clock, mcp, lambda: rooms.config)
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
         automation = Automation(
@@ -235,8 +246,11 @@ async def open_rooms(
             approvals,
             disk,
             TlsDoor(lambda: Pair(*tls_files(rooms.config.gateway.tls, paths)), clock),
+            egress,
             stack,
         )
+        secrets.door = egress.house
+        stack.callback(setattr, secrets, "door", None)  # it outlives the ledger
         rooms.upkeep = Upkeep(rooms)
         rooms.counter = build_counter(_rpc_deps(rooms))
         stack.push_async_callback(rooms.counter.close)

@@ -72,6 +72,10 @@ from openclaw.config.schema.storage import (
 )
 from openclaw.config.schema.tools import (
     ActionConfig,
+    AgentNetworkConfig,
+    EgressClassConfig,
+    EgressClassesConfig,
+    EgressListConfig,
     ExecConfig,
     McpConfig,
     McpServerConfig,
@@ -92,6 +96,7 @@ __all__ = [
     "ActiveHoursConfig",
     "AgentConfig",
     "AgentDefaults",
+    "AgentNetworkConfig",
     "AgentsConfig",
     "AuthConfig",
     "BackupConfig",
@@ -101,6 +106,9 @@ __all__ = [
     "Config",
     "ControlUiConfig",
     "CronConfig",
+    "EgressClassConfig",
+    "EgressClassesConfig",
+    "EgressListConfig",
     "EndpointConfig",
     "EndpointsConfig",
     "EnvConfig",
