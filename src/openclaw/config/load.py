@@ -274,7 +274,7 @@ def _with_config_env(parsed: Mapping[str, Any], env: Environment) -> Environment
 
 
 def _with_token_file(config: Config, paths: StatePaths, sources: dict[str, str]) -> Config:
-    if config.gateway.auth.token or config.gateway.auth.mode != "token":
+    if config.gateway.auth.token or config.gateway.auth.mode in ("password", "none"):
         return config
     try:
         text = paths.token.read_text().strip()
