@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -18,6 +18,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId
 from openclaw.base.principal import FederatedMethod, Principal
 from openclaw.config.schema import AlbConfig, AuthConfig, CognitoConfig, OidcConfig, RoleConfig, TrustedProxyConfig
+from openclaw.config.vouching import cognito_issuer
 from openclaw.identity.federated.claims import (
     Person,
     check_audience,
@@ -29,7 +30,7 @@ from openclaw.identity.federated.claims import (
     subject_of,
 )
 from openclaw.identity.federated.jws import BadToken, looks_signed, parse, verify
-from openclaw.identity.federated.keys import AlbKeys, Fetch, JwksKeys, Keys, may_fetch
+from openclaw.identity.federated.keys import AlbKeys, Fetch, JwksKeys, Keys
 from openclaw.identity.roles import NOTHING, Granted, Roles
 from openclaw.identity.scopes import covers
 
@@ -312,39 +313,6 @@ def owner_of(method: FederatedMethod, issuer: str, subject: str) -> OwnerId:
     if method == "trusted-proxy":
         return OwnerId(f"proxy:{subject}")
     return OwnerId(f"{method}:{hashlib.sha256(issuer.encode()).hexdigest()[:8]}:{subject}")
-
-
-def cognito_issuer(config: CognitoConfig) -> str:
-    """Return the issuer of a pool's tokens, "" while the pool is not named."""
-    region = config.region or config.user_pool_id.partition("_")[0]
-    if config.issuer or not config.user_pool_id:
-        return config.issuer
-    return f"https://cognito-idp.{region}.amazonaws.com/{config.user_pool_id}"
-
-
-def problem_of(auth: AuthConfig) -> str:
-    """Return what keeps a mode from letting anybody in, "" when it is complete."""
-    if auth.mode == "oidc":
-        config = auth.oidc
-        if not config.issuer or not (config.audience or config.client_id):
-            return "gateway.auth.oidc needs issuer, and audience or clientId"
-        urls = [config.jwks_url or config.issuer]
-    elif auth.mode == "cognito":
-        if not cognito_issuer(auth.cognito) or not auth.cognito.client_id:
-            return "gateway.auth.cognito needs userPoolId and clientId"
-        urls = [auth.cognito.jwks_url or cognito_issuer(auth.cognito)]
-    elif auth.mode == "alb":
-        if not auth.alb.signer or not (auth.alb.region or auth.alb.key_url):
-            return "gateway.auth.alb needs signer, and region or keyUrl"
-        urls = [auth.alb.key_url] if auth.alb.key_url else []
-    else:
-        return ""
-    bad = next((url for url in urls if not may_fetch(url)), "")
-    return f"gateway.auth.{auth.mode}: keys come by https only, not from {bad[:200]}" if bad else ""
-
-
-MakeKeys = Callable[[str, str], Keys]
-"""Returns the keys of an issuer; the second is their address, or empty."""
 
 
 def build_federation(

@@ -13,12 +13,12 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
+from openclaw.config.vouching import may_fetch
 from openclaw.identity.federated.jws import BadToken, Key, Parsed, key_of_jwk, key_of_pem
 from openclaw.telemetry.metrics import METRICS
 
@@ -213,15 +213,3 @@ class AlbKeys:
                 return
             _fetches.inc("ok")
             self._keys.put(parsed.kid, (key, self._clock.monotonic_s()))
-
-
-def may_fetch(url: str) -> bool:
-    """Say whether keys may come from an address: https, or a program on this machine."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    local = parts.hostname in ("127.0.0.1", "::1", "localhost")
-    return bool(parts.hostname) and "@" not in parts.netloc and (
-        parts.scheme == "https" or (local and parts.scheme == "http")
-    )
