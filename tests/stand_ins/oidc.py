@@ -8,7 +8,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwk, jws
 from joserfc.jwk import ECKey, RSAKey
+
+from tests.stand_ins.server import Raw, Request, StandIn
 
 ISSUER = "https://id.example/realm"
 ALB_ARN = "arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/ours/1"
@@ -106,3 +108,24 @@ def sign(header: Mapping[str, Any], payload: bytes, key: Any) -> str:
 def b64(data: bytes) -> str:
     """Return base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class OidcServer(StandIn):
+    """The provider on a port of this machine; its issuer is its address."""
+
+    def __init__(self) -> None:
+        super().__init__(self._document)
+        self.chain = Keychain()
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self.chain.issuer = self.base_url
+        return self
+
+    def _document(self, request: Request) -> Raw:
+        issuer, jwks = self.chain.issuer, self.chain.jwks()
+        found = {
+            "/.well-known/openid-configuration": {"issuer": issuer, "jwks_uri": f"{issuer}/keys"},
+            "/keys": jwks,
+        }.get(request.path)
+        return Raw((json.dumps(found).encode(),), status=200 if found else 404)
