@@ -51,6 +51,7 @@ from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
+from openclaw.policy.overlooking import Overlooking
 from openclaw.policy.sign_ins import SignIns
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
@@ -209,6 +210,7 @@ async def open_rooms(
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
         study = Study(directory=Directory.empty(), shop=shop)
+        study.overlooks = Overlooking(ledger, clock).note
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
         desk = Tooling(gate, egress, study, store, http, clock, mcp, lambda: rooms.config)
