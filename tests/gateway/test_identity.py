@@ -54,6 +54,7 @@ async def test_people_come_in_by_header_and_by_request_and_are_shut_out_when_the
             assert await ended(by_header) == (4001, "gateway auth changed")
             with pytest.raises(aiohttp.ClientError):
                 await asyncio.wait_for(stream.content.read(), 5)
+            stream.close()
             assert time.monotonic() - began < 1
             assert await here.get("/v1/models", alice) == 403
             rows = (await operator.call("audit.query", {"kinds": ["identity"]}))["rows"]

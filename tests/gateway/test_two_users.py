@@ -36,7 +36,7 @@ TEAM: Final = {
 }
 AGENTS: Final = {
     "defaults": {"model": "fake/echo"},
-    "list": [{"id": "main"}, {"id": "slow", "model": "fake/fake-l60000", "queue": {"mode": "interrupt"}}],
+    "list": [{"id": "main"}, {"id": "slow", "model": "fake/fake-l999999", "queue": {"mode": "interrupt"}}],
 }
 
 
@@ -123,6 +123,17 @@ QUIET: Final = frozenset(("gateway.restart.request", "logs.tail"))
 """Not called: it would end the gateway (an administrator's act), or tells of the gateway as a whole."""
 
 
+LISTS: Final = frozenset(
+    (
+        *("health", "status", "sessions.list", "sessions.usage", "sessions.groups.list", "agents.list", "tasks.list"),
+        *("artifacts.list", "usage.cost", "usage.totals", "system-presence", "diagnostics.lanes"),
+        *("diagnostics.stability", "sessions.storage.status", "commands.list", "memory.search"),
+        *("users.list", "mentions.list", "cron.list", "exec.approval.grants.list"),
+    )
+)
+"""Methods that list things without being asked about one: what is Alice's is not there at all."""
+
+
 async def look(alice: Wire) -> dict[str, Any]:
     """Return all of Alice's things as she sees them."""
     session = (await alice.get("sessions.describe", key=KEY))["session"]
@@ -156,6 +167,8 @@ async def test_by_no_method_and_no_command(tmp_path: Path) -> None:
                 continue
             for key in (KEY, HELD):
                 answer = await bob.ask(spec.name, aimed(spec.name, names, key))
+                if answer["ok"] and spec.name in LISTS:
+                    assert "alices-" not in json.dumps(answer["payload"]), spec.name
                 if spec.name not in ("sessions.search", "memory.search"):
                     assert MARK not in json.dumps(answer), (spec.name, answer)
                 else:

@@ -26,6 +26,8 @@ class Overlooking:
 
     async def note(self, principal: Principal, session_key: str) -> None:
         """Write that somebody looks at a session that is not theirs, `*` = a list of them. Raises: Unavailable."""
+        if principal.method == "local":
+            return  # the house asks itself whose a session is; nobody is shown anything
         key = (principal.tenant, principal.owner, principal.method, principal.device, session_key)
         now_s = self._clock.monotonic_s()
         last_s = self._seen.get(key)
