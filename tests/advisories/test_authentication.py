@@ -88,7 +88,9 @@ async def test_pr_57647_whatever_is_sent_beside_it_a_guess_is_counted() -> None:
 
 
 async def test_ghsa_5847_rm3g_23mw_an_address_is_one_client_however_it_is_written() -> None:
-    assert len({client_key(text) for text in ("1.2.3.4", "::ffff:1.2.3.4", "::ffff:102:304", "[::ffff:1.2.3.4]:80")}) == 1
+    assert (
+        len({client_key(text) for text in ("1.2.3.4", "::ffff:1.2.3.4", "::ffff:102:304", "[::ffff:1.2.3.4]:80")}) == 1
+    )
     assert len({client_key(text) for text in ("2001:db8::1", "2001:DB8:0::ffff", "2001:db8::1%eth0")}) == 1
     assert client_key("2001:db8::1") != client_key("2001:db8:0:1::1")
     proxy = GatewayConfig(trusted_proxies=("127.0.0.1",))
@@ -168,9 +170,7 @@ async def test_cve_2026_53832_a_program_on_this_machine_cannot_pose_as_the_proxy
     roles = {"admin": {"users": ["root"]}}
     async with aiohttp.ClientSession() as http:
         port = free_port()
-        write_config(
-            tmp_path, port, gateway={"port": port, "trustedProxies": ["127.0.0.1"], "roles": roles, **section}
-        )
+        write_config(tmp_path, port, gateway={"port": port, "trustedProxies": ["127.0.0.1"], "roles": roles, **section})
         running = await (await GatewayProcess.start(tmp_path, port)).ready()
         try:
             for more in ({}, {"X-Forwarded-For": "9.9.9.9"}, {"X-OpenClaw-Proxy-Secret": ""}):
@@ -206,7 +206,15 @@ async def test_ghsa_m8wm_r5vq_qjpg_cve_2026_45005_ghsa_q8ff_7ffm_m3r9_what_was_r
 
 
 HIDDEN = (
-    *(b"/v1/%6dodels", b"/V1/models", b"/v1//models", b"/v1/./models", b"/v1/x/../models", b"/v1/models/", b"//v1/models"),
+    *(
+        b"/v1/%6dodels",
+        b"/V1/models",
+        b"/v1//models",
+        b"/v1/./models",
+        b"/v1/x/../models",
+        b"/v1/models/",
+        b"//v1/models",
+    ),
     *(b"/v1%2fmodels", b"/v1%252fmodels", b"/v1%25252fmodels", b"/%2e%2e/v1/models", b"/v1\\models", b"/v1/models%00"),
     *(b"/tools%2finvoke", b"/TOOLS/invoke", b"/hooks%2fagent", b"/setup%2fstate", b"/api%5cmirror"),
 )
@@ -228,7 +236,15 @@ async def test_ghsa_8j2w_6fmm_m587_cve_2026_32004_ghsa_v865_p3gq_hw6m_a_path_has
 
 async def test_ghsa_943q_mwmv_hhvh_over_http_only_an_agents_own_tools_are_called() -> None:
     async with world() as here, aiohttp.ClientSession() as http:
-        for name in ("sessions_spawn", "exec", "gateway", "sessions_send ", "SESSIONS_SEND", "read_file\x00", "../exec"):
+        for name in (
+            "sessions_spawn",
+            "exec",
+            "gateway",
+            "sessions_send ",
+            "SESSIONS_SEND",
+            "read_file\x00",
+            "../exec",
+        ):
             async with http.post(here.url + "/tools/invoke", json={"tool": name}, headers=BEARER) as answer:
                 assert answer.status == 404
     for safety in ("dangerous", "Safe", "safe ", "unsafe", "", None, True):  # kinds are exact words, not substrings

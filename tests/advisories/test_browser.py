@@ -51,7 +51,9 @@ def test_cve_2026_25253_our_page_talks_to_where_it_came_from_whatever_its_addres
     assert target == 'new URL("./", location.href)'
     for name, text in scripts.items():
         assert "gatewayUrl" not in text, name
-        assert not re.search(r"searchParams|location\.search(?!;)", text.replace("location.pathname + location.search", ""))
+        assert not re.search(
+            r"searchParams|location\.search(?!;)", text.replace("location.pathname + location.search", "")
+        )
 
 
 def test_cve_2026_26322_no_tools_argument_names_a_peer_and_no_tool_dials_a_websocket() -> None:
@@ -63,7 +65,9 @@ def test_cve_2026_26322_no_tools_argument_names_a_peer_and_no_tool_dials_a_webso
     assert not re.search(r"gateway_?url|ws_?url|remote_?gateway", said, re.IGNORECASE)
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1", "file://", "chrome-extension://x"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://localhost:1", "file://", "chrome-extension://x"]
+)
 async def test_clawjacked_a_page_of_another_origin_gets_no_socket(origin: str) -> None:
     async with world() as here:
         for path in ("/", "/v1/agent/main", "/any/path"):

@@ -68,7 +68,7 @@ async def test_ghsa_4jpw_hj22_2xmc_a_device_that_acts_as_the_operator_is_an_admi
     with pytest.raises(Forbidden):
         await devices.approve(request.request_id, somebody)
     administrator = msgspec.structs.replace(somebody, scopes=frozenset(ALL_SCOPES))
-    assert await devices.approve(request.request_id, administrator)
+    assert (await devices.approve(request.request_id, administrator)).device_id == "d" * 64
 
 
 async def test_cve_2026_33579_an_approval_gives_no_scope_that_its_giver_lacks(bench: Bench) -> None:
@@ -79,7 +79,8 @@ async def test_cve_2026_33579_an_approval_gives_no_scope_that_its_giver_lacks(be
         answer = await bench.ask(FakePeer(4, scopes), "device.pair.approve", {"requestId": request.request_id})
         assert answer["error"]["details"]["missingScope"] == "operator.admin"
     answer = await bench.ask(
-        FakePeer(4, ("operator.write",)), "chat.send",
+        FakePeer(4, ("operator.write",)),
+        "chat.send",
         {"sessionKey": "main", "message": f"/pair approve {request.request_id}", "idempotencyKey": "k"},
     )
     assert devices.get("d" * 64) is None, answer
@@ -209,7 +210,16 @@ async def test_ghsa_xw77_45gv_p728_a_hook_acts_with_its_own_few_rights_and_only_
 
 def test_ghsa_7jm2_g593_4qrc_no_tool_reaches_the_configuration() -> None:
     """Nothing that a model can call may write the file, the policy, approvals or pairing, or knows who could."""
-    reaching = ("config.writing", "config.changes", "config_desk", "policy.", "identity.", "rpc.", "gateway.", "config.disk")
+    reaching = (
+        "config.writing",
+        "config.changes",
+        "config_desk",
+        "policy.",
+        "identity.",
+        "rpc.",
+        "gateway.",
+        "config.disk",
+    )
     for path in (SOURCE / "tools").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
@@ -230,6 +240,8 @@ async def test_claw_chain_a_caller_cannot_say_that_it_is_the_owner(bench: Bench)
     row = await bench.agent.session(bench.agent.resolve_key("bobs"), FakePeer(owner="bob").principal)
     assert row is None or row.owner == "bob"
     takers = [
-        spec.name for spec in METHODS if {"sender_is_owner", "owner"} & {each.name for each in msgspec.structs.fields(spec.params)}
+        spec.name
+        for spec in METHODS
+        if {"sender_is_owner", "owner"} & {each.name for each in msgspec.structs.fields(spec.params)}
     ]
     assert set(takers) <= {"message.action", "cron.add"}  # the one has no channel, the other does not look at it

@@ -78,7 +78,8 @@ def granted(asked: Sequence[str], allowed: frozenset[str], known: frozenset[str]
 
 def roles(config: Mapping[str, Mapping[str, Any]], subject: str, groups: Sequence[str]) -> tuple[set[str], set[str]]:
     """Return the roles and scopes of a person."""
-    names, scopes = set(), set()
+    names: set[str] = set()
+    scopes: set[str] = set()
     for name, role in config.items():
         members = list(role.get("groups", ()))
         if "*" not in members and subject not in role.get("users", ()) and not any(each in members for each in groups):

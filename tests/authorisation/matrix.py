@@ -71,41 +71,146 @@ _METHODS: Final[dict[str, str]] = {
 METHODS: Final = {name: who for who, names in _METHODS.items() for name in names.split()}
 """Method → the scope that it takes, `any operator`, or `nodes only`."""
 
-ONLY_3: Final = frozenset(
-    """
-    node.pair.request node.pair.verify
-    """.split()
-)
+ONLY_3: Final = frozenset(["node.pair.request", "node.pair.verify"])
 ONLY_4: Final = frozenset(
-    """
-    agents.workspace.get agents.workspace.list approval.get approval.history approval.resolve artifacts.list
-    audit.list board.get channels.pairing.list channels.start channels.stop chat.message.get chat.metadata
-    chat.startup chat.toolTitles commands.list config.schema.lookup controlUi.sessionPullRequests.subscribe
-    cron.get cron.scratch.get cron.scratch.set device.pair.remove device.pair.rename device.pair.setupCode
-    device.pair.setupList device.pair.setupRevoke device.pair.setupStatus device.scopes.requestUpgrade
-    device.scopes.waitUpgrade diagnostics.lanes diagnostics.stability doctor.memory.status environments.list
-    environments.status exec.approval.get exec.approval.grants.list exec.approval.grants.revoke
-    exec.approval.list exec.approval.waitDecision gateway.identity.get gateway.restart.preflight
-    gateway.restart.request gateway.suspend.prepare gateway.suspend.resume gateway.suspend.status hooks.status
-    memory.search mentions.list message.action models.authLogout models.authStatus node.invoke.progress
-    node.pair.remove node.pending.ack node.pending.drain node.pending.enqueue node.pending.pull
-    node.pluginSurface.refresh node.pluginTools.update node.skills.update openclaw.approval.list
-    plugin.approval.list plugin.approval.request plugin.approval.resolve plugin.approval.waitDecision
-    plugin.surface.refresh plugins.catalog.browse plugins.controlUi.list plugins.list plugins.uiDescriptors
-    progressCard.get projects.list question.get question.list question.request question.resolve
-    question.waitAnswer secrets.reload secrets.resolve secrets.status session.discussion.info
-    session.members.list session.members.listEvidence session.suggestions.list session.typing sessions.abort
-    sessions.branches.list sessions.catalog.list sessions.companion.state sessions.create sessions.describe
-    sessions.export sessions.fork sessions.get sessions.github.options sessions.groups.defaults
-    sessions.groups.delete sessions.groups.list sessions.groups.put sessions.groups.rename
-    sessions.groups.update sessions.messages.subscribe sessions.messages.unsubscribe
-    sessions.observer.visibility sessions.patchMany sessions.rewind sessions.search sessions.send
-    sessions.storage.status sessions.subscribe sessions.unsubscribe sessions.viewers.set skills.detail
-    skills.library.list skills.search system.info talk.catalog talk.config talk.speak taskSuggestions.list
-    tasks.get tasks.list themes.list tools.catalog tools.effective tools.invoke tts.personas tts.setPersona
-    tts.speak update.status users.list users.prefs.get users.prefs.set users.self voicewake.routing.get
-    worktrees.list
-    """.split()
+    [
+        "agents.workspace.get",
+        "agents.workspace.list",
+        "approval.get",
+        "approval.history",
+        "approval.resolve",
+        "artifacts.list",
+        "audit.list",
+        "board.get",
+        "channels.pairing.list",
+        "channels.start",
+        "channels.stop",
+        "chat.message.get",
+        "chat.metadata",
+        "chat.startup",
+        "chat.toolTitles",
+        "commands.list",
+        "config.schema.lookup",
+        "controlUi.sessionPullRequests.subscribe",
+        "cron.get",
+        "cron.scratch.get",
+        "cron.scratch.set",
+        "device.pair.remove",
+        "device.pair.rename",
+        "device.pair.setupCode",
+        "device.pair.setupList",
+        "device.pair.setupRevoke",
+        "device.pair.setupStatus",
+        "device.scopes.requestUpgrade",
+        "device.scopes.waitUpgrade",
+        "diagnostics.lanes",
+        "diagnostics.stability",
+        "doctor.memory.status",
+        "environments.list",
+        "environments.status",
+        "exec.approval.get",
+        "exec.approval.grants.list",
+        "exec.approval.grants.revoke",
+        "exec.approval.list",
+        "exec.approval.waitDecision",
+        "gateway.identity.get",
+        "gateway.restart.preflight",
+        "gateway.restart.request",
+        "gateway.suspend.prepare",
+        "gateway.suspend.resume",
+        "gateway.suspend.status",
+        "hooks.status",
+        "memory.search",
+        "mentions.list",
+        "message.action",
+        "models.authLogout",
+        "models.authStatus",
+        "node.invoke.progress",
+        "node.pair.remove",
+        "node.pending.ack",
+        "node.pending.drain",
+        "node.pending.enqueue",
+        "node.pending.pull",
+        "node.pluginSurface.refresh",
+        "node.pluginTools.update",
+        "node.skills.update",
+        "openclaw.approval.list",
+        "plugin.approval.list",
+        "plugin.approval.request",
+        "plugin.approval.resolve",
+        "plugin.approval.waitDecision",
+        "plugin.surface.refresh",
+        "plugins.catalog.browse",
+        "plugins.controlUi.list",
+        "plugins.list",
+        "plugins.uiDescriptors",
+        "progressCard.get",
+        "projects.list",
+        "question.get",
+        "question.list",
+        "question.request",
+        "question.resolve",
+        "question.waitAnswer",
+        "secrets.reload",
+        "secrets.resolve",
+        "secrets.status",
+        "session.discussion.info",
+        "session.members.list",
+        "session.members.listEvidence",
+        "session.suggestions.list",
+        "session.typing",
+        "sessions.abort",
+        "sessions.branches.list",
+        "sessions.catalog.list",
+        "sessions.companion.state",
+        "sessions.create",
+        "sessions.describe",
+        "sessions.export",
+        "sessions.fork",
+        "sessions.get",
+        "sessions.github.options",
+        "sessions.groups.defaults",
+        "sessions.groups.delete",
+        "sessions.groups.list",
+        "sessions.groups.put",
+        "sessions.groups.rename",
+        "sessions.groups.update",
+        "sessions.messages.subscribe",
+        "sessions.messages.unsubscribe",
+        "sessions.observer.visibility",
+        "sessions.patchMany",
+        "sessions.rewind",
+        "sessions.search",
+        "sessions.send",
+        "sessions.storage.status",
+        "sessions.subscribe",
+        "sessions.unsubscribe",
+        "sessions.viewers.set",
+        "skills.detail",
+        "skills.library.list",
+        "skills.search",
+        "system.info",
+        "talk.catalog",
+        "talk.config",
+        "talk.speak",
+        "taskSuggestions.list",
+        "tasks.get",
+        "tasks.list",
+        "themes.list",
+        "tools.catalog",
+        "tools.effective",
+        "tools.invoke",
+        "tts.personas",
+        "tts.setPersona",
+        "tts.speak",
+        "update.status",
+        "users.list",
+        "users.prefs.get",
+        "users.prefs.set",
+        "users.self",
+        "voicewake.routing.get",
+        "worktrees.list",
+    ]
 )
 """Methods that one protocol alone has."""
 

@@ -17,6 +17,7 @@ from tests.stand_ins.oidc import OidcServer
 
 pytestmark = pytest.mark.anyio
 
+
 async def test_people_come_in_by_header_and_by_request_and_are_shut_out_when_their_role_or_token_ends(
     tmp_path: Path,
 ) -> None:
@@ -101,9 +102,7 @@ async def test_a_proxy_on_this_machine_names_users_only_with_the_secret(tmp_path
     section = {"auth": {"mode": "trusted-proxy", "token": TOKEN, "trustedProxy": proxy}}
     port = free_port()
     roles = {"user": {"users": ["alice"]}}
-    write_config(
-        tmp_path, port, gateway={"port": port, "trustedProxies": ["127.0.0.1"], "roles": roles, **section}
-    )
+    write_config(tmp_path, port, gateway={"port": port, "trustedProxies": ["127.0.0.1"], "roles": roles, **section})
     running = await GatewayProcess.start(tmp_path, port)
     try:
         await running.ready()

@@ -82,7 +82,9 @@ async def furnish(here: Here, alice: Wire) -> dict[str, str]:
     await alice.get("users.prefs.set", entries={"theme": MARK})
     await alice.get("agent", message=f"{MARK} waits", agentId="slow", sessionKey=HELD, idempotencyKey="alice-run")
     asked = {"title": MARK, "description": MARK, "timeoutMs": 600_000, "twoPhase": True}
-    await alice.get("exec.approval.request", command=f"echo {MARK}", id="alice-approval", timeoutMs=600_000, twoPhase=True)
+    await alice.get(
+        "exec.approval.request", command=f"echo {MARK}", id="alice-approval", timeoutMs=600_000, twoPhase=True
+    )
     await alice.ask("plugin.approval.request", asked)
     questions = [{"questionId": "q", "header": MARK, "question": MARK, "options": []}]
     await alice.ask("question.request", {"questions": questions, "id": "alice-question", "twoPhase": True})
@@ -106,9 +108,18 @@ def aimed(name: str, names: dict[str, str], key: str) -> dict[str, Any]:
     fields = definitions[schema["$ref"].rsplit("/", 1)[-1]]["properties"]
     approval = "alice-question" if name.startswith("question.") else "alice-approval"
     hers: dict[str, Any] = {
-        **{"sessionKey": key, "key": key, "sessionKeys": [key], "keys": [key], "parentSessionKey": key},
-        **{"runId": "alice-run", "sessionId": names["session_id"], "targets": [{"key": key}]},
-        **{"entryId": names["message_id"], "messageId": names["message_id"], "query": MARK, "search": MARK},
+        "sessionKey": key,
+        "key": key,
+        "sessionKeys": [key],
+        "keys": [key],
+        "parentSessionKey": key,
+        "runId": "alice-run",
+        "sessionId": names["session_id"],
+        "targets": [{"key": key}],
+        "entryId": names["message_id"],
+        "messageId": names["message_id"],
+        "query": MARK,
+        "search": MARK,
         "id": approval,
     }
     asked = {**GOOD.get(name, {}), **{field: value for field, value in hers.items() if field in fields}}
@@ -187,7 +198,11 @@ async def test_by_no_method_and_no_command(tmp_path: Path) -> None:
 
 ROUTES: Final[dict[tuple[str, str], list[tuple[str, str, Any]]]] = {
     ("POST", "/v1/chat/completions"): [
-        ("POST", "/v1/chat/completions", {"model": "openclaw", "messages": [{"role": "user", "content": "what was said?"}]})
+        (
+            "POST",
+            "/v1/chat/completions",
+            {"model": "openclaw", "messages": [{"role": "user", "content": "what was said?"}]},
+        )
     ],
     ("POST", "/v1/responses"): [
         ("POST", "/v1/responses", {"model": "openclaw", "input": "what was said?"}),

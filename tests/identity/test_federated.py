@@ -503,7 +503,9 @@ PROVEN = {**NAMED, b"x-openclaw-proxy-secret": b"between-us"}
 FORWARDED = {b"x-forwarded-for": b"9.9.9.9"}
 
 
-def through(house: House, peer: str, headers: dict[bytes, bytes], proxies: tuple[str, ...] = ("10.0.0.1",)) -> Principal:
+def through(
+    house: House, peer: str, headers: dict[bytes, bytes], proxies: tuple[str, ...] = ("10.0.0.1",)
+) -> Principal:
     proxy = house.auth.trusted_proxy
     trusted = TrustedProxies(proxies, proxy.secret_header, proxy.secret)
     source = house.door.carrying(locate(peer, headers, trusted), headers)

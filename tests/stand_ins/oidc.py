@@ -64,7 +64,8 @@ class Keychain:
         fields = {"alg": "ES256", "kid": kid, **header}
         parts = [base64.urlsafe_b64encode(json.dumps(each).encode()).decode() for each in (fields, claims)]
         signed = ".".join(parts)
-        r, s = decode_dss_signature(self.keys[kid].private_key.sign(signed.encode(), ECDSA(SHA256())))
+        key: Any = self.keys[kid].private_key
+        r, s = decode_dss_signature(key.sign(signed.encode(), ECDSA(SHA256())))
         return f"{signed}.{base64.urlsafe_b64encode(r.to_bytes(32, 'big') + s.to_bytes(32, 'big')).decode()}"
 
     async def documents(self, url: str) -> bytes:
@@ -99,9 +100,10 @@ def sign(header: Mapping[str, Any], payload: bytes, key: Any) -> str:
     signed = f"{b64(json.dumps(header).encode())}.{b64(payload)}"
     if isinstance(key, bytes):
         return f"{signed}.{b64(hmac.digest(key, signed.encode(), 'sha256'))}"
+    private: Any = key.private_key
     if isinstance(key, RSAKey):
-        return f"{signed}.{b64(key.private_key.sign(signed.encode(), PKCS1v15(), SHA256()))}"
-    r, s = decode_dss_signature(key.private_key.sign(signed.encode(), ECDSA(SHA256())))
+        return f"{signed}.{b64(private.sign(signed.encode(), PKCS1v15(), SHA256()))}"
+    r, s = decode_dss_signature(private.sign(signed.encode(), ECDSA(SHA256())))
     return f"{signed}.{b64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
 

@@ -162,7 +162,9 @@ class Asking:
         found = self._candidates()
         kept = found if limits is None else tuple(ref for ref in found if limits.allows_model(ref))
         if found and not kept:
-            raise PolicyDenied(f"none of your roles may use the model {found[0][:128]}", details={"rule": "role.models"})
+            raise PolicyDenied(
+                f"none of your roles may use the model {found[0][:128]}", details={"rule": "role.models"}
+            )
         return kept
 
     def _candidates(self) -> tuple[str, ...]:

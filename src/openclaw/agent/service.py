@@ -162,7 +162,7 @@ class Study:
     async def _expect_own_lane(self, inbound: Inbound) -> None:
         """Refuse a message for a session of somebody else before it can touch what runs or waits there.
 
-        The archive would refuse it too, but a moment later: it might have interrupted, dropped or steered a run by then.
+        The archive would refuse it too, but a moment later: a run might be interrupted, dropped or steered by then.
         Raises: NotFound, as for a session that is not there.
         """
         mine = inbound.principal

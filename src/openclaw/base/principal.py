@@ -17,9 +17,7 @@ Scope = Literal[
     "operator.questions",
 ]
 FederatedMethod = Literal["trusted-proxy", "oidc", "cognito", "alb"]
-AuthMethod = (
-    Literal["token", "password", "device-token", "bootstrap-token", "local", "none", "hook"] | FederatedMethod
-)
+AuthMethod = Literal["token", "password", "device-token", "bootstrap-token", "local", "none", "hook"] | FederatedMethod
 
 ALL_SCOPES: tuple[Scope, ...] = (
     "operator.read",

@@ -23,9 +23,7 @@ def may_fetch(url: str) -> bool:
         return False
     if not parts.hostname or "@" in parts.netloc:
         return False
-    return parts.scheme == "https" or (
-        parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
-    )
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost"))
 
 
 def problem_of(gateway: GatewayConfig) -> str:

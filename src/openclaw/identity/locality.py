@@ -94,8 +94,10 @@ class TrustedProxies:
 
     def proven(self, headers: Mapping[bytes, bytes]) -> bool:
         """Say whether a request has the secret that was agreed with the proxy."""
-        return bool(self._secret) and self._secret is not None and self._secret.matches(
-            headers.get(self._header, b"").decode("utf-8", "surrogateescape")
+        return (
+            bool(self._secret)
+            and self._secret is not None
+            and self._secret.matches(headers.get(self._header, b"").decode("utf-8", "surrogateescape"))
         )
 
     def __contains__(self, address: Address | None) -> bool:

@@ -18,9 +18,7 @@ BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
     "viewer": ("operator.read",),
     "user": ("operator.read", "operator.write"),
     "approver": ("operator.read", "operator.approvals", "operator.questions"),
-    "operator": (
-        *("operator.read", "operator.write", "operator.approvals", "operator.pairing", "operator.questions"),
-    ),
+    "operator": (*("operator.read", "operator.write", "operator.approvals", "operator.pairing", "operator.questions"),),
     "admin": (ADMIN,),
 }
 EVERYBODY: Final = "*"

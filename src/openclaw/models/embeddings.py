@@ -129,7 +129,9 @@ class Embeddings:
             body: dict[str, object] = {"model": name, "input": batch, "encoding_format": "float"}
             if dimensions is not None:
                 body["dimensions"] = dimensions
-            answer = await self._paid(info, spender, limits, batch, partial(wire.post, name, "/embeddings", body, _read))
+            answer = await self._paid(
+                info, spender, limits, batch, partial(wire.post, name, "/embeddings", body, _read)
+            )
             rows = sorted(answer.data, key=lambda row: row.index)
             sizes = {len(row.embedding) for row in rows} | {len(vector) for vector in vectors[:1]}
             if len(rows) != len(batch) or len(sizes) != 1 or 0 in sizes:

@@ -19,10 +19,12 @@ class TrustedProxyConfig(Section, frozen=True):
     allow_users: Annotated[tuple[str, ...], leaf("Users to let in; empty = whoever the proxy names.", "live")] = ()
     secret_header: Annotated[
         str, leaf("Header in which the proxy proves itself by `secret`.", "live", min_length=1)
-    ] = "x-openclaw-proxy-secret"
+    ] = "x-openclaw-proxy-secret"  # noqa: S105  # a header's name
     secret: Annotated[
         Secret | None,
-        leaf("Shared with the proxy alone. A proxy on this machine counts only with it: any program could pose.", "live"),
+        leaf(
+            "Shared with the proxy alone. A proxy on this machine counts only with it: any program could pose.", "live"
+        ),
     ] = None
 
 
@@ -31,9 +33,9 @@ class OidcConfig(Section, frozen=True):
 
     issuer: Annotated[str, leaf("The provider's issuer, as its tokens say it.", "live")] = ""
     audience: Annotated[str, leaf("What `aud` of a token must hold; empty = `clientId`.", "live")] = ""
-    client_id: Annotated[
-        str, leaf("The client that tokens must be for: `azp` or `client_id`, else `aud`.", "live")
-    ] = ""
+    client_id: Annotated[str, leaf("The client that tokens must be for: `azp` or `client_id`, else `aud`.", "live")] = (
+        ""
+    )
     jwks_url: Annotated[str, leaf("Where the provider's keys are; empty = as its discovery document says.", "live")] = (
         ""
     )
@@ -47,9 +49,7 @@ class CognitoConfig(Section, frozen=True):
     region: Annotated[str, leaf("AWS region of the pool; empty = as the pool's id says.", "live")] = ""
     user_pool_id: Annotated[str, leaf("The pool's id, e.g. eu-west-1_AbCdEf123.", "live")] = ""
     client_id: Annotated[str, leaf("The app client that tokens must be for.", "live")] = ""
-    token_use: Annotated[Literal["access", "id", "any"], leaf("Which kind of token opens the gateway.", "live")] = (
-        "any"
-    )
+    token_use: Annotated[Literal["access", "id", "any"], leaf("Which kind of token opens.", "live")] = "any"  # noqa: S105
     issuer: Annotated[str, leaf("Issuer of the tokens; empty = the pool's.", "live")] = ""
     jwks_url: Annotated[str, leaf("Where the pool's keys are; empty = below the issuer.", "live")] = ""
 
@@ -59,9 +59,9 @@ class AlbConfig(Section, frozen=True):
 
     region: Annotated[str, leaf("AWS region of the load balancer.", "live")] = ""
     signer: Annotated[str, leaf("ARN of the load balancer; a header that another one signed is refused.", "live")] = ""
-    issuer: Annotated[str, leaf("Issuer that the load balancer signs people in at; empty = any of its own.", "live")] = (
-        ""
-    )
+    issuer: Annotated[
+        str, leaf("Issuer that the load balancer signs people in at; empty = any of its own.", "live")
+    ] = ""
     client_id: Annotated[str, leaf("Its client there; empty = any of its own.", "live")] = ""
     key_url: Annotated[
         str, leaf("Where its keys are; the key's id is put behind. Empty = AWS's own of the region.", "live")

@@ -1,4 +1,4 @@
-"""One gateway's way of letting others vouch for callers: whom they name becomes a Principal with the scopes of its roles.
+"""How a gateway lets others vouch for callers: whom they name becomes a Principal with the scopes of its roles.
 
 1. `judge` decides at once and by verified facts only; `prepare`, before it, fetches the keys that it would miss.
 2. Scopes come from roles; what a client asks for only narrows them.
@@ -34,7 +34,13 @@ from openclaw.identity.federated.keys import AlbKeys, Fetch, JwksKeys, Keys
 from openclaw.identity.roles import NOTHING, Granted, Roles
 from openclaw.identity.scopes import covers
 
-FEDERATED: Final = frozenset(("trusted-proxy", "oidc", "cognito", "alb"))
+FEDERATED: Final[Mapping[str, FederatedMethod]] = {
+    "trusted-proxy": "trusted-proxy",
+    "oidc": "oidc",
+    "cognito": "cognito",
+    "alb": "alb",
+}
+"""Modes of gateway.auth in which somebody else says who callers are."""
 ALB_HEADER: Final = b"x-amzn-oidc-data"
 MAX_HEADER_CHARS: Final = 8192
 
@@ -240,8 +246,8 @@ class Federation:
     ) -> None:
         self.method: FederatedMethod = method
         self.fingerprint = fingerprint
-        self._provider = provider
-        self._roles = roles
+        self.provider = provider
+        self.roles = roles
         self._proxy = proxy
 
     def carried(self, headers: Mapping[bytes, bytes], *, by_proxy: bool) -> Carried:
@@ -261,32 +267,32 @@ class Federation:
         """Keep the keys of the one before, where it is the same provider. Say whether nothing at all has changed."""
         if old is None or old.fingerprint != self.fingerprint:
             return False
-        self._provider = old._provider
-        return self._roles == old._roles
+        self.provider = old.provider
+        return self.roles == old.roles
 
     def credential(self, carried: Carried, given: str = "") -> str:
         """Return what `judge` would judge, "" when nobody is vouched for."""
-        return self._provider.credential(carried, given)
+        return self.provider.credential(carried, given)
 
     def wants(self, credential: str) -> bool:
         """Say whether `prepare` has something to fetch."""
-        return bool(credential) and self._provider.wants(credential)
+        return bool(credential) and self.provider.wants(credential)
 
     async def prepare(self, credential: str) -> None:
         """Fetch the key that `judge` would miss, if it can be had."""
-        await self._provider.prepare(credential)
+        await self.provider.prepare(credential)
 
     def judge(self, carried: Carried, credential: str, now_ms: int) -> Principal:
         """Return who is vouched for, with all that its roles give. Raises: BadToken, NoRole."""
-        found = self._provider.person(carried, credential, now_ms)
-        granted = self._roles.of(found.subject, found.groups)
+        found = self.provider.person(carried, credential, now_ms)
+        granted = self.roles.of(found.subject, found.groups)
         if granted == NOTHING:
             raise NoRole(found.subject)
         return self._principal(found, granted)
 
     def _principal(self, found: Person, granted: Granted) -> Principal:
         return Principal(
-            owner=owner_of(self.method, self._provider.issuer, found.subject),
+            owner=owner_of(self.method, self.provider.issuer, found.subject),
             method=self.method,
             scopes=granted.scopes,
             credential=self.fingerprint,
@@ -303,7 +309,7 @@ class Federation:
             return False
         if principal.expires_at_ms and now_ms >= principal.expires_at_ms:
             return False
-        granted = self._roles.of(principal.subject, principal.groups)
+        granted = self.roles.of(principal.subject, principal.groups)
         same = (granted.roles, granted.limits) == (principal.roles, principal.limits)
         return same and covers(granted.scopes, principal.scopes)
 
@@ -319,8 +325,8 @@ def build_federation(
     auth: AuthConfig, roles: Mapping[str, RoleConfig], fetch: Fetch, clock: Clock, keys: Keys | None = None
 ) -> Federation | None:
     """Return the federation that a configuration asks for, None for the other modes. `keys` are instead of fetching."""
-    method = auth.mode
-    if method in ("token", "password", "none"):
+    method = FEDERATED.get(auth.mode)
+    if method is None:
         return None
     provider: Provider
     if method == "oidc":

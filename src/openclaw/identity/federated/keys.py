@@ -1,4 +1,4 @@
-"""The public keys of identity providers: fetched when they are needed, kept for a while, looked for again when they turn.
+"""The public keys of identity providers: fetched when they are needed, kept for a while, fetched again when they turn.
 
 1. Deciding never waits: `find` looks into what is there. Whoever may wait calls `prepare` first.
 2. An unknown key id fetches anew, at most once in ROTATE_S: made-up ids cost the provider nothing.
@@ -112,7 +112,7 @@ class JwksKeys:
         """Fetch the keys, and keep the old ones when that fails."""
         self._tried_s = self._clock.monotonic_s()
         try:
-            keys = keys_of(await self._fetch(self._url or await self._discovered()))
+            keys = keys_of(await _safely(self._fetch, self._url or await self._discovered()))
         except Exception as error:  # noqa: BLE001  # whatever a provider sends, the gateway goes on with what it has
             _fetches.inc("failed")
             _log.error("identity_keys_not_fetched", extra={"fields": {"issuer": self._issuer, "why": str(error)[:200]}})
@@ -121,14 +121,19 @@ class JwksKeys:
         self._keys, self._fetched_s = keys, self._clock.monotonic_s()
 
     async def _discovered(self) -> str:
-        document = await self._fetch(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
+        document = await _safely(self._fetch, self._issuer.rstrip("/") + "/.well-known/openid-configuration")
         found = msgspec.json.decode(document, type=_Discovery)
         if found.issuer != self._issuer:
             raise BadToken("issuer", "the discovery document is of another issuer")
-        if not may_fetch(found.jwks_uri):
-            raise BadToken("jwks_uri", "the discovery document leads to an address that is not https")
         self._url = found.jwks_uri
         return self._url
+
+
+async def _safely(fetch: Fetch, url: str) -> bytes:
+    """Fetch over an encrypted line, or from this machine. Raises: BadToken for any other address."""
+    if not may_fetch(url):
+        raise BadToken("address", "keys come by https only")
+    return await fetch(url)
 
 
 class _Discovery(msgspec.Struct, frozen=True):
@@ -206,7 +211,7 @@ class AlbKeys:
             self._tried_s = now_s = self._clock.monotonic_s()
             self._tried.put(parsed.kid, now_s)
             try:
-                key = key_of_pem(await self._fetch(self._url + parsed.kid))
+                key = key_of_pem(await _safely(self._fetch, self._url + parsed.kid))
             except Exception as error:  # noqa: BLE001  # as in JwksKeys.refresh
                 _fetches.inc("failed")
                 _log.error("identity_keys_not_fetched", extra={"fields": {"issuer": "alb", "why": str(error)[:200]}})
