@@ -49,7 +49,8 @@ async def test_people_come_in_by_header_and_by_request_and_are_shut_out_when_the
         async with await here.running.connect() as operator:
             shown = await operator.call("config.get")
             fewer = "{gateway: {roles: {user: {groups: ['nobody']}}}}"
-            await operator.call("config.patch", {"raw": fewer, "baseHash": shown["hash"]})
+            lost = ["gateway.roles.user.groups"]
+            await operator.call("config.patch", {"raw": fewer, "baseHash": shown["hash"], "replacePaths": lost})
             began = time.monotonic()
             assert await ended(by_request) == (4001, "gateway auth changed")
             assert await ended(by_header) == (4001, "gateway auth changed")

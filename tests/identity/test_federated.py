@@ -507,7 +507,7 @@ def through(
     house: House, peer: str, headers: dict[bytes, bytes], proxies: tuple[str, ...] = ("10.0.0.1",)
 ) -> Principal:
     proxy = house.auth.trusted_proxy
-    trusted = TrustedProxies(proxies, proxy.secret_header, proxy.secret)
+    trusted = TrustedProxies(proxies, proxy.proof_header, proxy.secret)
     source = house.door.carrying(locate(peer, headers, trusted), headers)
     return house.door.http(headers, source)
 

@@ -77,9 +77,9 @@ class Source(msgspec.Struct, frozen=True):
 class TrustedProxies:
     """The addresses and networks whose forwarding headers are believed; an entry that is none trusts nobody."""
 
-    def __init__(self, entries: Iterable[str] = (), secret_header: str = "", secret: Secret | None = None) -> None:
+    def __init__(self, entries: Iterable[str] = (), proof_header: str = "", secret: Secret | None = None) -> None:
         self._networks = tuple(network for entry in entries if (network := parse_network(entry)) is not None)
-        self._header = secret_header.lower().encode("latin-1", "replace")
+        self._header = proof_header.lower().encode("latin-1", "replace")
         self._secret = secret
 
     def believes(self, address: Address | None, headers: Mapping[bytes, bytes]) -> bool:

