@@ -26,7 +26,7 @@ class Reception:
 
     async def _fetch(self, url: str) -> bytes:
         """Get an identity provider's document. Raises: NetError, Unavailable for another status than 200."""
-        answer = await self._http.get_json(url, purpose="secrets", timeouts=KEYS_TIMEOUTS, limit_bytes=MAX_BODY_BYTES)
+        answer = await self._http.get_json(url, purpose="identity", timeouts=KEYS_TIMEOUTS, limit_bytes=MAX_BODY_BYTES)
         if answer.status != 200:
             raise Unavailable(f"{url[:200]} answered {answer.status}")
         return answer.body
