@@ -25,11 +25,13 @@ from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
 from openclaw.gateway.config_desk import ConfigDesk
 from openclaw.gateway.grace import Grace
+from openclaw.gateway.reception import Reception
 from openclaw.gateway.tooling import Tooling
 from openclaw.gateway.upkeep import Upkeep
 from openclaw.identity.authenticate import Authenticator
 from openclaw.identity.devices.book import Devices
 from openclaw.identity.grace import grace_file
+from openclaw.identity.rate_limit import Lockouts
 from openclaw.listeners.tls import TlsDoor
 from openclaw.models.calling.failover import Failover
 from openclaw.models.embedded.factory import embedded_factory
@@ -49,6 +51,8 @@ from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
+from openclaw.policy.overlooking import Overlooking
+from openclaw.policy.sign_ins import SignIns
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
 from openclaw.processes.environment import CurrentEnvironment
@@ -94,6 +98,7 @@ class Rooms:
     ledger: Ledger
     purses: Purses
     devices: Devices
+    reception: Reception
     authenticator: Authenticator
     grace: Grace
     nodes: Nodes
@@ -168,14 +173,31 @@ async def open_rooms(
             catalog_path=paths.state_dir / CATALOG_FILE,
         )
         stack.push_async_callback(models.close)
+        opened: list[Rooms] = []
+
+        def current() -> Config:
+            return opened[0].config if opened else loaded.config
+
         hub = Hub(clock, __version__)
         devices = await Devices.open(store.shelf, clock, paths.identity)
         stack.push_async_callback(devices.close)
-        devices.observer = DeviceEvents(hub)
         auth = loaded.config.gateway.auth
+        reception = Reception(http, clock)
         authenticator = Authenticator(
-            auth.mode, auth.token, auth.password, lambda: rooms.config.gateway.auth.rate_limit, clock, devices
+            auth.mode,
+            auth.token,
+            auth.password,
+            lambda: current().gateway.auth.rate_limit,
+            clock,
+            devices,
+            federation=reception.federation(loaded.config.gateway),
         )
+        devices.observer = DeviceEvents(hub, authenticator.recheck)
+        sign_ins = authenticator.sign_ins = SignIns(ledger, clock)
+        stack.push_async_callback(sign_ins.close)
+        lockouts = Lockouts(store.shelf, clock)
+        stack.push_async_callback(lockouts.close)
+        await lockouts.follow(authenticator.limiter)
         grace = Grace(grace_file(paths.state_dir), authenticator, hub, clock)
         stack.push_async_callback(grace.close)
         nodes = await Nodes.open(hub, gate, clock, store.shelf, partial(_paired_at_ms, devices))
@@ -188,6 +210,7 @@ async def open_rooms(
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
         study = Study(directory=Directory.empty(), shop=shop)
+        study.overlooks = Overlooking(ledger, clock).note
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
         desk = Tooling(gate, egress, study, store, http, clock, mcp, lambda: rooms.config)
@@ -237,6 +260,7 @@ async def open_rooms(
             ledger,
             purses,
             devices,
+            reception,
             authenticator,
             grace,
             nodes,
@@ -251,6 +275,7 @@ async def open_rooms(
         )
         secrets.door = egress.house
         stack.callback(setattr, secrets, "door", None)  # it outlives the ledger
+        opened.append(rooms)
         rooms.upkeep = Upkeep(rooms)
         rooms.counter = build_counter(_rpc_deps(rooms))
         stack.push_async_callback(rooms.counter.close)

@@ -232,7 +232,7 @@ class _Gateway:
         if self._options.bind is not None:
             config = _bound(config, self._options.bind)
         auth = config.gateway.auth
-        if auth.mode == "token" and not auth.token:
+        if auth.mode not in ("password", "none") and not auth.token:
             config = replace_at(config, ("gateway", "auth", "token"), ensure_token(self._paths.token))
         loaded = msgspec.structs.replace(loaded, config=config)
         if stop := refusals(loaded):

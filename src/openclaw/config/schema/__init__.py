@@ -43,6 +43,13 @@ from openclaw.config.schema.gateway import (
     ShedConfig,
     TlsConfig,
 )
+from openclaw.config.schema.identity import (
+    AlbConfig,
+    CognitoConfig,
+    OidcConfig,
+    RoleConfig,
+    TrustedProxyConfig,
+)
 from openclaw.config.schema.leaf import (
     ReloadClass,
     Section,
@@ -98,10 +105,12 @@ __all__ = [
     "AgentDefaults",
     "AgentNetworkConfig",
     "AgentsConfig",
+    "AlbConfig",
     "AuthConfig",
     "BackupConfig",
     "BudgetConfig",
     "CatalogRefreshConfig",
+    "CognitoConfig",
     "CompactionConfig",
     "Config",
     "ControlUiConfig",
@@ -135,6 +144,7 @@ __all__ = [
     "NetworkPolicyConfig",
     "NodeCommandsConfig",
     "NodesConfig",
+    "OidcConfig",
     "ProviderConfig",
     "QueueConfig",
     "QuotaConfig",
@@ -143,6 +153,7 @@ __all__ = [
     "ReloadConfig",
     "RemoteConfig",
     "ReviewConfig",
+    "RoleConfig",
     "RouteConfig",
     "RouteWhen",
     "SecretDefaultsConfig",
@@ -159,5 +170,6 @@ __all__ = [
     "TlsConfig",
     "ToolSelection",
     "ToolsConfig",
+    "TrustedProxyConfig",
     "leaf",
 ]
