@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "devices": "device:devices",
     "nodes": "node:nodes",
     "usage": "usage:usage",
+    "policy": "policy:policy",
     "audit": "audit:audit",
     "cron": "cron:cron",
     "system": "system:system",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +18,8 @@ from openclaw.agent.skill import FOLDER as SKILLS_FOLDER
 from openclaw.agent.skill import Skills
 from openclaw.automation.room import Automation
 from openclaw.automation.system_event import SystemEvents
-from openclaw.base.clock import Clock
+from openclaw.base.clock import Clock, boot_id
+from openclaw.base.errors import OpenClawError
 from openclaw.config.disk import make_private
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths, tls_files
@@ -40,14 +42,19 @@ from openclaw.net.http import HttpClient
 from openclaw.ops.disk import DiskWatch
 from openclaw.ops.load import LoadWatch, given_memory_bytes
 from openclaw.policy.approvals import Approvals
+from openclaw.policy.dm_door import KIND as DM
+from openclaw.policy.dm_door import dm_rule
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import egress_rule
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
+from openclaw.policy.senders import Senders
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
+from openclaw.policy.widening import Widening, widening_rule
+from openclaw.policy.widenings import Widenings
 from openclaw.processes.environment import CurrentEnvironment
 from openclaw.processes.spawner import Spawner
 from openclaw.rpc.build import build_counter
@@ -66,6 +73,8 @@ from openclaw.telemetry.metrics import METRICS
 from openclaw.telemetry.redact import REDACTOR
 from openclaw.tools.mcp.room import McpRoom
 from openclaw.tools.registry import ToolRegistry
+
+_log = logging.getLogger("openclaw.gateway")
 
 
 @dataclass
@@ -98,6 +107,8 @@ class Rooms:
     config_desk: ConfigDesk
     secrets: SecretRoom
     approvals: Approvals
+    widenings: Widenings
+    senders: Senders
     disk: DiskWatch
     tls: TlsDoor
     stack: contextlib.AsyncExitStack = field(repr=False)
@@ -107,6 +118,11 @@ class Rooms:
     def config(self) -> Config:
         """The configuration in use."""
         return self.loaded.config
+
+    @property
+    def effective(self) -> Config:
+        """The same with what an administrator has opened for a time."""
+        return self.widenings.effective(self.config)
 
     @property
     def tool_desk(self) -> ToolDesk:
@@ -151,9 +167,25 @@ async def open_rooms(
         )
         stack.push_async_callback(models.close)
         ledger = Ledger(store.audit, clock)
+        widenings = Widenings(store.shelf, ledger, clock, paths.state_dir, boot_id())
+        stack.push_async_callback(widenings.close)
+        await widenings.open()
+        senders = Senders(store.shelf, clock)
+        await senders.open()
         rules = {
             TOOL: tool_verdict,
-            EGRESS: egress_rule(lambda: rooms.config.network_policy),
+            EGRESS: widening_rule(
+                egress_rule(lambda: rooms.config.network_policy),
+                egress_rule(lambda: rooms.effective.network_policy),
+                widenings.openings,
+                EGRESS,
+            ),
+            DM: widening_rule(
+                dm_rule(lambda: rooms.config, senders.is_paired),
+                dm_rule(lambda: rooms.effective, senders.is_paired),
+                widenings.openings,
+                DM,
+            ),
             NODE: node_rule(lambda: rooms.config.gateway.nodes),
         }
         gate = Gatekeeper(rules, ledger, clock)
@@ -179,7 +211,7 @@ async def open_rooms(
         study = Study(directory=Directory.empty(), shop=shop)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
-        desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config)
+        desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config, widenings.effective)
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
         automation = Automation(
@@ -233,11 +265,14 @@ async def open_rooms(
             config_desk,
             secrets,
             approvals,
+            widenings,
+            senders,
             disk,
             TlsDoor(lambda: Pair(*tls_files(rooms.config.gateway.tls, paths)), clock),
             stack,
         )
         rooms.upkeep = Upkeep(rooms)
+        widenings.observe(partial(_offer_anew, rooms))
         rooms.counter = build_counter(_rpc_deps(rooms))
         stack.push_async_callback(rooms.counter.close)
         _watch(rooms)
@@ -263,6 +298,17 @@ def agent_directory(config: Config, tools: ToolRegistry, paths: StatePaths) -> D
     return directory
 
 
+def _offer_anew(rooms: Rooms, widening: Widening) -> None:
+    """Offer the tools that a widening makes useful, and take them away with it."""
+    if widening.door != EGRESS:
+        return
+    try:
+        rooms.tools = rooms.tooling.registry(rooms.loaded)
+        rooms.study.reload(agent_directory(rooms.config, rooms.tools, rooms.paths))
+    except OpenClawError as error:
+        _log.error("tools_not_offered", extra={"fields": {"why": error.message}})
+
+
 def _rpc_deps(rooms: Rooms) -> RpcDeps:
     return RpcDeps(
         agent=rooms.study,
@@ -285,6 +331,8 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         upkeep=rooms.upkeep,
         shelf=rooms.store.shelf,
         approvals=rooms.approvals,
+        widenings=rooms.widenings,
+        senders=rooms.senders,
         skills=rooms.skills,
         memories=rooms.store,
     )

@@ -38,13 +38,19 @@ class Tooling:
     clock: Clock
     mcp: McpRoom
     config: Callable[[], Config]
+    effective: Callable[[Config], Config] = lambda config: config
+    """Returns a configuration with what is open for a time."""
     embedder: Embedder | None = field(default_factory=minilm)
     """Search by meaning, with the extra `embeddings`; nothing of it is loaded before the first memory."""
 
     def registry(self, loaded: Loaded) -> ToolRegistry:
         """Return the tools of a configuration. A tool whose door is always shut is not offered."""
         return ToolRegistry(
-            loaded.config.actions, loaded.path.parent, self._ask, more=self._more(loaded.config), extra=self.mcp
+            loaded.config.actions,
+            loaded.path.parent,
+            self._ask,
+            more=self._more(self.effective(loaded.config)),
+            extra=self.mcp,
         )
 
     def _more(self, config: Config) -> Iterator[Tool]:

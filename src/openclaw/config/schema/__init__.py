@@ -80,6 +80,7 @@ from openclaw.config.schema.tools import (
 )
 from openclaw.config.schema.whole import (
     Config,
+    DmPolicyConfig,
     EnvConfig,
     IdentityConfig,
     LoggingConfig,
@@ -101,6 +102,7 @@ __all__ = [
     "Config",
     "ControlUiConfig",
     "CronConfig",
+    "DmPolicyConfig",
     "EndpointConfig",
     "EndpointsConfig",
     "EnvConfig",

@@ -1,0 +1,133 @@
+"""What a change of the configuration means for the doors: which settings change, and which of them get looser.
+
+A setting is taken to get looser unless a rule here says that it does not: what nobody has thought of is marked. Whoever
+approves a change looks at what is marked; nothing is applied by this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from openclaw.base.secret import Secret
+from openclaw.config.schema import Config
+from openclaw.config.schema.leaf import Section
+
+MAX_SHOWN: Final = 160
+_LISTED: Final = 12
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One setting before and after, as people read it; secrets are never shown."""
+
+    path: str
+    before: str
+    after: str
+    looser: bool
+
+
+def changes_between(before: Config, after: Config) -> tuple[Change, ...]:
+    """Return every setting that differs, by its key path."""
+    old, new = dict(_leaves(before, "")), dict(_leaves(after, ""))
+    found = []
+    for path in sorted(old.keys() | new.keys()):
+        was, is_ = old.get(path, _ABSENT), new.get(path, _ABSENT)
+        if was != is_:
+            found.append(Change(path, _shown(was), _shown(is_), not _harmless(path, was, is_)))
+    return tuple(found)
+
+
+_ABSENT: Final = None
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Section):
+        for field in msgspec.structs.fields(value):
+            yield from _leaves(getattr(value, field.name), f"{path}.{field.encode_name}" if path else field.encode_name)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}")
+    elif isinstance(value, tuple | list) and any(isinstance(item, Section | Mapping) for item in value):
+        for index, item in enumerate(value):
+            name = getattr(item, "id", None) or getattr(item, "name", None) or index
+            yield from _leaves(item, f"{path}[{name}]")
+    else:
+        yield path, tuple(value) if isinstance(value, list) else value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Secret):
+        return "a secret" if value else "none"
+    if isinstance(value, tuple):
+        more = f" and {len(value) - _LISTED} more" if len(value) > _LISTED else ""
+        text = ", ".join(str(each) for each in value[:_LISTED]) + more
+        return text[:MAX_SHOWN] or "none"
+    return "none" if value is None else str(value)[:MAX_SHOWN]
+
+
+Rule = Callable[[Any, Any], bool]
+"""Says whether a change of a setting is not looser."""
+
+
+def _off(was: Any, is_: Any) -> bool:
+    return is_ is False
+
+
+def _on(was: Any, is_: Any) -> bool:
+    return is_ is True
+
+
+def _fewer(was: Any, is_: Any) -> bool:
+    return isinstance(is_, tuple) and set(is_) <= set(was or ())
+
+
+def _more(was: Any, is_: Any) -> bool:
+    return isinstance(is_, tuple) and set(is_) >= set(was or ())
+
+
+def _towards(*strict_to_loose: str) -> Rule:
+    def rule(was: Any, is_: Any) -> bool:
+        order = strict_to_loose
+        return is_ in order and was in order and order.index(is_) <= order.index(was)
+
+    return rule
+
+
+def _any(was: Any, is_: Any) -> bool:
+    return True
+
+
+_RULES: Final[Mapping[str, Rule]] = {
+    "networkPolicy.allowEgress": _off,
+    "networkPolicy.egressAllowlist": _fewer,
+    "dmPolicy.mode": _towards("disabled", "allowlist", "pairing", "open"),
+    "dmPolicy.allowIds": _fewer,
+    "dmPolicy.unknownReply": _any,
+    "session.dmScope": _towards("per-channel-peer", "per-peer", "main"),
+    "tools.exec.security": _towards("deny", "allowlist", "full"),
+    "tools.exec.ask": _towards("always", "on-miss"),
+    "tools.exec.allowlist": _fewer,
+    "tools.deny": _more,
+    "gateway.nodes.commands.allow": _fewer,
+    "gateway.nodes.commands.deny": _more,
+    "gateway.controlUi.allowedOrigins": _fewer,
+    "gateway.trustedProxies": _fewer,
+    "gateway.tls.enabled": _on,
+    "hooks.enabled": _off,
+    "cron.enabled": _off,
+}
+_HARMLESS: Final = (
+    "identity.",
+    "logging.",
+    "agents.defaults.compaction.",
+    "agents.defaults.thinking",
+    "agents.defaults.heartbeat.every",
+)
+"""Prefixes of settings that open no door, whatever they say."""
+
+
+def _harmless(path: str, was: Any, is_: Any) -> bool:
+    rule = _RULES.get(path)
+    return rule(was, is_) if rule is not None else path.startswith(_HARMLESS)
