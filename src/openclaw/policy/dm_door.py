@@ -98,7 +98,8 @@ def dm_ask(principal: Principal, message: Message, agent: str) -> Ask:
 
 def dm_verdict(terms: Terms, message: Message, is_paired: Callable[[Message], bool]) -> Verdict:
     """Decide about one message. `ask` means: a person is asked, and until then the message goes nowhere."""
-    if not re.fullmatch(_CHANNEL, message.channel) or own_id(message.channel, message.sender) != message.sender:
+    known = own_id(message.channel, message.sender) if re.fullmatch(_CHANNEL, message.channel) else ""
+    if not known or known != message.sender:
         return Verdict("deny", "dm.no-id", "the sender has no id of this channel; names open nothing")
     if message.group:
         return _group(terms, message)
