@@ -27,6 +27,7 @@ from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
 from openclaw.gateway.config_desk import ConfigDesk
 from openclaw.gateway.grace import Grace
+from openclaw.gateway.proposals import Proposals
 from openclaw.gateway.tooling import Tooling
 from openclaw.gateway.upkeep import Upkeep
 from openclaw.identity.authenticate import Authenticator
@@ -209,9 +210,14 @@ async def open_rooms(
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
         study = Study(directory=Directory.empty(), shop=shop)
+        secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
+        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock, secrets, authenticator.stands)
+        stack.push_async_callback(config_desk.close)
+        proposals = Proposals(config_desk, approvals, ledger)
+        stack.push_async_callback(proposals.close)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
-        desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config, widenings.effective)
+        desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config, widenings.effective, proposals)
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
         automation = Automation(
@@ -224,9 +230,6 @@ async def open_rooms(
             tell_beat=partial(tell_beat, hub),
         )
         stack.push_async_callback(automation.close)
-        secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
-        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock, secrets, authenticator.stands)
-        stack.push_async_callback(config_desk.close)
         disk = DiskWatch(paths.state_dir, lambda: rooms.config.storage, clock)
         health.add_check("disk", disk.problem)
         health.add_look("store", store.ping)

@@ -21,6 +21,7 @@ from openclaw.store.sqlite import SqliteStore
 from openclaw.tools.api import Caller, Tool, ToolContext
 from openclaw.tools.builtin.egress import Egress
 from openclaw.tools.builtin.memory import Embedder, Meaning, Memory
+from openclaw.tools.builtin.propose import ProposalPort
 from openclaw.tools.builtin.rooms import room_tools
 from openclaw.tools.builtin.subagent import subagent_tools
 from openclaw.tools.mcp.room import McpRoom
@@ -40,6 +41,7 @@ class Tooling:
     config: Callable[[], Config]
     effective: Callable[[Config], Config] = lambda config: config
     """Returns a configuration with what is open for a time."""
+    proposals: ProposalPort | None = None
     embedder: Embedder | None = field(default_factory=minilm)
     """Search by meaning, with the extra `embeddings`; nothing of it is loaded before the first memory."""
 
@@ -60,7 +62,7 @@ class Tooling:
         meaning = Meaning(self.embedder, self.store) if self.embedder else None
         memory = Memory(self.store, self._keep, self.clock, meaning) if defaults.memory.enabled else None
         egress = Egress(self.http, self._egress) if policy.allow_egress or policy.egress_allowlist else None
-        yield from room_tools(memory=memory, egress=egress, sessions=errands)
+        yield from room_tools(memory=memory, egress=egress, sessions=errands, proposals=self.proposals)
         yield from subagent_tools(errands, defaults.subagents)
 
     def _keep(self, agent_id: AgentId) -> int:

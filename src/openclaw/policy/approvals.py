@@ -56,6 +56,10 @@ Observer = Callable[[Approval], None]
 """Hears of every request when it is made and when it has ended. Called on the loop; must not block or raise."""
 
 
+Then = Callable[[Principal, Approval], None]
+"""What follows when a person has allowed it; called with who did. Must not block or raise."""
+
+
 class NewApproval(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody asks. `id` may be the asker's own choice; `timeout_ms` is cut to MAX_WAIT_MS."""
 
@@ -67,6 +71,7 @@ class NewApproval(msgspec.Struct, frozen=True, kw_only=True):
     session_key: str = ""
     offered: tuple[Decision, ...] = DECISIONS
     reviewers: tuple[str, ...] = ()
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class _Open:
 
     approval: Approval
     end: asyncio.Future[Approval]
+    then: Then | None
 
 
 class Approvals:
@@ -117,7 +123,11 @@ class Approvals:
         self._observers.append(observer)
 
     async def request(
-        self, principal: Principal, new: NewApproval, reachable: Callable[[Approval], bool] = lambda _: True
+        self,
+        principal: Principal,
+        new: NewApproval,
+        reachable: Callable[[Approval], bool] = lambda _: True,
+        then: Then | None = None,
     ) -> Approval:
         """Ask. What nobody can be asked about is denied at once: its row comes back ended.
 
@@ -137,11 +147,12 @@ class Approvals:
             session_key=new.session_key,
             offered=new.offered,
             reviewers=new.reviewers,
+            needs=new.needs,
         )
         if not reachable(approval):
             approval = unheard(approval, now_ms)
         self._places[approval.id] = approval.place
-        waiting = _Open(approval, asyncio.get_running_loop().create_future())
+        waiting = _Open(approval, asyncio.get_running_loop().create_future(), then)
         if approval.status == "pending":
             self._open[approval.id] = waiting
         try:
@@ -218,7 +229,11 @@ class Approvals:
             raise unknown(approval_id)
         ended = decided(row, decision, by, self._clock.now_ms())
         grant = await self.grants.minted(ended, grant_days) if decision == "allow-always" else ()
-        return await self._end(ended, *grant)
+        waiting = self._open.get(approval_id)
+        ended = await self._end(ended, *grant)
+        if waiting is not None and waiting.then is not None and ended.status == "allowed":
+            waiting.then(principal, ended)
+        return ended
 
     async def answer(self, principal: Principal, question_id: str, answers: Answers | None, by: str = "") -> Approval:
         """End a question with a person's answers; None: they would not. Raises: as `decide`."""

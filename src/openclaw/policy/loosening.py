@@ -12,11 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from openclaw.base.secret import Secret
+from openclaw.config.keypath import KeyPath, format_path
+from openclaw.config.redaction.redact import hides
 from openclaw.config.schema import Config
 from openclaw.config.schema.leaf import Section
-
-MAX_SHOWN: Final = 160
-_LISTED: Final = 12
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -29,42 +28,35 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def changes_between(before: Config, after: Config) -> tuple[Change, ...]:
-    """Return every setting that differs, by its key path."""
-    old, new = dict(_leaves(before, "")), dict(_leaves(after, ""))
+    """Return every setting that differs, by its key path. Values are JSON, whole: nothing of a change is left out."""
+    old, new = dict(_leaves(before, ())), dict(_leaves(after, ()))
     found = []
-    for path in sorted(old.keys() | new.keys()):
-        was, is_ = old.get(path, _ABSENT), new.get(path, _ABSENT)
+    for path in (*old, *(path for path in new if path not in old)):
+        was, is_ = old.get(path), new.get(path)
         if was != is_:
-            found.append(Change(path, _shown(was), _shown(is_), not _harmless(path, was, is_)))
-    return tuple(found)
+            name = format_path(path)
+            found.append(Change(name, _shown(path, was), _shown(path, is_), not _harmless(name, was, is_)))
+    return tuple(sorted(found, key=lambda each: each.path))
 
 
-_ABSENT: Final = None
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
     if isinstance(value, Section):
         for field in msgspec.structs.fields(value):
-            yield from _leaves(getattr(value, field.name), f"{path}.{field.encode_name}" if path else field.encode_name)
-    elif isinstance(value, Mapping):
+            yield from _leaves(getattr(value, field.name), (*path, field.encode_name))
+    elif isinstance(value, Mapping) and value:
         for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}")
+            yield from _leaves(item, (*path, str(key)))
     elif isinstance(value, tuple | list) and any(isinstance(item, Section | Mapping) for item in value):
         for index, item in enumerate(value):
-            name = getattr(item, "id", None) or getattr(item, "name", None) or index
-            yield from _leaves(item, f"{path}[{name}]")
+            yield from _leaves(item, (*path, index))
     else:
         yield path, tuple(value) if isinstance(value, list) else value
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, Secret):
+def _shown(path: KeyPath, value: Any) -> str:
+    if isinstance(value, Secret) or (value and hides(path)):
         return "a secret" if value else "none"
-    if isinstance(value, tuple):
-        more = f" and {len(value) - _LISTED} more" if len(value) > _LISTED else ""
-        text = ", ".join(str(each) for each in value[:_LISTED]) + more
-        return text[:MAX_SHOWN] or "none"
-    return "none" if value is None else str(value)[:MAX_SHOWN]
+    return "none" if value is None else msgspec.json.encode(value, enc_hook=str).decode()
 
 
 Rule = Callable[[Any, Any], bool]
