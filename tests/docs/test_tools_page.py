@@ -22,7 +22,10 @@ _NOTHING: Any = object()
 TOOLS = (
     *builtin_tools(),
     *room_tools(
-        memory=Memory(_NOTHING, lambda _: 1, SYSTEM_CLOCK), egress=Egress(_NOTHING, open_gate), sessions=_NOTHING
+        memory=Memory(_NOTHING, lambda _: 1, SYSTEM_CLOCK),
+        egress=Egress(_NOTHING, open_gate),
+        sessions=_NOTHING,
+        proposals=_NOTHING,
     ),
     *subagent_tools(_NOTHING, SubagentsConfig()),
 )

@@ -114,7 +114,13 @@ class Widenings:
 
     async def start(self, by: Principal, door: Door, value: str, for_ms: int, ticket: str, why: str) -> Widening:
         """Open something for a time. Raises: InvalidRequest, Unavailable when too much is open or nothing is kept."""
-        value = checked(door, value, self._state_dir)
+        try:
+            value = checked(door, value, self._state_dir)
+        except InvalidRequest as error:
+            await self._ledger.note(
+                by, "policy", f"widen {door}", value, answer="deny", rule="policy.forbidden", reason=error.message
+            )
+            raise
         if not MIN_MS <= for_ms <= MAX_MS:
             raise InvalidRequest("a widening lasts from one second to a day")
         if not ticket.strip() or not why.strip():

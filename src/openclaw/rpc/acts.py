@@ -58,7 +58,19 @@ READS: Final = frozenset(
 )
 """Methods of these scopes that show what their scope is there to see, and change nothing."""
 
-_TARGETS: Final = ("request_id", "id", "device_id", "node_id", "key", "session_key", "agent_id", "setup_id", "name")
+_TARGETS: Final = (
+    "request_id",
+    "sender_id",
+    "value",
+    "id",
+    "device_id",
+    "node_id",
+    "key",
+    "session_key",
+    "agent_id",
+    "setup_id",
+    "name",
+)
 DENIED_EVERY_S: Final = 60.0
 MAX_DENIED: Final = 1024
 
