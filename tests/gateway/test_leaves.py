@@ -39,6 +39,7 @@ from openclaw.listeners.app import App
 from openclaw.listeners.server import GatewayServer
 from openclaw.ops.backup.desk import Backups
 from openclaw.ops.backup.schedule import BackupSchedule
+from openclaw.policy.dm_door import Message
 from openclaw.policy.exec.rules import policy_of
 from openclaw.policy.exec.rules_file import RulesFile
 from openclaw.policy.gatekeeper import Ask
@@ -186,6 +187,7 @@ async def _use(house: House) -> None:
         await rooms.tooling._egress(make_context(house.home.folder), "test", "b.example", 443)
     facts = {"command": "a.a", "declared": ["a.a"], "approved": ["a.a"]}
     rooms.gate.judge(Ask(kind=NODE, principal=LOCAL_OPERATOR, action="x", target="x", facts=facts))
+    await rooms.reception.admit(Message(channel="telegram", sender=str(rooms.clock.now_ms())), "main")
     policy_of(rooms.config.tools.exec, RulesFile(version=1), "main")
     assert list(rooms.tools.problems()) == ["mcp:far"]
     await rooms.mcp.tried()

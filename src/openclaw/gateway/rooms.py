@@ -51,6 +51,7 @@ from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
+from openclaw.policy.reception import Reception
 from openclaw.policy.senders import Senders
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
@@ -110,6 +111,7 @@ class Rooms:
     approvals: Approvals
     widenings: Widenings
     senders: Senders
+    reception: Reception
     disk: DiskWatch
     tls: TlsDoor
     stack: contextlib.AsyncExitStack = field(repr=False)
@@ -270,6 +272,7 @@ async def open_rooms(
             approvals,
             widenings,
             senders,
+            Reception(gate, senders, lambda: rooms.config.dm_policy, clock),
             disk,
             TlsDoor(lambda: Pair(*tls_files(rooms.config.gateway.tls, paths)), clock),
             stack,
