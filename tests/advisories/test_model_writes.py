@@ -41,7 +41,6 @@ LOOSENING: Final[tuple[dict[str, Any], ...]] = (
     {"hooks": {"mappings": [{"id": "a", "match": {"path": "x"}}]}},
     {"dmPolicy": {"mode": "open", "allowIds": ["*"]}},
     {"channels": {"telegram": {"dmPolicy": "open", "allowFrom": ["*"]}}},
-    {"session": {"dmScope": "main"}},
     {"cron": {"maxConcurrentRuns": 100}},
 )
 

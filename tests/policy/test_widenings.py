@@ -196,7 +196,8 @@ async def test_without_its_row_in_the_ledger_nothing_opens_and_what_ends_is_shut
 
 async def test_a_list_that_narrows_nothing_else_is_lowered() -> None:
     config = Config(network_policy=NetworkPolicyConfig(egress_allowlist=("x.example.com",)))
-    for door, value in (("egress", "a.example.com"), ("exec", "git fetch"), ("dm", "telegram:1")):
+    cases: tuple[tuple[Door, str], ...] = (("egress", "a.example.com"), ("exec", "git fetch"), ("dm", "telegram:1"))
+    for door, value in cases:
         row = Widening(
             id="1", door=door, value=value, ticket="t", why="w", by=OwnerId("r"), started_at_ms=0, ends_at_ms=1
         )

@@ -169,7 +169,7 @@ class Bench:
         self.config_desk = desk_over(self.paths, self.hub, self.clock)
         shelf = shelf or MemoryShelf()
         self.approvals = Approvals(shelf, self.clock)
-        self.widenings = Widenings(MemoryShelf(), Ledger(self.ledger, self.clock), self.clock, state_dir or logs_dir)
+        self.widenings = Widenings(MemoryShelf(), Ledger(self.ledger, self.clock), self.clock, logs_dir)
         self.deps = RpcDeps(
             agent=self.agent,
             hub=self.hub,

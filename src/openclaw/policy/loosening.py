@@ -97,7 +97,6 @@ _RULES: Final[Mapping[str, Rule]] = {
     "dmPolicy.mode": _towards("disabled", "allowlist", "pairing", "open"),
     "dmPolicy.allowIds": _fewer,
     "dmPolicy.unknownReply": _any,
-    "session.dmScope": _towards("per-channel-peer", "per-peer", "main"),
     "tools.exec.security": _towards("deny", "allowlist", "full"),
     "tools.exec.ask": _towards("always", "on-miss"),
     "tools.exec.allowlist": _fewer,

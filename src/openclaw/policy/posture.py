@@ -71,11 +71,10 @@ def _credentials(config: Config) -> Iterator[Row]:
 
 
 def _talking(config: Config) -> Iterator[Row]:
-    area, policy, scope = "session identity", config.dm_policy, config.session.dm_scope
+    area, policy = "session identity", config.dm_policy
     yield Row(area, "direct messages", policy.mode, _level(good=policy.mode != "open"), "dmPolicy.mode")
     ids = ", ".join(policy.allow_ids[:5]) or "nobody"
     yield Row(area, "who may write", ids, _level(good=EVERYBODY not in policy.allow_ids), "dmPolicy.allowIds")
-    yield Row(area, "shared sessions", scope, _level(good=scope != "main"), "session.dmScope")
     for name, body in sorted(config.channels.items()):
         for key in ("dmPolicy", "groupPolicy"):
             if key in body:

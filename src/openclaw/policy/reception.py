@@ -1,7 +1,7 @@
 """Where every message from a chat channel comes in: the door, a stranger's code, and what they are answered.
 
-1. Every denial is in the ledger with channel, id and agent, the same sender's once a minute at most: a flood of messages
-   is not a flood of rows. An allowance is a row once an hour.
+1. Every denial is in the ledger with channel, id and agent, the same sender's once a minute at most: a flood of
+   messages is not a flood of rows. An allowance is a row once an hour.
 2. A group is never answered by a door. A stranger gets one code while it holds, or one answer an hour.
 """
 

@@ -295,7 +295,7 @@ def exec_(command: str, cwd: Path | None, workspace: Path | None, as_json: bool)
 
     \b
     Example:
-      openclaw policy test exec "git log | head"
+      openclaw policy test exec "git status"
     """
     where = str((cwd or workspace or Path.cwd()).absolute())
     tools = {"tools": {"exec": _of_config("tools")["tools"].get("exec", {})}}
