@@ -6,13 +6,13 @@ Nothing is sent, run, opened or written. A bad line is answered with an error of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from openclaw.base.errors import InvalidRequest, OpenClawError, TooLarge
+from openclaw.base.errors import InternalError, InvalidRequest, OpenClawError, TooLarge
 
 KINDS: Final = ("dm", "egress", "exec", "file", "token")
 MAX_LINE_BYTES: Final = 4_000_000
@@ -22,14 +22,14 @@ Case = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 def answers(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield the answer to every line that is not blank."""
+    """Yield the answer to every line that is not blank: a verdict, or `{id, error}`."""
     for line in lines:
         if line.strip():
             yield answer(line)
 
 
 def answer(line: bytes) -> dict[str, Any]:
-    """Return the answer to one line: a verdict, or `{id, error}`."""
+    """Return the answer to one line."""
     if len(line) > MAX_LINE_BYTES:
         return _failed(None, TooLarge(f"the line has more than {MAX_LINE_BYTES} bytes"))
     try:
@@ -42,8 +42,8 @@ def answer(line: bytes) -> dict[str, Any]:
         return case_of(found.get("kind"))(found)
     except OpenClawError as error:
         return _failed(found.get("id"), error)
-    except RecursionError:
-        return _failed(found.get("id"), InvalidRequest("the line nests too deep"))
+    except Exception as error:  # noqa: BLE001  # what nobody thought of in one line does not end the others
+        return _failed(found.get("id"), InternalError(f"the line could not be judged ({type(error).__name__})"))
 
 
 def case_of(kind: object) -> Case:
@@ -55,6 +55,7 @@ def case_of(kind: object) -> Case:
 
 @cache
 def _case(kind: str) -> Case:
+    """Return the function of a kind; what it has looked up is looked at again by its stamp alone."""
     place = f"openclaw.policy.cases.{kind}"
     try:
         found = getattr(import_module(place), f"{kind}_case")
@@ -63,6 +64,10 @@ def _case(kind: str) -> Case:
             raise
         raise InvalidRequest(f"this version has no cases of kind {kind} yet") from None
     assert callable(found)
+    if kind == "exec":
+        from openclaw.policy.exec.program import Programs
+
+        return partial(found, programs=Programs())
     return found  # type: ignore[no-any-return]  # a Case by the naming of the folder
 
 
