@@ -177,8 +177,9 @@ def _forbidden(value: Any, path: KeyPath) -> Iterator[KeyPath]:
 
     Those are credentials, who may sign in, files to read in, and texts that stand for a variable's or a secret's value.
     """
+    swept = not isinstance(value, Mapping) and any(path == each[: len(path)] for each in _NEVER)
     stands_for_another = is_reference(value) or (isinstance(value, str) and "${" in value)
-    if stands_for_another or path[:1] in _NEVER or path[:2] in _NEVER or hides(path):
+    if swept or stands_for_another or path[:1] in _NEVER or path[:2] in _NEVER or hides(path):
         yield path
     elif isinstance(value, Mapping):
         for key, item in value.items():

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -170,6 +170,20 @@ def _ids(channel: str, entries: object) -> frozenset[str]:
 def _global_ids(channel: str, entries: Iterable[str]) -> frozenset[str]:
     """Return those of `dmPolicy.allowIds` that are of this channel: they name it, or are `*`."""
     return _ids(channel, [each for each in entries if each == EVERYBODY or each.startswith(f"{channel}:")])
+
+
+def names_among(policy: DmPolicyConfig, channels: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield (setting, entry) for entries of lists that are no ids, and so open nothing."""
+    for entry in policy.allow_ids:
+        channel, colon, own = entry.partition(":")
+        if entry != EVERYBODY and not (colon and own_id(channel, own)):
+            yield "dmPolicy.allowIds", entry
+    for channel, body in channels.items():
+        for key in ("allowFrom", "groupAllowFrom"):
+            listed = body.get(key)
+            for each in listed if isinstance(listed, list | tuple) else ():
+                if each != EVERYBODY and not own_id(channel, each):
+                    yield f"channels.{channel}.{key}", str(each)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
