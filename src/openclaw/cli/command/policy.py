@@ -267,12 +267,12 @@ def _attribute(name: str) -> str:
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
 
 
-@test.command()
+@test.command(name="egress")
 @click.argument("url")
 @click.option("--class", "klass", help="What the request is for: tools, inference, artifacts …; default tools.")
 @click.option("--agent", help="On whose behalf.")
 @output.json_option
-def egress(url: str, klass: str | None, agent: str | None, as_json: bool) -> int:
+def egress_(url: str, klass: str | None, agent: str | None, as_json: bool) -> int:
     """May a request go there? Exit 1 when it may not.
 
     \b
@@ -325,13 +325,13 @@ def file_(op: str, path: str, root: Path | None, as_json: bool) -> int:
     return _ask(line, as_json=as_json)
 
 
-@test.command()
+@test.command(name="dm")
 @click.argument("sender", metavar="CHANNEL:ID")
 @click.option("--account", default="default", show_default=True, help="The account of the channel that is written to.")
 @click.option("--group", help="The group it is written in; default: a direct message.")
 @click.option("--mentioned", is_flag=True, help="The agent is mentioned.")
 @output.json_option
-def dm(sender: str, account: str, group: str | None, mentioned: bool, as_json: bool) -> int:
+def dm_(sender: str, account: str, group: str | None, mentioned: bool, as_json: bool) -> int:
     """May this sender talk to an agent? Who was let in by a code is not counted. Exit 1 when they may not.
 
     \b
