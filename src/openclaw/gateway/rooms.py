@@ -38,15 +38,18 @@ from openclaw.models.calling.failover import Failover
 from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
 from openclaw.models.registry import ModelRegistry
+from openclaw.net.aws import across
 from openclaw.net.certificate import Pair
 from openclaw.net.http import HttpClient
+from openclaw.ops.backup.desk import Backups
 from openclaw.ops.disk import DiskWatch
 from openclaw.ops.load import LoadWatch, given_memory_bytes
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.dm_door import KIND as DM
 from openclaw.policy.dm_door import dm_rule
 from openclaw.policy.egress_door import KIND as EGRESS
-from openclaw.policy.egress_door import egress_rule
+from openclaw.policy.egress_door import RulesOfNow, egress_rule
+from openclaw.policy.egress_way import EgressGate
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
@@ -114,6 +117,7 @@ class Rooms:
     reception: Reception
     disk: DiskWatch
     tls: TlsDoor
+    egress: EgressGate
     stack: contextlib.AsyncExitStack = field(repr=False)
     upkeep: Upkeep = field(init=False, repr=False)
 
@@ -138,6 +142,11 @@ class Rooms:
         folder = self.paths.state_dir / SKILLS_FOLDER
         return Skills(folder, lambda: self.loaded.env, lambda: self.loaded.parsed)
 
+    def backups(self) -> Backups:
+        """Return the backups of this gateway: from the threads they run in, they ask its own egress door."""
+        door = across(self.egress.house, asyncio.get_running_loop())
+        return Backups(self.paths, lambda: self.loaded, self.clock, __version__, door=door)
+
     async def close(self) -> None:
         """Close every room, the last opened first."""
         await self.stack.aclose()
@@ -154,7 +163,27 @@ async def open_rooms(
         health = HealthBoard(clock)
         store = await SqliteStore.open(paths.db_path, clock=clock, lock=lock)
         stack.push_async_callback(store.close)
-        http = HttpClient(user_agent=f"openclaw/{__version__}")
+        ledger = Ledger(store.audit, clock)
+        widenings = Widenings(store.shelf, ledger, clock, paths.state_dir, boot_id())
+        stack.push_async_callback(widenings.close)
+        await widenings.open()
+        senders = Senders(store.shelf, clock)
+        await senders.open()
+        egress_now, egress_wide = RulesOfNow(lambda: rooms.config), RulesOfNow(lambda: rooms.effective)
+        rules = {
+            TOOL: tool_verdict,
+            EGRESS: widening_rule(egress_rule(egress_now), egress_rule(egress_wide), widenings.openings, EGRESS),
+            DM: widening_rule(
+                dm_rule(lambda: rooms.config, senders.is_paired),
+                dm_rule(lambda: rooms.effective, senders.is_paired),
+                widenings.openings,
+                DM,
+            ),
+            NODE: node_rule(lambda: rooms.config.gateway.nodes),
+        }
+        gate = Gatekeeper(rules, ledger, clock)
+        egress = EgressGate(gate, egress_wide)
+        http = HttpClient(door=egress.house, user_agent=f"openclaw/{__version__}")
         stack.push_async_callback(http.close)
         spawner = Spawner(CurrentEnvironment(lambda: rooms.loaded.env))
         stack.push_async_callback(spawner.close)
@@ -169,29 +198,6 @@ async def open_rooms(
             catalog_path=paths.state_dir / CATALOG_FILE,
         )
         stack.push_async_callback(models.close)
-        ledger = Ledger(store.audit, clock)
-        widenings = Widenings(store.shelf, ledger, clock, paths.state_dir, boot_id())
-        stack.push_async_callback(widenings.close)
-        await widenings.open()
-        senders = Senders(store.shelf, clock)
-        await senders.open()
-        rules = {
-            TOOL: tool_verdict,
-            EGRESS: widening_rule(
-                egress_rule(lambda: rooms.config.network_policy),
-                egress_rule(lambda: rooms.effective.network_policy),
-                widenings.openings,
-                EGRESS,
-            ),
-            DM: widening_rule(
-                dm_rule(lambda: rooms.config, senders.is_paired),
-                dm_rule(lambda: rooms.effective, senders.is_paired),
-                widenings.openings,
-                DM,
-            ),
-            NODE: node_rule(lambda: rooms.config.gateway.nodes),
-        }
-        gate = Gatekeeper(rules, ledger, clock)
         hub = Hub(clock, __version__)
         devices = await Devices.open(store.shelf, clock, paths.identity)
         stack.push_async_callback(devices.close)
@@ -219,7 +225,9 @@ async def open_rooms(
         stack.push_async_callback(proposals.close)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
-        desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config, widenings.effective, proposals)
+        desk = Tooling(
+            gate, egress, study, store, http, clock, mcp, lambda: rooms.config, widenings.effective, proposals
+        )
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
         automation = Automation(
@@ -275,8 +283,11 @@ async def open_rooms(
             Reception(gate, senders, lambda: rooms.config.dm_policy, clock),
             disk,
             TlsDoor(lambda: Pair(*tls_files(rooms.config.gateway.tls, paths)), clock),
+            egress,
             stack,
         )
+        secrets.door = egress.house
+        stack.callback(setattr, secrets, "door", None)  # it outlives the ledger
         rooms.upkeep = Upkeep(rooms)
         widenings.observe(partial(_offer_anew, rooms))
         rooms.counter = build_counter(_rpc_deps(rooms))

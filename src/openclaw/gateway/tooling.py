@@ -13,8 +13,10 @@ from openclaw.base.ids import AgentId
 from openclaw.config.load import Loaded
 from openclaw.config.schema import Config
 from openclaw.models.minilm.embedder import minilm
+from openclaw.net.egress import Place
 from openclaw.net.http import HttpClient
-from openclaw.policy.egress_door import egress_ask
+from openclaw.policy.egress_door import Errand
+from openclaw.policy.egress_way import EgressGate, EgressWay
 from openclaw.policy.gatekeeper import Ask, Gatekeeper
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.store.sqlite import SqliteStore
@@ -33,6 +35,7 @@ class Tooling:
     """Makes tool registries; `config` returns the configuration of the moment."""
 
     gate: Gatekeeper
+    egress: EgressGate
     study: Study
     store: SqliteStore
     http: HttpClient
@@ -61,15 +64,19 @@ class Tooling:
         policy = config.network_policy
         meaning = Meaning(self.embedder, self.store) if self.embedder else None
         memory = Memory(self.store, self._keep, self.clock, meaning) if defaults.memory.enabled else None
-        egress = Egress(self.http, self._egress) if policy.allow_egress or policy.egress_allowlist else None
+        some = policy.allow_egress or policy.egress_allowlist or policy.classes.tools.allow
+        egress = Egress(self.http, self._egress) if some else None
         yield from room_tools(memory=memory, egress=egress, sessions=errands, proposals=self.proposals)
         yield from subagent_tools(errands, defaults.subagents)
 
     def _keep(self, agent_id: AgentId) -> int:
         return self.config().agents.defaults.memory.size
 
-    async def _egress(self, caller: Caller, action: str, host: str, port: int) -> None:
-        await self.gate.require(egress_ask(caller.principal, action, host, port, **_where(caller)))
+    async def _egress(self, caller: Caller, action: str, place: Place) -> EgressWay:
+        errand = Errand("tools", action, caller.agent_id)
+        return await self.egress.leave(
+            caller.principal, errand, place.host, place.port, session=caller.session_key, run=caller.run_id
+        )
 
     async def _ask(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
         await self.gate.require(

@@ -353,6 +353,16 @@ ROWS: dict[str, Row] = {
     ),
     "page.root": Row("error", "/not/there", config("{gateway: {controlUi: {root: '/not/there'}}}")),
     "exposure.egress": Row("warning", "every public host", config("{networkPolicy: {allowEgress: true}}")),
+    "exposure.egress-review": Row(
+        "warning",
+        "by 2026-12-31: 1 entries, owner ml",
+        config("{networkPolicy: {classes: {inference: {allow: ['a.b'], owner: 'ml', review: '2026-12-31'}}}}"),
+    ),
+    "exposure.egress-entry": Row(
+        "warning",
+        "'https://a.b/', which is neither a host",
+        config("{networkPolicy: {egressAllowlist: ['a.b', 'https://a.b/']}}"),
+    ),
     "tls.certificate": Row("error", "none.pem", _tls),
     "tls.key-mode": Row("warning", "0644", _tls),
     "service.unit": Row("info", "no service is installed", lambda _: None),

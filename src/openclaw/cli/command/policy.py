@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openclaw.cli import output
+from openclaw.cli.command.policy_egress import egress
 from openclaw.cli.desk import Desk
 from openclaw.cli.layout import plain
 from openclaw.cli.reach import Reach, gateway_options
@@ -29,6 +30,9 @@ def policy() -> None:
       openclaw policy test egress https://example.com
       openclaw policy widen egress api.example.com --for 30m --ticket CHG-1 --why "import of the day"
     """
+
+
+policy.add_command(egress)
 
 
 @policy.command()

@@ -72,6 +72,10 @@ from openclaw.config.schema.storage import (
 )
 from openclaw.config.schema.tools import (
     ActionConfig,
+    AgentNetworkConfig,
+    EgressClassConfig,
+    EgressClassesConfig,
+    EgressListConfig,
     ExecConfig,
     McpConfig,
     McpServerConfig,
@@ -93,6 +97,7 @@ __all__ = [
     "ActiveHoursConfig",
     "AgentConfig",
     "AgentDefaults",
+    "AgentNetworkConfig",
     "AgentsConfig",
     "AuthConfig",
     "BackupConfig",
@@ -103,6 +108,9 @@ __all__ = [
     "ControlUiConfig",
     "CronConfig",
     "DmPolicyConfig",
+    "EgressClassConfig",
+    "EgressClassesConfig",
+    "EgressListConfig",
     "EndpointConfig",
     "EndpointsConfig",
     "EnvConfig",
