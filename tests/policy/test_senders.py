@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from openclaw.base.clock import ManualClock
@@ -91,6 +93,13 @@ async def test_a_stranger_gets_one_code_and_an_account_keeps_few_requests() -> N
     clock.advance(CODE_MS / 1000)
     assert await senders.ask(writes("9"))
     assert [each.sender for each in await senders.pending("telegram", "default")] == ["9"]
+
+
+async def test_messages_at_once_make_one_request_and_no_more_than_there_is_room_for() -> None:
+    senders = await desk()
+    codes = await asyncio.gather(*(senders.ask(writes(str(n % 5))) for n in range(20)))
+    assert len([code for code in codes if code]) == MAX_PENDING
+    assert len({each.sender for each in await senders.pending()}) == MAX_PENDING
 
 
 async def test_who_was_turned_away_or_taken_back_is_a_stranger_again() -> None:

@@ -42,6 +42,8 @@ _CHANNEL: Final = r"[a-z][a-z0-9_-]{0,31}"
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message as its channel vouches for it. `sender` and `group` are the platform's ids; `group` "" is a direct one.
 
+    Shape: `sender` is in the form that `own_id` gives; in any other nobody is meant by it.
+
     The sender's name is not in it: nothing here may go by a name.
     """
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 from hashlib import sha256
@@ -70,6 +71,8 @@ class Senders:
         self._shelf = shelf
         self._clock = clock
         self._let_in: dict[str, LetIn] = {}
+        self._asking = asyncio.Lock()
+        """Two messages at once make one request."""
 
     async def open(self) -> None:
         """Read who was let in."""
@@ -86,6 +89,10 @@ class Senders:
 
     async def ask(self, message: Message, name: str = "") -> str:
         """Note that a stranger asks to be let in. Return the code to send them; "" when they are to hear nothing."""
+        async with self._asking:
+            return await self._ask(message, name)
+
+    async def _ask(self, message: Message, name: str) -> str:
         now_ms = self._clock.now_ms()
         of_account = await self._requests(f"{message.channel}:{message.account}:")
         held = [(record, asked) for record, asked in of_account if asked.holds(now_ms)]

@@ -283,7 +283,12 @@ def egress_(url: str, klass: str | None, agent: str | None, as_json: bool) -> in
     Example:
       openclaw policy test egress https://example.com/a
     """
-    line = {"kind": "egress", "url": url, "class": klass, "agent": agent, "policy": _of_config("networkPolicy")}
+    found = _of_config("networkPolicy", "agents")
+    narrower = {
+        each["id"]: each["networkPolicy"] for each in found["agents"].get("list", ()) if "networkPolicy" in each
+    }
+    policy = {"networkPolicy": {**found["networkPolicy"], "agents": narrower}}
+    line = {"kind": "egress", "url": url, "class": klass, "agent": agent, "policy": policy}
     return _ask(line, as_json=as_json)
 
 
