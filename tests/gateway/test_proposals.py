@@ -240,6 +240,7 @@ async def test_text_of_the_agent_cannot_pass_for_ours(desk: Desk) -> None:
         await desk.propose({"identity": {"name": name}, "networkPolicy": {"allowEgress": True}}, "x\u202ey")
     ).request
     assert not any(line.startswith("None of them") for line in shown["detail"].splitlines())
+    assert "\\u202e\\u200b" in shown["detail"], "what nobody would see is spelled out"
     assert "\u202e" not in shown["detail"] + shown["description"] + shown["title"]
     assert shown["description"].index("may open a door") < shown["description"].index("It says")
 

@@ -132,7 +132,7 @@ def _shown(caller: Caller, changes: tuple[Change, ...], why: str, effects: list[
         f"It says: {visible(why)}",
     ]
     lines = [f"{'LOOSER ' if each.looser else ''}{each.path}: {each.before} -> {each.after}" for each in changes]
-    detail = REDACTOR.clean(visible("\n".join([*lines, *effects])))
+    detail = REDACTOR.clean("\n".join([*lines, *map(visible, effects)]))
     if len(detail) > MAX_DETAIL:
         raise TooLarge("whoever decides could not see all of it; propose less at once")
     request = {
