@@ -40,7 +40,6 @@ NO_JSON = {
     "pairing deny": "turns a sender away; says one sentence",
     "pairing remove": "takes a sender back; says one sentence",
     "policy narrow": "ends a widening; says one sentence",
-    "policy test": "reads and writes JSON lines with --stdin",
     "secrets set": "changes a setting; says one sentence",
     "sessions delete": "removes a session; says one sentence",
     "sessions reset": "changes a session; says one sentence",

@@ -60,7 +60,7 @@ async def test_a_widening_ends_on_time_though_the_gateway_was_killed(tmp_path: P
 async def policy_rows(line: GatewayClient) -> list[tuple[str, str]]:
     """Return rule and target of what the ledger says of the policy."""
     rows = (await line.call("audit.query", {"kinds": ["policy"]}))["rows"]
-    return [(row["rule"], row["target"]) for row in rows]
+    return [(row["rule"], row.get("target", "")) for row in rows]
 
 
 async def open_at(folder: Path, now_ms: int, boot: str) -> bool:
@@ -76,17 +76,24 @@ async def open_at(folder: Path, now_ms: int, boot: str) -> bool:
         await store.close()
 
 
-async def test_a_proposal_of_an_agent_is_made_when_an_administrator_allows_it(tmp_path: Path) -> None:
+async def test_a_proposal_of_an_agent_outlives_a_kill_and_is_made_when_an_administrator_allows_it(
+    tmp_path: Path,
+) -> None:
     port = free_port()
     path = write_config(tmp_path, port)
     before = path.read_text()
     running = await (await GatewayProcess.start(tmp_path, port)).ready()
+    async with await running.connect() as line:
+        call = '/tool propose_config {"patch": {"identity": {"name": "Eve"}}, "why": "a nicer name"}'
+        assert "waits for an administrator" in await said(line, call)
+        (row,) = await line.call("plugin.approval.list", {})
+    await running.kill()
+    assert path.read_text() == before
+
+    running = await (await GatewayProcess.start(tmp_path, port)).ready()
     try:
         async with await running.connect() as line:
-            call = '/tool propose_config {"patch": {"identity": {"name": "Eve"}}, "why": "a nicer name"}'
-            assert "waits for an administrator" in await said(line, call)
-            (row,) = await line.call("plugin.approval.list", {})
-            assert path.read_text() == before
+            assert [each["id"] for each in await line.call("plugin.approval.list", {})] == [row["id"]]
             await line.call("plugin.approval.resolve", {"id": row["id"], "decision": "allow-once"})
             async with asyncio.timeout(10):
                 async for event in line.events():

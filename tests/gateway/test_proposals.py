@@ -18,6 +18,7 @@ from openclaw.gateway.proposals import MAX_WAITING, Proposals
 from openclaw.policy.approval import Approval
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.ledger import Ledger
+from openclaw.rpc.approval_rows import pending_row, snapshot
 from openclaw.store.audit import Row, Wanted
 from openclaw.store.sqlite import SqliteStore
 from openclaw.tools.api import ToolContext
@@ -44,6 +45,12 @@ class Desk:
             run_id=RunId("r1"),
             workspace=folder,
         )
+
+    async def restart(self) -> None:
+        """Make desks anew over the same store and file."""
+        self.approvals = Approvals(self.store.shelf, self.clock)
+        await self.approvals.open()
+        self.proposals = Proposals(self.house.desk, self.approvals, Ledger(self.store.audit, self.clock))
 
     async def propose(self, patch: dict[str, Any], why: str = "it is needed") -> Approval:
         proposal = await self.proposals.propose(self.context, patch, why)
@@ -164,6 +171,32 @@ async def test_without_its_row_in_the_ledger_an_approved_change_is_not_made(
     assert desk.text == before
 
 
+async def test_a_proposal_waits_across_a_restart_and_is_bound_to_its_file_and_time(desk: Desk) -> None:
+    first = await desk.propose({"logging": {"level": "debug"}})
+    second = await desk.propose({"logging": {"level": "error"}})
+    await desk.approvals.close()
+    await desk.restart()
+    assert {row.id for row in desk.approvals.pending(ROOT, "plugin")} == {first.id, second.id}
+    assert desk.approvals.pending(ANN, "plugin") == []
+    await desk.decide(first)
+    assert desk.house.loaded.config.logging.level == "debug"
+    await desk.decide(second)
+    assert desk.house.loaded.config.logging.level == "debug"
+    assert (await desk.rows())[-1].entry.rule == "proposal.failed"
+    third = await desk.propose({"logging": {"level": "warning"}})
+    desk.clock.advance(86_400)
+    await desk.approvals.close()
+    await desk.restart()
+    assert desk.approvals.pending(ROOT, "plugin") == []
+    assert (await desk.approvals.get(ROOT, third.id)).status in ("expired", "cancelled")
+
+
+async def test_what_is_kept_for_the_change_is_shown_to_nobody(desk: Desk) -> None:
+    proposal = await desk.propose({"logging": {"level": "debug"}})
+    assert set(proposal.kept) == {"patch", "base", "target"}
+    assert "base" not in str(pending_row(proposal)) + str(snapshot(proposal))
+
+
 @pytest.mark.parametrize(
     "patch",
     [
@@ -207,6 +240,7 @@ async def test_text_of_the_agent_cannot_pass_for_ours(desk: Desk) -> None:
         await desk.propose({"identity": {"name": name}, "networkPolicy": {"allowEgress": True}}, "x\u202ey")
     ).request
     assert not any(line.startswith("None of them") for line in shown["detail"].splitlines())
+    assert "\\u202e\\u200b" in shown["detail"], "what nobody would see is spelled out"
     assert "\u202e" not in shown["detail"] + shown["description"] + shown["title"]
     assert shown["description"].index("may open a door") < shown["description"].index("It says")
 

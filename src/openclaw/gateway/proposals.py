@@ -4,7 +4,8 @@
 2. It is shown as what it does to the settings in force, with whatever may open a door marked. Credentials, and who may
    sign in, cannot be proposed: an approval must not depend on reading what is hidden.
 3. Only an administrator sees and decides it. Whoever approves is the one who made the change; who proposed is recorded.
-4. The ledger has the proposal, the approval before the change, and a change that could not be made.
+4. A proposal waits for a day, also across restarts.
+5. The ledger has the proposal, the approval before the change, and a change that could not be made.
 """
 
 from __future__ import annotations
@@ -55,8 +56,7 @@ class Proposals:
         self._approvals = approvals
         self._ledger = ledger
         self._tasks = TaskSet("proposals")
-        self._waiting: set[str] = set()
-        approvals.observe(self._ended)
+        approvals.follow(METHOD, self._approved)
 
     async def close(self) -> None:
         """Stop what is being applied."""
@@ -69,7 +69,7 @@ class Proposals:
             raise InvalidRequest(f"a proposal has at most {MAX_PATCH_BYTES} bytes")
         if refused := next(_forbidden(patch, ()), None):
             raise InvalidRequest(f"{format_path(refused)[:100]} cannot be proposed: only a person changes it")
-        if len(self._waiting) >= MAX_WAITING:
+        if self._approvals.following(METHOD) >= MAX_WAITING:
             raise Unavailable(f"{MAX_WAITING} proposals wait for a decision already")
         wish = ConfigChange(method=METHOD, rewrite=partial(patched, raw.decode()))
         before, after = await self._desk.preview(wish)
@@ -94,27 +94,24 @@ class Proposals:
                 tainted=bool(_taint(caller)),
             )
         )
-        by = f"{caller.agent_id} of {caller.principal.owner}"
-        bound = msgspec.structs.replace(wish, base=self._desk.revision(before.hash), note=f"proposed by {by}")
-        row = await self._approvals.request(caller.principal, new, then=partial(self._approved, bound, target))
-        self._waiting.add(row.id)
+        kept = {"patch": raw.decode(), "base": self._desk.revision(before.hash), "target": target}
+        row = await self._approvals.request(caller.principal, msgspec.structs.replace(new, follow=METHOD, kept=kept))
         return row.id
 
-    def _ended(self, approval: Approval) -> None:
-        if approval.status != "pending":
-            self._waiting.discard(approval.id)
+    def _approved(self, by: Principal, approval: Approval) -> None:
+        self._tasks.spawn(self._apply(by, approval), "apply")
 
-    def _approved(self, change: ConfigChange, target: str, by: Principal, approval: Approval) -> None:
-        self._tasks.spawn(self._apply(change, target, by, approval), "apply")
-
-    async def _apply(self, change: ConfigChange, target: str, by: Principal, approval: Approval) -> None:
+    async def _apply(self, by: Principal, approval: Approval) -> None:
+        target = approval.kept["target"]
         facts: dict[str, Fact] = {"proposal": approval.id, "proposer": approval.owner, "agent": approval.agent_id}
         try:
             if not by.may("operator.admin"):
                 raise PolicyDenied("only an administrator changes the configuration")
             await self._ledger.note(by, "config", METHOD, target, answer="allow", rule="proposal.approved", facts=facts)
-            note = f"{change.note}; approved as {approval.id}"
-            await self._desk.write(msgspec.structs.replace(change, note=note), by)
+            note = f"proposed by {approval.agent_id} of {approval.owner}; approved as {approval.id}"
+            rewrite = partial(patched, approval.kept["patch"])
+            change = ConfigChange(method=METHOD, rewrite=rewrite, base=approval.kept["base"], note=note)
+            await self._desk.write(change, by)
         except OpenClawError as error:
             fields = {"proposal": approval.id, "why": error.message}
             _log.error("proposal_not_applied", extra={"fields": fields})
@@ -135,7 +132,7 @@ def _shown(caller: Caller, changes: tuple[Change, ...], why: str, effects: list[
         f"It says: {visible(why)}",
     ]
     lines = [f"{'LOOSER ' if each.looser else ''}{each.path}: {each.before} -> {each.after}" for each in changes]
-    detail = REDACTOR.clean(visible("\n".join([*lines, *effects])))
+    detail = REDACTOR.clean("\n".join([*lines, *map(visible, effects)]))
     if len(detail) > MAX_DETAIL:
         raise TooLarge("whoever decides could not see all of it; propose less at once")
     request = {

@@ -30,7 +30,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request and what became of it. Times are Unix ms; `request` is the JSON that approvers are shown.
 
     Shape: `reviewers`, when there are any, are the only devices that may see and decide it; `needs` is a scope that its
-    decision takes besides.
+    decision takes besides. `follow` names what is done once it is allowed, with `kept`, which nobody is shown.
     """
 
     id: str
@@ -45,6 +45,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     offered: tuple[Decision, ...] = DECISIONS
     reviewers: tuple[str, ...] = ()
     needs: str = ""
+    follow: str = ""
+    kept: Mapping[str, str] = {}
     status: Status = "pending"
     reason: Reason = ""
     decision: Decision | None = None

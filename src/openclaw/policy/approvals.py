@@ -2,7 +2,8 @@
 
 1. A row is on the shelf before anybody is asked, and its end before anybody is told: a crash forgets no decision.
 2. Two ends race on the row's version; the first that is written holds.
-3. What was pending when a gateway ended is cancelled at the next start: nobody waits for it any more.
+3. What was pending when a gateway ended is cancelled at the next start: nobody waits for it any more. What names in
+   `follow` what is to be done waits on.
 4. There are at most MAX_PENDING open requests; of the ended ones the KEPT latest stay.
 """
 
@@ -56,8 +57,8 @@ Observer = Callable[[Approval], None]
 """Hears of every request when it is made and when it has ended. Called on the loop; must not block or raise."""
 
 
-Then = Callable[[Principal, Approval], None]
-"""What follows when a person has allowed it; called with who did. Must not block or raise."""
+Follow = Callable[[Principal, Approval], None]
+"""What is done once a person has allowed something; called with who did. Must not block or raise."""
 
 
 class NewApproval(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,8 @@ class NewApproval(msgspec.Struct, frozen=True, kw_only=True):
     offered: tuple[Decision, ...] = DECISIONS
     reviewers: tuple[str, ...] = ()
     needs: str = ""
+    follow: str = ""
+    kept: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,6 @@ class _Open:
 
     approval: Approval
     end: asyncio.Future[Approval]
-    then: Then | None
 
 
 class Approvals:
@@ -94,6 +96,7 @@ class Approvals:
         self._places: dict[str, str] = {}
         """Where each kept request lies, by its id, oldest first."""
         self._observers: list[Observer] = []
+        self._follow: dict[str, Follow] = {}
         self._tasks = TaskSet("policy.approvals", limit=MAX_PENDING * 2)
 
     async def open(self) -> None:
@@ -106,7 +109,11 @@ class Approvals:
             for record in page:
                 approval = _decode(record)
                 self._places[approval.id] = record.id
-                if approval.status == "pending":
+                if approval.status != "pending":
+                    continue
+                if approval.follow and now_ms < approval.expires_at_ms:
+                    self._await(approval)
+                else:
                     ended = cut_off(approval, "gateway-restart", now_ms)
                     left.append(Change(KIND, record.id, msgspec.json.encode(ended), record.version))
         if left:
@@ -118,6 +125,19 @@ class Approvals:
         for waiting in self._open.values():
             waiting.end.cancel()
 
+    def _await(self, approval: Approval) -> None:
+        """Go on waiting for a decision that the last gateway waited for."""
+        waiting = self._open[approval.id] = _Open(approval, asyncio.get_running_loop().create_future())
+        self._tasks.spawn(self._expire(waiting), "expiry")
+
+    def follow(self, name: str, act: Follow) -> None:
+        """Do `act` when a request that names it in `follow` is allowed, also one that was made before a restart."""
+        self._follow[name] = act
+
+    def following(self, name: str) -> int:
+        """Return how many open requests name it."""
+        return sum(waiting.approval.follow == name for waiting in self._open.values())
+
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of every request from now on."""
         self._observers.append(observer)
@@ -127,7 +147,6 @@ class Approvals:
         principal: Principal,
         new: NewApproval,
         reachable: Callable[[Approval], bool] = lambda _: True,
-        then: Then | None = None,
     ) -> Approval:
         """Ask. What nobody can be asked about is denied at once: its row comes back ended.
 
@@ -148,11 +167,13 @@ class Approvals:
             offered=new.offered,
             reviewers=new.reviewers,
             needs=new.needs,
+            follow=new.follow,
+            kept=new.kept,
         )
         if not reachable(approval):
             approval = unheard(approval, now_ms)
         self._places[approval.id] = approval.place
-        waiting = _Open(approval, asyncio.get_running_loop().create_future(), then)
+        waiting = _Open(approval, asyncio.get_running_loop().create_future())
         if approval.status == "pending":
             self._open[approval.id] = waiting
         try:
@@ -229,10 +250,10 @@ class Approvals:
             raise unknown(approval_id)
         ended = decided(row, decision, by, self._clock.now_ms())
         grant = await self.grants.minted(ended, grant_days) if decision == "allow-always" else ()
-        waiting = self._open.get(approval_id)
+        follow = self._follow[row.follow] if row.follow else None
         ended = await self._end(ended, *grant)
-        if waiting is not None and waiting.then is not None and ended.status == "allowed":
-            waiting.then(principal, ended)
+        if follow is not None and ended.status == "allowed":
+            follow(principal, ended)
         return ended
 
     async def answer(self, principal: Principal, question_id: str, answers: Answers | None, by: str = "") -> Approval:
@@ -249,7 +270,7 @@ class Approvals:
     def _check(self, new: NewApproval) -> None:
         if len(self._open) >= MAX_PENDING:
             raise Unavailable(f"{MAX_PENDING} approvals are pending; decide some first", retry_after_s=10)
-        size = len(msgspec.json.encode(new.request))
+        size = len(msgspec.json.encode((new.request, new.kept)))
         if size > MAX_REQUEST_BYTES:
             raise TooLarge(f"the request has {size} bytes; an approval takes {MAX_REQUEST_BYTES}")
         if new.id in self._places:

@@ -28,14 +28,18 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def changes_between(before: Config, after: Config) -> tuple[Change, ...]:
-    """Return every setting that differs, by its key path. Values are JSON, whole: nothing of a change is left out."""
+    """Return every setting that differs, by its key path. Values are JSON, whole: nothing of a change is left out.
+
+    What a person would not see (a direction mark, a space of no width) is spelled out.
+    """
     old, new = dict(_leaves(before, ())), dict(_leaves(after, ()))
     found = []
     for path in (*old, *(path for path in new if path not in old)):
         was, is_ = old.get(path), new.get(path)
         if was != is_:
             name = format_path(path)
-            found.append(Change(name, _shown(path, was), _shown(path, is_), not _harmless(name, was, is_)))
+            looser = not _harmless(name, was, is_)
+            found.append(Change(_escaped(name), _shown(path, was), _shown(path, is_), looser))
     return tuple(sorted(found, key=lambda each: each.path))
 
 
@@ -56,7 +60,12 @@ def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
 def _shown(path: KeyPath, value: Any) -> str:
     if isinstance(value, Secret) or (value and hides(path)):
         return "a secret" if value else "none"
-    return "none" if value is None else msgspec.json.encode(value, enc_hook=str).decode()
+    return "none" if value is None else _escaped(msgspec.json.encode(value, enc_hook=str).decode())
+
+
+def _escaped(text: str) -> str:
+    """Return a text in which what a person would not see is spelled out."""
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
 Rule = Callable[[Any, Any], bool]

@@ -61,7 +61,6 @@ READS: Final = frozenset(
 _TARGETS: Final = (
     "request_id",
     "sender_id",
-    "value",
     "id",
     "device_id",
     "node_id",
