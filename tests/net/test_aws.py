@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -51,7 +50,7 @@ class _Way(NamedWay):
 
 
 @pytest.fixture
-def signed_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def signed_in(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name, value in {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -87,6 +86,6 @@ async def test_a_metadata_address_is_no_bucket_though_a_name_stands_for_it(signe
         return ["169.254.169.254"]
 
     signed_in.setenv("AWS_ENDPOINT_URL", "http://bucket.test")
-    signed_in.setattr(HttpClient.__init__, "__kwdefaults__", {**HttpClient.__init__.__kwdefaults__, "resolve": resolve})
+    signed_in.setitem(HttpClient.__init__.__kwdefaults__ or {}, "resolve", resolve)
     with pytest.raises(PolicyDenied, match="metadata of a cloud"):
         await asyncio.to_thread(Bucket("s3://kept").list)

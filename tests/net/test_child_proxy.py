@@ -38,7 +38,7 @@ async def met(reader, writer):
     await asyncio.gather(carry(reader, there[1]), carry(there[0], writer), return_exceptions=True)
 async def main():
     await asyncio.start_server(met, "127.0.0.1", 3128)
-    child = await asyncio.create_subprocess_exec(*sys.argv[2:])
+    child = await asyncio.create_subprocess_exec(*sys.argv[2:], stderr=subprocess.STDOUT)
     sys.exit(await child.wait())
 asyncio.run(main())
 """
@@ -98,10 +98,11 @@ class House:
     async def send(self, raw: bytes, *, wait_s: float = 5) -> bytes:
         reader, writer = await asyncio.open_unix_connection(str(self.path))
         writer.write(raw)
-        async with asyncio.timeout(wait_s):
-            answer = await reader.read()
-        writer.close()
-        return answer
+        try:
+            async with asyncio.timeout(wait_s):
+                return await reader.read()
+        finally:
+            writer.close()
 
 
 async def curl(path: Path, *arguments: str) -> tuple[int, str]:
@@ -110,7 +111,7 @@ async def curl(path: Path, *arguments: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         *("unshare", "-rn", "sh", "-c", 'ip link set lo up; exec "$@"', "sh", *inner),
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stderr=asyncio.subprocess.DEVNULL,  # what the bridge says when it is stopped amid its work
     )
     out, _ = await process.communicate()
     assert process.returncode is not None
@@ -264,6 +265,18 @@ async def test_connections_are_counted_and_the_socket_is_the_owners_alone(
         assert answer.startswith(b"HTTP/1.1 503 ")
         for _, writer in held:
             writer.close()
+
+
+async def test_a_child_that_asks_for_ever_fills_no_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_proxy, "BURST", 3)
+    monkeypatch.setattr(child_proxy, "STEP_S", 1000.0)
+    house = House(tmp_path)
+    async with house.open():
+        for _ in range(3):
+            assert (await house.send(b"CONNECT evil.example:443 HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 403 ")
+        with pytest.raises(TimeoutError):
+            await house.send(b"CONNECT evil.example:443 HTTP/1.1\r\n\r\n", wait_s=0.1)
+    assert len(house.rows.entries) == 3
 
 
 async def test_a_socket_that_is_there_already_is_not_taken_over(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_what_was_allowed_then_may_be_denied_now_by_class_and_agent() -> None:
     policy = msgspec.convert(
         {"egressAllowlist": ["a.example"], "classes": {"inference": {"allow": ["other.example"]}}}, NetworkPolicyConfig
     )
-    shy = AgentConfig(id="shy", network_policy=AgentNetworkConfig())
+    shy = AgentConfig(id="shy", network_policy=AgentNetworkConfig(egress_allowlist=()))
     found = observed(asked, Config(network_policy=policy, agents=AgentsConfig(list=(shy,))))
     assert [(each.host, each.agent, each.rule) for each in found.missing] == [
         ("a.example", "shy", "egress.narrowed"),

@@ -52,8 +52,11 @@ def apart(door: Door | None) -> Iterator[tuple[HttpClient, Wait]]:
 def across(door: Door, loop: asyncio.AbstractEventLoop) -> Door:
     """Return a door that may be asked from a loop of another thread."""
 
+    async def asked(where: Target, purpose: Purpose) -> Way:
+        return await door(where, purpose)
+
     async def ask(where: Target, purpose: Purpose) -> Way:
-        way = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(door(where, purpose), loop))
+        way = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked(where, purpose), loop))
         return _FarWay(way, loop)
 
     return ask

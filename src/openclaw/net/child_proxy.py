@@ -3,8 +3,8 @@
 1. CONNECT (for https and everything else) and requests with a whole address (for http) are understood; all else is 4xx.
 2. The name goes by the door, is looked up once, every address is judged, and the connection goes to a judged one.
 3. A connection serves one request: what follows goes to the same server, which is told to close.
-4. Heads, connections, and the time that each may take are bounded. The socket is its owner's alone (0600), stands in a
-   folder that is the run's, and goes away with the block.
+4. Heads, connections, how often they come, and the time that each may take are bounded. The socket is its owner's alone
+   (0600), stands in a folder that is the run's, and goes away with the block.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ MAX_CONNECTIONS: Final = 32
 HEAD_S: Final = 10.0
 CONNECT_S: Final = 10.0
 IDLE_S: Final = 120.0
+BURST: Final = 200
+STEP_S: Final = 0.05
+"""Time between requests, once so many came at once: each leaves a row in the ledger, and a child may ask for ever."""
 PIECE: Final = 64 * 1024
 MAX_TOLD: Final = 2_000
 _OURS: Final = frozenset({"connection", "proxy-connection", "keep-alive", "te", "trailer", "upgrade", "host", "expect"})
@@ -109,6 +112,7 @@ class _ChildProxy:
         self._resolve = resolve
         self._idle_s = idle_s
         self._head_s = head_s
+        self._due_s = 0.0
         self._tasks = TaskSet("child-proxy", MAX_CONNECTIONS)
         self._senders = TaskSet("child-proxy-sending", MAX_CONNECTIONS)
 
@@ -144,6 +148,7 @@ class _ChildProxy:
         if not raw:
             return
         head = parsed_head(raw)
+        await self._turn()
         server_reader, server_writer = await self._connected(head.place)
         try:
             if head.forward:
@@ -153,6 +158,13 @@ class _ChildProxy:
             await self._relay(reader, writer, server_reader, server_writer)
         finally:
             server_writer.close()
+
+    async def _turn(self) -> None:
+        """Wait for this request's turn."""
+        now_s = asyncio.get_running_loop().time()
+        self._due_s = max(self._due_s, now_s - BURST * STEP_S) + STEP_S
+        if self._due_s > now_s:
+            await asyncio.sleep(self._due_s - now_s)
 
     async def _read_head(self, reader: asyncio.StreamReader) -> bytes:
         try:
@@ -206,7 +218,8 @@ class _ChildProxy:
         async with asyncio.timeout(self._idle_s) as limit:
 
             def moved() -> None:
-                limit.reschedule(loop.time() + self._idle_s)
+                if not limit.expired():
+                    limit.reschedule(loop.time() + self._idle_s)
 
             sending = self._senders.spawn(_carried(reader, server_writer, moved), "sending")
             try:

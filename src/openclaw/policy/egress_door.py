@@ -17,13 +17,16 @@ from openclaw.base.principal import Principal
 from openclaw.config.schema import AgentNetworkConfig, Config, EgressClassConfig, NetworkPolicyConfig
 from openclaw.net.egress import is_address, is_public_name, refusal, refusal_of_named
 from openclaw.net.way import Purpose
-from openclaw.policy.egress_list import WEB_PORTS, Allowlist, allowlist, plain, shown
+from openclaw.policy.egress_list import WEB_PORTS, Allowlist, allowlist, one_by_one, plain, shown
 from openclaw.policy.gatekeeper import Ask, Rule, Verdict
 
 KIND: Final = "egress"
 SETTING: Final = "networkPolicy.egressAllowlist"
 MAX_TOLD: Final = 10
 """Entries of a list that a refusal repeats."""
+
+_NO_REMEDY: Final = "nothing that an agent does needs it"
+"""For metadata and disguised addresses: a command to copy would be the next step of an attack."""
 
 EgressClass = Literal["inference", "channels", "artifacts", "telemetry", "tools", "internal"]
 CLASSES: Final[tuple[EgressClass, ...]] = ("inference", "channels", "artifacts", "telemetry", "tools", "internal")
@@ -121,7 +124,8 @@ class EgressRules:
             found.append((f"networkPolicy.actions.{action}.egressAllowlist", narrow.egress_allowlist))
         own = self.agents.get(errand.agent)
         if own is not None:
-            found.append((f"networkPolicy.egressAllowlist of the agent {errand.agent}", own.egress_allowlist))
+            if own.egress_allowlist is not None:
+                found.append((f"networkPolicy.egressAllowlist of the agent {errand.agent}", own.egress_allowlist))
             if (narrow := own.actions.get(action)) is not None:
                 found.append(
                     (
@@ -139,7 +143,8 @@ class EgressRules:
     def _closed(self, errand: Errand, hosts: tuple[str, ...], port: int, rule: str, what: str) -> Verdict:
         said = "and not named" if rule == "egress.address" else "is not named"
         entries = tuple(entry_for(host, port) for host in hosts)
-        return Verdict("deny", rule, f"{what} {said} in {SETTING} (class {errand.klass}); {self._remedy(entries)}")
+        remedy = _NO_REMEDY if rule == "egress.address" and one_by_one(what) else self._remedy(entries)
+        return Verdict("deny", rule, f"{what} {said} in {SETTING} (class {errand.klass}); {remedy}")
 
     def _remedy(self, entries: tuple[str, ...]) -> str:
         """Say how the operator opens these: the whole command while the list is short."""

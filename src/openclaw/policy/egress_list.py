@@ -87,9 +87,14 @@ class Allowlist:
 def _reaches(network: Network, kind: str) -> bool:
     if not kind or network.prefixlen == network.max_prefixlen:
         return True
-    if any(word in kind for word in _ONE_BY_ONE):
+    if one_by_one(kind):
         return False
     return refusal(str(network[0])) == refusal(str(network[-1])) == kind
+
+
+def one_by_one(kind: str) -> bool:
+    """Say whether addresses of this kind (`net.egress.refusal`) are opened by their own entry alone."""
+    return any(word in kind for word in _ONE_BY_ONE)
 
 
 @lru_cache(maxsize=512)

@@ -55,6 +55,6 @@ def _lists(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
         own = agent.network_policy
         if own is not None:
             where = f"agents.list[{agent.id}].networkPolicy"
-            yield f"{where}.egressAllowlist", own.egress_allowlist
+            yield f"{where}.egressAllowlist", own.egress_allowlist or ()
             for action, narrow in own.actions.items():
                 yield f"{where}.actions.{action}.egressAllowlist", narrow.egress_allowlist

@@ -147,6 +147,17 @@ def test_the_open_web_is_public_hosts_at_two_ports(url: str, rule: str) -> None:
     assert case(url, OPEN)["rule"] == rule
 
 
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "168.63.129.16", "[fd00:ec2::254]", "[::ffff:127.0.0.1]", "0.0.0.0"]
+)
+def test_no_command_is_told_that_would_open_what_only_an_attack_wants(host: str) -> None:
+    for policy in (SHUT, OPEN, SOME):
+        assert "openclaw config set" not in case(f"http://{host}/", policy)["reason"]
+    named = case("http://a.cdn.example/", SOME, {"a.cdn.example": [[host.strip("[]")]]})
+    assert (named["verdict"], "openclaw config set" in named["reason"]) == ("deny", False)
+    assert "openclaw config set" in case("http://10.0.0.1/", SHUT)["reason"]
+
+
 def test_a_network_that_is_listed_does_not_open_a_name_that_is_not() -> None:
     policy = {"allowEgress": True, "egressAllowlist": ["127.0.0.0/8", "10.0.0.0/8"]}
     assert case("https://rebind.example/", policy)["rule"] == "egress.address"
@@ -253,7 +264,8 @@ def rules() -> EgressRules:
                 egress_allowlist=("a.example", "b.example:8443"),
                 actions={"http_request": EgressListConfig(egress_allowlist=("a.example", "c.example"))},
             ),
-            "mute": AgentNetworkConfig(),
+            "mute": AgentNetworkConfig(egress_allowlist=()),
+            "one": AgentNetworkConfig(actions={"http_request": EgressListConfig(egress_allowlist=("a.example",))}),
         },
     )
 
@@ -273,6 +285,9 @@ def rules() -> EgressRules:
         ("shy", "tool http_request", "a.example", 443, True),
         ("shy", "tool http_request", "b.example", 8443, False),
         ("shy", "tool http_request", "c.example", 443, False),
+        ("one", "tool http_request", "a.example", 443, True),
+        ("one", "tool http_request", "b.example", 443, False),
+        ("one", "tool web_fetch", "b.example", 443, True),
         ("mute", "tool http_request", "a.example", 8443, False),
         ("mute", "tool web_fetch", "a.example", 443, False),
     ],

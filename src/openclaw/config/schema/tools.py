@@ -105,7 +105,9 @@ class EgressListConfig(Section, frozen=True):
 class AgentNetworkConfig(Section, frozen=True):
     """Narrows what one agent's tools may reach; it never widens."""
 
-    egress_allowlist: Annotated[tuple[str, ...], leaf("All that is left; empty = nothing.", "live")] = ()
+    egress_allowlist: Annotated[
+        tuple[str, ...] | None, leaf("All that is left; unset = what tools may reach, empty = nothing.", "live")
+    ] = None
     actions: Annotated[dict[str, EgressListConfig], leaf("Narrower still, by tool name.", "live")] = {}
 
 
