@@ -92,6 +92,27 @@ def test_one_verdict_goes_by_the_configuration_in_use(command: Run, home: Path) 
     assert command("policy", "test", "exec", "mkdir y").code == 1
 
 
+def test_a_token_is_judged_by_the_credentials_in_use_and_none_is_shown(
+    command: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def judging(line: dict[str, Any]) -> dict[str, Any]:
+        seen.append(line)
+        good = line["token"] == line["config"]["auth"]["token"]
+        return {"id": None, "verdict": "allow" if good else "deny", "rule": "token.token", "reason": "r"}
+
+    monkeypatch.setattr(table, "_case", lambda kind: judging)
+    write(home, gateway={"auth": {"token": "sekret" * 8}})
+    (tmp_path / "good").write_text("sekret" * 8 + "\n")
+    (tmp_path / "bad").write_text("other")
+    (tmp_path / "keys").write_text('{"keys": []}')
+    assert command("policy", "test", "token", str(tmp_path / "good")).code == 0
+    ran = command("policy", "test", "token", str(tmp_path / "bad"), "--jwks", str(tmp_path / "keys"), "--json")
+    assert (ran.code, "sekret" in ran.out + ran.err) == (1, False)
+    assert [line.get("jwks") for line in seen] == [None, {"keys": []}]
+
+
 def test_a_table_is_answered_line_by_line(command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = b'{"id":1,"kind":"dm","message":{"channel":"telegram","sender":"1"}}\nnonsense\n{"id":3,"kind":"exec"}\n'
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines)))

@@ -5,19 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
 from openclaw.cli import output
 from openclaw.cli.command.policy_egress import egress
-from openclaw.cli.desk import Desk
+from openclaw.cli.desk import Desk, json_object
 from openclaw.cli.layout import plain
 from openclaw.cli.reach import Reach, gateway_options
 
 if TYPE_CHECKING:
     from openclaw.config.load import Loaded
     from openclaw.policy.posture import Row
+
+MAX_TOKEN: Final = 65_536
+MAX_KEYS: Final = 1_000_000
 
 
 @click.group()
@@ -263,8 +266,11 @@ def _of_config(*names: str) -> dict[str, Any]:
     """Return sections of the configuration in use, as they stand in its file."""
     import msgspec
 
+    from openclaw.base.secret import Secret
+
     config = Desk().loaded.config
-    return {name: msgspec.to_builtins(getattr(config, _attribute(name))) for name in names}
+    shown = Secret.reveal  # a case is judged in this process and never printed
+    return {name: msgspec.to_builtins(getattr(config, _attribute(name)), enc_hook=shown) for name in names}
 
 
 def _attribute(name: str) -> str:
@@ -357,3 +363,24 @@ def dm_(sender: str, account: str, group: str | None, mentioned: bool, as_json: 
         "mentioned": mentioned,
     }
     return _ask({"kind": "dm", "message": message, "policy": _of_config("dmPolicy", "channels")}, as_json=as_json)
+
+
+@test.command(name="token")
+@click.argument("file", type=click.File("r"))
+@click.option("--jwks", type=click.File("r"), help="The provider's keys, for a token that it signed.")
+@output.json_option
+def token_(file: TextIO, jwks: TextIO | None, as_json: bool) -> int:
+    """Whom does the token in a file (- is standard input) let in? Exit 1 when it lets nobody in.
+
+    \b
+    Example:
+      openclaw policy test token token.txt --jwks keys.json
+    """
+    gateway = _of_config("gateway")["gateway"]
+    line = {
+        "kind": "token",
+        "token": file.read(MAX_TOKEN).strip(),
+        "config": {name: gateway.get(name, {}) for name in ("auth", "roles") if name == "auth" or name in gateway},
+        "jwks": json_object(jwks.read(MAX_KEYS), "--jwks") if jwks else None,
+    }
+    return _ask(line, as_json=as_json)
