@@ -134,6 +134,7 @@ async def opened(home: Home) -> AsyncIterator[House]:
         await server.stop(1)
         await app.close()
         await rooms.close()
+        assert secrets.door is None, "they are asked again before the next rooms and their ledger are open"
         lock.release()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -29,8 +28,6 @@ from openclaw.config.reading.substitute import Substitution
 from openclaw.config.reading.validate import Validator
 from openclaw.config.reference import NO_ANSWER, Answer, Placed
 from openclaw.config.schema import Config
-
-log = logging.getLogger("openclaw.config")
 
 LoadSource = Literal["file", "last-good", "defaults"]
 Files = Mapping[Path, bytes]
@@ -254,7 +251,6 @@ def _fall_back(error: ConfigError, paths: StatePaths, env: Environment, raw: byt
         good = load_text(text, paths, env, "last-good", raw, secrets)
     except ConfigError:
         raise error from None
-    log.error("config_last_good_used", extra={"fields": {"path": str(paths.config_path), "reason": error.message}})
     kind: Literal["parse-error", "unreadable"] = "parse-error" if "line" in error.details else "unreadable"
     hint = f"The last configuration that worked is in use. {error.hint}"
     line, column = error.details.get("line", 0), error.details.get("column", 0)

@@ -380,6 +380,9 @@ class _Gateway:
         self._stop_for("again")
 
     def _report(self, loaded: Loaded) -> None:
+        if loaded.source == "last-good":
+            fields: dict[str, Any] = {"path": str(loaded.path), "reason": loaded.issues[0].message}
+            _log.error("config_last_good_used", extra={"fields": fields})
         for issue in loaded.issues:
             fields = {
                 "path": issue.path,

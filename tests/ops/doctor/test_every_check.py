@@ -379,6 +379,16 @@ ROWS: dict[str, Row] = {
     "gateway.port": Row("error", "something else", lambda place: _answers(place, {"hello": "I am a web server"})),
     "gateway.token-parity": Row("error", "was refused", lambda place: _answers(place, Unauthorized("it was refused"))),
     "gateway.version": Row("warning", "is 1, this command is 2", lambda place: _answers(place, HEALTHY)),
+    "gateway.restart": Row(
+        "warning",
+        "wait for a restart: gateway.port",
+        lambda place: _answers(place, {**HEALTHY, "restartRequired": ["gateway.port"]}),
+    ),
+    "gateway.reload": Row(
+        "warning",
+        "was not taken up: line 3",
+        lambda place: _answers(place, {**HEALTHY, "reloadProblem": "line 3"}),
+    ),
     "listen.bind": Row("error", "listens on 0.0.0.0", _listening("0.0.0.0", ours=True)),
     "listen.owner": Row("error", "is not this gateway", _listening("127.0.0.1", ours=False)),
 }
