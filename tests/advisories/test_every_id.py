@@ -42,6 +42,7 @@ _TESTED: Final = """
     cve_2026_28473 cve_2026_35660 ghsa_xw77_45gv_p728 ghsa_7jm2_g593_4qrc claw_chain
 cve_2026_22175 ghsa_2cq5_mf3v_mx44 cve_2026_31992 ghsa_796m_2973_wc5q cve_2026_28460 ghsa_65rx_fvh6_r4h2
 cve_2026_28463 cve_2026_29607 issue_23276 ghsa_2j8v_hwgc_x698 issue_128470 pr_90976 issue_61881
+cve_2026_28480 ghsa_7jm2_g593_4qrc
 
 cve_2026_26324 cve_2026_28467 ghsa_w45g_5746_x9fp cve_2026_43582
 """
