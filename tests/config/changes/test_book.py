@@ -21,6 +21,7 @@ from openclaw.config.load import Draft, Loaded, load, read_files
 from openclaw.config.redaction.redact import PLACEHOLDER
 from openclaw.config.writing.apply import set_in
 from openclaw.config.writing.commit import write_file
+from openclaw.ops.doctor.summary import remarks
 from tests.config.make import Home
 
 MAIN = "{ // ours\n  gateway: { port: 1000, auth: { token: 'sekret' } }, identity: { $include: 'part.json5' },\n}\n"
@@ -41,7 +42,7 @@ class House:
         home.write(MAIN)
         self.part.write_text(PART)
         self.part.chmod(0o600)
-        self.book = Book(home.paths(), self.clock)
+        self.book = Book(home.paths(), self.clock, remarks)
         self.look()
 
     def side(self) -> Side:
@@ -58,13 +59,13 @@ class House:
         self.clock.advance(1)
         wish = Wish(method="cli: config set")
         paths, env = self.home.paths(), self.home.env()
-        return change(paths, env, self.clock, wish, lambda before: set_in(before, path, value), as_it_is)
+        return change(paths, env, self.clock, wish, lambda before: set_in(before, path, value), as_it_is, remarks)
 
     def back(self, record: ChangeRecord | None) -> ChangeRecord | None:
         assert record is not None
         self.clock.advance(1)
         wish = Wish(method="back")
-        return roll_back(self.home.paths(), self.home.env(), self.clock, wish, record.id, as_it_is).record
+        return roll_back(self.home.paths(), self.home.env(), self.clock, wish, record.id, as_it_is, remarks).record
 
     def files(self) -> dict[Path, bytes]:
         return dict(read_files(self.main))
@@ -183,7 +184,7 @@ def test_of_two_writers_that_began_with_the_same_file_one_wins(house: House) -> 
 
         try:
             wish = Wish(method=str(port))
-            results.append(change(house.home.paths(), house.home.env(), house.clock, wish, rewrite, as_it_is))
+            results.append(change(house.home.paths(), house.home.env(), house.clock, wish, rewrite, as_it_is, remarks))
         except Conflict as error:
             results.append(error)
 
@@ -205,6 +206,7 @@ from openclaw.base.clock import ManualClock
 from openclaw.config.changes import book
 from openclaw.config.changes.offline import roll_back
 from openclaw.config.changes.record import Wish
+from openclaw.ops.doctor.summary import remarks
 from tests.config.changes.test_book import as_it_is
 from tests.config.make import Home
 
@@ -223,7 +225,7 @@ home.folder, home.state = state.parent, state
 home.variables = {"HOME": str(state.parent), "OPENCLAW_STATE_DIR": str(state)}
 if stage == 2:
     book.Book._end = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-roll_back(home.paths(), home.env(), ManualClock(1_900_000_000_000), Wish(method="back"), change_id, as_it_is)
+roll_back(home.paths(), home.env(), ManualClock(1_900_000_000_000), Wish(method="back"), change_id, as_it_is, remarks)
 """
 
 
@@ -300,7 +302,7 @@ def test_no_writer_of_the_book_writes_in_read_only_mode_or_a_placeholder(house: 
 def test_another_file_is_no_edit_of_this_one(house: House) -> None:
     house.home.variables["OPENCLAW_CONFIG_PATH"] = str(other := house.home.folder / "other.json5")
     other.write_text("{}")
-    elsewhere = Book(house.home.paths(), house.clock)
+    elsewhere = Book(house.home.paths(), house.clock, remarks)
     assert elsewhere.look(house.home.env(), house.side(), "applied") is None
     other.write_text("{ ui: {} }")
     assert elsewhere.look(house.home.env(), house.side(), "applied") is not None
