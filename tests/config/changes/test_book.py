@@ -16,7 +16,16 @@ from openclaw.base.clock import ManualClock
 from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, NotSupported
 from openclaw.config.changes.book import FILE_EDIT, Book, side_of
 from openclaw.config.changes.offline import Written, change, roll_back
-from openclaw.config.changes.record import WRITTEN, ChangeRecord, Side, Wish, user_name
+from openclaw.config.changes.record import (
+    MAX_TOLD,
+    WRITTEN,
+    ChangeRecord,
+    Remark,
+    Side,
+    Wish,
+    make_record,
+    user_name,
+)
 from openclaw.config.load import Draft, Loaded, load, read_files
 from openclaw.config.redaction.redact import PLACEHOLDER
 from openclaw.config.writing.apply import set_in
@@ -354,3 +363,38 @@ def test_records_of_another_file_are_not_put_in_place_of_this_one(house: House) 
         house.back(msgspec.structs.replace(record))
     assert "OPENCLAW_CONFIG_PATH" in caught.value.hint
     assert other.read_text() == "{}"
+
+
+def _summary(before: Side, after: Side, said: dict[int, list[str]]) -> tuple[int, int, list[tuple[str, bool]]]:
+    def doctor(side: Side) -> list[Remark]:
+        return [Remark(id=one, severity="error" if one < "n" else "warning", seen=one) for one in said[id(side)]]
+
+    record = make_record(Wish(method="m"), before, after, doctor, file=Path("f"), record_id="1", at_ms=1)
+    assert record.doctor is not None
+    told = [(one.id, one.new) for one in record.doctor.remarks]
+    return record.doctor.errors, record.doctor.warnings, told
+
+
+def test_a_record_counts_what_the_doctor_minds_and_marks_what_is_new(home: Home) -> None:
+    one, two, broken = home.load("{}"), home.load("{ui: {}}"), "cannot be read"
+    said = {id(one): ["old", "gone"], id(two): ["old", "new", "bad"], id(broken): ["file"]}
+    assert _summary(one, two, said) == (1, 2, [("new", True), ("bad", True), ("old", False)])
+    assert _summary(one, one, said) == (1, 1, [("old", False), ("gone", False)])
+    assert _summary(one, broken, said) == (1, 0, [("file", True)])
+    assert _summary(broken, two, said) == (1, 2, [("old", False), ("new", False), ("bad", False)])
+    said[id(two)] = [f"x{number}" for number in range(2 * MAX_TOLD)]
+    errors, warnings, told = _summary(one, two, said)
+    assert (errors, warnings, len(told)) == (0, 2 * MAX_TOLD, MAX_TOLD)
+
+
+def test_what_was_changed_by_hand_is_looked_at_by_the_doctor_too(house: House) -> None:
+    house.main.write_text(MAIN.replace("},\n}", "},\n networkPolicy: { allowEgress: true } }"))
+    record = house.look()
+    assert record is not None
+    assert record.doctor is not None
+    assert [one.id for one in record.doctor.new()] == ["exposure.egress"]
+    assert "gateway.token" in [one.id for one in record.doctor.remarks], "that it is weak is not new"
+    back = house.back(record)
+    assert back is not None
+    assert back.doctor is not None
+    assert back.doctor.new() == ()
