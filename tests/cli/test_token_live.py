@@ -190,4 +190,4 @@ def own_address() -> str:
     outside = [address for address in found if not ip_address(address).is_loopback]
     if not outside:
         pytest.skip("this machine has no address but its loopback")
-    return outside[0]
+    return str(outside[0])

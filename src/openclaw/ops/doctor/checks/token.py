@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from openclaw.base.secret import Secret
 from openclaw.config.refusal import MIN_SECRET_CHARS, binds_loopback_only, is_weak, refusals
 from openclaw.ops.doctor.scene import Configured, Finding, Scene
 from openclaw.ops.token.copies import alignable, credential_mode, disagreeing, effective, find_copies
@@ -88,9 +89,12 @@ def duplicate_findings(scene: Configured) -> Iterator[Finding]:
             if one.signature
         ),
     ]
-    kept = [(name, secret) for name, secret in named if secret]
-    for at, (name, secret) in enumerate(kept):
-        for other, its in kept[:at]:
+    kept: dict[str, list[tuple[str, Secret]]] = {}
+    for name, secret in named:
+        if not secret:
+            continue
+        alike = kept.setdefault(secret.fingerprint(), [])
+        for other, its in alike:
             if its == secret:
                 yield Finding(
                     id="token.duplicate",
@@ -98,6 +102,7 @@ def duplicate_findings(scene: Configured) -> Iterator[Finding]:
                     evidence=f"{name} and {other} are the same secret",
                     fix=f"Give {name} one of its own, e.g. from: openssl rand -hex 32",
                 )
+        alike.append((name, secret))
     yield from _channel_duplicates(scene)
 
 
