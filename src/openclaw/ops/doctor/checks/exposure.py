@@ -12,7 +12,7 @@ from openclaw.config.paths import tls_files
 from openclaw.config.refusal import binds_loopback_only
 from openclaw.net.certificate import Pair, read_pair
 from openclaw.ops.doctor.origins import useless
-from openclaw.ops.doctor.scene import Finding, Scene
+from openclaw.ops.doctor.scene import Configured, Finding, Scene
 
 DAY_MS = 86_400_000
 RENEW_DAYS = 14
@@ -21,7 +21,7 @@ WIDE_BITS = {4: 16, 6: 48}
 """A network with fewer fixed bits than this holds more than proxies."""
 
 
-def proxy_trust_findings(scene: Scene) -> Iterator[Finding]:
+def proxy_trust_findings(scene: Configured) -> Iterator[Finding]:
     """Report trusted proxies that are no proxies: whoever is in there may say where a request comes from."""
     gateway = scene.loaded.config.gateway
     for entry in gateway.trusted_proxies:
@@ -42,7 +42,7 @@ def proxy_trust_findings(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def origin_findings(scene: Scene) -> Iterator[Finding]:
+def origin_findings(scene: Configured) -> Iterator[Finding]:
     """Report origins that were meant to open the gateway to every page, or match nothing."""
     for origin in useless(scene.loaded.config.gateway.control_ui.allowed_origins):
         yield Finding(
@@ -98,7 +98,7 @@ def tls_findings(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def egress_findings(scene: Scene) -> Iterator[Finding]:
+def egress_findings(scene: Configured) -> Iterator[Finding]:
     """Report tools that may reach the whole web."""
     if scene.loaded.config.network_policy.allow_egress:
         yield Finding(
