@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from openclaw.cli.app import run
+from tests.gateway.process import free_port
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OPENCLAW_CACHE_DIR", str(tmp_path / "models"))
     monkeypatch.chdir(tmp_path)
     return state
+
+
+@pytest.fixture
+def quiet_port(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No gateway of this machine's owner answers: the usual port may be his."""
+    monkeypatch.setenv("OPENCLAW_GATEWAY_PORT", str(free_port()))
 
 
 @pytest.fixture

@@ -9,19 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DEADLINE_S = 30.0
+from tests.gateway.process import free_port
+
+DEADLINE_S = 60.0
+"""How long a busy machine may take for one step before a test gives up; nothing ever waits for its end."""
 SCRIPT = str(Path(sys.executable).with_name("openclaw"))
-
-
-def free_port() -> int:
-    """Return a port that is free on both loopback addresses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -63,10 +59,13 @@ class Place:
 
     @contextmanager
     def serving(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """Run a command that serves, for the block; it must end by itself on SIGTERM."""
+        """Run a command that serves, for the block, once its start is over; it must end by itself on SIGTERM."""
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        manager.bind("")  # Linux gives it an abstract name
+        manager.setblocking(False)
         process = subprocess.Popen(
             [SCRIPT, *arguments],
-            env=self.env,
+            env=self.env | {"NOTIFY_SOCKET": f"@{manager.getsockname()[1:].decode()}"},
             cwd=self.root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -74,7 +73,7 @@ class Place:
             text=True,
         )
         try:
-            wait_until(lambda: process.poll() is not None or listens(self.port))
+            wait_until(lambda: process.poll() is not None or _is_told(manager, "READY=1"))
             assert process.poll() is None, f"the gateway ended with {process.returncode}"
             yield process
         finally:
@@ -83,6 +82,16 @@ class Place:
                 process.communicate(timeout=DEADLINE_S)
             finally:
                 process.kill()
+                manager.close()
+
+
+def _is_told(manager: socket.socket, wanted: str) -> bool:
+    """Say whether a service manager has heard it, among what came since the last look."""
+    with suppress(BlockingIOError):
+        while True:
+            if wanted in manager.recv(4096).decode().splitlines():
+                return True
+    return False
 
 
 def listens(port: int) -> bool:

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.gateway_process import Place
+from tests.cli.gateway_process import DEADLINE_S, Place
 
 pytestmark = pytest.mark.slow
 
-DEADLINE_S = 8.0
 READY = "ready-to-complete"
 SHELLS = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], 'eval "$(openclaw completion bash)"'),

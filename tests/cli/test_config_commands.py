@@ -175,6 +175,29 @@ def test_history_diff_and_rollback_need_no_gateway(command: Run, file: Path) -> 
     assert command("config", "rollback", "20010101").code == 1
 
 
+def test_what_the_doctor_minds_since_a_change_is_said_once_and_kept(command: Run, file: Path) -> None:
+    note = "Note: new: exposure.egress: networkPolicy.allowEgress is on: tools may reach every public host\n"
+    assert note in command("config", "set", "networkPolicy.allowEgress", "true").out
+    assert "Note" not in command("config", "set", "gateway.port", "19001").out
+    assert "Note" not in command("config", "unset", "gateway.port").out
+    _, _, first = command("config", "history", "--json").json
+    assert first["doctor"] == {
+        "errors": 0,
+        "warnings": 1,
+        "remarks": [
+            {
+                "id": "exposure.egress",
+                "severity": "warning",
+                "seen": note.partition("egress: ")[2].strip(),
+                "new": True,
+            }
+        ],
+    }
+    told = command("config", "history").out
+    assert told.count("doctor, new") == 1
+    assert f"{first['id']}  doctor, new: exposure.egress\n" in told
+
+
 def test_a_rollback_behind_the_first_change_is_refused_with_what_to_do(command: Run, home: Path) -> None:
     command("config", "set", "gateway.port", "19001")
     refused = command("config", "rollback", "last")

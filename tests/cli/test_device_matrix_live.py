@@ -15,8 +15,9 @@ from openclaw.client.handshake import Credentials, Role
 from openclaw.client.ws import GatewayClient
 from openclaw.ops.doctor.proxy import snippet
 from openclaw.protocol.device_auth import DeviceKey
-from tests.cli.gateway_process import Place, free_port
+from tests.cli.gateway_process import Place
 from tests.cli.nginx import serving_nginx
+from tests.gateway.process import free_port
 
 RIGHT = "q8Zr1vLx0Pf7Tn3Kd9Ws5Hb2Mc6Jy4Ga"
 WRONG = "Xw2Lk9Qe4Rt7Yu1Io5Pa8Sd3Fg6Hj0Zx"

@@ -17,8 +17,9 @@ import pytest
 from openclaw.client.errors import GatewayDown
 from openclaw.ops.doctor.proxy import ProxyProbe, snippet
 from openclaw.ops.doctor.step import Step
-from tests.cli.gateway_process import Place, free_port
+from tests.cli.gateway_process import Place
 from tests.cli.nginx import serving_nginx
+from tests.gateway.process import free_port
 from tests.net.certificates import pair_in
 
 TOKEN = "q8Zr1vLx0Pf7Tn3Kd9Ws5Hb2Mc6Jy4Ga"

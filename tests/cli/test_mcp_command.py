@@ -25,6 +25,7 @@ def _working(home: Path) -> dict[str, Any]:
 
 def test_servers_are_listed_with_their_tools_or_with_what_is_wrong(home: Path, command: Run) -> None:
     _configure(home, {"good": _working(home), "bad": {"command": "/no/such"}, "idle": {"enabled": False}})
+    before = psutil.Process().children()
     listed = command("mcp", "list")
     assert listed.code == 1
     assert "  mcp__good__say\n" in listed.out
@@ -33,7 +34,7 @@ def test_servers_are_listed_with_their_tools_or_with_what_is_wrong(home: Path, c
     answer: Any = command("mcp", "list", "--json").json
     assert {each["name"]: each["state"] for each in answer["servers"]} == {"bad": "down", "good": "ready"}
     assert answer["disabled"] == ["idle"]
-    assert psutil.Process().children() == []
+    assert psutil.Process().children() == before
 
 
 def test_all_well_is_exit_0(home: Path, command: Run) -> None:

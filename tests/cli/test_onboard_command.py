@@ -60,7 +60,7 @@ async def test_flags_set_everything_up_and_the_model_answers(home: Path, command
 
 
 def test_the_first_configuration_holds_no_secret_and_the_token_made_for_it_is_rotated_where_it_lies(
-    home: Path, command: Run, say: None
+    home: Path, command: Run, say: None, quiet_port: None
 ) -> None:
     assert command(*custom("http://127.0.0.1:1/v1", "--skip-test", "--json", "--api-key-stdin")).code == 0
     first = command("gateway", "token", "show").out.strip()

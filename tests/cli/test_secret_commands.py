@@ -19,7 +19,7 @@ CONFIG = """{
 
 
 @pytest.fixture
-def configured(home: Path) -> Path:
+def configured(home: Path, quiet_port: None) -> Path:
     """A state folder with a configuration for its owner alone."""
     path = home / "openclaw.json"
     path.write_text(CONFIG)

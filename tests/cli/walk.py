@@ -19,7 +19,7 @@ import msgspec
 
 import openclaw.cli.app
 
-DEADLINE_S = 20
+DEADLINE_S = 60
 FELL = 99
 PRELOADED = set(sys.modules)
 

@@ -97,10 +97,10 @@ def test_a_text_is_a_whole_reference_or_plain(text: str) -> None:
 @pytest.mark.parametrize("filling", [" ", "[", "'", "{{ secrets['", "x"])
 def test_a_long_text_is_read_at_once(filling: str) -> None:
     text = "{{" + filling * 200_000
-    began_s = time.perf_counter()
+    began_s = time.thread_time()
     assert parse_reference(text) is None
     assert parse_reference(text + "'] }}") is None
-    assert time.perf_counter() - began_s < 1
+    assert time.thread_time() - began_s < 1
 
 
 def test_a_reference_that_nobody_resolved_is_an_issue_and_takes_only_its_own_entry_along() -> None:

@@ -15,8 +15,6 @@ from tests.conformance.schema import frame_faults, result_faults
 from tests.conformance.wire import Frame, Wire, client
 from tests.gateway.process import gateway
 
-PATIENCE_S = 2.0
-
 
 async def _played(wire: Wire, call: Call, memory: dict[str, Any]) -> str | None:
     """Make one call; say what was wrong with it."""
@@ -41,7 +39,6 @@ async def _played(wire: Wire, call: Call, memory: dict[str, Any]) -> str | None:
                     frame.get("event") == event.name and mismatch(event.payload, frame["payload"]) is None
                 ),
                 before,
-                PATIENCE_S,
             )
         except TimeoutError:
             return f"no event {event}"

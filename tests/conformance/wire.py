@@ -16,7 +16,7 @@ from websockets.speedups import apply_mask
 
 from tests.gateway.process import TOKEN
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 60.0
 SCOPES: Final = (
     "operator.read",
     "operator.write",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -17,14 +19,31 @@ from openclaw.client.errors import GatewayDown
 from openclaw.client.ws import GatewayClient
 
 TOKEN = "test-token-test-token-test-token-0123456789"
-START_S = 15.0
+START_S = 60.0
+"""How long a busy machine may take for a start or an end before a test gives up; nothing ever waits for its end."""
+_PORTS = range(20_000, 32_000)
+"""Below those that the kernel gives to connections: it could take one of them before the gateway does."""
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago, on both loopback addresses' families."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that is free on both loopback addresses now."""
+    for port in random.sample(_PORTS, 100):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as held:
+            for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+                if family == socket.AF_INET or IPV6:
+                    held.enter_context(socket.socket(family)).bind((host, port))
+            return port
+    raise AssertionError("there is no free port")
+
+
+def _has_ipv6() -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+IPV6 = _has_ipv6()
 
 
 def write_config(folder: Path, port: int, model: str = "fake/echo", **sections: Any) -> Path:
@@ -98,7 +117,7 @@ class GatewayProcess:
         """SIGTERM, and wait; return the exit code."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(START_S):
             return await self.process.wait()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from openclaw.base.clock import ManualClock
 from openclaw.base.errors import ConfigError, InvalidRequest, NotSupported, OpenClawError
 from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.config.changes.ledger import Ledger
-from openclaw.config.changes.record import ChangeRecord
+from openclaw.config.changes.record import ChangeRecord, Remark, Side
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths
 from openclaw.config.writing.rewrite import patched, whole
+from openclaw.gateway import config_desk
 from openclaw.gateway.config_desk import ANSWER_S, ConfigDesk
 from openclaw.gateway.outcome import Outcome
+from openclaw.ops.doctor.summary import remarks
 from openclaw.rpc.config_port import ConfigChange, ConfigWritten
 from openclaw.store.sqlite import SqliteStore
 from tests.config.make import Home
@@ -124,6 +127,25 @@ async def test_a_change_is_written_taken_up_told_and_recorded(house: House) -> N
     assert (record.method, record.owner, record.valid) == ("config.patch", LOCAL_OPERATOR.owner, True)
     assert house.ledger.files(record.before) == {house.file: TEXT.encode()}
     assert house.ledger.files(record.after) == {house.file: house.file.read_bytes()}
+
+
+async def test_the_record_says_what_the_doctor_minds_looked_at_beside_the_loop(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set()
+
+    def looked(side: Side) -> tuple[Remark, ...]:
+        threads.add(threading.get_ident())
+        return remarks(side)
+
+    monkeypatch.setattr(config_desk, "remarks", looked)
+    house.use(house.home.paths())
+    await house.patch("{networkPolicy: {allowEgress: true}}", house.base())
+    (record,) = house.records()
+    assert record.doctor is not None
+    assert [one.id for one in record.doctor.new()] == ["exposure.egress"]
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_nothing_to_change_writes_nothing(house: House) -> None:

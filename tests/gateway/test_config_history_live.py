@@ -17,6 +17,7 @@ from openclaw.config.changes.record import ChangeRecord, Wish
 from openclaw.config.env import load_environment
 from openclaw.config.load import read_files
 from openclaw.config.paths import resolve_paths
+from openclaw.ops.doctor.summary import remarks
 from tests.gateway.process import TOKEN, GatewayProcess, free_port
 
 pytestmark = pytest.mark.anyio
@@ -45,7 +46,15 @@ class House:
 
     def roll_back(self, record: ChangeRecord) -> None:
         env = load_environment(self.folder, None, {"OPENCLAW_STATE_DIR": str(self.folder), "HOME": str(self.folder)})
-        roll_back(resolve_paths(env), env, SYSTEM_CLOCK, Wish(method="back"), record.id, lambda loaded, _=None: loaded)
+        roll_back(
+            resolve_paths(env),
+            env,
+            SYSTEM_CLOCK,
+            Wish(method="back"),
+            record.id,
+            lambda loaded, _=None: loaded,
+            remarks,
+        )
 
 
 def _open_to_others(folder: Path) -> list[str]:

@@ -20,6 +20,7 @@ from openclaw.config.load import Draft, Files, Loaded, read_files
 from openclaw.config.redaction.redact import PLACEHOLDER
 from openclaw.config.writing.apply import set_in, unset_in
 from openclaw.config.writing.rewrite import patched, whole
+from openclaw.ops.doctor.summary import remarks
 from openclaw.rpc.config_port import ConfigChange
 from openclaw.rpc.methods.config import _shown_config
 from tests.gateway.test_config_desk import House, house
@@ -117,7 +118,7 @@ def _by_command(house: House, how: str, path: str, value: Any) -> None:
     def rewrite(before: Loaded) -> str:
         return unset_in(before, path) if value is None else set_in(before, path, value)
 
-    change(home.paths(), home.env(), house.clock, Wish(method=how), rewrite, as_it_is)
+    change(home.paths(), home.env(), house.clock, Wish(method=how), rewrite, as_it_is, remarks)
 
 
 def _whole(files: Files) -> str:
@@ -160,5 +161,5 @@ async def test_no_writer_writes_a_placeholder_or_loses_a_comment_and_each_change
     assert {each.outcome for each in records} <= {"applied", "restart-required", "written"}
     for record in pick.sample(records, 9):
         wish = Wish(method="back")
-        roll_back(house.home.paths(), house.home.env(), house.clock, wish, record.id, as_it_is)
+        roll_back(house.home.paths(), house.home.env(), house.clock, wish, record.id, as_it_is, remarks)
         assert read_files(path) == house.ledger.files(record.before)

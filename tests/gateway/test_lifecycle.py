@@ -18,7 +18,7 @@ import pytest
 from openclaw.base.errors import OpenClawError
 from openclaw.client.errors import GatewayDown
 from openclaw.client.ws import GatewayClient
-from tests.gateway.process import TOKEN, GatewayProcess, free_port, gateway, write_config
+from tests.gateway.process import IPV6, START_S, TOKEN, GatewayProcess, free_port, gateway, write_config
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -34,7 +34,7 @@ class Manager:
 
     async def hears(self, wanted: str) -> list[str]:
         """Wait for a message with that line; return its lines."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(START_S):
             while True:
                 try:
                     lines = self._sock.recv(4096).decode().splitlines()
@@ -94,7 +94,7 @@ async def test_a_restart_in_place_keeps_the_process_and_every_accepted_turn(tmp_
         await manager.hears("RELOADING=1")
         await manager.hears("READY=1")
         assert running.process.returncode is None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(START_S):
             while True:
                 async with await running.connect() as client:
                     said = await _history(client)
@@ -133,7 +133,7 @@ async def test_a_full_disk_is_told_and_messages_are_refused_before_anything_brea
             async with http.get(f"{running.http_url}/healthz") as alive:
                 assert alive.status == 200
         write_config(tmp_path, running.port, storage={"minFreeBytes": 0})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(START_S):
             while True:
                 async with aiohttp.ClientSession() as http, http.get(f"{running.http_url}/ready") as ready:
                     if ready.status == 200:
@@ -146,7 +146,7 @@ async def test_a_loaded_gateway_refuses_new_work_and_goes_on_with_what_it_has(tm
         return {"gateway": {"port": running.port, "auth": {"token": TOKEN}, "shed": shed}}
 
     async def failing(http: aiohttp.ClientSession, names: list[str]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(START_S):
             while True:
                 async with http.get(f"{running.http_url}/ready") as ready:
                     if (ready.status, (await ready.json())["failing"]) == (503 if names else 200, names):
@@ -189,19 +189,18 @@ async def test_the_lock_dies_with_its_owner(tmp_path: Path) -> None:
     write_config(tmp_path, port)
     first = await (await GatewayProcess.start(tmp_path, port)).ready()
     await first.kill()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(START_S):
         again = await (await GatewayProcess.start(tmp_path, port)).ready()
     assert await again.stop() == 0
 
 
 async def test_a_port_in_use_on_ipv6_names_the_process_that_has_it(tmp_path: Path) -> None:
+    if not IPV6:
+        pytest.skip("no IPv6 here")
+    port = free_port()
     with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as taken:
-        try:
-            taken.bind(("::1", 0))
-        except OSError:
-            pytest.skip("no IPv6 here")
+        taken.bind(("::1", port))
         taken.listen()
-        port = taken.getsockname()[1]
         write_config(tmp_path, port)
         refused = await GatewayProcess.start(tmp_path, port)
         assert await refused.process.wait() == 78
@@ -210,7 +209,7 @@ async def test_a_port_in_use_on_ipv6_names_the_process_that_has_it(tmp_path: Pat
 
 
 async def _until_gone(client: GatewayClient) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(START_S):
         while True:
             await client.call("health")
             await asyncio.sleep(0.05)

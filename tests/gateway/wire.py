@@ -16,7 +16,7 @@ from openclaw.protocol.limits import MAX_PAYLOAD_BYTES
 from .process import TOKEN
 
 SCOPES = ("operator.read", "operator.write", "operator.admin")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Wire:

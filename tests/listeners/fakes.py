@@ -41,6 +41,7 @@ from openclaw.telemetry.health import HealthBoard
 from tests.fakes.devices import no_devices
 
 TOKEN = "test-token-5c0ffee"
+PATIENCE_S = 60.0
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -384,7 +385,7 @@ async def world(
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for something that happens in another object."""
-    deadline = SYSTEM_CLOCK.monotonic_s() + 10
+    deadline = SYSTEM_CLOCK.monotonic_s() + PATIENCE_S
     while not condition():  # nothing signals it
         assert SYSTEM_CLOCK.monotonic_s() < deadline, "the condition never came true"
         await asyncio.sleep(0.005)

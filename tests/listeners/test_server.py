@@ -27,7 +27,22 @@ async def test_a_taken_port_names_its_process() -> None:
             await server.start()
         assert f"pid {os.getpid()}" in caught.value.message
         assert str(port) in caught.value.message
-    assert port_owner(port) is None
+    assert port_owner(port, "127.0.0.1") is None
+
+
+async def test_the_same_port_of_another_address_is_in_nobodys_way() -> None:
+    with socket.socket() as other, socket.socket() as wide:
+        other.bind(("127.0.0.2", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        us = f"(pid {os.getpid()})"
+        assert port_owner(port, "127.0.0.1") is None
+        assert port_owner(port, "::1") is None
+        assert us in str(port_owner(port, "127.0.0.2"))
+        assert us in str(port_owner(port, "0.0.0.0"))
+        wide.bind(("0.0.0.0", 0))
+        wide.listen()
+        assert us in str(port_owner(wide.getsockname()[1], "127.0.0.1"))
 
 
 async def test_an_address_of_another_machine_is_a_configuration_error() -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from tests.npm.toolchain import HERE, NODE
 
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
 Seen = Mapping[str, Any]
 
 

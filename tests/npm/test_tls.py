@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openclaw.client.resolve import fingerprint_of
-from tests.cli.gateway_process import listens, wait_until
+from tests.cli.gateway_process import wait_until
 from tests.gateway.process import TOKEN, GatewayProcess, free_port, write_config
 from tests.npm.client import Driver, Refused
 
@@ -25,7 +25,7 @@ async def test_it_connects_below_a_base_path_with_the_fingerprint_pinned_and_not
     running = await GatewayProcess.start(folder, port)
     try:
         certificate = folder / "gateway" / "tls" / "gateway-cert.pem"
-        await asyncio.to_thread(wait_until, lambda: listens(port))
+        await asyncio.to_thread(wait_until, lambda: "gateway_ready" in running.output())
         pinned, url = fingerprint_of(certificate), f"wss://127.0.0.1:{port}/claw"
         options: dict[str, Any] = {"token": TOKEN, "minProtocol": 4, "maxProtocol": 4}
         client = await driver.open(url, tlsFingerprint=pinned, **options)

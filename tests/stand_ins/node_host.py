@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from openclaw.protocol.device_auth import DeviceKey, Signed, encode_base64url
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 Carry = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
 """Gets a `node.invoke.request`, returns what to put into the result, or None to stay silent."""
 

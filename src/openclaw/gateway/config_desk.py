@@ -37,6 +37,7 @@ from openclaw.config.writing.revision import names, revision
 from openclaw.config.writing.rewrite import invalid, worse
 from openclaw.gateway.outcome import Outcome
 from openclaw.identity.authenticate import RENEWED, SHARED_METHODS
+from openclaw.ops.doctor.summary import remarks
 from openclaw.rpc.config_port import ConfigChange, ConfigWritten, TakenUp
 from openclaw.secrets.room import SecretRoom
 from openclaw.telemetry.redact import REDACTOR
@@ -73,7 +74,7 @@ class ConfigDesk:
         self._paths = paths
         self._secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
         self._current = current
-        self._book = Book(paths, clock)
+        self._book = Book(paths, clock, remarks)
         self._hub = hub
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -287,4 +288,6 @@ def _status(outcome: Outcome) -> Literal["applied", "restart-required"]:
 def _tell(event: str, record: ChangeRecord) -> None:
     paths = tuple(each.path for each in record.diff)
     fields = {"id": record.id, "method": record.method, "owner": record.owner, "paths": paths}
+    if record.doctor is not None and (new := record.doctor.new()):
+        fields["doctor"] = [one.id for one in new]
     _log.info(event, extra={"fields": {**fields, "outcome": record.outcome}})

@@ -9,6 +9,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -133,7 +134,7 @@ class GatewayServer:
 
     def _bind_error(self, host: str, error: OSError) -> ConfigError:
         if error.errno == errno.EADDRINUSE:
-            owner = port_owner(self.port) or "another process"
+            owner = port_owner(self.port, host) or "another process"
             return ConfigError(
                 f"port {self.port} on {host} is in use by {owner}",
                 hint="Stop that process, or choose another port: `openclaw gateway run --port N` or gateway.port.",
@@ -175,20 +176,23 @@ class GatewayServer:
         self._servers.clear()
 
 
-def port_owner(port: int, proc: Path = Path("/proc")) -> str | None:
-    """Return `name (pid N)` of the process that listens on a local TCP port, or None when it cannot be seen."""
-    inodes = set()
-    for table in ("net/tcp", "net/tcp6"):
-        with contextlib.suppress(OSError):
-            for line in (proc / table).read_text().splitlines()[1:]:
-                fields = line.split()
-                if len(fields) > 9 and fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                    inodes.add(f"socket:[{fields[9]}]")
-    if not inodes:
-        return None
-    for process in proc.glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            for descriptor in (process / "fd").iterdir():
-                if str(descriptor.readlink()) in inodes:
-                    return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+def port_owner(port: int, host: str, proc: Path = Path("/proc")) -> str | None:
+    """Return `name (pid N)` of the process that keeps others from a TCP port of an address, or None when it is unseen.
+
+    Whoever has the same port of another address is in nobody's way.
+    """
+    from openclaw.ops.doctor.listening import listeners
+
+    wanted = ip_address(host.partition("%")[0])
+    for one in listeners(port, proc) or ():
+        if one.pid and _collide(ip_address(one.address), wanted):
+            return f"{one.program} (pid {one.pid})"
     return None
+
+
+def _collide(held: IPv4Address | IPv6Address, wanted: IPv4Address | IPv6Address) -> bool:
+    """Whether a socket of one address keeps others from its port of another; one of `::` may hold IPv4 as well."""
+    held = getattr(held, "ipv4_mapped", None) or held
+    if held.version == wanted.version:
+        return held == wanted or held.is_unspecified or wanted.is_unspecified
+    return held == IPv6Address("::")

@@ -16,11 +16,21 @@ from openclaw.base.clock import ManualClock
 from openclaw.base.errors import ConfigError, Conflict, InvalidRequest, NotSupported
 from openclaw.config.changes.book import FILE_EDIT, Book, side_of
 from openclaw.config.changes.offline import Written, change, roll_back
-from openclaw.config.changes.record import WRITTEN, ChangeRecord, Side, Wish, user_name
+from openclaw.config.changes.record import (
+    MAX_TOLD,
+    WRITTEN,
+    ChangeRecord,
+    Remark,
+    Side,
+    Wish,
+    make_record,
+    user_name,
+)
 from openclaw.config.load import Draft, Loaded, load, read_files
 from openclaw.config.redaction.redact import PLACEHOLDER
 from openclaw.config.writing.apply import set_in
 from openclaw.config.writing.commit import write_file
+from openclaw.ops.doctor.summary import remarks
 from tests.config.make import Home
 
 MAIN = "{ // ours\n  gateway: { port: 1000, auth: { token: 'sekret' } }, identity: { $include: 'part.json5' },\n}\n"
@@ -41,7 +51,7 @@ class House:
         home.write(MAIN)
         self.part.write_text(PART)
         self.part.chmod(0o600)
-        self.book = Book(home.paths(), self.clock)
+        self.book = Book(home.paths(), self.clock, remarks)
         self.look()
 
     def side(self) -> Side:
@@ -58,13 +68,13 @@ class House:
         self.clock.advance(1)
         wish = Wish(method="cli: config set")
         paths, env = self.home.paths(), self.home.env()
-        return change(paths, env, self.clock, wish, lambda before: set_in(before, path, value), as_it_is)
+        return change(paths, env, self.clock, wish, lambda before: set_in(before, path, value), as_it_is, remarks)
 
     def back(self, record: ChangeRecord | None) -> ChangeRecord | None:
         assert record is not None
         self.clock.advance(1)
         wish = Wish(method="back")
-        return roll_back(self.home.paths(), self.home.env(), self.clock, wish, record.id, as_it_is).record
+        return roll_back(self.home.paths(), self.home.env(), self.clock, wish, record.id, as_it_is, remarks).record
 
     def files(self) -> dict[Path, bytes]:
         return dict(read_files(self.main))
@@ -183,7 +193,7 @@ def test_of_two_writers_that_began_with_the_same_file_one_wins(house: House) -> 
 
         try:
             wish = Wish(method=str(port))
-            results.append(change(house.home.paths(), house.home.env(), house.clock, wish, rewrite, as_it_is))
+            results.append(change(house.home.paths(), house.home.env(), house.clock, wish, rewrite, as_it_is, remarks))
         except Conflict as error:
             results.append(error)
 
@@ -205,6 +215,7 @@ from openclaw.base.clock import ManualClock
 from openclaw.config.changes import book
 from openclaw.config.changes.offline import roll_back
 from openclaw.config.changes.record import Wish
+from openclaw.ops.doctor.summary import remarks
 from tests.config.changes.test_book import as_it_is
 from tests.config.make import Home
 
@@ -223,7 +234,7 @@ home.folder, home.state = state.parent, state
 home.variables = {"HOME": str(state.parent), "OPENCLAW_STATE_DIR": str(state)}
 if stage == 2:
     book.Book._end = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-roll_back(home.paths(), home.env(), ManualClock(1_900_000_000_000), Wish(method="back"), change_id, as_it_is)
+roll_back(home.paths(), home.env(), ManualClock(1_900_000_000_000), Wish(method="back"), change_id, as_it_is, remarks)
 """
 
 
@@ -300,7 +311,7 @@ def test_no_writer_of_the_book_writes_in_read_only_mode_or_a_placeholder(house: 
 def test_another_file_is_no_edit_of_this_one(house: House) -> None:
     house.home.variables["OPENCLAW_CONFIG_PATH"] = str(other := house.home.folder / "other.json5")
     other.write_text("{}")
-    elsewhere = Book(house.home.paths(), house.clock)
+    elsewhere = Book(house.home.paths(), house.clock, remarks)
     assert elsewhere.look(house.home.env(), house.side(), "applied") is None
     other.write_text("{ ui: {} }")
     assert elsewhere.look(house.home.env(), house.side(), "applied") is not None
@@ -352,3 +363,38 @@ def test_records_of_another_file_are_not_put_in_place_of_this_one(house: House) 
         house.back(msgspec.structs.replace(record))
     assert "OPENCLAW_CONFIG_PATH" in caught.value.hint
     assert other.read_text() == "{}"
+
+
+def _summary(before: Side, after: Side, said: dict[int, list[str]]) -> tuple[int, int, list[tuple[str, bool]]]:
+    def doctor(side: Side) -> list[Remark]:
+        return [Remark(id=one, severity="error" if one < "n" else "warning", seen=one) for one in said[id(side)]]
+
+    record = make_record(Wish(method="m"), before, after, doctor, file=Path("f"), record_id="1", at_ms=1)
+    assert record.doctor is not None
+    told = [(one.id, one.new) for one in record.doctor.remarks]
+    return record.doctor.errors, record.doctor.warnings, told
+
+
+def test_a_record_counts_what_the_doctor_minds_and_marks_what_is_new(home: Home) -> None:
+    one, two, broken = home.load("{}"), home.load("{ui: {}}"), "cannot be read"
+    said = {id(one): ["old", "gone"], id(two): ["old", "new", "bad"], id(broken): ["file"]}
+    assert _summary(one, two, said) == (1, 2, [("new", True), ("bad", True), ("old", False)])
+    assert _summary(one, one, said) == (1, 1, [("old", False), ("gone", False)])
+    assert _summary(one, broken, said) == (1, 0, [("file", True)])
+    assert _summary(broken, two, said) == (1, 2, [("old", False), ("new", False), ("bad", False)])
+    said[id(two)] = [f"x{number}" for number in range(2 * MAX_TOLD)]
+    errors, warnings, told = _summary(one, two, said)
+    assert (errors, warnings, len(told)) == (0, 2 * MAX_TOLD, MAX_TOLD)
+
+
+def test_what_was_changed_by_hand_is_looked_at_by_the_doctor_too(house: House) -> None:
+    house.main.write_text(MAIN.replace("},\n}", "},\n networkPolicy: { allowEgress: true } }"))
+    record = house.look()
+    assert record is not None
+    assert record.doctor is not None
+    assert [one.id for one in record.doctor.new()] == ["exposure.egress"]
+    assert "gateway.token" in [one.id for one in record.doctor.remarks], "that it is weak is not new"
+    back = house.back(record)
+    assert back is not None
+    assert back.doctor is not None
+    assert back.doctor.new() == ()

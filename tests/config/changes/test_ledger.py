@@ -17,13 +17,14 @@ from openclaw.config.changes.record import MAX_TOLD, ChangeRecord, Kept, Wish, b
 from openclaw.config.env import Environment
 from openclaw.config.load import Draft, Loaded
 from openclaw.config.writing.apply import set_in
+from openclaw.ops.doctor.summary import remarks
 from tests.config.make import Home
 
 WISH = Wish(method="fix: file-modes", owner="me", reason="because", ticket="T-1")
 
 
 def write(home: Home, clock: ManualClock, path: str, value: object) -> Written:
-    return change(home.paths(), home.env(), clock, WISH, lambda before: set_in(before, path, value), as_it_is)
+    return change(home.paths(), home.env(), clock, WISH, lambda before: set_in(before, path, value), as_it_is, remarks)
 
 
 def as_it_is(loaded: Loaded, draft: Draft | None = None) -> Loaded:
@@ -99,7 +100,7 @@ def test_a_file_that_changes_meanwhile_is_left_alone(home: Home) -> None:
         return "{ gateway: { port: 8 } }"
 
     with pytest.raises(Conflict):
-        change(home.paths(), home.env(), ManualClock(), WISH, rewrite, as_it_is)
+        change(home.paths(), home.env(), ManualClock(), WISH, rewrite, as_it_is, remarks)
     assert home.load().config.gateway.port == 7
 
 
@@ -154,7 +155,7 @@ def _copy(
 
 
 def rolled_back(home: Home, clock: ManualClock, change_id: str) -> Written:
-    return roll_back(home.paths(), home.env(), clock, Wish(method="back"), change_id, as_it_is)
+    return roll_back(home.paths(), home.env(), clock, Wish(method="back"), change_id, as_it_is, remarks)
 
 
 def test_an_id_that_names_none_or_several_is_said(home: Home) -> None:

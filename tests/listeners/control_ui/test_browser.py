@@ -17,7 +17,7 @@ from openclaw.base.secret import Secret
 from openclaw.client import Credentials, Role
 from openclaw.client.handshake import connect_params
 from openclaw.protocol.device_auth import DeviceKey
-from tests.gateway.process import TOKEN, GatewayProcess, free_port, gateway, write_config
+from tests.gateway.process import START_S, TOKEN, GatewayProcess, free_port, gateway, write_config
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, ConsoleMessage, Page
@@ -50,7 +50,7 @@ async def browser(*, refusals: bool = False, any_certificate: bool = False) -> A
         started = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
             context = await started.new_context(ignore_https_errors=any_certificate)
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(START_S * 1000)
             complaints: list[str] = []
             context.on("weberror", lambda failed: complaints.append(str(failed.error)))
 

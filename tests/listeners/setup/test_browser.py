@@ -16,7 +16,7 @@ from openclaw.models.local.shelf import installed
 from openclaw.ops.doctor.proxy import snippet
 from tests.cli.gateway_process import wait_until
 from tests.cli.nginx import serving_nginx
-from tests.gateway.process import TOKEN, GatewayProcess, free_port, write_config
+from tests.gateway.process import START_S, TOKEN, GatewayProcess, free_port, write_config
 from tests.listeners.control_ui.test_browser import CHROMIUM, browser
 
 if TYPE_CHECKING:
@@ -90,6 +90,16 @@ async def talk(page: Page, text: str) -> None:
     await page.locator("#messages li", has_text=f"fake: {text}").wait_for()
 
 
+async def answered(running: GatewayProcess) -> dict[str, tuple[str, list[tuple[str, str]]]]:
+    """Return the sessions once the only turn is over: the page shows what is said as it is said."""
+    async with asyncio.timeout(START_S):
+        while True:
+            found = await sessions(running)
+            if [role for _, told in found.values() for role, _ in told] == ["user", "assistant"]:
+                return found
+            await asyncio.sleep(0.02)
+
+
 async def sessions(running: GatewayProcess) -> dict[str, tuple[str, list[tuple[str, str]]]]:
     """Return the id and the transcript of every session."""
     found: dict[str, Any] = {}
@@ -113,8 +123,7 @@ async def test_what_was_exported_is_brought_into_an_empty_gateway_with_the_same_
             await sign_in(page, first.http_url)
             await page.click("#pair")
             await talk(page, "Remember the 7 hills")
-            before = await sessions(first)
-            assert [role for _, told in before.values() for role, _ in told] == ["user", "assistant"]
+            before = await answered(first)
             await page.goto(f"{first.http_url}/setup")
             await page.fill("#passphrase", PASSPHRASE)
             async with page.expect_download() as download:

@@ -22,7 +22,8 @@ from openclaw.ops.backup.create import name_of
 from openclaw.ops.backup.desk import Created
 from openclaw.ops.backup.restore import restore_to
 from openclaw.ops.backup.ssh import RemoteFolder
-from tests.cli.gateway_process import free_port, wait_until
+from tests.cli.gateway_process import wait_until
+from tests.gateway.process import free_port
 from tests.ops.backup.house import NOW_MS, PASSPHRASE, backups_of, tree
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -13,6 +14,8 @@ from openclaw.base.ids import RunId
 from openclaw.ops.backup import database
 from openclaw.ops.backup.database import check_store, copy_store
 from openclaw.store.sqlite import SqliteStore
+from tests.cli.gateway_process import wait_until
+from tests.listeners.fakes import until
 from tests.store.build import answer, inbound, reply
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +31,10 @@ class Load:
         self._store = store
         self.stop = False
         self.done: list[str] = []
+
+    def has_more(self, than: int) -> bool:
+        """Say whether more turns are acknowledged than that."""
+        return len(self.done) > than
 
     async def write(self, writer: int) -> None:
         number = 0
@@ -51,11 +58,11 @@ async def test_every_acknowledged_turn_is_in_a_copy_taken_under_load(
         for writer in range(WRITERS):
             group.create_task(load.write(writer))
         for number in range(COPIES):
-            await asyncio.sleep(0.05)
+            await until(partial(load.has_more, len(load.done)))
             before = list(load.done)
             copy = tmp_path / f"copy-{number}.db"
-            schema = await asyncio.to_thread(copy_store, source, copy)
-            assert len(load.done) > len(before), "the writers stood still"
+            go_on = partial(wait_until, partial(load.has_more, len(before)))  # fails when the writers stand still
+            schema = await asyncio.to_thread(copy_store, source, copy, go_on)
             check_store(copy, schema)
             await holds(copy, before)
         load.stop = True

@@ -23,6 +23,7 @@ from openclaw.ops.doctor.mend import Fix, fixes, mend, plan, undo
 from openclaw.ops.doctor.patches import PATCHES, Patch
 from openclaw.ops.doctor.posture import lowered, posture
 from openclaw.ops.doctor.scene import Scene
+from openclaw.ops.doctor.summary import remarks
 from openclaw.ops.doctor.table import examine
 from tests.ops.doctor.place import OTHER, STRONG, Place
 
@@ -199,7 +200,7 @@ def test_a_fix_whose_configuration_was_rolled_back_is_still_undone(tmp_path: Pat
     original = place.own_tree()
     fix = mend(place.scene)
     scene = place.scene()
-    roll_back(scene.paths, scene.env, ManualClock(), Wish(method="m"), fix.id, lambda loaded, _=None: loaded)
+    roll_back(scene.paths, scene.env, ManualClock(), Wish(method="m"), fix.id, lambda loaded, _=None: loaded, remarks)
     os.utime(config, (1_700_000_000, 1_700_000_000))
     undo(place.scene, fix.id)
     assert place.own_tree() == original
@@ -234,6 +235,7 @@ def test_a_change_of_the_configuration_is_no_fix(tmp_path: Path) -> None:
         Wish(method="m"),
         lambda _: "{ui: {}}",
         lambda loaded, _=None: loaded,
+        remarks,
     )
     assert made.record is not None
     with pytest.raises(NotFound, match="is no fix") as caught:

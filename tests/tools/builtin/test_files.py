@@ -110,11 +110,11 @@ def test_globs_match_as_people_expect(pattern: str, path: str, matches: bool) ->
 
 
 def test_a_hostile_glob_costs_little() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     assert not glob("*a" * 100 + "b")(["a" * 255])
     assert not glob("**/" * 60 + "b")(["a"] * 64)
     assert not glob("*a*" * 60 + "/**/" + "*a" * 80 + "b")(["a" * 255] * 64)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 async def test_listing_goes_below_and_narrows_by_pattern(context: ToolContext) -> None:

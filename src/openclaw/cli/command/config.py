@@ -243,6 +243,9 @@ def history(limit: int, as_json: bool) -> None:
         ],
         "No change is recorded yet.",
     )
+    for each in found:
+        if ids := dict.fromkeys(one.id for one in each.doctor.new()) if each.doctor else {}:
+            click.echo(f"{each.id}  doctor, new: {', '.join(ids)}")
 
 
 @config.command()
@@ -294,11 +297,12 @@ def rollback(change_id: str, as_json: bool, reason: str, ticket: str) -> None:
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.config.changes.offline import roll_back
     from openclaw.config.changes.record import Wish, by_user
+    from openclaw.ops.doctor.summary import remarks
 
     desk = Desk()
     record = _ledger(desk).get(change_id)
     wish = by_user(Wish(method=f"cli: config rollback {record.id}", reason=reason, ticket=ticket), desk.env)
-    made = roll_back(desk.paths, desk.env, SYSTEM_CLOCK, wish, record.id, desk.whole)
+    made = roll_back(desk.paths, desk.env, SYSTEM_CLOCK, wish, record.id, desk.whole, remarks)
     _tell(desk, made, f"the configuration is as it was before {record.id}", (), as_json=as_json)
     if record.patches and not as_json:
         click.echo(f"That was a fix: what else it changed comes back by openclaw doctor undo {record.id}")
@@ -364,8 +368,9 @@ def change_file(desk: Desk, wish: Wish, rewrite: Callable[[Loaded], str], done: 
     from openclaw.config.changes.offline import change
     from openclaw.config.changes.record import by_user
     from openclaw.config.writing.apply import overriding
+    from openclaw.ops.doctor.summary import remarks
 
-    made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, desk.whole)
+    made = change(desk.paths, desk.env, SYSTEM_CLOCK, by_user(wish, desk.env), rewrite, desk.whole, remarks)
     over = overriding(made.before, [each.path for each in made.record.diff]) if made.record else ()
     _tell(desk, made, done, over, as_json=as_json)
 
@@ -385,6 +390,9 @@ def _tell(desk: Desk, made: Written, done: str, over: tuple[tuple[str, str], ...
         click.echo(f"{output.mark('warning')}  {path}: {file} sets it too; the value {where} wins")
     for path, source in beaten(made.after, [each.path for each in record.diff]) if record else ():
         click.echo(f"{output.mark('warning')}  {path}: {source} sets it too, and wins")
+    for one in record.doctor.new() if record and record.doctor else ():
+        if not one.id.startswith("config."):  # an issue, which is told below with its line
+            click.echo(f"Note: new: {one.id}: {one.seen}")
     print_issues(made.after)
 
 
@@ -421,8 +429,9 @@ def _ledger(desk: Desk) -> Ledger:
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.config.changes.book import Book, side_of
     from openclaw.config.changes.record import WRITTEN, Side
+    from openclaw.ops.doctor.summary import remarks
 
-    book = Book(desk.paths, SYSTEM_CLOCK)
+    book = Book(desk.paths, SYSTEM_CLOCK, remarks)
     folder = book.ledger.folder
     is_ours = folder.is_dir() and folder.stat().st_uid == os.geteuid()  # else it is read and left alone
     with suppress(OSError, OpenClawError):

@@ -88,6 +88,7 @@ def write_first_config(desk: Desk) -> None:
     from openclaw.base.secret import Secret
     from openclaw.config.changes.offline import change
     from openclaw.config.changes.record import Wish, by_user
+    from openclaw.ops.doctor.summary import remarks
     from openclaw.ops.token.copies import VARIABLE
     from openclaw.secrets.store import put_variable
 
@@ -97,7 +98,7 @@ def write_first_config(desk: Desk) -> None:
         put_variable(desk.paths.env_file, VARIABLE["token"], Secret(token_urlsafe(32)))
         desk.forget_env()
     wish = by_user(Wish(method="cli: up"), desk.env)
-    change(desk.paths, desk.env, SYSTEM_CLOCK, wish, lambda _: FIRST_CONFIG.format(auth=auth), desk.whole)
+    change(desk.paths, desk.env, SYSTEM_CLOCK, wish, lambda _: FIRST_CONFIG.format(auth=auth), desk.whole, remarks)
     desk.forget()
 
 

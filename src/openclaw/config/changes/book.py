@@ -20,7 +20,16 @@ import msgspec
 from openclaw.base.clock import Clock
 from openclaw.base.errors import ConfigError, Conflict, NotFound, OpenClawError
 from openclaw.config.changes.ledger import Ledger
-from openclaw.config.changes.record import WRITTEN, Applied, ChangeRecord, Side, Wish, make_record, user_name
+from openclaw.config.changes.record import (
+    WRITTEN,
+    Applied,
+    ChangeRecord,
+    Doctor,
+    Side,
+    Wish,
+    make_record,
+    user_name,
+)
 from openclaw.config.disk import replace_unchanged
 from openclaw.config.env import Environment
 from openclaw.config.load import Files, Loaded, files_of, hash_of, load_files, read_files
@@ -50,9 +59,13 @@ class Open:
 
 
 class Book:
-    """The changes of one gateway's configuration. Every call blocks: use a thread from the loop."""
+    """The changes of one gateway's configuration. Every call blocks: use a thread from the loop.
 
-    def __init__(self, paths: StatePaths, clock: Clock) -> None:
+    Shape: `doctor` says what is wrong with a configuration; a record keeps what that was before and after.
+    """
+
+    def __init__(self, paths: StatePaths, clock: Clock, doctor: Doctor) -> None:
+        self._doctor = doctor
         self.ledger = Ledger(paths.state_dir, clock)
         self._paths = paths
         self._path = paths.config_path
@@ -164,7 +177,7 @@ class Book:
         elif same and not record.patches:
             self.ledger.drop(record)
             return
-        told = make_record(wish, before, look(), file=self._path, record_id=record.id, at_ms=record.at_ms)
+        told = make_record(wish, before, look(), self._doctor, file=self._path, record_id=record.id, at_ms=record.at_ms)
         record = msgspec.structs.replace(
             told, before=record.before, after=kept, patches=record.patches, outcome=outcome
         )
@@ -172,9 +185,8 @@ class Book:
         self.ledger.see(self._path, new)
 
     def _begin(self, wish: Wish, before: Side, after: Side, old: Files, new: Files) -> ChangeRecord:
-        record = make_record(
-            wish, before, after, file=self._path, record_id=self.ledger.new_id(), at_ms=self.ledger.now_ms()
-        )
+        record_id, at_ms = self.ledger.new_id(), self.ledger.now_ms()
+        record = make_record(wish, before, after, self._doctor, file=self._path, record_id=record_id, at_ms=at_ms)
         record = msgspec.structs.replace(record, before=self.ledger.keep(old), after=self.ledger.keep(new))
         self.ledger.put(record)
         return record
@@ -213,7 +225,7 @@ class Book:
         owner, when = _owner(changed)
         wish = Wish(method=FILE_EDIT, owner=owner, reason=f"{reason}{when}" if reason else "")
         record = make_record(
-            wish, before, now, file=changed, record_id=self.ledger.new_id(), at_ms=self.ledger.now_ms()
+            wish, before, now, self._doctor, file=changed, record_id=self.ledger.new_id(), at_ms=self.ledger.now_ms()
         )
         record = msgspec.structs.replace(
             record, before=self.ledger.keep(seen), after=self.ledger.keep(disk), outcome=outcome

@@ -10,7 +10,7 @@ import msgspec
 from openclaw.base.clock import Clock
 from openclaw.base.errors import ConfigError, NotFound
 from openclaw.config.changes.book import Book
-from openclaw.config.changes.record import ChangeRecord, Side, Wish
+from openclaw.config.changes.record import ChangeRecord, Doctor, Side, Wish
 from openclaw.config.env import Environment
 from openclaw.config.load import Draft, Files, Loaded, load, load_text, read_files
 from openclaw.config.paths import StatePaths
@@ -39,6 +39,7 @@ def change(
     wish: Wish,
     rewrite: Callable[[Loaded], str],
     whole: Whole,
+    doctor: Doctor,
 ) -> Written:
     """Write what `rewrite` makes of the file as it is, unless that makes something worse than it was.
 
@@ -52,18 +53,26 @@ def change(
     after = whole(load_text(text, paths, env), Draft(text))
     known = {str(issue) for issue in before.issues if issue.severity == "error"}
     _refuse([said for issue in after.issues if issue.severity == "error" and (said := str(issue)) not in known], after)
-    record = Book(paths, clock).write(wish, env, before, after, {paths.config_path: text.encode()})
+    record = Book(paths, clock, doctor).write(wish, env, before, after, {paths.config_path: text.encode()})
     return Written(before, after, record)
 
 
-def roll_back(paths: StatePaths, env: Environment, clock: Clock, wish: Wish, change_id: str, whole: Whole) -> Written:
+def roll_back(
+    paths: StatePaths,
+    env: Environment,
+    clock: Clock,
+    wish: Wish,
+    change_id: str,
+    whole: Whole,
+    doctor: Doctor,
+) -> Written:
     """Put all files of the configuration back as they were before a change, byte for byte.
 
     It takes files with errors too, but none that a start refuses: this is the way back to what once was.
     Raises: NotFound when there was no file before; ConfigError; NotSupported in read-only mode; Conflict.
     """
     require_writable(env, paths.config_path)
-    book = Book(paths, clock)
+    book = Book(paths, clock, doctor)
     record = book.ledger.get(change_id)
     files = book.ledger.files(record.before)
     if not files:

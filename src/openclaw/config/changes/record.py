@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -51,6 +51,33 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 Side = Loaded | str
 """A configuration, or why its files could not be read."""
+
+
+class Remark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that the doctor minds, in one line without secrets. `new` = it did not before the change."""
+
+    id: str
+    severity: Literal["error", "warning"]
+    seen: str
+    new: bool = False
+
+
+class Doctor(Protocol):
+    """Says what is wrong with a configuration by itself: offline, without looking at anything else."""
+
+    def __call__(self, side: Side, /) -> Sequence[Remark]: ...
+
+
+class DoctorSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What the doctor says of the new configuration. The counts are of all; `remarks` are the first of them."""
+
+    errors: int
+    warnings: int
+    remarks: tuple[Remark, ...] = ()
+
+    def new(self) -> tuple[Remark, ...]:
+        """Return what the change brought."""
+        return tuple(one for one in self.remarks if one.new)
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -109,6 +136,8 @@ class ChangeRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     valid: bool = True
     """Whether the new configuration has no error; `issues` are its errors and warnings."""
     issues: tuple[str, ...] = ()
+    doctor: DoctorSummary | None = None
+    """None in the records of versions that did not ask."""
     outcome: str = ""
     """`begun`, `written` (no gateway has taken it up), `applied`, `restart-required`, `off` (reload is off),
     `refused: `, `reverted: ` and `broken off: ` with why."""
@@ -133,7 +162,9 @@ def user_name(uid: int) -> str:
         return f"uid {uid}"
 
 
-def make_record(wish: Wish, before: Side, after: Side, *, file: Path, record_id: str, at_ms: int) -> ChangeRecord:
+def make_record(
+    wish: Wish, before: Side, after: Side, doctor: Doctor, *, file: Path, record_id: str, at_ms: int
+) -> ChangeRecord:
     """Return the record of a change that is about to be made, but for its files."""
     found, planned = _compared(before, after)
     issues = (after,) if isinstance(after, str) else tuple(str(issue) for issue in after.issues[:MAX_TOLD])
@@ -151,8 +182,20 @@ def make_record(wish: Wish, before: Side, after: Side, *, file: Path, record_id:
         plan=planned,
         valid=not isinstance(after, str) and after.valid,
         issues=issues,
+        doctor=_summary(before, after, doctor),
         outcome=BEGUN,
     )
+
+
+def _summary(before: Side, after: Side, doctor: Doctor) -> DoctorSummary:
+    """What is new comes first. Of a file that could not be read nothing is known: all that comes after it is old."""
+    found = doctor(after)
+    comparable = after is not before and (isinstance(after, str) or not isinstance(before, str))
+    known = {(one.id, one.seen) for one in doctor(before)} if comparable else set()
+    told = [msgspec.structs.replace(one, new=comparable and (one.id, one.seen) not in known) for one in found]
+    errors = sum(one.severity == "error" for one in found)
+    told.sort(key=lambda one: not one.new)
+    return DoctorSummary(errors=errors, warnings=len(found) - errors, remarks=tuple(told[:MAX_TOLD]))
 
 
 def _compared(before: Side, after: Side) -> tuple[tuple[SettingDiff, ...], tuple[Planned, ...]]:

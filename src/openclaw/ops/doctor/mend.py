@@ -26,6 +26,7 @@ from openclaw.ops.doctor.change import Chmod, Step, Write, apply, prepare, stand
 from openclaw.ops.doctor.patches import PATCHES, Patch, steps_of
 from openclaw.ops.doctor.posture import lowered, posture
 from openclaw.ops.doctor.scene import Scene
+from openclaw.ops.doctor.summary import remarks
 from openclaw.ops.doctor.table import chosen
 from openclaw.ops.quotas import in_use
 
@@ -57,7 +58,7 @@ def mend(look: Callable[[], Scene], groups: Sequence[str] = (), clock: Clock = S
     if not any(steps_of(patch, scene) for patch in _wanted(groups)):
         return Fix()
     require_writable(scene.env, scene.paths.config_path)
-    book = Book(scene.paths, clock)
+    book = Book(scene.paths, clock, remarks)
     wish = by_user(Wish(method="doctor --fix"), scene.env)
     with _alone(scene.paths), book.around(wish, scene.env, lambda: _side(look())) as opened:
         trash = scene.paths.state_dir / "trash" / opened.record.id
@@ -105,7 +106,7 @@ def undo(look: Callable[[], Scene], change_id: str, patch: str = "", clock: Cloc
     Raises: NotFound for an id or patch that is not kept, Conflict when a file has been changed since.
     """
     scene = look()
-    book = Book(scene.paths, clock)
+    book = Book(scene.paths, clock, remarks)
     fix = book.ledger.get(change_id)
     if not fix.patches:
         raise NotFound(

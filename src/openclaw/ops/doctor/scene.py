@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
-from openclaw.ops.service.drift import Drift
-from openclaw.ops.service.manager import ServiceState
-from openclaw.ops.service.plan import Scope
-
 if TYPE_CHECKING:
     from openclaw.base.errors import OpenClawError
     from openclaw.config.env import Environment
     from openclaw.config.load import Loaded
     from openclaw.config.paths import StatePaths
+    from openclaw.ops.service.drift import Drift
+    from openclaw.ops.service.manager import ServiceState
+    from openclaw.ops.service.plan import Scope
 
 Severity = Literal["ok", "info", "warning", "error"]
 RANK: Mapping[Severity, int] = {"ok": 0, "info": 1, "warning": 2, "error": 3}
@@ -51,6 +50,16 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     drift: Drift
     state: ServiceState | None = None
     version: str = ""
+
+
+class Configured(Protocol):
+    """What a check needs that looks at nothing but the settings."""
+
+    @property
+    def loaded(self) -> Loaded: ...
+
+    @property
+    def broken(self) -> OpenClawError | None: ...
 
 
 @dataclass(frozen=True)

@@ -129,10 +129,11 @@ CHECKS: Final = (
     ),
     Check(
         "exposure",
-        "networkPolicy: how wide it is, reviews that are due, entries that open nothing",
+        "networkPolicy: how wide it is, entries that open nothing",
         exposure.egress_findings,
-        {"exposure.egress": "warning", "exposure.egress-review": "warning", "exposure.egress-entry": "warning"},
+        {"exposure.egress": "warning", "exposure.egress-entry": "warning"},
     ),
+    Check("exposure", "reviews of networkPolicy", exposure.review_findings, {"exposure.egress-review": "warning"}),
     Check(
         "service",
         "the installed service: what its file says against what would be written, its program, port and state",

@@ -25,6 +25,7 @@ from openclaw.config.writable import require_writable
 from openclaw.config.writing.commit import write_file
 from openclaw.config.writing.edit import set_value
 from openclaw.identity.grace import MAX_GRACE_MS, former, grace_file, load, save
+from openclaw.ops.doctor.summary import remarks
 from openclaw.ops.token.copies import Copy, credential_mode, effective
 from openclaw.ops.token.place import replaced
 
@@ -74,7 +75,7 @@ def rotate(
     until_ms = now_ms + grace_ms if grace_ms else 0
     save(grace_file(paths.state_dir), (*keep, former(in_use or old, until_ms)) if grace_ms else ())
     wish = by_user(Wish(method="cli: gateway token rotate"), loaded.env)
-    with Book(paths, clock).around(wish, loaded.env, lambda: side_of(look())):
+    with Book(paths, clock, remarks).around(wish, loaded.env, lambda: side_of(look())):
         _write_all(owned, new)
         where = [copy.where for copy in owned]
         if counting is None:

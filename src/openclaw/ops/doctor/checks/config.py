@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from openclaw.config.issue import Issue
 from openclaw.config.load import Loaded
-from openclaw.ops.doctor.scene import Finding, Scene
+from openclaw.ops.doctor.scene import Configured, Finding, Scene
 from openclaw.ops.doctor.spelling import movable_names, old_spellings
 
 
-def config_findings(scene: Scene) -> Iterator[Finding]:
+def config_findings(scene: Configured) -> Iterator[Finding]:
     """Report the file, where it came from, and each issue with its line."""
     loaded = scene.loaded
     if scene.broken is not None:
@@ -57,7 +57,7 @@ def _patch(issue: Issue, loaded: Loaded, movable: frozenset[str]) -> str:
     return "restore-last-good" if issue.kind == "parse-error" and loaded.source == "last-good" else ""
 
 
-def spelling_findings(scene: Scene) -> Iterator[Finding]:
+def spelling_findings(scene: Configured) -> Iterator[Finding]:
     """Report keys that older versions wrote and that have another name now."""
     for old, new in old_spellings(scene.loaded.parsed):
         yield Finding(

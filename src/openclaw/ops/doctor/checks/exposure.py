@@ -13,7 +13,7 @@ from openclaw.config.paths import tls_files
 from openclaw.config.refusal import binds_loopback_only
 from openclaw.net.certificate import Pair, read_pair
 from openclaw.ops.doctor.origins import useless
-from openclaw.ops.doctor.scene import Finding, Scene
+from openclaw.ops.doctor.scene import Configured, Finding, Scene
 from openclaw.policy.egress_review import idle_entries, reviews_due
 
 DAY_MS = 86_400_000
@@ -25,7 +25,7 @@ WIDE_BITS = {4: 16, 6: 48}
 """A network with fewer fixed bits than this holds more than proxies."""
 
 
-def proxy_trust_findings(scene: Scene) -> Iterator[Finding]:
+def proxy_trust_findings(scene: Configured) -> Iterator[Finding]:
     """Report trusted proxies that are no proxies: whoever is in there may say where a request comes from."""
     gateway = scene.loaded.config.gateway
     for entry in gateway.trusted_proxies:
@@ -46,7 +46,7 @@ def proxy_trust_findings(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def origin_findings(scene: Scene) -> Iterator[Finding]:
+def origin_findings(scene: Configured) -> Iterator[Finding]:
     """Report origins that were meant to open the gateway to every page, or match nothing."""
     for origin in useless(scene.loaded.config.gateway.control_ui.allowed_origins):
         yield Finding(
@@ -102,15 +102,8 @@ def tls_findings(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def egress_findings(scene: Scene) -> Iterator[Finding]:
-    """Report tools that may reach the whole web, lists whose review is due, and entries that open nothing."""
-    if scene.loaded.config.network_policy.allow_egress:
-        yield Finding(
-            id="exposure.egress",
-            severity="warning",
-            evidence="networkPolicy.allowEgress is on: tools may reach every public host",
-            fix="openclaw config set networkPolicy.allowEgress false, and name hosts in networkPolicy.egressAllowlist.",
-        )
+def review_findings(scene: Scene) -> Iterator[Finding]:
+    """Report lists of networkPolicy whose review is due."""
     for due in reviews_due(scene.loaded.config, scene.now_ms):
         yield Finding(
             id="exposure.egress-review",
@@ -118,6 +111,17 @@ def egress_findings(scene: Scene) -> Iterator[Finding]:
             evidence=f"{due.setting} was to be looked at again by {due.review}: {due.entries} entries, "
             f"{f'owner {due.owner}' if due.owner else 'no owner'}",
             fix=f"`openclaw policy egress observed --diff` shows what is used; then set {due.setting}.review anew.",
+        )
+
+
+def egress_findings(scene: Configured) -> Iterator[Finding]:
+    """Report tools that may reach the whole web, and entries that open nothing."""
+    if scene.loaded.config.network_policy.allow_egress:
+        yield Finding(
+            id="exposure.egress",
+            severity="warning",
+            evidence="networkPolicy.allowEgress is on: tools may reach every public host",
+            fix="openclaw config set networkPolicy.allowEgress false, and name hosts in networkPolicy.egressAllowlist.",
         )
     for setting, entry, why in islice(idle_entries(scene.loaded.config), MAX_TOLD):
         yield Finding(

@@ -6,18 +6,16 @@ from collections.abc import Iterator
 
 import msgspec
 
+from openclaw.base.secret import Secret
 from openclaw.config.refusal import MIN_SECRET_CHARS, binds_loopback_only, is_weak, refusals
-from openclaw.identity.devices.book import DEVICE
-from openclaw.identity.devices.record import Device
-from openclaw.ops.doctor.scene import Finding, Scene
+from openclaw.ops.doctor.scene import Configured, Finding, Scene
 from openclaw.ops.token.copies import alignable, credential_mode, disagreeing, effective, find_copies
-from openclaw.store.inspect import records
 
 UNSEEN_DAYS = 90
 _DAY_MS = 86_400_000
 
 
-def auth_findings(scene: Scene) -> Iterator[Finding]:
+def auth_findings(scene: Configured) -> Iterator[Finding]:
     """Report whether callers must prove who they are, and with how strong a secret."""
     for refusal in refusals(scene.loaded):
         yield Finding(id="gateway.refuses", severity="error", evidence=refusal.message, fix=refusal.hint)
@@ -77,7 +75,7 @@ def parity_findings(scene: Scene) -> Iterator[Finding]:
         yield Finding(id="token.parity", severity="ok", evidence=seen)
 
 
-def duplicate_findings(scene: Scene) -> Iterator[Finding]:
+def duplicate_findings(scene: Configured) -> Iterator[Finding]:
     """Report one secret that is used for two things: who has the one has the other."""
     config = scene.loaded.config
     named = [
@@ -91,9 +89,12 @@ def duplicate_findings(scene: Scene) -> Iterator[Finding]:
             if one.signature
         ),
     ]
-    kept = [(name, secret) for name, secret in named if secret]
-    for at, (name, secret) in enumerate(kept):
-        for other, its in kept[:at]:
+    kept: dict[str, list[tuple[str, Secret]]] = {}
+    for name, secret in named:
+        if not secret:
+            continue
+        alike = kept.setdefault(secret.fingerprint(), [])
+        for other, its in alike:
             if its == secret:
                 yield Finding(
                     id="token.duplicate",
@@ -101,10 +102,11 @@ def duplicate_findings(scene: Scene) -> Iterator[Finding]:
                     evidence=f"{name} and {other} are the same secret",
                     fix=f"Give {name} one of its own, e.g. from: openssl rand -hex 32",
                 )
+        alike.append((name, secret))
     yield from _channel_duplicates(scene)
 
 
-def _channel_duplicates(scene: Scene) -> Iterator[Finding]:
+def _channel_duplicates(scene: Configured) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for channel, settings in scene.loaded.config.channels.items():
         for key, value in sorted(settings.items()):
@@ -121,7 +123,7 @@ def _channel_duplicates(scene: Scene) -> Iterator[Finding]:
             seen.setdefault(value, place)
 
 
-def hooks_findings(scene: Scene) -> Iterator[Finding]:
+def hooks_findings(scene: Configured) -> Iterator[Finding]:
     """Report a token of the webhooks that can be guessed; a missing one is the configuration's own complaint."""
     hooks = scene.loaded.config.hooks
     if not hooks.enabled or not hooks.token:
@@ -139,6 +141,10 @@ def hooks_findings(scene: Scene) -> Iterator[Finding]:
 
 def device_findings(scene: Scene) -> Iterator[Finding]:
     """Report devices with operator.admin that nobody has seen for long."""
+    from openclaw.identity.devices.book import DEVICE
+    from openclaw.identity.devices.record import Device
+    from openclaw.store.inspect import records
+
     for body in records(scene.paths.db_path, DEVICE) if scene.paths.db_path.is_file() else []:
         try:
             device = msgspec.json.decode(body, type=Device)
