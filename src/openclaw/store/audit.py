@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -133,6 +133,18 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """The number of the row that the problem is about, 0 for none."""
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """How much the ledger holds: its rows by number, the first 0 when there are none."""
+
+    first: int
+    head: Head
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.head.seq - self.first + 1 if self.first else 0
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which rows a query returns; the empty value of each field is "all"."""
 
@@ -172,6 +184,10 @@ class Audit:
         """Check every row against the one before it."""
         return await self._apart(verify)
 
+    async def kept(self) -> Kept:
+        """Return how much there is."""
+        return await self._apart(kept)
+
     async def prune(self, before_ms: int, now_ms: int) -> int:
         """Remove the oldest rows up to a time, at most PRUNE_AT_ONCE, and say so in a row. Return how many went."""
         return await self._writer.submit(lambda db: prune(db, before_ms, now_ms), "audit_prune")
@@ -207,20 +223,31 @@ def digest(previous: bytes, seq: int, body: bytes) -> bytes:
     return sha256(previous + seq.to_bytes(8) + body).digest()
 
 
+def is_kept(db: apsw.Connection) -> bool:
+    """Whether a store has a ledger: those from before it have none until they are migrated."""
+    return db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'audit_head'").get is not None
+
+
 def verify(db: apsw.Connection) -> Verification:
     """Check every row against the one before it, and both ends against what the head says."""
-    seq, last, removed_seq, previous = db.execute("SELECT seq, hash, removed_seq, removed_hash FROM audit_head").get
+    head = _head(db)
+    if head is None:
+        return Verification(rows=0, first=0, head=Head(0, ""), problem="the head cannot be read")
+    seq, last, removed_seq, previous = head
     number, count, at, problem = removed_seq, 0, 0, ""
-    for row in db.execute(_ROWS):
-        number, at = number + 1, row[0]
-        if problem := _wrong(row, number, previous):
-            break
-        previous, count, at = row[6], count + 1, 0
-    else:
-        if number != seq:
-            problem, at = f"the last row is {number}, but there were {seq}", seq
-        elif previous != last:
-            problem, at = "the head does not match the last row", seq
+    try:
+        for row in db.execute(_ROWS):
+            number, at = number + 1, row[0]
+            if problem := _wrong(row, number, previous):
+                break
+            previous, count, at = row[6], count + 1, 0
+        else:
+            if number != seq:
+                problem, at = f"the last row is {number}, but there were {seq}", seq
+            elif previous != last:
+                problem, at = "the head does not match the last row", seq
+    except UnicodeDecodeError:  # a column of text that is none
+        problem, at = f"row {number + 1} cannot be read", number + 1
     return Verification(rows=count, first=removed_seq + 1, head=Head(seq, last.hex()), problem=problem, at=at)
 
 
@@ -235,6 +262,37 @@ def query(db: apsw.Connection, wanted: Wanted) -> list[Row]:
         if _matches(entry, wanted):
             found.append(Row(seq, hash_.hex(), entry))
     return found
+
+
+def _head(db: apsw.Connection) -> tuple[int, bytes, int, bytes] | None:
+    """Return the head, None for what cannot be one."""
+    try:
+        rows = db.execute("SELECT seq, hash, removed_seq, removed_hash FROM audit_head").fetchall()
+    except UnicodeDecodeError:
+        return None
+    kinds = [[type(value) for value in row] for row in rows]
+    return rows[0] if kinds == [[int, bytes, int, bytes]] else None
+
+
+def kept(db: apsw.Connection) -> Kept:
+    """Return how much there is, without a look at every row."""
+    seq, hash_, removed = db.execute("SELECT seq, hash, removed_seq FROM audit_head").get
+    return Kept(removed + 1 if seq > removed else 0, Head(seq, hash_.hex()))
+
+
+def differing(db: apsw.Connection, heads: Iterable[Head]) -> Head | None:
+    """Return the first of some heads, written down earlier elsewhere, that this chain has never had; None for none.
+
+    What retention has removed since is not told.
+    """
+    seq, removed = db.execute("SELECT seq, removed_seq FROM audit_head").get
+    for head in sorted(heads, key=lambda each: each.seq):
+        if head.seq <= removed:
+            continue
+        row = db.execute("SELECT hash FROM audit WHERE seq = ?", (head.seq,)).get
+        if head.seq > seq or row is None or row.hex() != head.hash:
+            return head
+    return None
 
 
 def prune(db: apsw.Connection, before_ms: int, now_ms: int) -> int:
