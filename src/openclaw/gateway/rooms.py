@@ -27,6 +27,7 @@ from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
 from openclaw.gateway.config_desk import ConfigDesk
 from openclaw.gateway.federations import Federations
+from openclaw.gateway.config_rows import ConfigRows
 from openclaw.gateway.grace import Grace
 from openclaw.gateway.proposals import Proposals
 from openclaw.gateway.tooling import Tooling
@@ -263,8 +264,13 @@ async def open_rooms(
             tell_beat=partial(tell_beat, hub),
         )
         stack.push_async_callback(automation.close)
+        secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
+        rows = ConfigRows(ledger, clock)
+        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock, secrets, authenticator.stands, rows)
+        stack.push_async_callback(config_desk.close)
         disk = DiskWatch(paths.state_dir, lambda: rooms.config.storage, clock)
         health.add_check("disk", disk.problem)
+        health.add_check("audit", ledger.problem)
         health.add_look("store", store.ping)
         load = LoadWatch(
             lambda: rooms.config.gateway.shed,

@@ -42,6 +42,7 @@ from openclaw.listeners.server import GatewayServer
 from openclaw.ops.backup.restore import RestoreOutcome, clear_uploads, last_outcome, note_outcome, take_up, undo
 from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.ops.backup.swap import recover
+from openclaw.policy.ledger import TRY_EVERY_S
 from openclaw.processes.again import begin_again
 from openclaw.secrets.former import FormerSecrets
 from openclaw.secrets.room import Again, SecretRoom
@@ -278,6 +279,7 @@ class _Gateway:
         self._supervised("prune", lambda: prune_records(rooms))
         self._supervised("prune-files", lambda: prune_files(rooms))
         self._supervised("disk", rooms.disk.watch)
+        self._supervised("audit", rooms.ledger.watch)
         self._supervised("audit-head", lambda: tell_heads(rooms))
         if rooms.tls.fingerprint:
             self._supervised("tls", rooms.tls.watch)
@@ -354,9 +356,12 @@ class _Gateway:
             await self._reload_now.wait()
             self._reload_now.clear()
             with self._manager.reloading():
-                await self._rooms.config_desk.reload()
+                outcome = await self._rooms.config_desk.reload()
                 await self._rooms.tls.look()
             self._report(self._rooms.loaded)
+            if outcome.error and self._rooms.ledger.problem() is not None:
+                await self._clock.sleep(TRY_EVERY_S)
+                self._reload_now.set()
 
     async def _watch_secrets(self) -> None:
         while True:

@@ -62,6 +62,18 @@ class Book:
         seen = self.ledger.seen(self._path)
         return self.ledger.begun() is not None or (seen is not None and seen != read_files(self._path))
 
+    def waiting(self) -> tuple[list[ChangeRecord], str]:
+        """Return what was written and no gateway has taken up, the oldest first, and the file that somebody edited."""
+        found = []
+        for each in self.ledger.records():
+            if each.outcome != WRITTEN:
+                break
+            found.append(each)
+        seen = self.ledger.seen(self._path)
+        disk = read_files(self._path)
+        differing = (path for path in (*disk, *(seen or ())) if seen is not None and disk.get(path) != seen.get(path))
+        return found[::-1], str(next(differing, ""))
+
     def look(self, env: Environment, now: Side, outcome: str, *, reason: str = "") -> ChangeRecord | None:
         """Record what was changed by hand since the last look, and what a gateway made of it and of what was written.
 
