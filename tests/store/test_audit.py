@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -176,7 +177,7 @@ def _told(file: bytes) -> tuple[object, list[tuple[bytes, bytes]]] | None:
         db.deserialize("main", file)
         if verify(db).problem:
             return None
-        rows = db.execute("SELECT body, hash FROM audit ORDER BY seq").fetchall()
+        rows: list[Any] = db.execute("SELECT body, hash FROM audit ORDER BY seq").fetchall()
         assert [row.hash for row in query(db, Wanted(last_first=False))] == [hash_.hex() for _, hash_ in rows]
         return kept(db), rows
     except apsw.Error:

@@ -267,7 +267,7 @@ def query(db: apsw.Connection, wanted: Wanted) -> list[Row]:
 def _head(db: apsw.Connection) -> tuple[int, bytes, int, bytes] | None:
     """Return the head, None for what cannot be one."""
     try:
-        rows = db.execute("SELECT seq, hash, removed_seq, removed_hash FROM audit_head").fetchall()
+        rows: list[Any] = db.execute("SELECT seq, hash, removed_seq, removed_hash FROM audit_head").fetchall()
     except UnicodeDecodeError:
         return None
     kinds = [[type(value) for value in row] for row in rows]

@@ -17,7 +17,9 @@ from openclaw.cli.desk import Desk, run
 from openclaw.cli.layout import plain
 
 if TYPE_CHECKING:
-    from openclaw.store.audit import Row, Verification, Wanted
+    from apsw import Connection
+
+    from openclaw.store.audit import Head, Row, Verification, Wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,7 +66,7 @@ def _filters(command: F) -> F:
 @audit.command()
 @output.json_option
 def verify(as_json: bool) -> int:
-    """Check every row against the one before it. Exit 1 when the chain is broken.
+    """Check every row against the one before it, and against the heads in the log. Exit 1 when the chain is broken.
 
     Keep the head that is printed somewhere else: a later check that reaches it shows that nothing before was rewritten.
 
@@ -72,12 +74,24 @@ def verify(as_json: bool) -> int:
     Example:
       openclaw audit verify --json
     """
-    from openclaw.store.audit import in_file
+    import msgspec
+
+    from openclaw.ops.audit_heads import heads_in
+    from openclaw.store.audit import differing, in_file
     from openclaw.store.audit import verify as check
 
-    found = in_file(_file(), check)
+    desk = Desk()
+    heads = heads_in(desk.paths.logs_dir)
+
+    def look(db: Connection) -> tuple[Verification, Head | None]:
+        return check(db), differing(db, heads)
+
+    found, other = in_file(_file(), look)
+    if other is not None and not found.problem:
+        problem = f"the log has another row {other.seq}: the chain was replaced, or an older backup restored"
+        found = msgspec.structs.replace(found, problem=problem, at=other.seq)
     if as_json:
-        output.emit_json({"ok": not found.problem, **_verification(found)})
+        output.emit_json({"ok": not found.problem, "headsInLog": len(heads), **_verification(found)})
     elif found.problem:
         click.echo(f"{output.mark('error')} The chain is broken: {found.problem}.")
         click.echo("  What to do: keep this store as evidence, restore a backup, and ask who could write the file.")
