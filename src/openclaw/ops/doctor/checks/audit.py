@@ -40,5 +40,5 @@ def chain_findings(scene: Scene) -> Iterator[Finding]:
         fix = f"{_EVIDENCE} A restore of an older backup does this too: then set the old logs aside."
         yield Finding(id="audit.head", severity="error", evidence=seen, fix=fix)
     else:
-        seen = f"{found.rows} rows up to {found.head.seq}, none changed; {len(heads)} heads in the log agree"
+        seen = f"{found.rows} rows up to {found.head.seq}, none changed; compared with {len(heads)} heads in the log"
         yield Finding(id="audit.chain", severity="ok", evidence=seen)
