@@ -61,7 +61,10 @@ async def operate(client: GatewayClient) -> None:
 
 
 async def test_what_was_done_is_there_and_what_was_said_is_not(tmp_path: Path) -> None:
-    sections = {"networkPolicy": {"egressAllowlist": ["allowed.example"]}, "hooks": {"enabled": True, "token": HOOKS}}
+    sections: dict[str, Any] = {
+        "networkPolicy": {"egressAllowlist": ["allowed.example"]},
+        "hooks": {"enabled": True, "token": HOOKS},
+    }
     async with gateway(tmp_path, **sections) as running, await running.connect() as client:
         async with aiohttp.ClientSession(headers=HEADERS) as http:
             await speak(running.http_url, http)

@@ -17,6 +17,7 @@ from openclaw.store.audit import Entry, Fact, Head, Kind
 
 MAX_TARGET: Final = 512
 MAX_REASON: Final = 300
+MAX_REQUEST: Final = 128
 TRY_EVERY_S: Final = 5.0
 HINT: Final = "Nothing was done. Free disk space or mend the store (`openclaw doctor`), then try again."
 
@@ -81,10 +82,13 @@ class Ledger:
         rule: str = "",
         reason: str = "",
         facts: Mapping[str, Fact] | None = None,
+        request: str = "",
     ) -> None:
-        """Write what somebody does, outside any run."""
+        """Write what somebody does, outside any run. `request` is the id of the client's request."""
         await self.write(
-            self.entry(principal, kind, action, target, answer=answer, rule=rule, reason=reason, facts=facts)
+            self.entry(
+                principal, kind, action, target, answer=answer, rule=rule, reason=reason, facts=facts, request=request
+            )
         )
 
     def entry(
@@ -102,6 +106,7 @@ class Ledger:
         agent: str = "",
         session: str = "",
         run: str = "",
+        request: str = "",
         tainted: bool = False,
     ) -> Entry:
         """Return an entry of this moment."""
@@ -121,6 +126,7 @@ class Ledger:
             agent=agent,
             session=session,
             run=run,
+            request=request[:MAX_REQUEST],
             tainted=tainted,
             facts=facts or {},
         )

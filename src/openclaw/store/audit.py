@@ -21,6 +21,7 @@ from typing import Any, Final, Literal, TypeVar
 import apsw
 import msgspec
 
+from openclaw.base.errors import Unavailable
 from openclaw.base.ids import DEFAULT_TENANT, OwnerId, TenantId
 from openclaw.store.connect import open_idle
 from openclaw.store.fault import fault
@@ -70,6 +71,7 @@ Fact = str | int | bool
 MAX_PAGE: Final = 1000
 PRUNE_AT_ONCE: Final = 5_000
 
+_NO_HEAD: Final = "the head cannot be read"
 _HEAD: Final = "SELECT seq, hash FROM audit_head"
 _MOVE_HEAD: Final = "UPDATE audit_head SET seq = ?, hash = ?"
 _INSERT: Final = "INSERT INTO audit (seq, at_ms, tenant, owner, kind, body, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -232,7 +234,7 @@ def verify(db: apsw.Connection) -> Verification:
     """Check every row against the one before it, and both ends against what the head says."""
     head = _head(db)
     if head is None:
-        return Verification(rows=0, first=0, head=Head(0, ""), problem="the head cannot be read")
+        return Verification(rows=0, first=0, head=Head(0, ""), problem=_NO_HEAD)
     seq, last, removed_seq, previous = head
     number, count, at, problem = removed_seq, 0, 0, ""
     try:
@@ -275,23 +277,27 @@ def _head(db: apsw.Connection) -> tuple[int, bytes, int, bytes] | None:
 
 
 def kept(db: apsw.Connection) -> Kept:
-    """Return how much there is, without a look at every row."""
-    seq, hash_, removed = db.execute("SELECT seq, hash, removed_seq FROM audit_head").get
+    """Return how much there is, without a look at every row. Raises: Unavailable."""
+    head = _head(db)
+    if head is None:
+        raise Unavailable(_NO_HEAD, hint="Keep this store as evidence and restore a backup.")
+    seq, hash_, removed, _ = head
     return Kept(removed + 1 if seq > removed else 0, Head(seq, hash_.hex()))
 
 
 def differing(db: apsw.Connection, heads: Iterable[Head]) -> Head | None:
     """Return the first of some heads, written down earlier elsewhere, that this chain has never had; None for none.
 
-    What retention has removed since is not told.
+    What retention has removed since is not told, nor anything of a head that `verify` finds unreadable.
     """
-    seq, removed = db.execute("SELECT seq, removed_seq FROM audit_head").get
+    last = _head(db)
+    if last is None:
+        return None
     for head in sorted(heads, key=lambda each: each.seq):
-        if head.seq <= removed:
-            continue
-        row = db.execute("SELECT hash FROM audit WHERE seq = ?", (head.seq,)).get
-        if head.seq > seq or row is None or row.hex() != head.hash:
-            return head
+        if head.seq > last[2]:
+            row: Any = db.execute("SELECT hash FROM audit WHERE seq = ?", (head.seq,)).get
+            if not isinstance(row, bytes) or row.hex() != head.hash:
+                return head
     return None
 
 
