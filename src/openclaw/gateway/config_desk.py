@@ -134,17 +134,12 @@ class ConfigDesk:
         async with self._lock:
             side = side_of(self._current())
             outcome = f"{REFUSED}{side}; the last good one is in use" if isinstance(side, str) else "applied"
-            await self._tell_ledger()
+            await self.tell_ledger()
             await self._look(side, outcome, f"{how}; the file is of ")
 
     async def reload(self) -> Outcome:
         """Take up what the file says, and record it when it was changed by hand."""
         async with self._lock:
-            try:
-                await self._tell_ledger()
-            except Unavailable as error:
-                _log.error("config_not_reloaded", extra={"fields": {"why": error.message}})
-                return Outcome(error=error.message)
             outcome = await self._take_up()
             side: Side = self._current()
             if outcome.error:
@@ -155,15 +150,23 @@ class ConfigDesk:
             await self._look(side, f"{REFUSED}{outcome.error}" if outcome.error else _status(outcome))
             return outcome
 
-    async def _tell_ledger(self) -> None:
-        """Write to the audit ledger what is about to be taken up. Raises: Unavailable."""
+    @property
+    def behind(self) -> bool:
+        """Whether there are changes that the audit ledger could not be told."""
+        return self._rows is not None and self._rows.behind
+
+    async def tell_ledger(self) -> None:
+        """Write to the audit ledger what is about to be taken up, once it was read. Raises: Unavailable.
+
+        Whatever was read has a record by then: a change that comes later is not in what is taken up.
+        """
         if self._rows is None:
             return
         try:
-            waiting, edited = await asyncio.to_thread(self._book.waiting)
+            records, edited = await asyncio.to_thread(self._book.ended)
         except OSError as error:
             raise Unavailable(f"the changes of the configuration cannot be read: {error.strerror}") from error
-        await self._rows.before(waiting, edited)
+        await self._rows.tell(records, edited)
 
     async def _look(self, side: Side, outcome: str, reason: str = "") -> None:
         try:
@@ -173,9 +176,8 @@ class ConfigDesk:
             return
         if record is not None:
             _tell("config_edited", record)
-            if self._rows is not None:
-                with contextlib.suppress(Unavailable):  # that it was edited is a row already; this says what
-                    await self._rows.noticed(record)
+            with contextlib.suppress(Unavailable):  # that it was edited is a row already; this says what
+                await self.tell_ledger()
 
     async def preview(self, change: ConfigChange) -> tuple[Loaded, Loaded]:
         """Return the configuration as it is, and as a change would make it. Raises: InvalidRequest, ConfigError."""

@@ -1,55 +1,59 @@
-"""Changes of the configuration that no client made, as rows of the audit ledger: commands, fixes, edits by hand.
+"""Changes of the configuration as rows of the audit ledger, whoever made them: clients, commands, fixes, edits by hand.
 
-Their effect begins when a gateway takes them up, so that is what waits for the row. Rows name settings, never values.
+Their effect begins when a gateway takes them up, so that is what waits for the rows. Rows name settings, never values.
+Which changes have a row is kept beside them, in the same transaction: each is told once, also after a restart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final
+
+import msgspec
 
 from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId
 from openclaw.config.changes.book import FILE_EDIT
 from openclaw.config.changes.record import ChangeRecord
 from openclaw.store.audit import Entry, Fact
+from openclaw.store.shelf import Change, Shelf
 
+KIND: Final = "config-audited"
 METHOD: Final = "file"
 """How those who change the files are known: by nothing but that they could."""
 MAX_NAMES: Final = 512
-
-
-class Rows(Protocol):
-    """policy.ledger.Ledger."""
-
-    async def write(self, *entries: Entry) -> None: ...
+_ID: Final = "changes"
 
 
 class ConfigRows:
     """Writes them."""
 
-    def __init__(self, ledger: Rows, clock: Clock) -> None:
-        self._ledger = ledger
+    def __init__(self, shelf: Shelf, clock: Clock) -> None:
+        self._shelf = shelf
         self._clock = clock
+        self.behind = False
+        """Whether there are changes whose rows could not be written."""
 
-    async def before(self, waiting: Iterable[ChangeRecord], edited: str) -> None:
-        """Write what is about to be taken up. Shape: `edited` is the file that was changed by hand, or "".
+    async def tell(self, records: Iterable[ChangeRecord], edited: str) -> None:
+        """Write what has no row yet. Shape: `edited` is the file that was changed by hand since the last record, or "".
 
-        Raises: Unavailable; then it is not taken up.
+        Raises: Unavailable; then nothing of it is to be taken up.
         """
-        entries = [self._row(each) for each in waiting]
+        self.behind = True
+        kept = list(records)
+        record = await self._shelf.get(KIND, _ID)
+        told = frozenset(msgspec.json.decode(record.body, type=list[str])) if record is not None else frozenset()
+        entries = [self._row(each) for each in kept if each.id not in told]
         if edited:
             entries.append(self._entry(FILE_EDIT, edited, "", {}))
         if entries:
-            await self._ledger.write(*entries)
-
-    async def noticed(self, record: ChangeRecord) -> None:
-        """Write what an edit by hand was. Raises: Unavailable."""
-        await self._ledger.write(self._row(record))
+            body = msgspec.json.encode([each.id for each in kept])
+            await self._shelf.apply([Change(KIND, _ID, body)], self._clock.now_ms(), entries)
+        self.behind = False
 
     def _row(self, record: ChangeRecord) -> Entry:
         names = " ".join(each.path for each in record.diff)
-        facts: dict[str, Fact] = {"change": record.id}
+        facts: dict[str, Fact] = {"change": record.id, "outcome": record.outcome.partition(":")[0]}
         if names:
             facts["settings"] = f"{names[:MAX_NAMES]}{' …' if len(names) > MAX_NAMES or record.more else ''}"
         if record.patches:

@@ -265,7 +265,7 @@ async def open_rooms(
         )
         stack.push_async_callback(automation.close)
         secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
-        rows = ConfigRows(ledger, clock)
+        rows = ConfigRows(store.shelf, clock)
         config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock, secrets, authenticator.stands, rows)
         stack.push_async_callback(config_desk.close)
         disk = DiskWatch(paths.state_dir, lambda: rooms.config.storage, clock)

@@ -31,6 +31,7 @@ from openclaw.config.token import ensure_token
 from openclaw.config.watch import Watcher
 from openclaw.gateway.banner import banner
 from openclaw.gateway.config_desk import ANSWER_S
+from openclaw.gateway.credential_row import tell_credential
 from openclaw.gateway.front import build_front, hosts_of, tls_names
 from openclaw.gateway.housekeeping import prune_files, prune_records, tell_heads
 from openclaw.gateway.manager import ManagerLine
@@ -179,6 +180,7 @@ class _Gateway:
         loaded = await self._load()
         self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock, self._secrets)
         try:
+            await tell_credential(rooms.store.shelf, rooms.config.gateway.auth, self._clock)
             await self._serve(rooms)
         finally:
             await self._tasks.close()
@@ -213,7 +215,9 @@ class _Gateway:
 
     async def _load_again(self) -> Loaded:
         self._env = load_environment()
-        return await self._load()
+        loaded = await self._load()
+        await self._rooms.config_desk.tell_ledger()
+        return loaded
 
     async def _load(self) -> Loaded:
         again: Again = "all" if self._secrets_again else "problems"
@@ -359,7 +363,7 @@ class _Gateway:
                 outcome = await self._rooms.config_desk.reload()
                 await self._rooms.tls.look()
             self._report(self._rooms.loaded)
-            if outcome.error and self._rooms.ledger.problem() is not None:
+            if outcome.error and self._rooms.config_desk.behind:
                 await self._clock.sleep(TRY_EVERY_S)
                 self._reload_now.set()
 

@@ -20,7 +20,7 @@ import msgspec
 from openclaw.base.clock import Clock
 from openclaw.base.errors import ConfigError, Conflict, NotFound, OpenClawError
 from openclaw.config.changes.ledger import Ledger
-from openclaw.config.changes.record import WRITTEN, Applied, ChangeRecord, Side, Wish, make_record, user_name
+from openclaw.config.changes.record import BEGUN, WRITTEN, Applied, ChangeRecord, Side, Wish, make_record, user_name
 from openclaw.config.disk import replace_unchanged
 from openclaw.config.env import Environment
 from openclaw.config.load import Files, Loaded, files_of, hash_of, load_files, read_files
@@ -62,15 +62,15 @@ class Book:
         seen = self.ledger.seen(self._path)
         return self.ledger.begun() is not None or (seen is not None and seen != read_files(self._path))
 
-    def waiting(self) -> tuple[list[ChangeRecord], str]:
-        """Return what was written and no gateway has taken up, the oldest first, and the file that somebody edited."""
-        found = []
-        for each in self.ledger.records():
-            if each.outcome != WRITTEN:
-                break
-            found.append(each)
-        seen = self.ledger.seen(self._path)
-        disk = read_files(self._path)
+    def ended(self) -> tuple[list[ChangeRecord], str]:
+        """Return every change that is kept, the oldest first, and the file that somebody edited since, or "".
+
+        One that is being made is waited for; one whose writer died is not among them before a look.
+        """
+        with self.ledger.lock():
+            found = [each for each in self.ledger.records() if each.outcome != BEGUN]
+            seen = self.ledger.seen(self._path)
+            disk = read_files(self._path)
         differing = (path for path in (*disk, *(seen or ())) if seen is not None and disk.get(path) != seen.get(path))
         return found[::-1], str(next(differing, ""))
 
