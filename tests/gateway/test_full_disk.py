@@ -55,7 +55,7 @@ async def gateway_on(disk: Path, elsewhere: Path) -> AsyncIterator[GatewayProces
     workspace.mkdir(mode=0o700)
     port = free_port()
     storage = {"minFreeBytes": 0, "warnFreeBytes": 0}
-    path = write_config(elsewhere, port, storage=storage)
+    path = write_config(elsewhere, port, storage=storage, networkPolicy={"egressAllowlist": ["example.com"]})
     config = json.loads(path.read_text())
     config["agents"]["defaults"]["workspace"] = str(workspace)
     path.write_text(json.dumps(config))
@@ -97,6 +97,9 @@ async def test_a_full_disk_stops_what_the_ledger_must_know_and_loses_nothing(tmp
             status, told = await post(http, f"{running.http_url}/tools/invoke", write)
             assert (status, "ledger cannot be written" in told["error"]["message"]) == (400, True), told
             assert not (elsewhere / "workspace" / "b.txt").exists()
+            fetch = {"tool": "web_fetch", "args": {"url": "https://example.com/"}}
+            _, told = await post(http, f"{running.http_url}/tools/invoke", fetch)
+            assert "ledger cannot be written" in told["error"]["message"]
             assert (await post(http, f"{running.http_url}/v1/chat/completions", CHAT))[0] == 503
             with pytest.raises(RpcError, match="ledger cannot be written"):
                 await client.call(
