@@ -56,6 +56,10 @@ def test_what_was_done_is_told_and_tampering_is_found_everywhere(
         _, status = answer(place, "status")
         assert status["audit"].startswith(f"{found['rows']} row")
     assert critical(place) == set()
+    head = f"{found['head']['seq']}:{found['head']['hash']}"
+    assert answer(place, "audit", "verify", "--head", head)[0] == 0
+    code, other = answer(place, "audit", "verify", "--head", f"1:{'0' * 64}")
+    assert (code, other["at"]) == (1, 1)
     archive = str(tmp_path / "archive")
     with sqlite3.connect(place.state / "openclaw.db") as db:
         damage(db)

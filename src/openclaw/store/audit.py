@@ -182,9 +182,9 @@ class Audit:
         """Return rows, the last first unless asked otherwise; at most MAX_PAGE."""
         return await self._apart(lambda db: query(db, wanted))
 
-    async def verify(self) -> Verification:
-        """Check every row against the one before it."""
-        return await self._apart(verify)
+    async def verify(self, heads: Iterable[Head] = ()) -> Verification:
+        """Check every row against the one before it, and the chain against heads that were written down elsewhere."""
+        return await self._apart(lambda db: verify(db, heads))
 
     async def kept(self) -> Kept:
         """Return how much there is."""
@@ -230,8 +230,20 @@ def is_kept(db: apsw.Connection) -> bool:
     return db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'audit_head'").get is not None
 
 
-def verify(db: apsw.Connection) -> Verification:
-    """Check every row against the one before it, and both ends against what the head says."""
+def verify(db: apsw.Connection, heads: Iterable[Head] = ()) -> Verification:
+    """Check every row against the one before it, and both ends against what the head says.
+
+    With `heads` that were written down elsewhere it also has to be the chain that they are of.
+    """
+    found = _verified(db)
+    other = differing(db, heads) if not found.problem else None
+    if other is None:
+        return found
+    problem = f"row {other.seq} is another than was written down: the chain was replaced, or an older backup restored"
+    return msgspec.structs.replace(found, problem=problem, at=other.seq)
+
+
+def _verified(db: apsw.Connection) -> Verification:
     head = _head(db)
     if head is None:
         return Verification(rows=0, first=0, head=Head(0, ""), problem=_NO_HEAD)

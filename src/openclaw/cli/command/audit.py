@@ -17,8 +17,6 @@ from openclaw.cli.desk import Desk, run
 from openclaw.cli.layout import plain
 
 if TYPE_CHECKING:
-    from apsw import Connection
-
     from openclaw.ops.audit_export import Exported
     from openclaw.store.audit import Head, Row, Verification, Wanted
 
@@ -65,32 +63,24 @@ def _filters(command: F) -> F:
 
 
 @audit.command()
+@click.option("--head", "known", multiple=True, metavar="SEQ:HASH", help="A head that was kept elsewhere.")
 @output.json_option
-def verify(as_json: bool) -> int:
+def verify(known: tuple[str, ...], as_json: bool) -> int:
     """Check every row against the one before it, and against the heads in the log. Exit 1 when the chain is broken.
 
-    Keep the head that is printed somewhere else: a later check that reaches it shows that nothing before was rewritten.
+    Keep the head that is printed somewhere else: with it a later check shows that nothing before was rewritten.
 
     \b
-    Example:
+    Examples:
       openclaw audit verify --json
+      openclaw audit verify --head SEQ:HASH
     """
-    import msgspec
-
     from openclaw.ops.audit_heads import heads_in
-    from openclaw.store.audit import differing, in_file
+    from openclaw.store.audit import in_file
     from openclaw.store.audit import verify as check
 
-    desk = Desk()
-    heads = heads_in(desk.paths.logs_dir)
-
-    def look(db: Connection) -> tuple[Verification, Head | None]:
-        return check(db), differing(db, heads)
-
-    found, other = in_file(_file(), look)
-    if other is not None and not found.problem:
-        problem = f"the log has another row {other.seq}: the chain was replaced, or an older backup restored"
-        found = msgspec.structs.replace(found, problem=problem, at=other.seq)
+    heads = heads_in(Desk().paths.logs_dir)
+    found = in_file(_file(), partial(check, heads=[*heads, *map(_head, known)]))
     if as_json:
         output.emit_json({"ok": not found.problem, "headsInLog": len(heads), **_verification(found)})
     elif found.problem:
@@ -98,7 +88,7 @@ def verify(as_json: bool) -> int:
         click.echo("  What to do: keep this store as evidence, restore a backup, and ask who could write the file.")
     else:
         click.echo(f"{output.mark('ok')} {output.counted(found.rows, 'row')} up to {found.head.seq}, and none changed.")
-        click.echo(f"     head {found.head.seq} {found.head.hash}")
+        click.echo(f"     head {found.head.seq}:{found.head.hash}")
     return 1 if found.problem else 0
 
 
@@ -246,6 +236,15 @@ def _pages(wanted: Wanted) -> Iterator[Row]:
     while rows := in_file(path, partial(query, wanted=wanted)):
         yield from rows
         wanted = msgspec.structs.replace(wanted, after_seq=rows[-1].seq)
+
+
+def _head(text: str) -> Head:
+    from openclaw.store.audit import Head
+
+    seq, _, hash_ = text.partition(":")
+    if not seq.isdigit() or len(hash_) != 64:
+        raise click.UsageError(f"--head is SEQ:HASH as `audit verify` prints them, not {text!r}.")
+    return Head(int(seq), hash_.lower())
 
 
 def _file() -> Path:
