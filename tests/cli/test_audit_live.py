@@ -24,7 +24,8 @@ def critical(place: Place) -> set[str]:
 
 
 def _change(db: sqlite3.Connection) -> None:
-    db.execute("UPDATE audit SET body = replace(body, '\"config\"', '\"policy\"') WHERE seq = 1")
+    first = "(SELECT min(seq) FROM audit WHERE kind = 'config')"
+    db.execute(f"UPDATE audit SET body = replace(body, '\"config\"', '\"policy\"') WHERE seq = {first}")
 
 
 def _forge(db: sqlite3.Connection) -> None:
@@ -50,7 +51,7 @@ def test_what_was_done_is_told_and_tampering_is_found_everywhere(
         assert (code, found["ok"], found["headsInLog"]) == (0, True, 2)
         assert found["rows"] >= 2, (answer(place, "audit", "query"), answer(place, "config", "history"))
         _, rows = answer(place, "audit", "query")
-        acts = {(row["kind"], row["action"], row["facts"].get("settings", "")) for row in rows}
+        acts = {(row["kind"], row["action"], row.get("facts", {}).get("settings", "")) for row in rows}
         assert ("config", "cli: config set", "identity.name") in acts
         assert ("identity", "credential replaced", "") in acts
         _, status = answer(place, "status")
@@ -72,4 +73,4 @@ def test_what_was_done_is_told_and_tampering_is_found_everywhere(
         assert place.run("backup", "create", "-d", archive).returncode == 0
         code, told = answer(place, "backup", "verify", "latest", "-d", archive)
         assert (code, told["ok"]) == (1, False)
-        assert "row 1 was changed" in told["auditProblem"]
+        assert "was changed" in told["auditProblem"]
