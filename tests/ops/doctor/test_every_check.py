@@ -414,10 +414,6 @@ ROWS: dict[str, Row] = {
         "warning",
         "was not taken up: line 3",
         lambda place: _answers(place, {**HEALTHY, "reloadProblem": "line 3"}),
-        "warning", "gateway.port", lambda place: _answers(place, {**HEALTHY, "restartRequired": ["gateway.port"]})
-    ),
-    "gateway.reload": Row(
-        "warning", "line 3", lambda place: _answers(place, {**HEALTHY, "reloadProblem": "it cannot be parsed, line 3"})
     ),
     "listen.bind": Row("error", "listens on 0.0.0.0", _listening("0.0.0.0", ours=True)),
     "listen.owner": Row("error", "is not this gateway", _listening("127.0.0.1", ours=False)),
