@@ -112,6 +112,7 @@ BROKEN: dict[str, Breakage] = {
     "hooks.request_session_key_enabled": hooks("allowRequestSessionKey: true, allowedSessionKeyPrefixes: ['hook:']"),
     "hooks.request_session_key_prefixes_missing": hooks("allowRequestSessionKey: true"),
     "egress.open": config("{networkPolicy: {allowEgress: true}}"),
+    "egress.inner_addresses": config("{networkPolicy: {egressAllowlist: ['example.com', '10.1.0.0/16:8080']}}"),
     "ledger.chain_broken": _broken_chain,
     "ledger.chain_replaced": _replaced_chain,
     "ledger.short_retention": config("{storage: {quotas: {auditDays: 7}}}"),
@@ -140,7 +141,9 @@ def test_what_is_open_is_found_under_its_id(tmp_path: Path, id_: str) -> None:
 def test_a_well_kept_place_has_nothing_to_mend(tmp_path: Path) -> None:
     place = Place(tmp_path).make()
     place.process["OPENCLAW_GATEWAY_TOKEN"] = STRONG
-    place.write("openclaw.json", "{gateway: {port: 18789}}")
+    place.write(
+        "openclaw.json", "{networkPolicy: {egressAllowlist: ['example.com', '93.184.215.14', '1.1.1.0/24:443']}}"
+    )
     assert [one.check_id for one in examine(place.scene())] == ["summary.attack_surface"]
 
 

@@ -75,6 +75,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "hooks.request_session_key_enabled": Rule("warn", "Senders of hooks may name the session"),
     "hooks.request_session_key_prefixes_missing": Rule("critical", "Senders of hooks may write into any session"),
     "egress.open": Rule("warn", "Tools may reach every public host"),
+    "egress.inner_addresses": Rule("warn", "Tools may reach addresses inside this network"),
     "ledger.chain_broken": Rule("critical", "The audit ledger was changed"),
     "ledger.chain_replaced": Rule("critical", "The audit ledger is another than the log has seen"),
     "ledger.short_retention": Rule("warn", "The audit ledger forgets before an incident would be noticed"),

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from openclaw.base.network import parse_network
 from openclaw.config.refusal import MIN_SECRET_CHARS, binds_loopback_only, is_weak
+from openclaw.net.egress import refusal
 from openclaw.ops.doctor.checks.exposure import WIDE_BITS
 from openclaw.ops.doctor.origins import useless
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.security_audit.rules import Finding, found
 from openclaw.ops.token.copies import VARIABLE, credential_mode, effective
+from openclaw.policy.egress_list import parsed_entry
 from openclaw.policy.node_door import admin_only
 from openclaw.secrets.audit import places
 
@@ -36,11 +38,20 @@ def setting_findings(scene: Scene) -> Iterator[Finding]:
     if config.network_policy.allow_egress:
         fix = "openclaw config set networkPolicy.allowEgress false, and name hosts in networkPolicy.egressAllowlist."
         yield found("egress.open", "networkPolicy.allowEgress is on", fix)
+    if inner := [entry for entry in config.network_policy.egress_allowlist if _is_inner(entry)]:
+        fix = "Take out what no tool needs; give the rest to one tool alone in networkPolicy.actions."
+        yield found("egress.inner_addresses", f"networkPolicy.egressAllowlist holds {', '.join(inner[:5])}", fix)
     if flags := _flags(scene):
         yield found("config.insecure_or_dangerous_flags", ", ".join(flags), "Set each back unless you need it.")
     if (days := config.storage.quotas.audit_days) < MIN_AUDIT_DAYS:
         fix = "openclaw config set storage.quotas.auditDays 90"
         yield found("ledger.short_retention", f"storage.quotas.auditDays is {days}", fix)
+
+
+def _is_inner(entry: str) -> bool:
+    """Say whether an entry of a list is an address, or a network, that the web is not."""
+    parsed = parsed_entry(entry)
+    return parsed is not None and parsed.network is not None and refusal(str(parsed.network.network_address)) != ""
 
 
 def _surface(scene: Scene) -> Finding:
