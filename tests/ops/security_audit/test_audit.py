@@ -32,6 +32,10 @@ def hooks(text: str) -> Breakage:
     return config(f"{{hooks: {{enabled: true, token: '{OTHER}', {text}}}}}")
 
 
+def proxied(proxies: str) -> Breakage:
+    return config(f"{{gateway: {{auth: {{mode: 'trusted-proxy'}}, trustedProxies: {proxies}}}}}")
+
+
 def _env(place: Place) -> None:
     place.process["OPENCLAW_GATEWAY_TOKEN"] = OTHER
     config("{gateway: {auth: {token: '{token}'}}}")(place)
@@ -79,6 +83,10 @@ BROKEN: dict[str, Breakage] = {
     "gateway.auth_no_rate_limit": config("{gateway: {auth: {rateLimit: {maxAttempts: 5000}}}}"),
     "gateway.trusted_proxies_missing": config("{gateway: {publicBaseUrl: 'https://chat.example.com'}}"),
     "gateway.trusted_proxies_wide": config("{gateway: {trustedProxies: ['0.0.0.0/0']}}"),
+    "gateway.trusted_proxy_auth": proxied("['10.0.0.7']"),
+    "gateway.trusted_proxy_no_proxies": proxied("[]"),
+    "gateway.trusted_proxy_no_allowlist": proxied("['10.0.0.7']"),
+    "gateway.trusted_proxy_allow_loopback": proxied("['127.0.0.1']"),
     "gateway.control_ui.allowed_origins_wildcard": config("{gateway: {controlUi: {allowedOrigins: ['*']}}}"),
     "gateway.nodes.allow_commands_dangerous": config("{gateway: {nodes: {commands: {allow: ['system.run']}}}}"),
     "gateway.nodes.sessions_any": config("{gateway: {nodes: {sessions: 'any'}}}"),

@@ -13,6 +13,7 @@ from openclaw.ops.security_audit.files import file_findings
 from openclaw.ops.security_audit.live import Probe, Prober, Running
 from openclaw.ops.security_audit.rules import ORDER, Finding, found
 from openclaw.ops.security_audit.settings import setting_findings
+from openclaw.ops.security_audit.vouching import vouching_findings
 from openclaw.telemetry.redact import Redactor
 
 FIX_GROUPS = ("state", "token", "exposure")
@@ -38,7 +39,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 def examine(scene: Scene) -> list[Finding]:
     """Return what settings, files and ledger show."""
-    return [*setting_findings(scene), *file_findings(scene), *_ledger(scene)]
+    return [*setting_findings(scene), *vouching_findings(scene), *file_findings(scene), *_ledger(scene)]
 
 
 def counted(findings: Sequence[Finding]) -> Summary:
