@@ -63,6 +63,7 @@ TALKING = {"agent", "agents", "approvals", "channels", "cron", "devices", "docto
     "nodes",
     "pairing",
     "secrets",
+    "security",
     "sessions",
     "skills",
     "status",
@@ -72,7 +73,7 @@ TALKING = {"agent", "agents", "approvals", "channels", "cron", "devices", "docto
 """The groups of commands that ask a gateway."""
 
 ONLY = {
-    "apsw": {"audit", "backup", "doctor", "upgrade", "version"},
+    "apsw": {"audit", "backup", "doctor", "security", "status", "upgrade", "version"},
     "cryptography": {"backup"},
     "websockets": TALKING,
 }

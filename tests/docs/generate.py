@@ -27,6 +27,7 @@ from openclaw.listeners.router import Route
 from openclaw.listeners.setup.pages import SetupDeps
 from openclaw.ops.doctor.patches import PATCHES
 from openclaw.ops.doctor.table import CHECKS
+from openclaw.ops.security_audit.rules import RULES
 from openclaw.rpc import docs as rpc
 from openclaw.telemetry.metrics import METRICS
 
@@ -195,6 +196,14 @@ def doctor_page() -> str:
     return NOTE + text.replace("CHECKS", "\n".join(checks)).replace("PATCHES", "\n".join(patches))
 
 
+def security_page() -> str:
+    """Return docs/security.md: what is written by hand in tests/docs/security.md, and the table of checks."""
+    lines = ["| check | worst | what it means |", "|---|---|---|"]
+    for id_, rule in RULES.items():
+        lines.append(f"| `{id_}` | {rule.severity} | {_cell(rule.title)}{' (`--deep`)' if rule.deep else ''} |")
+    return NOTE + (Path(__file__).parent / "security.md").read_text().replace("RULES", "\n".join(lines))
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "cli.md": cli_page,
@@ -203,6 +212,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "metrics.md": metrics_page,
     "http.md": http_page,
     "doctor.md": doctor_page,
+    "security.md": security_page,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from openclaw.base.errors import Conflict
+from openclaw.store.audit import Entry
 from openclaw.store.shelf import ABSENT, Change, Record, Shelf
 
 
@@ -13,6 +14,7 @@ class MemoryShelf(Shelf):
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, str], Record] = {}
+        self.entries: list[Entry] = []
 
     async def get(self, kind: str, record_id: str) -> Record | None:
         return self.records.get((kind, record_id))
@@ -26,7 +28,7 @@ class MemoryShelf(Shelf):
         beyond = [each for each in found if not after or (each.id < after if last_first else each.id > after)]
         return beyond[:limit]
 
-    async def apply(self, changes: Sequence[Change], now_ms: int) -> None:
+    async def apply(self, changes: Sequence[Change], now_ms: int, entries: Sequence[Entry] = ()) -> None:
         seen = {place: record.version for place, record in self.records.items()}
         for change in changes:
             place = (change.kind, change.id)
@@ -41,6 +43,7 @@ class MemoryShelf(Shelf):
                 self.records.pop(place, None)
             else:
                 self.records[place] = Record(change.id, change.body, version + 1, now_ms)
+        self.entries += entries
 
     async def trim(self, kind: str, *, prefix: str = "", keep: int) -> int:
         found = await self.list(kind, prefix=prefix, limit=1_000_000, last_first=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,12 @@ async def test_edits_by_hand_are_recorded_refused_taken_back_and_noticed_at_the_
             last = await house.record(client, lambda record: record.method == "file edit")
             assert (last.outcome, [each.path for each in last.diff]) == ("applied", ["agents.defaults.model"])
             assert last.reason.startswith("noticed at the start")
+            rows = (await client.call("audit.query", {"kinds": ["config"]}))["rows"]
+            assert {row["action"] for row in rows} == {"file edit", "back"}
+            assert rows[0]["facts"]["change"] == last.id
+            assert rows[0]["facts"]["settings"] == "agents.defaults.model"
+            told = json.dumps(rows)
+            assert all(value not in told for value in ("fake-n3", '"Two"', '"One"', TOKEN))
     finally:
         await running.stop()
     assert _open_to_others(tmp_path) == ["gateway.out"]  # the test's own

@@ -50,7 +50,7 @@ def test_every_room_is_measured(tmp_path: Path) -> None:
     assert (found["logs"].bytes, found["media"].bytes) == (7, 3)
     assert found["trash"].bytes == 0
     assert (found["other"].bytes, found["workspace"].bytes) == (100, 1)
-    assert found["store"].kept == "transcripts until deleted, ledger 400 d"
+    assert found["store"].kept == "transcripts until deleted, ledger 400 d, audit 90 d"
     assert not any(size.over for size in found.values())
 
 

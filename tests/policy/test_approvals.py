@@ -23,6 +23,7 @@ from openclaw.policy import approvals as desk_module
 from openclaw.policy import grant as grant_module
 from openclaw.policy.approval import Approval, answered, cut_off, decided, expired, may_review, unheard
 from openclaw.policy.approvals import KIND, MAX_PENDING, MAX_REQUEST_BYTES, MAX_WAIT_MS, Approvals, NewApproval
+from openclaw.store.audit import Wanted
 from openclaw.store.shelf import Change
 from openclaw.store.sqlite import SqliteStore
 
@@ -93,6 +94,31 @@ async def test_a_decision_ends_a_request_for_everybody_who_waits(house: House) -
     assert (ended.owner, ended.agent_id, ended.session_key) == ("ann", "main", "agent:main:main")
     assert [row.status for row in house.told] == ["pending", "allowed"]
     assert await house.desk.wait(ANN, asked.id) == ended
+
+
+async def test_each_request_and_its_end_are_rows_of_the_ledger_without_what_was_asked(house: House) -> None:
+    asked = await house.desk.request(ANN, command(agent_id="main", request={"command": "curl canary-9d1e"}))
+    await house.desk.decide(ANN, asked.id, "allow-once", by="phone")
+    expires = await house.desk.request(ANN, command(timeout_ms=5_000))
+    waiter = house.waiting(expires)
+    await asyncio.sleep(0)
+    house.clock.advance(6)
+    await waiter
+    unheard = await house.desk.request(ANN, command(), lambda _: False)
+    left = await house.desk.request(ANN, command())
+    await house.restart()
+    rows = await house.store.audit.query(Wanted(kinds=("approval",), last_first=False))
+    assert [(row.entry.action, row.entry.answer, row.entry.rule, row.entry.target) for row in rows] == [
+        ("approval asked", "ask", "", asked.id),
+        ("approval allowed", "allow", "approval.user", asked.id),
+        ("approval asked", "ask", "", expires.id),
+        ("approval expired", "deny", "approval.timeout", expires.id),
+        ("approval denied", "deny", "approval.no-route", unheard.id),
+        ("approval asked", "ask", "", left.id),
+        ("approval cancelled", "deny", "approval.gateway-restart", left.id),
+    ]
+    assert rows[1].entry.facts == {"kind": "exec", "by": "phone", "decision": "allow-once"}
+    assert "canary" not in str(rows)
 
 
 async def test_of_many_who_decide_at_once_one_wins(house: House) -> None:

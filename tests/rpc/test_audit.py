@@ -37,6 +37,7 @@ async def test_rows_come_the_last_first_a_page_at_a_time(store: SqliteStore) -> 
         ("admin", "audit.query"),
         ("admin", "audit.verify"),
     ]
+    assert all(row.request for row in bench.ledger.entries)
 
 
 async def test_nobody_reads_it_while_that_cannot_be_written(store: SqliteStore) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.base.clock import ManualClock
 from openclaw.base.ids import OwnerId, TenantId
-from openclaw.store.audit import Entry, Wanted, append, in_file, prune, query, verify
+from openclaw.store.audit import Entry, Head, Wanted, append, differing, in_file, kept, prune, query, verify
 from openclaw.store.connect import WRITER_CACHE_KIB, connect, create_private
 from openclaw.store.schema import migrate
 from openclaw.store.sqlite import SqliteStore
@@ -24,6 +26,7 @@ def entry(at_ms: int, **fields: str) -> Entry:
 
 
 def ledger(folder: Path, *entries: Entry) -> Path:
+    folder.mkdir(exist_ok=True)
     path = folder / "openclaw.db"
     create_private(path)
     db = connect(path, cache_kib=WRITER_CACHE_KIB)
@@ -143,3 +146,52 @@ def test_a_pruned_ledger_that_lost_its_next_row_is_found(tmp_path: Path) -> None
     db.close()
     assert in_file(path, verify).problem == "row 2 is missing"
     assert [row.seq for row in in_file(path, lambda db: query(db, Wanted()))] == [4, 3]
+
+
+def test_any_flipped_byte_of_the_file_is_found_or_changes_nothing(tmp_path: Path) -> None:
+    path = ledger(tmp_path, *(entry(at, owner="ann", reason=f"because {at}") for at in range(1, 9)))
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA journal_mode = delete")  # one file, without a log beside it
+        tables = "SELECT rootpage FROM sqlite_schema WHERE name IN ('audit', 'audit_head')"
+        pages = [row[0] - 1 for row in db.execute(tables)]
+    db.close()
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[16:18])
+    own = [at for page in pages for at in range(page * size, (page + 1) * size) if whole[at] or at % 13 == 0]
+    rest = range(0, len(whole), 1009)
+    right, found = _told(whole), 0
+    assert right is not None
+    for at in (*own, *rest):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << at % 8
+        told = _told(bytes(flipped))
+        found += told is None
+        assert told in (None, right), at
+    assert found > sum(len(body) for body, _ in right[1])  # every byte of every body, and more
+
+
+def _told(file: bytes) -> tuple[object, list[tuple[bytes, bytes]]] | None:
+    """Return what a store of these bytes tells of its ledger; None when a check finds that something is wrong."""
+    db = apsw.Connection(":memory:")
+    try:
+        db.deserialize("main", file)
+        if verify(db).problem:
+            return None
+        rows: list[Any] = db.execute("SELECT body, hash FROM audit ORDER BY seq").fetchall()
+        assert [row.hash for row in query(db, Wanted(last_first=False))] == [hash_.hex() for _, hash_ in rows]
+        return kept(db), rows
+    except apsw.Error:
+        return None
+    finally:
+        db.close()
+
+
+def test_a_chain_that_was_forged_as_a_whole_is_not_the_one_that_was_written_down(tmp_path: Path) -> None:
+    path = ledger(tmp_path, entry(1), entry(2), entry(3))
+    heads = [Head(row.seq, row.hash) for row in in_file(path, lambda db: query(db, Wanted()))]
+    assert in_file(path, lambda db: differing(db, heads)) is None
+    forged = ledger(tmp_path / "forged", entry(1), entry(2, target="b.org:443"), entry(3))
+    assert in_file(forged, verify).problem == ""
+    assert in_file(forged, lambda db: differing(db, heads)) == heads[1]
+    shorter = ledger(tmp_path / "shorter", entry(1))
+    assert in_file(shorter, lambda db: differing(db, heads)) == heads[1]

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "usage": "usage:usage",
     "policy": "policy:policy",
     "audit": "audit:audit",
+    "security": "security:security",
     "cron": "cron:cron",
     "system": "system:system",
     "approvals": "approval:approvals",

@@ -111,6 +111,31 @@ def clock_skew_s(url: str, timeout_s: float = TIMEOUT_S) -> float | None:
     return None
 
 
+class Canary:
+    """A port on this machine that nobody has business with: `touched` says whether somebody connected."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self.port: int = line.getsockname()[1]
+
+    def touched(self) -> bool:
+        """Say whether there was a connection since the last time that this was asked."""
+        seen = False
+        with suppress(BlockingIOError):
+            while True:
+                self._line.accept()[0].close()
+                seen = True
+        return seen
+
+
+@contextmanager
+def canary() -> Iterator[Canary]:
+    """Listen on a port of 127.0.0.1 for the block."""
+    with socket.create_server(("127.0.0.1", 0)) as line:
+        line.setblocking(False)
+        yield Canary(line)
+
+
 def _target(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"

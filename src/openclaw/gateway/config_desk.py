@@ -14,6 +14,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from secrets import token_urlsafe
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -35,6 +36,7 @@ from openclaw.config.writing.apply import overriding
 from openclaw.config.writing.difference import changed_paths
 from openclaw.config.writing.revision import names, revision
 from openclaw.config.writing.rewrite import invalid, worse
+from openclaw.gateway.config_rows import ConfigRows
 from openclaw.gateway.outcome import Outcome
 from openclaw.identity.authenticate import RENEWED, SHARED_METHODS
 from openclaw.ops.doctor.summary import remarks
@@ -69,8 +71,10 @@ class ConfigDesk:
         clock: Clock,
         secrets: SecretRoom | None = None,
         stands: Callable[[Principal], bool] = lambda principal: principal.method not in SHARED_METHODS,
+        rows: ConfigRows | None = None,
     ) -> None:
         self._stands = stands
+        self._rows = rows
         self._paths = paths
         self._secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
         self._current = current
@@ -109,7 +113,10 @@ class ConfigDesk:
     def _revision_key(self) -> Secret:
         with self._key_lock:  # asked for on the loop and in threads; only one may make it
             if self._key is None:
-                self._key = ensure_token(self._paths.state_dir / "credentials" / "config-hash-key")
+                try:
+                    self._key = ensure_token(self._paths.state_dir / "credentials" / "config-hash-key")
+                except OSError:  # a full disk keeps nobody from reading: then the names are good until the next start
+                    self._key = Secret(token_urlsafe(32))
             return self._key
 
     async def read(self) -> Loaded:
@@ -124,10 +131,11 @@ class ConfigDesk:
         return await self._secrets.load(self._env())
 
     async def started(self, how: str) -> None:
-        """Record what was changed while no gateway ran; `how` says what is known of it."""
+        """Record what was changed while no gateway ran; `how` says what is known of it. Raises: Unavailable."""
         async with self._lock:
             side = side_of(self._current())
             outcome = f"{REFUSED}{side}; the last good one is in use" if isinstance(side, str) else "applied"
+            await self.tell_ledger()
             await self._look(side, outcome, f"{how}; the file is of ")
 
     async def reload(self) -> Outcome:
@@ -143,6 +151,24 @@ class ConfigDesk:
             await self._look(side, f"{REFUSED}{outcome.error}" if outcome.error else _status(outcome))
             return outcome
 
+    @property
+    def behind(self) -> bool:
+        """Whether there are changes that the audit ledger could not be told."""
+        return self._rows is not None and self._rows.behind
+
+    async def tell_ledger(self) -> None:
+        """Write to the audit ledger what is about to be taken up, once it was read. Raises: Unavailable.
+
+        Whatever was read has a record by then: a change that comes later is not in what is taken up.
+        """
+        if self._rows is None:
+            return
+        try:
+            records, edited = await asyncio.to_thread(self._book.ended)
+        except OSError as error:
+            raise Unavailable(f"the changes of the configuration cannot be read: {error.strerror}") from error
+        await self._rows.tell(records, edited)
+
     async def _look(self, side: Side, outcome: str, reason: str = "") -> None:
         try:
             record = await asyncio.to_thread(self._book.look, self._env(), side, outcome, reason=reason)
@@ -151,6 +177,8 @@ class ConfigDesk:
             return
         if record is not None:
             _tell("config_edited", record)
+            with contextlib.suppress(Unavailable):  # that it was edited is a row already; this says what
+                await self.tell_ledger()
 
     async def preview(self, change: ConfigChange) -> tuple[Loaded, Loaded]:
         """Return the configuration as it is, and as a change would make it. Raises: InvalidRequest, ConfigError."""

@@ -7,12 +7,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from openclaw.ops import quotas
+from openclaw.ops.audit_heads import EVENT
 
 if TYPE_CHECKING:
     from openclaw.gateway.rooms import Rooms
 
 PRUNE_EVERY_S = 600.0
 PRUNE_BATCH = 1000
+HEAD_EVERY_S = 3600.0
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 _log = logging.getLogger("openclaw.gateway")
@@ -46,3 +48,16 @@ async def prune_files_once(rooms: Rooms) -> None:
     for gone in await asyncio.to_thread(quotas.prune, rooms.paths.state_dir, caps, now_s=now_s):
         fields = {"room": gone.room, "path": gone.path, "bytes": gone.bytes}
         _log.info("quota_pruned", extra={"fields": fields})
+
+
+async def tell_heads(rooms: Rooms) -> None:
+    """Write the audit ledger's head to the log, at once and then hourly, until cancelled."""
+    while True:
+        await tell_head(rooms)
+        await rooms.clock.sleep(HEAD_EVERY_S)
+
+
+async def tell_head(rooms: Rooms) -> None:
+    """Write the head to the log."""
+    head = (await rooms.store.audit.kept()).head
+    _log.info(EVENT, extra={"fields": {"seq": head.seq, "hash": head.hash}})

@@ -30,6 +30,7 @@ from openclaw.config.refusal import refusals
 from openclaw.config.schema import Config, LoggingConfig
 from openclaw.config.writing.rewrite import broken
 from openclaw.gateway.calls import read_credentials
+from openclaw.gateway.credential_row import tell_credential
 from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.rooms import Rooms, agent_directory
 from openclaw.net.certificate import Pair
@@ -114,6 +115,7 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     new = _Furniture(loaded, tools, agent_directory(loaded.config, tools, rooms.paths))
     old = _Furniture(rooms.loaded, rooms.tools, rooms.study.directory())
     certificate = await rooms.tls.prepare(Pair(*tls_files(loaded.config.gateway.tls, rooms.paths)))
+    await tell_credential(rooms.store.shelf, loaded.config.gateway.auth, rooms.clock)
     steps = _steps(rooms, touched, verbose=verbose, quiet=quiet)
     try:
         for step in steps:

@@ -26,6 +26,7 @@ from openclaw.config.paths import StatePaths, tls_files
 from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
 from openclaw.gateway.config_desk import ConfigDesk
+from openclaw.gateway.config_rows import ConfigRows
 from openclaw.gateway.federations import Federations
 from openclaw.gateway.grace import Grace
 from openclaw.gateway.proposals import Proposals
@@ -242,7 +243,8 @@ async def open_rooms(
         study = Study(directory=Directory.empty(), shop=shop)
         study.overlooks = Overlooking(ledger, clock).note
         secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
-        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock, secrets, authenticator.stands)
+        rows = ConfigRows(store.shelf, clock)
+        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock, secrets, authenticator.stands, rows)
         stack.push_async_callback(config_desk.close)
         proposals = Proposals(config_desk, approvals, ledger)
         stack.push_async_callback(proposals.close)
@@ -265,6 +267,7 @@ async def open_rooms(
         stack.push_async_callback(automation.close)
         disk = DiskWatch(paths.state_dir, lambda: rooms.config.storage, clock)
         health.add_check("disk", disk.problem)
+        health.add_check("audit", ledger.problem)
         health.add_look("store", store.ping)
         load = LoadWatch(
             lambda: rooms.config.gateway.shed,

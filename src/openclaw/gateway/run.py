@@ -31,8 +31,9 @@ from openclaw.config.token import ensure_token
 from openclaw.config.watch import Watcher
 from openclaw.gateway.banner import banner
 from openclaw.gateway.config_desk import ANSWER_S
+from openclaw.gateway.credential_row import tell_credential
 from openclaw.gateway.front import build_front, hosts_of, tls_names
-from openclaw.gateway.housekeeping import prune_files, prune_records
+from openclaw.gateway.housekeeping import prune_files, prune_records, tell_heads
 from openclaw.gateway.manager import ManagerLine
 from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.reload import configure_logs, reload, remember_secrets
@@ -42,6 +43,7 @@ from openclaw.listeners.server import GatewayServer
 from openclaw.ops.backup.restore import RestoreOutcome, clear_uploads, last_outcome, note_outcome, take_up, undo
 from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.ops.backup.swap import recover
+from openclaw.policy.ledger import TRY_EVERY_S
 from openclaw.processes.again import begin_again
 from openclaw.secrets.former import FormerSecrets
 from openclaw.secrets.room import Again, SecretRoom
@@ -178,6 +180,7 @@ class _Gateway:
         loaded = await self._load()
         self._rooms = rooms = await open_rooms(loaded, paths, self._clock, lock, self._secrets)
         try:
+            await tell_credential(rooms.store.shelf, rooms.config.gateway.auth, self._clock)
             await self._serve(rooms)
         finally:
             await self._tasks.close()
@@ -212,7 +215,9 @@ class _Gateway:
 
     async def _load_again(self) -> Loaded:
         self._env = load_environment()
-        return await self._load()
+        loaded = await self._load()
+        await self._rooms.config_desk.tell_ledger()
+        return loaded
 
     async def _load(self) -> Loaded:
         again: Again = "all" if self._secrets_again else "problems"
@@ -278,6 +283,8 @@ class _Gateway:
         self._supervised("prune", lambda: prune_records(rooms))
         self._supervised("prune-files", lambda: prune_files(rooms))
         self._supervised("disk", rooms.disk.watch)
+        self._supervised("audit", rooms.ledger.watch)
+        self._supervised("audit-head", lambda: tell_heads(rooms))
         if rooms.tls.fingerprint:
             self._supervised("tls", rooms.tls.watch)
         self._supervised("watchdog", self._manager.watchdog)
@@ -353,9 +360,12 @@ class _Gateway:
             await self._reload_now.wait()
             self._reload_now.clear()
             with self._manager.reloading():
-                await self._rooms.config_desk.reload()
+                outcome = await self._rooms.config_desk.reload()
                 await self._rooms.tls.look()
             self._report(self._rooms.loaded)
+            if outcome.error and self._rooms.config_desk.behind:
+                await self._clock.sleep(TRY_EVERY_S)
+                self._reload_now.set()
 
     async def _watch_secrets(self) -> None:
         while True:

@@ -65,11 +65,11 @@ OTHER: Final = "other"
 ROOMS: Final[tuple[StateRoom, ...]] = (
     StateRoom(
         name="store",
-        holds="sessions and their transcripts, runs, the usage ledger",
+        holds="sessions and their transcripts, runs, the usage ledger, the audit ledger",
         names=("openclaw.db", "openclaw.db-*"),
         kept=lambda quotas: (
             f"transcripts {f'{quotas.transcript_days} d' if quotas.transcript_days else 'until deleted'}, "
-            f"ledger {quotas.ledger_days} d"
+            f"ledger {quotas.ledger_days} d, audit {quotas.audit_days} d"
         ),
     ),
     StateRoom(

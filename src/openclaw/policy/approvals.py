@@ -1,6 +1,7 @@
 """The desk where requests to people wait: durable rows, one end each, and whoever waits is told.
 
-1. A row is on the shelf before anybody is asked, and its end before anybody is told: a crash forgets no decision.
+1. A row is on the shelf before anybody is asked, and its end before anybody is told: a crash forgets no decision. Both
+   are rows of the audit ledger in the same transaction.
 2. Two ends race on the row's version; the first that is written holds.
 3. What was pending when a gateway ended is cancelled at the next start: nobody waits for it any more. What names in
    `follow` what is to be done waits on.
@@ -14,7 +15,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -28,6 +29,7 @@ from openclaw.policy.approval import (
     Approval,
     Decision,
     Kind,
+    Status,
     already_ended,
     answered,
     cut_off,
@@ -40,6 +42,8 @@ from openclaw.policy.approval import (
     unknown,
 )
 from openclaw.policy.grant import Grants
+from openclaw.policy.ledger import MAX_TARGET
+from openclaw.store.audit import Entry, Fact
 from openclaw.store.shelf import ABSENT, Change, Record, Shelf
 
 KIND: Final = "approval"
@@ -50,6 +54,15 @@ MAX_REQUEST_BYTES: Final = 32_768
 MAX_WAIT_MS: Final = 86_400_000
 """No request waits longer than a day."""
 PAGE: Final = 100
+MAX_BY: Final = 128
+_ANSWERS: Final[Mapping[Status, Literal["", "allow", "deny", "ask"]]] = {
+    "pending": "ask",
+    "allowed": "allow",
+    "answered": "",
+    "denied": "deny",
+    "expired": "deny",
+    "cancelled": "deny",
+}
 
 _log = logging.getLogger("openclaw.policy")
 
@@ -103,6 +116,7 @@ class Approvals:
         """Read what is kept, and cancel what the last gateway left pending."""
         now_ms = self._clock.now_ms()
         left: list[Change] = []
+        rows: list[Entry] = []
         after = ""
         while page := await self._shelf.list(KIND, after=after, limit=PAGE):
             after = page[-1].id
@@ -116,8 +130,9 @@ class Approvals:
                 else:
                     ended = cut_off(approval, "gateway-restart", now_ms)
                     left.append(Change(KIND, record.id, msgspec.json.encode(ended), record.version))
+                    rows.append(row_of(ended, now_ms))
         if left:
-            await self._shelf.apply(left, now_ms)
+            await self._shelf.apply(left, now_ms, rows)
 
     async def close(self) -> None:
         """Stop the clocks. Who still waits is cancelled with its own task."""
@@ -177,7 +192,8 @@ class Approvals:
         if approval.status == "pending":
             self._open[approval.id] = waiting
         try:
-            await self._shelf.apply([Change(KIND, approval.place, msgspec.json.encode(approval), ABSENT)], now_ms)
+            change = Change(KIND, approval.place, msgspec.json.encode(approval), ABSENT)
+            await self._shelf.apply([change], now_ms, [row_of(approval, now_ms)])
         except BaseException:
             self._open.pop(approval.id, None)
             self._places.pop(approval.id, None)
@@ -301,8 +317,8 @@ class Approvals:
     async def _end(self, ended: Approval, *more: Change) -> Approval:
         """Write the end and tell it. A row is written twice at most: when it is made, and here."""
         try:
-            change = Change(KIND, ended.place, msgspec.json.encode(ended), expected=1)
-            await self._shelf.apply([change, *more], self._clock.now_ms())
+            change, now_ms = Change(KIND, ended.place, msgspec.json.encode(ended), expected=1), self._clock.now_ms()
+            await self._shelf.apply([change, *more], now_ms, [row_of(ended, now_ms)])
         except Conflict:
             raise already_ended() from None
         self._settle(ended)
@@ -325,6 +341,28 @@ class Approvals:
         await self._shelf.apply([Change(KIND, place, None) for place, _ in gone], self._clock.now_ms())
         for _, name in gone:
             self._places.pop(name, None)
+
+
+def row_of(approval: Approval, now_ms: int) -> Entry:
+    """Return the row of a request that was made or has ended, without a word of what it asks."""
+    facts: dict[str, Fact] = {"kind": approval.kind}
+    if approval.resolved_by:
+        facts["by"] = approval.resolved_by[:MAX_BY]
+    if approval.decision is not None:
+        facts["decision"] = approval.decision
+    return Entry(
+        at_ms=now_ms,
+        kind="approval",
+        action=f"approval {'asked' if approval.status == 'pending' else approval.status}",
+        target=approval.id[:MAX_TARGET],
+        answer=_ANSWERS[approval.status],
+        rule=f"approval.{approval.reason}" if approval.reason else "",
+        tenant=approval.tenant,
+        owner=approval.owner,
+        agent=approval.agent_id,
+        session=approval.session_key,
+        facts=facts,
+    )
 
 
 def _decode(record: Record) -> Approval:

@@ -81,9 +81,10 @@ class Acts:
         self._ledger = ledger
         self._denied: BoundedMap[tuple[str, ...], float] = BoundedMap("rpc.denied", MAX_DENIED)
 
-    async def doing(self, principal: Principal, method: str, params: Any) -> None:
+    async def doing(self, principal: Principal, method: str, params: Any, request: str = "") -> None:
         """Write that somebody is about to do this. Raises: Unavailable; then it is not done."""
-        await self._ledger.note(principal, ACTS[method], method, _target(params), answer="allow", rule="scope")
+        kind, target = ACTS[method], _target(params)
+        await self._ledger.note(principal, kind, method, target, answer="allow", rule="scope", request=request)
 
     def unheard(self, principal: Principal, method: str, now_s: float) -> bool:
         """Say whether this refusal is to be written: it was not in the last minute."""

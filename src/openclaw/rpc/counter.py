@@ -153,7 +153,7 @@ class Counter:
     async def _after_its_row(self, peer: Peer, request: Request, entry: _Entry, params: Any, acts: Acts) -> None:
         """Write who does this, then do it."""
         try:
-            await acts.doing(peer.principal, entry.name, params)
+            await acts.doing(peer.principal, entry.name, params, request.id)
             result = entry.handler(self.room, peer, params)
             if isinstance(result, AsyncIterator):
                 await self._in_stages(peer, request, result)

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, Final, Literal, TypeVar
 import apsw
 import msgspec
 
+from openclaw.base.errors import Unavailable
 from openclaw.base.ids import DEFAULT_TENANT, OwnerId, TenantId
 from openclaw.store.connect import open_idle
 from openclaw.store.fault import fault
@@ -70,6 +71,7 @@ Fact = str | int | bool
 MAX_PAGE: Final = 1000
 PRUNE_AT_ONCE: Final = 5_000
 
+_NO_HEAD: Final = "the head cannot be read"
 _HEAD: Final = "SELECT seq, hash FROM audit_head"
 _MOVE_HEAD: Final = "UPDATE audit_head SET seq = ?, hash = ?"
 _INSERT: Final = "INSERT INTO audit (seq, at_ms, tenant, owner, kind, body, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -133,6 +135,18 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """The number of the row that the problem is about, 0 for none."""
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """How much the ledger holds: its rows by number, the first 0 when there are none."""
+
+    first: int
+    head: Head
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.head.seq - self.first + 1 if self.first else 0
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which rows a query returns; the empty value of each field is "all"."""
 
@@ -168,9 +182,13 @@ class Audit:
         """Return rows, the last first unless asked otherwise; at most MAX_PAGE."""
         return await self._apart(lambda db: query(db, wanted))
 
-    async def verify(self) -> Verification:
-        """Check every row against the one before it."""
-        return await self._apart(verify)
+    async def verify(self, heads: Iterable[Head] = ()) -> Verification:
+        """Check every row against the one before it, and the chain against heads that were written down elsewhere."""
+        return await self._apart(lambda db: verify(db, heads))
+
+    async def kept(self) -> Kept:
+        """Return how much there is."""
+        return await self._apart(kept)
 
     async def prune(self, before_ms: int, now_ms: int) -> int:
         """Remove the oldest rows up to a time, at most PRUNE_AT_ONCE, and say so in a row. Return how many went."""
@@ -207,20 +225,43 @@ def digest(previous: bytes, seq: int, body: bytes) -> bytes:
     return sha256(previous + seq.to_bytes(8) + body).digest()
 
 
-def verify(db: apsw.Connection) -> Verification:
-    """Check every row against the one before it, and both ends against what the head says."""
-    seq, last, removed_seq, previous = db.execute("SELECT seq, hash, removed_seq, removed_hash FROM audit_head").get
+def is_kept(db: apsw.Connection) -> bool:
+    """Whether a store has a ledger: those from before it have none until they are migrated."""
+    return db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'audit_head'").get is not None
+
+
+def verify(db: apsw.Connection, heads: Iterable[Head] = ()) -> Verification:
+    """Check every row against the one before it, and both ends against what the head says.
+
+    With `heads` that were written down elsewhere it also has to be the chain that they are of.
+    """
+    found = _verified(db)
+    other = differing(db, heads) if not found.problem else None
+    if other is None:
+        return found
+    problem = f"row {other.seq} is another than was written down: the chain was replaced, or an older backup restored"
+    return msgspec.structs.replace(found, problem=problem, at=other.seq)
+
+
+def _verified(db: apsw.Connection) -> Verification:
+    head = _head(db)
+    if head is None:
+        return Verification(rows=0, first=0, head=Head(0, ""), problem=_NO_HEAD)
+    seq, last, removed_seq, previous = head
     number, count, at, problem = removed_seq, 0, 0, ""
-    for row in db.execute(_ROWS):
-        number, at = number + 1, row[0]
-        if problem := _wrong(row, number, previous):
-            break
-        previous, count, at = row[6], count + 1, 0
-    else:
-        if number != seq:
-            problem, at = f"the last row is {number}, but there were {seq}", seq
-        elif previous != last:
-            problem, at = "the head does not match the last row", seq
+    try:
+        for row in db.execute(_ROWS):
+            number, at = number + 1, row[0]
+            if problem := _wrong(row, number, previous):
+                break
+            previous, count, at = row[6], count + 1, 0
+        else:
+            if number != seq:
+                problem, at = f"the last row is {number}, but there were {seq}", seq
+            elif previous != last:
+                problem, at = "the head does not match the last row", seq
+    except UnicodeDecodeError:  # a column of text that is none
+        problem, at = f"row {number + 1} cannot be read", number + 1
     return Verification(rows=count, first=removed_seq + 1, head=Head(seq, last.hex()), problem=problem, at=at)
 
 
@@ -235,6 +276,41 @@ def query(db: apsw.Connection, wanted: Wanted) -> list[Row]:
         if _matches(entry, wanted):
             found.append(Row(seq, hash_.hex(), entry))
     return found
+
+
+def _head(db: apsw.Connection) -> tuple[int, bytes, int, bytes] | None:
+    """Return the head, None for what cannot be one."""
+    try:
+        rows: list[Any] = db.execute("SELECT seq, hash, removed_seq, removed_hash FROM audit_head").fetchall()
+    except UnicodeDecodeError:
+        return None
+    kinds = [[type(value) for value in row] for row in rows]
+    return rows[0] if kinds == [[int, bytes, int, bytes]] else None
+
+
+def kept(db: apsw.Connection) -> Kept:
+    """Return how much there is, without a look at every row. Raises: Unavailable."""
+    head = _head(db)
+    if head is None:
+        raise Unavailable(_NO_HEAD, hint="Keep this store as evidence and restore a backup.")
+    seq, hash_, removed, _ = head
+    return Kept(removed + 1 if seq > removed else 0, Head(seq, hash_.hex()))
+
+
+def differing(db: apsw.Connection, heads: Iterable[Head]) -> Head | None:
+    """Return the first of some heads, written down earlier elsewhere, that this chain has never had; None for none.
+
+    What retention has removed since is not told, nor anything of a head that `verify` finds unreadable.
+    """
+    last = _head(db)
+    if last is None:
+        return None
+    for head in sorted(heads, key=lambda each: each.seq):
+        if head.seq > last[2]:
+            row: Any = db.execute("SELECT hash FROM audit WHERE seq = ?", (head.seq,)).get
+            if not isinstance(row, bytes) or row.hex() != head.hash:
+                return head
+    return None
 
 
 def prune(db: apsw.Connection, before_ms: int, now_ms: int) -> int:

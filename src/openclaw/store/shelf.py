@@ -19,6 +19,7 @@ import msgspec
 
 from openclaw.base.errors import Conflict
 from openclaw.base.ids import TenantId
+from openclaw.store.audit import Entry, append
 from openclaw.store.thread import DatabaseThread
 from openclaw.store.writer import Writer
 
@@ -90,9 +91,19 @@ class Shelf:
             lambda db: _list(db, self._tenant, kind, prefix, after, max(limit, 0), last_first), "shelf_list"
         )
 
-    async def apply(self, changes: Sequence[Change], now_ms: int) -> None:
-        """Make every change, or none. Raises: Conflict naming the first record that is not as expected."""
-        refused = await self._writer.submit(lambda db: _apply(db, self._tenant, changes, now_ms), "shelf_apply")
+    async def apply(self, changes: Sequence[Change], now_ms: int, entries: Sequence[Entry] = ()) -> None:
+        """Make every change, or none. Raises: Conflict naming the first record that is not as expected.
+
+        `entries` become rows of the audit ledger exactly when the changes are made.
+        """
+
+        def job(db: apsw.Connection) -> Change | None:
+            refused = _apply(db, self._tenant, changes, now_ms)
+            if refused is None and entries:
+                append(db, entries)
+            return refused
+
+        refused = await self._writer.submit(job, "shelf_apply")
         if refused is not None:
             raise Conflict(f"{refused.kind} {refused.id} was changed meanwhile", hint="Read it again and retry.")
 

@@ -30,6 +30,7 @@ from openclaw.ops.service.keeper import installed_drift
 from openclaw.ops.service.manager import ServiceState, Systemd
 from openclaw.ops.service.plan import Service
 from openclaw.policy.widening import Widening
+from openclaw.store.audit import Entry
 from openclaw.store.lock import LOCK_NAME, StateLock
 from openclaw.store.shelf import ABSENT, Change
 from openclaw.store.sqlite import SqliteStore
@@ -128,6 +129,29 @@ def _newer_store(place: Place) -> None:
     _store(place)
     with sqlite3.connect(place.state / "openclaw.db") as db:
         db.execute("PRAGMA user_version = 9999")
+
+
+def _ledger(place: Place) -> None:
+    """A store with a ledger of three rows, as a gateway leaves it."""
+
+    async def make() -> None:
+        store = await SqliteStore.open(place.state / "openclaw.db", clock=ManualClock())
+        await store.audit.append([Entry(at_ms=1, kind="admin", action=f"act.{number}") for number in range(3)])
+        await store.close()
+
+    anyio.run(make)
+
+
+def _broken_chain(place: Place) -> None:
+    _ledger(place)
+    with sqlite3.connect(place.state / "openclaw.db") as db:
+        db.execute("UPDATE audit SET body = replace(body, 'act.1', 'act.9') WHERE seq = 2")
+
+
+def _replaced_chain(place: Place) -> None:
+    _ledger(place)
+    line = {"time": "2026-11-20T10:00:00.000Z", "level": "info", "event": "audit_head", "seq": 2, "hash": "ab" * 32}
+    place.write("logs/openclaw.log.1", json.dumps(line) + "\n")
 
 
 def _device(place: Place) -> None:
@@ -312,6 +336,8 @@ ROWS: dict[str, Row] = {
         does(lambda place: place.write("openclaw.db", b"SQLite format 3\0" + b"garbage" * 500)),
     ),
     "store.schema": Row("error", "schema 9999", _newer_store),
+    "audit.chain": Row("error", "row 2", _broken_chain),
+    "audit.head": Row("error", "another row 2", _replaced_chain),
     "gateway.refuses": Row("error", "beyond this machine", config("{gateway: {bind: 'lan', auth: {mode: 'none'}}}")),
     "gateway.auth": Row("warning", "mode is none", config("{gateway: {auth: {mode: 'none'}}}")),
     "gateway.token": Row("warning", "is weak (5 characters)", config("{gateway: {auth: {token: 'short'}}}")),

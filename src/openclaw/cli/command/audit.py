@@ -17,7 +17,8 @@ from openclaw.cli.desk import Desk, run
 from openclaw.cli.layout import plain
 
 if TYPE_CHECKING:
-    from openclaw.store.audit import Row, Verification, Wanted
+    from openclaw.ops.audit_export import Exported
+    from openclaw.store.audit import Head, Row, Verification, Wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,28 +63,32 @@ def _filters(command: F) -> F:
 
 
 @audit.command()
+@click.option("--head", "known", multiple=True, metavar="SEQ:HASH", help="A head that was kept elsewhere.")
 @output.json_option
-def verify(as_json: bool) -> int:
-    """Check every row against the one before it. Exit 1 when the chain is broken.
+def verify(known: tuple[str, ...], as_json: bool) -> int:
+    """Check every row against the one before it, and against the heads in the log. Exit 1 when the chain is broken.
 
-    Keep the head that is printed somewhere else: a later check that reaches it shows that nothing before was rewritten.
+    Keep the head that is printed somewhere else: with it a later check shows that nothing before was rewritten.
 
     \b
-    Example:
+    Examples:
       openclaw audit verify --json
+      openclaw audit verify --head SEQ:HASH
     """
+    from openclaw.ops.audit_heads import heads_in
     from openclaw.store.audit import in_file
     from openclaw.store.audit import verify as check
 
-    found = in_file(_file(), check)
+    heads = heads_in(Desk().paths.logs_dir)
+    found = in_file(_file(), partial(check, heads=[*heads, *map(_head, known)]))
     if as_json:
-        output.emit_json({"ok": not found.problem, **_verification(found)})
+        output.emit_json({"ok": not found.problem, "headsInLog": len(heads), **_verification(found)})
     elif found.problem:
         click.echo(f"{output.mark('error')} The chain is broken: {found.problem}.")
         click.echo("  What to do: keep this store as evidence, restore a backup, and ask who could write the file.")
     else:
-        click.echo(f"{output.mark('ok')} {found.rows} rows, from {found.first} to {found.head.seq}, and none changed.")
-        click.echo(f"     head {found.head.seq} {found.head.hash}")
+        click.echo(f"{output.mark('ok')} {output.counted(found.rows, 'row')} up to {found.head.seq}, and none changed.")
+        click.echo(f"     head {found.head.seq}:{found.head.hash}")
     return 1 if found.problem else 0
 
 
@@ -99,13 +104,14 @@ def query(as_json: bool, limit: int, **filters: Any) -> None:
       openclaw audit query --answer deny --since 1d
       openclaw audit query --kind exec --agent main --json
     """
+    from openclaw.ops.audit_export import shown
     from openclaw.store.audit import in_file
     from openclaw.store.audit import query as look
 
     wanted = _wanted(limit=limit, **filters)
     rows = in_file(_file(), partial(look, wanted=wanted))
     if as_json:
-        output.emit_json([_shown(row) for row in rows])
+        output.emit_json([shown(row) for row in rows])
     elif rows:
         output.table(["#", "time", "kind", "verdict", "who", "what", "rule"], [_line(row) for row in rows])
     else:
@@ -131,17 +137,35 @@ def tail(as_json: bool, limit: int, follow: bool, **filters: Any) -> None:
 @audit.command()
 @_filters
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A new file; else standard output.")
-def export(out: Path | None, **filters: Any) -> None:
-    """Write rows as JSON lines, oldest first, each with its number and hash.
+@click.option("--to", "place", default="", help="s3://BUCKET/PREFIX, ssh://USER@HOST/FOLDER, or an OTLP logs URL.")
+@click.option("--after", "after_seq", type=click.IntRange(0), default=0, help="Only rows behind this number.")
+def export(out: Path | None, place: str, **filters: Any) -> None:
+    """Write rows as JSON lines, oldest first, each with its number and hash; or send them elsewhere.
+
+    A collector of OpenTelemetry gets them as logs (OTLP over HTTP, JSON), with the headers that
+    OTEL_EXPORTER_OTLP_HEADERS names. The last number is printed: `--after` goes on from there.
 
     \b
     Examples:
       openclaw audit export > audit.jsonl
       openclaw audit export --since 30d --out audit.jsonl
+      openclaw audit export --to s3://my-audit/home --after 4200
+      openclaw audit export --to https://collector.example:4318/v1/logs
     """
     import msgspec
 
-    lines = (msgspec.json.encode(_shown(row)) for row in _pages(_wanted(last_first=False, limit=1000, **filters)))
+    from openclaw.ops.audit_export import shown
+
+    if out is not None and place:
+        raise click.UsageError("Say --out or --to, not both.")
+    rows = _pages(_wanted(last_first=False, limit=1000, **filters))
+    if place:
+        sent = _sent(place, rows)
+        click.echo(f"{output.counted(sent.rows, 'row')} {'are' if sent.rows != 1 else 'is'} in {sent.where}.")
+        if sent.rows:
+            click.echo(f"     go on with: --after {sent.last}")
+        return
+    lines = (msgspec.json.encode(shown(row)) for row in rows)
     if out is None:
         for line in lines:
             click.echo(line)
@@ -153,10 +177,40 @@ def export(out: Path | None, **filters: Any) -> None:
     click.echo(f"{count} rows are in {out}.")
 
 
+def _sent(place: str, rows: Iterator[Row]) -> Exported:
+    """Send rows to a collector or into a destination of backups."""
+    import platform
+    from tempfile import TemporaryDirectory
+
+    from openclaw import __version__
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.net.http import HttpClient
+    from openclaw.ops.audit_export import HEADERS_VARIABLE, Exported, headers_of, send_otlp, write_lines
+    from openclaw.ops.backup.desk import Backups
+
+    desk = Desk()
+    if place.startswith(("http://", "https://")):
+        headers = headers_of(desk.env.get(HEADERS_VARIABLE) or "")
+
+        async def send() -> Exported:
+            async with HttpClient(user_agent=f"openclaw/{__version__}") as http:
+                return await send_otlp(http, place, headers, rows, platform.node())
+
+        return run(send())
+    target = Backups(desk.paths, lambda: desk.loaded, SYSTEM_CLOCK, __version__).destination(place)
+    with TemporaryDirectory(prefix="openclaw-audit-") as folder:
+        written = write_lines(rows, Path(folder))
+        if written is None:
+            return Exported(0, 0, target.place)
+        file, count, last = written
+        return Exported(count, last, target.put(file))
+
+
 async def _tail(wanted: Wanted, *, follow: bool, as_json: bool) -> None:
     import msgspec
 
     from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.ops.audit_export import shown
     from openclaw.store.audit import in_file, query
 
     path = _file()
@@ -165,7 +219,7 @@ async def _tail(wanted: Wanted, *, follow: bool, as_json: bool) -> None:
     while True:
         for row in rows:
             last = row.seq
-            click.echo(msgspec.json.encode(_shown(row)).decode() if as_json else "  ".join(map(str, _line(row))))
+            click.echo(msgspec.json.encode(shown(row)).decode() if as_json else "  ".join(map(str, _line(row))))
         if not follow:
             return
         await SYSTEM_CLOCK.sleep(POLL_S)
@@ -182,6 +236,15 @@ def _pages(wanted: Wanted) -> Iterator[Row]:
     while rows := in_file(path, partial(query, wanted=wanted)):
         yield from rows
         wanted = msgspec.structs.replace(wanted, after_seq=rows[-1].seq)
+
+
+def _head(text: str) -> Head:
+    from openclaw.store.audit import Head
+
+    seq, _, hash_ = text.partition(":")
+    if not seq.isdigit() or len(hash_) != 64:
+        raise click.UsageError(f"--head is SEQ:HASH as `audit verify` prints them, not {text!r}.")
+    return Head(int(seq), hash_.lower())
 
 
 def _file() -> Path:
@@ -203,12 +266,6 @@ def _wanted(*, run_id: str, principal: str, since: str, before: str, **filters: 
         before_ms=moment_ms("--before", before) if before else 0,
         **filters,
     )
-
-
-def _shown(row: Row) -> dict[str, Any]:
-    import msgspec
-
-    return {"seq": row.seq, **msgspec.to_builtins(row.entry), "hash": row.hash}
 
 
 def _verification(found: Verification) -> dict[str, Any]:

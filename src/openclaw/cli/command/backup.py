@@ -116,8 +116,10 @@ def create(
 @_PASSPHRASE
 @_SIGNER
 @output.json_option
-def verify(archive: str, place: str, passphrase_file: BinaryIO | None, signer: str, as_json: bool) -> None:
-    """Read a whole backup: signature, every hash, and the store's integrity. ARCHIVE: a file, a name, or `latest`.
+def verify(archive: str, place: str, passphrase_file: BinaryIO | None, signer: str, as_json: bool) -> int:
+    """Read a whole backup: signature, every hash, the store's integrity, the audit ledger's chain.
+
+    ARCHIVE: a file, a name, or `latest`.
 
     \b
     Examples:
@@ -129,14 +131,18 @@ def verify(archive: str, place: str, passphrase_file: BinaryIO | None, signer: s
         stack.enter_context(waiting("reading the backup"))
         path = _fetched(backups, archive, place, stack)
         opened = backups.verify(path, _passphrase(passphrase_file) or backups.settings.passphrase, signer=signer)
-    own = opened.signer == backups.own_signer()
+    own, sound = opened.signer == backups.own_signer(), not opened.ledger_problem
     if as_json:
-        found = {"ok": True, "archive": archive, "encrypted": opened.encrypted, "signer": opened.signer}
-        output.emit_json({**found, "own": own, **_facts(opened.manifest)})
-        return
+        found = {"ok": sound, "archive": archive, "encrypted": opened.encrypted, "signer": opened.signer}
+        told = {} if sound else {"auditProblem": opened.ledger_problem}
+        output.emit_json({**found, **told, "own": own, **_facts(opened.manifest)})
+        return 0 if sound else 1
     click.echo(f"{output.paint('whole', 'green')}: {path.name}")
     _print_facts(opened.manifest, opened.signer, encrypted=opened.encrypted)
     _print_stranger(opened, own=own)
+    if not sound:
+        click.echo(f"{output.mark('error')}  The chain of its audit ledger is broken: {opened.ledger_problem}.")
+    return 0 if sound else 1
 
 
 @backup.command("list")

@@ -64,7 +64,8 @@ def look(
 ) -> int:
     """Run the checks, or those of the named groups. Exit 1 when something is broken.
 
-    Groups: config, state, backup, disk, store, token, devices, models, channels, network, exposure, service, gateway.
+    Groups: config, state, backup, disk, store, audit, token, devices, models, channels, network, exposure, service,
+    gateway.
 
     \b
     Examples:

@@ -30,7 +30,12 @@ def status(reach: Reach, as_json: bool) -> int:
       openclaw status --json | jq .gateway
     """
     paths = reach.desk.paths
-    facts = {"state": str(paths.state_dir), "config": str(paths.config_path), "backup": _last_backup(paths.state_dir)}
+    facts = {
+        "state": str(paths.state_dir),
+        "config": str(paths.config_path),
+        "backup": _last_backup(paths.state_dir),
+        "audit": _ledger(paths.db_path),
+    }
     rooms = _rooms(reach)
     try:
         live: dict[str, Any] = reach.run(_look(reach))
@@ -86,6 +91,17 @@ def _last_backup(state_dir: Path) -> str:
         return "none: openclaw backup create"
     when = output.ago(runs[-1].at_ms, SYSTEM_CLOCK.now_ms())
     return f"{when}, {runs[-1].where}" if runs[-1].ok else f"failed {when}: {runs[-1].error}"
+
+
+def _ledger(path: Path) -> str:
+    """Say how much the audit ledger of this machine's store holds; `audit verify` checks it."""
+    from openclaw.store.audit import in_file, kept
+
+    try:
+        found = in_file(path, kept)
+    except OpenClawError:
+        return "none"
+    return f"{output.counted(found.rows, 'row')}, head {found.head.seq} {found.head.hash[:16]}"
 
 
 async def _look(reach: Reach) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.errors import ConfigError, Conflict, NotFound, OpenClawError
 from openclaw.config.changes.ledger import Ledger
 from openclaw.config.changes.record import (
+    BEGUN,
     WRITTEN,
     Applied,
     ChangeRecord,
@@ -74,6 +75,18 @@ class Book:
         """Whether the files say something else than the ledger knows, or a writer died; a look would record it."""
         seen = self.ledger.seen(self._path)
         return self.ledger.begun() is not None or (seen is not None and seen != read_files(self._path))
+
+    def ended(self) -> tuple[list[ChangeRecord], str]:
+        """Return every change that is kept, the oldest first, and the file that somebody edited since, or "".
+
+        One that is being made is waited for; one whose writer died is not among them before a look.
+        """
+        with self.ledger.lock():
+            found = [each for each in self.ledger.records() if each.outcome != BEGUN]
+            seen = self.ledger.seen(self._path)
+            disk = read_files(self._path)
+        differing = (path for path in (*disk, *(seen or ())) if seen is not None and disk.get(path) != seen.get(path))
+        return found[::-1], str(next(differing, ""))
 
     def look(self, env: Environment, now: Side, outcome: str, *, reason: str = "") -> ChangeRecord | None:
         """Record what was changed by hand since the last look, and what a gateway made of it and of what was written.

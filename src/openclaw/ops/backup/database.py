@@ -13,6 +13,7 @@ import apsw
 
 from openclaw.base.errors import NotFound
 from openclaw.ops.backup.refused import refused
+from openclaw.store.audit import is_kept, verify
 from openclaw.store.connect import connect
 from openclaw.store.fault import fault
 from openclaw.store.schema import MIGRATIONS, migrate
@@ -61,10 +62,11 @@ def _copied(reader: apsw.Connection, target: Path, go_on: Callable[[], None]) ->
         copy.close()
 
 
-def check_store(path: Path, schema: int) -> None:
+def check_store(path: Path, schema: int) -> str:
     """Look whether a copy is whole and holds nothing but what openclaw puts into a store.
 
     Opened read-only, with nothing in it believed: no view, trigger or function of the file's own runs.
+    Return what is wrong with the chain of its audit ledger, "" for nothing: that is no reason not to restore it.
 
     Raises: InvalidRequest (BACKUP_INVALID).
     """
@@ -87,6 +89,7 @@ def check_store(path: Path, schema: int) -> None:
             raise refused(f"its store is damaged: {'; '.join(said)}")
         if any(True for _ in db.execute("PRAGMA foreign_key_check")):
             raise refused("its store has rows that refer to nothing")
+        return verify(db).problem if is_kept(db) else ""
     except apsw.Error as error:
         raise refused(f"its store is damaged ({error})") from None
     finally:

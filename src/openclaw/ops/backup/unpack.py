@@ -26,11 +26,15 @@ SPARE_BYTES: Final = 64 * 1024 * 1024
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """An archive that was read to its end and believed: its manifest, and the id of the gateway that signed it."""
+    """An archive that was read to its end and believed: its manifest, and the id of the gateway that signed it.
+
+    Shape: `ledger_problem` says what is wrong with the chain of its audit ledger, "" for nothing.
+    """
 
     manifest: Manifest
     signer: str
     encrypted: bool
+    ledger_problem: str = ""
 
 
 def unpack(
@@ -67,8 +71,7 @@ def unpack(
             _file(tape, entry, folder if entry.path == DATABASE or keep(entry) else None)
         if tape.next() is not None:
             raise refused("it holds a file that its manifest does not list")
-    check_store(folder / DATABASE, manifest.schema)
-    return Opened(manifest, found, encrypted)
+    return Opened(manifest, found, encrypted, check_store(folder / DATABASE, manifest.schema))
 
 
 def _decrypted(file: BinaryIO, passphrase: Secret | None) -> Decrypting:

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from openclaw.base.secret import Secret
 from openclaw.config.redaction.secret_values import known_secrets
 from openclaw.ops.doctor.scene import Finding, Scene
 from openclaw.ops.token.copies import find_copies
@@ -15,13 +16,23 @@ from openclaw.telemetry.redact import Redactor
 _MARK: Final = {"ok": "ok", "info": "info", "warning": "**warning**", "error": "**ERROR**"}
 
 
+def secrets_at(scene: Scene) -> list[Secret]:
+    """Return every secret that the configuration or a copy of the token holds."""
+    copies = find_copies(scene.paths, scene.loaded, scene.env, scene.cwd, scene.units)
+    return [*known_secrets(scene.loaded), *(copy.secret for copy in copies)]
+
+
+def redactor_of(scene: Scene) -> Redactor:
+    """Return what cuts all of these out of a text."""
+    redactor = Redactor()
+    for secret in secrets_at(scene):
+        redactor.add(secret)
+    return redactor
+
+
 def cleaned(findings: Sequence[Finding], scene: Scene) -> list[Finding]:
     """Return the findings without any secret that the configuration or a copy of the token holds."""
-    redactor = Redactor()
-    for secret in known_secrets(scene.loaded):
-        redactor.add(secret)
-    for copy in find_copies(scene.paths, scene.loaded, scene.env, scene.cwd, scene.units):
-        redactor.add(copy.secret)
+    redactor = redactor_of(scene)
     return [
         msgspec.structs.replace(one, evidence=redactor.clean(one.evidence), fix=redactor.clean(one.fix))
         for one in findings

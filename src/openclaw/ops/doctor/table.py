@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, get_args
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.config.issue import IssueKind
-from openclaw.ops.doctor.checks import config, exposure, gateway, outside, policy, service, state, token
+from openclaw.ops.doctor.checks import audit, config, exposure, gateway, outside, policy, service, state, token
 from openclaw.ops.doctor.scene import Finding, Scene, Severity
 
 
@@ -69,6 +69,12 @@ CHECKS: Final = (
         "SQLite's own check, and the schema",
         outside.store_findings,
         {"store.integrity": "error", "store.schema": "error"},
+    ),
+    Check(
+        "audit",
+        "the chain of the audit ledger, against itself and against the heads in the log",
+        audit.chain_findings,
+        {"audit.chain": "error", "audit.head": "error"},
     ),
     Check(
         "token",

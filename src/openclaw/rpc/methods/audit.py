@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from openclaw.base.errors import Unavailable
+from openclaw.ops.audit_heads import heads_in
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
@@ -59,8 +61,9 @@ async def audit_query(room: Room, peer: Peer, params: AuditQueryParams) -> dict[
 
 
 async def audit_verify(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
-    """Return what a check of the whole chain found."""
-    found = await _ledger(room).verify()
+    """Return what a check of the whole chain found, against the heads in the log too."""
+    heads = await asyncio.to_thread(heads_in, room.deps.logs_dir)
+    found = await _ledger(room).verify(heads)
     return {"ok": not found.problem, **msgspec.to_builtins(found)}
 
 
@@ -90,7 +93,7 @@ METHODS: tuple[MethodSpec, ...] = (
         NoParams,
         "operator.admin",
         audit_verify,
-        "Checks every row of the audit ledger against the one before it.",
+        "Checks every row of the audit ledger against the one before it, and the chain against the heads in the log.",
         "`{ok, rows, first, head: {seq, hash}, problem, at}`",
         rate=CHECKS,
         announced=False,
