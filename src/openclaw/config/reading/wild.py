@@ -21,12 +21,11 @@ _GROUPS: dict[str, str] = {
         blockStreamingDefault bootstrapMaxChars bootstrapTotalMaxChars contextInjection contextLimits
         contextPruning cwd decisionModel elevatedDefault embeddedAgent experimental fastModeDefault
         humanDelay imageMaxDimensionPx imageModel imageQuality mediaMaxMb mediaModels memorySearch modelPolicy
-        modelSelectionScope models params pdfMaxMb pdfMaxPages pdfModel reasoningDefault repoRoot sandbox sessionStore
+        modelSelectionScope models params pdfMaxMb pdfMaxPages pdfModel reasoningDefault repoRoot sessionStore
         silentReply skills skipBootstrap skipOptionalBootstrapFiles startupContext systemAgent
         toolProgressDetail typingIntervalSeconds typingMode utilityModel verboseDefault
         voiceModel""",
-    "agents.list[]": """agentDir groupChat humanDelay identity memory memorySearch params runtime sandbox
-        skills subagents""",
+    "agents.list[]": """agentDir groupChat humanDelay identity memory memorySearch params runtime skills subagents""",
     "agents.defaults.heartbeat": _HEARTBEAT,
     "agents.list[].heartbeat": _HEARTBEAT,
     "agents.list[].tools": "alsoAllow byProvider elevated exec fs profile sandbox",

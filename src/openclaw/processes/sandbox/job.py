@@ -1,0 +1,108 @@
+"""What is to run, within which walls, and the words in which a carrier is told."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+import msgspec
+
+from openclaw.processes.child import Child
+
+Backend = Literal["none", "bubblewrap", "docker"]
+MAX_FRAME: Final = 16 << 20
+"""Longest message to a carrier, in bytes: a job with every word that a kernel would take."""
+
+
+class Redirect(msgspec.Struct, frozen=True, array_like=True):
+    """`target` is a path seen from the command's directory, or for `dup` the number of a descriptor."""
+
+    fd: int
+    mode: Literal["read", "write", "append", "dup"]
+    target: str
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """One program: `execve(program, argv, environment)` in `cwd`. An empty `program` could not be found."""
+
+    program: str
+    argv: tuple[str, ...]
+    cwd: str
+    environment: tuple[tuple[str, str], ...] = ()
+    redirections: tuple[Redirect, ...] = ()
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline, and whether it runs after the status of the one before."""
+
+    commands: tuple[Command, ...]
+    join: Literal["always", "and", "or"] = "always"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job may use. Memory and processes hold for all of its processes together, the rest for each."""
+
+    cpu_s: int = 600
+    memory_bytes: int = 2 << 30
+    processes: int = 256
+    file_bytes: int = 1 << 30
+    open_files: int = 1024
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to run. Shape: absolute real paths; `takes_input`: somebody may write to its standard input."""
+
+    stages: tuple[Stage, ...]
+    workspace: str
+    limits: Limits = Limits()
+    takes_input: bool = False
+
+
+class Walls(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job may see of the machine.
+
+    Shape: real paths. `hidden` is never seen, also where it lies in the workspace; `shown` is read-only. `scope` names
+    whose jobs may share one container.
+    """
+
+    workspace: Path
+    writable: bool = True
+    hidden: tuple[Path, ...] = ()
+    shown: tuple[Path, ...] = ()
+    scope: str = "shared"
+
+
+class Sandbox(Protocol):
+    """One kind of walls."""
+
+    @property
+    def backend(self) -> Backend: ...
+
+    async def start(self, job: Job, walls: Walls) -> Running:
+        """Start a job. Raises: Unavailable when these walls cannot be put up, with what to do about it."""
+        ...
+
+
+class Running(Protocol):
+    """A job that was started."""
+
+    @property
+    def child(self) -> Child: ...
+
+    async def give(self, data: bytes) -> None:
+        """Write to its standard input. Raises: ConnectionError when it is gone."""
+        ...
+
+    async def end_input(self) -> None:
+        """Close its standard input. Raises: ConnectionError when it is gone."""
+        ...
+
+    async def end(self) -> int:
+        """End it with everything that it has started, and return its status."""
+        ...
+
+
+def frame(kind: bytes, payload: bytes = b"") -> bytes:
+    """Return one message to a carrier."""
+    return kind + struct.pack(">I", len(payload)) + payload
