@@ -14,11 +14,13 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from openclaw.base.clock import Clock
 from openclaw.base.errors import Unavailable
+from openclaw.processes.sandbox.cage import ENTER, Cages
 from openclaw.processes.sandbox.carried import CARRIER, PYTHON, started
 from openclaw.processes.sandbox.job import Backend, Command, Job, Running, Stage, Walls
 from openclaw.processes.spawner import Spawner
@@ -54,6 +56,7 @@ class Bubblewrap:
         self._problem: str | None = None
         self._asked_s = 0.0
         self._asking = asyncio.Lock()
+        self._cages = Cages()
 
     async def problem(self) -> str:
         """Say why there can be no walls here, or nothing. A yes is believed for good, a no for some minutes."""
@@ -71,12 +74,21 @@ class Bubblewrap:
         return await self._start(job, walls)
 
     async def _start(self, job: Job, walls: Walls) -> Running:
-        program = shutil.which(PROGRAM, path=os.defpath + ":/usr/local/bin") or PROGRAM
+        program = shutil.which(PROGRAM, path=os.defpath + ":/usr/local/bin")
+        if program is None:
+            raise FileNotFoundError(PROGRAM)
         argv = (program, *arguments(walls))
-        child = await self._spawner.spawn(
-            argv, name="command", allow=(), cwd=Path("/"), stdin=True, stdout=True, log_stderr=True
-        )
-        return await started(child, job, alone=True)
+        cage = self._cages.make(job.limits)
+        after = partial(self._cages.remove, cage) if cage else None
+        if cage:
+            argv = (*ENTER, str(cage), *argv)
+        try:
+            child = await self._spawner.spawn(argv, name="command", allow=(), cwd=Path("/"), stdin=True, stdout=True)
+            return await started(child, job, alone=True, after=after)
+        except BaseException:
+            if after is not None:
+                after()
+            raise
 
     async def _try(self) -> str:
         """Put the walls up around a command that does nothing."""
@@ -95,7 +107,7 @@ class Bubblewrap:
         except TimeoutError:
             return f"{PROGRAM} does not end"
         finally:
-            await running.child.kill()
+            await running.end()
         told = running.child.stderr_tail.rpartition("\n")[2]
         return "" if status == 0 else told or f"{PROGRAM} ended with status {status}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +23,11 @@ GRACE_S: Final = 0.3
 
 
 class Carried:
-    """Implements Running."""
+    """Implements Running. `after` is called once it has been ended."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child, after: Callable[[], None] | None = None) -> None:
         self.child = child
+        self._after = after
 
     async def give(self, data: bytes) -> None:
         """See Running."""
@@ -43,9 +45,12 @@ class Carried:
                 return await self.child.wait()
         except TimeoutError:
             return await self.child.kill()
+        finally:
+            if self._after is not None:
+                self._after()
 
 
-async def started(child: Child, job: Job, *, alone: bool) -> Carried:
+async def started(child: Child, job: Job, *, alone: bool, after: Callable[[], None] | None = None) -> Carried:
     """Tell a carrier its job. `alone`: nothing but the job lives in its process namespace."""
     seccomp = program(platform.machine()).hex() if alone else ""
     whole: dict[str, Any] = {**msgspec.to_builtins(job), "seccomp": seccomp, "alone": alone}
@@ -54,7 +59,7 @@ async def started(child: Child, job: Job, *, alone: bool) -> Carried:
     except (ConnectionError, asyncio.CancelledError):
         await child.kill()
         raise
-    return Carried(child)
+    return Carried(child, after)
 
 
 class Bare:

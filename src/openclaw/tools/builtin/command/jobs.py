@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -26,6 +27,7 @@ MAX_RUNNING: Final = 64
 MAX_OF_SESSION: Final = 16
 MAX_ENDED: Final = 128
 MAX_INPUT_BYTES: Final = 64 * 1024
+DRAIN_S: Final = 2.0
 _BLOCK: Final = 1 << 16
 
 
@@ -172,6 +174,7 @@ class Jobs:
         finally:
             timer.cancel()
             job.status = await job.running.end()
+            await _drained(job.running.child.stdout)
             job.ended_s = self._clock.monotonic_s()
             self._running.pop(job.id, None)
             self._ended.put(job.id, job)
@@ -181,3 +184,11 @@ class Jobs:
         await self._clock.sleep(timeout_s)
         job.note = job.note or f"it ran for longer than {timeout_s:g} seconds"
         await job.running.end()
+
+
+async def _drained(stream: asyncio.StreamReader) -> None:
+    """Read what is left in a pipe that nobody writes to any more, so that it is closed."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while await stream.read(_BLOCK):
+                pass

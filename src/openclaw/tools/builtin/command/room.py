@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec import UNSET
 
-from openclaw.base.errors import Conflict, PolicyDenied, ToolError
+from openclaw.base.errors import Conflict, PolicyDenied, ToolError, Unavailable
 from openclaw.config.schema import ExecConfig, SandboxConfig
 from openclaw.policy.approval import DECISIONS, Approval, Decision
 from openclaw.policy.approvals import Approvals, NewApproval
@@ -111,9 +111,11 @@ class Commands:
         if verdict.answer != "allow":
             raise refused(_ask(wanted, context, choice), verdict)
         self.jobs.check(context)
-        running = await choice.sandbox.start(
-            _job(wanted.judgement.plan, settings.exec, takes_input=wish.takes_input), self._walls(context, settings)
-        )
+        plan = _job(wanted.judgement.plan, settings.exec, takes_input=wish.takes_input)
+        try:
+            running = await choice.sandbox.start(plan, self._walls(context, settings))
+        except (Unavailable, OSError) as error:
+            raise ToolError(f"The command was not started: {error}") from None
         timeout_s = wish.timeout_s or settings.exec.timeout_sec
         return self.jobs.start(context, wish.text, running, timeout_s, takes_input=wish.takes_input, hear=hear)
 
