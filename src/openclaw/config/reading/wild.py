@@ -11,6 +11,11 @@ SILENT = frozenset({"$schema", "meta"})
 _HEARTBEAT = """accountId agentId directPolicy includeReasoning isolatedSession lightContext
     suppressToolErrorWarnings to"""
 
+_SANDBOX = "browser openshell perSession sessionToolsVisibility ssh workspaceRoot"
+_DOCKER = """apparmorProfile containerPrefix dangerouslyAllowContainerNamespaceJoin dangerouslyAllowExternalBindSources
+    dangerouslyAllowReservedContainerTargets dns env extraHosts gpus memorySwap seccompProfile setupCommand tmpfs
+    ulimits workdir"""
+
 _GROUPS: dict[str, str] = {
     "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands desktop
         diagnostics discovery memory messages nodeHost plugins proxy security
@@ -28,6 +33,10 @@ _GROUPS: dict[str, str] = {
     "agents.list[]": """agentDir groupChat humanDelay identity memory memorySearch params runtime skills subagents""",
     "agents.defaults.heartbeat": _HEARTBEAT,
     "agents.list[].heartbeat": _HEARTBEAT,
+    "agents.defaults.sandbox": _SANDBOX,
+    "agents.list[].sandbox": _SANDBOX,
+    "agents.defaults.sandbox.docker": _DOCKER,
+    "agents.list[].sandbox.docker": _DOCKER,
     "agents.list[].tools": "alsoAllow byProvider elevated exec fs profile sandbox",
     "cron": "failureAlert runLog sessionRetention store triggers webhook webhookSsrfPolicy webhookToken",
     "gateway": """allowRealIpFallback allowTailscale cliAgents portals publicOrigin push rateLimit

@@ -134,6 +134,12 @@ CHECKS: Final = (
         {"exposure.egress": "warning", "exposure.egress-review": "warning", "exposure.egress-entry": "warning"},
     ),
     Check(
+        "exposure",
+        "tools.exec and the walls around commands: bubblewrap, docker, or none",
+        sandbox.sandbox_findings,
+        {"exec.policy": "warning", "sandbox.off": "warning", "sandbox.walls": "error", "sandbox.image": "error"},
+    ),
+    Check(
         "service",
         "the installed service: what its file says against what would be written, its program, port and state",
         service.service_findings,
