@@ -73,7 +73,10 @@ class Tooling:
         yield from room_tools(memory=memory, egress=egress, sessions=errands, proposals=self.proposals)
         yield from subagent_tools(errands, defaults.subagents)
         if config.tools.exec.security != "deny":
-            yield from command_tools(self.commands, lambda: self.config().tools.exec.background_ms)
+            yield from command_tools(self.commands, self._wait_ms)
+
+    def _wait_ms(self) -> int:
+        return self.config().tools.exec.background_ms
 
     def _keep(self, agent_id: AgentId) -> int:
         return self.config().agents.defaults.memory.size

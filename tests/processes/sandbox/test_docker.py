@@ -74,12 +74,12 @@ def engine() -> None:
 @pytest.fixture
 async def docker(engine: None) -> AsyncIterator[Docker]:
     spawner = Spawner(Surroundings())
-    config = SandboxConfig(backend="docker", docker=DockerSandboxConfig(image=IMAGE))
+    pruned = SandboxPruneConfig(idle_hours=24, max_age_days=2)
+    config = SandboxConfig(backend="docker", docker=DockerSandboxConfig(image=IMAGE), prune=pruned)
     box = Docker(spawner, SystemClock(), config)
     yield box
-    everything = SandboxConfig(prune=SandboxPruneConfig(idle_hours=1, max_age_days=1))
     later = ManualClock(SystemClock().now_ms() + 30 * 86_400_000)
-    await Docker(spawner, later, everything).prune()
+    await Docker(spawner, later).prune()
     await spawner.close(0.5)
 
 
@@ -175,5 +175,7 @@ async def test_who_shares_a_container_shares_its_tmp_and_others_do_not(docker: D
 async def test_idle_and_old_containers_are_removed(docker: Docker, workspace: Path) -> None:
     await ran(docker, calls(workspace, "true"), Walls(workspace=workspace, scope="idle"))
     assert await docker.prune() == 0
+    soon = ManualClock(SystemClock().now_ms() + 23 * 3_600_000)
+    assert await Docker(docker._spawner, soon).prune() == 0
     later = ManualClock(SystemClock().now_ms() + 25 * 3_600_000)
-    assert await Docker(docker._spawner, later, docker._config).prune() == 1
+    assert await Docker(docker._spawner, later).prune() == 1

@@ -27,6 +27,8 @@ from openclaw.processes.sandbox.job import Backend, Command, Job, Redirect, Runn
 from openclaw.processes.spawner import Completed, Spawner
 
 LABEL: Final = "ai.openclaw.sandbox"
+LIMITS: Final = "ai.openclaw.sandbox.limits"
+"""Labels of a container: when it was made, Unix ms; hours of idleness and days of age after which it goes."""
 PREFIX: Final = "openclaw-sandbox-"
 COMMAND_S: Final = 60.0
 HINT: Final = "Start Docker and name an image that it has (agents.defaults.sandbox.docker.image), or use bubblewrap."
@@ -81,19 +83,16 @@ class Docker:
         """Remove containers that are idle or old. Return how many. Harmless without Docker."""
         if shutil.which("docker") is None:
             return 0
-        found = await self._docker(
-            "ps", "-a", "--filter", f"label={LABEL}", "--format", '{{.Names}} {{.Label "' + LABEL + '"}}'
-        )
+        shown = f'{{{{.Names}}}} {{{{.Label "{LABEL}"}}}} {{{{.Label "{LIMITS}"}}}}'
+        found = await self._docker("ps", "-a", "--filter", f"label={LABEL}", "--format", shown)
         if found.returncode:
             return 0
         now_ms = self._clock.now_ms()
         gone = 0
         for line in found.stdout.decode("utf-8", "replace").splitlines():
-            name, _, made = line.partition(" ")
-            made_ms = int(made) if made.isdigit() else 0
+            name, made_ms, idle_hours, max_age_days = _line(line)
             idle_ms = now_ms - self._used.get(name, made_ms)
-            limits = self._config.prune
-            if idle_ms >= limits.idle_hours * 3_600_000 or now_ms - made_ms >= limits.max_age_days * 86_400_000:
+            if idle_ms >= idle_hours * 3_600_000 or now_ms - made_ms >= max_age_days * 86_400_000:
                 await self.remove(name)
                 gone += 1
         return gone
@@ -157,6 +156,14 @@ class Contained:
         return await self.child.kill()
 
 
+def _line(line: str) -> tuple[str, int, int, int]:
+    """Return a container's name, its birth, and its limits; what is not readable counts as over."""
+    name, _, rest = line.partition(" ")
+    made, _, limits = rest.partition(" ")
+    hours, _, days = limits.partition("/")
+    return (name, *(int(each) if each.isdigit() else 0 for each in (made, hours, days)))  # type: ignore[return-value]
+
+
 def container_options(config: SandboxConfig, walls: Walls) -> list[str]:
     """Return the options of `docker run`. Raises: Unavailable for folders that may not be given."""
     docker = config.docker
@@ -167,10 +174,11 @@ def container_options(config: SandboxConfig, walls: Walls) -> list[str]:
         raise Unavailable(f"the workspace {workspace} is where secrets lie: no command can be shut in there")
     covers = [place for place in map(os.path.realpath, walls.hidden) if place.startswith(f"{workspace}/")]
     return [
-        *("--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--init"),
+        *("--network", docker.network, "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--init"),
         *("--user", user, "--pids-limit", str(docker.pids_limit), "--memory", docker.memory),
         *("--memory-swap", docker.memory, "--cpus", str(docker.cpus), "--hostname", "sandbox", "--ipc", "private"),
         *("--ulimit", "core=0", "--ulimit", "nofile=1024:1024", "--tmpfs", "/tmp:rw,nosuid,nodev,size=256m"),  # noqa: S108
+        *("--label", f"{LIMITS}={config.prune.idle_hours}/{config.prune.max_age_days}"),
         *(("--read-only",) if docker.read_only_root else ()),
         *(word for name in docker.cap_drop for word in ("--cap-drop", name)),
         *(

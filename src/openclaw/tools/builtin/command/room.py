@@ -116,7 +116,7 @@ class Commands:
             running = await choice.sandbox.start(plan, self._walls(context, settings))
         except (Unavailable, OSError) as error:
             raise ToolError(f"The command was not started: {error}") from None
-        timeout_s = wish.timeout_s or settings.exec.timeout_sec
+        timeout_s = _timeout_s(wish, settings)
         return self.jobs.start(context, wish.text, running, timeout_s, takes_input=wish.takes_input, hear=hear)
 
     async def _judged(self, wish: Wish, context: Place, settings: Settings, choice: Choice) -> Wanted:
@@ -174,6 +174,10 @@ class Commands:
                     raise
             else:
                 return
+
+
+def _timeout_s(wish: Wish, settings: Settings) -> int:
+    return wish.timeout_s or settings.exec.timeout_sec
 
 
 def _ask(wanted: Wanted, context: Place, choice: Choice, approval: str = "") -> Ask:
