@@ -123,7 +123,7 @@ def _sandbox(v: Any, number: int) -> dict[str, Any]:
             "cpus": v(0.5, 0.25),
             "pidsLimit": v(number, number + 1),
             "readOnlyRoot": v(False, True),
-            "binds": [],
+            "binds": [v("/x/a:/a:ro", "/x/b:/b:ro")],
         },
         "prune": {"idleHours": v(number, number + 1), "maxAgeDays": v(number, number + 1)},
     }

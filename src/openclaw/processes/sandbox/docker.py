@@ -169,11 +169,10 @@ def container_options(config: SandboxConfig, walls: Walls) -> list[str]:
     docker = config.docker
     workspace = str(walls.workspace)
     user = docker.user or f"{os.getuid()}:{os.getgid()}"
-    mounts = [(workspace, workspace, "" if walls.writable else ",readonly"), *_binds(docker.binds, walls)]
     if any(place == workspace for place in map(os.path.realpath, walls.hidden)):
         raise Unavailable(f"the workspace {workspace} is where secrets lie: no command can be shut in there")
     covers = [place for place in map(os.path.realpath, walls.hidden) if place.startswith(f"{workspace}/")]
-    return [
+    options = [
         *("--network", docker.network, "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--init"),
         *("--user", user, "--pids-limit", str(docker.pids_limit), "--memory", docker.memory),
         *("--memory-swap", docker.memory, "--cpus", str(docker.cpus), "--hostname", "sandbox", "--ipc", "private"),
@@ -181,13 +180,10 @@ def container_options(config: SandboxConfig, walls: Walls) -> list[str]:
         *("--label", f"{LIMITS}={config.prune.idle_hours}/{config.prune.max_age_days}"),
         *(("--read-only",) if docker.read_only_root else ()),
         *(word for name in docker.cap_drop for word in ("--cap-drop", name)),
-        *(
-            word
-            for src, dst, mode in mounts
-            for word in ("--mount", f"type=bind,src={_plain(src)},dst={_plain(dst)}{mode}")
-        ),
-        *(word for place in covers for word in _cover(place)),
     ]
+    own = (workspace, workspace, "" if walls.writable else ",readonly")
+    mounts = [word for each in (own, *_binds(docker.binds, walls)) for word in _mount(*each)]
+    return [*options, *mounts, *(word for place in covers for word in _cover(place))]
 
 
 def _mount(source: str, target: str, mode: str) -> tuple[str, str]:
