@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from openclaw.agent.api import Run
 from openclaw.agent.session_key import main_key
@@ -22,6 +23,12 @@ from openclaw.store.api import SessionRow
 from openclaw.tools.api import Caller
 from openclaw.tools.builtin.command.jobs import Jobs
 from openclaw.tools.builtin.command.room import Commands, Settings
+
+SECRETS_OF_PEOPLE: Final = (
+    *(".ssh", ".aws", ".gnupg", ".kube", ".docker", ".azure", ".config/gcloud", ".config/gh", ".netrc", ".npmrc"),
+    *(".pypirc", ".git-credentials", ".password-store", ".openclaw", ".mozilla", ".config/google-chrome"),
+)
+"""What commands never see of a home folder, should a workspace hold one."""
 
 
 def open_commands(
@@ -60,8 +67,9 @@ def hidden_paths(config: Config, paths: StatePaths) -> tuple[Path, ...]:
     """Return what no command sees, wherever it lies: state, configuration, files with secrets."""
     files = (provider.path for provider in config.secrets.providers.values() if provider.path)
     secrets = tuple(paths.state_dir / Path(file).expanduser() for file in files)
+    people = tuple(Path.home() / name for name in SECRETS_OF_PEOPLE)
     own = (paths.config_path, paths.last_good, paths.token, paths.identity, paths.env_file, Path.cwd() / ".env")
-    return (paths.state_dir, *own, *secrets)
+    return (paths.state_dir, *own, *secrets, *people)
 
 
 def _settings(config: Config, caller: Caller) -> Settings:

@@ -119,6 +119,12 @@ async def test_a_workspace_that_holds_the_state_itself_is_refused(bubblewrap: Bu
         await bubblewrap.start(shell(workspace, "ls"), Walls(workspace=workspace, hidden=(workspace,)))
 
 
+@pytest.mark.parametrize("place", ["/", "/etc", "/usr", "/home", "/root"])
+async def test_a_part_of_the_system_is_no_workspace(place: str, bubblewrap: Bubblewrap) -> None:
+    with pytest.raises(Unavailable, match="a part of the system"):
+        await bubblewrap.start(shell(Path(place), "ls"), Walls(workspace=Path(place)))
+
+
 async def test_no_link_leads_out(bubblewrap: Bubblewrap, workspace: Path, walls: Walls) -> None:
     secret = workspace.parent / "secret"
     secret.write_text("s3cret")

@@ -22,7 +22,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.errors import Unavailable
 from openclaw.processes.sandbox.cage import ENTER, Cages
 from openclaw.processes.sandbox.carried import CARRIER, PYTHON, started
-from openclaw.processes.sandbox.job import Backend, Command, Job, Running, Stage, Walls
+from openclaw.processes.sandbox.job import Backend, Command, Job, Running, Stage, Walls, check_workspace
 from openclaw.processes.spawner import Spawner
 
 PROGRAM: Final = "bwrap"
@@ -68,6 +68,7 @@ class Bubblewrap:
 
     async def start(self, job: Job, walls: Walls) -> Running:
         """See Sandbox."""
+        check_workspace(walls)
         problem = await self.problem()
         if problem:
             raise Unavailable(f"commands cannot be shut in: {problem}", hint=HINT)
@@ -156,11 +157,9 @@ def _masked_proc() -> Iterator[str]:
 
 
 def _masks(hidden: Iterable[Path], seen: list[str]) -> Iterator[str]:
-    """Cover what is hidden and would be seen. Raises: Unavailable when it is the workspace itself."""
+    """Cover what is hidden and would be seen."""
     for path in hidden:
         place = os.path.realpath(path)
-        if place == seen[0]:
-            raise Unavailable(f"the workspace {place} is where secrets lie: no command can be shut in there")
         if not any(place.startswith(f"{each.rstrip('/')}/") for each in seen) or not Path(place).exists():
             continue
         if Path(place).is_dir():

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.errors import Unavailable
 from openclaw.config.schema import SandboxConfig
 from openclaw.processes.child import Child
-from openclaw.processes.sandbox.job import Backend, Command, Job, Redirect, Running, Walls
+from openclaw.processes.sandbox.job import Backend, Command, Job, Redirect, Running, Walls, check_workspace
 from openclaw.processes.spawner import Completed, Spawner
 
 LABEL: Final = "ai.openclaw.sandbox"
@@ -64,14 +65,18 @@ class Docker:
         await self._ensure(name, image, options)
         self._used[name] = self._clock.now_ms()
         argv = ["exec", *(("-i",) if job.takes_input else ()), "-w", job.workspace, name, "/bin/sh", "-c", text(job)]
-        child = await self._spawner.spawn(
-            ("docker", *argv),
-            name="command",
-            allow=_ALLOW,
-            stdin=job.takes_input,
-            stdout=True,
-            log_stderr=False,
-        )
+        try:
+            child = await self._spawner.spawn(
+                ("docker", *argv),
+                name="command",
+                allow=_ALLOW,
+                stdin=job.takes_input,
+                stdout=True,
+                log_stderr=False,
+            )
+        except BaseException:
+            await asyncio.shield(self.remove(name))  # what it has begun in there is not ended with it
+            raise
         return Contained(child, self, name)
 
     async def remove(self, name: str) -> None:
@@ -169,8 +174,7 @@ def container_options(config: SandboxConfig, walls: Walls) -> list[str]:
     docker = config.docker
     workspace = str(walls.workspace)
     user = docker.user or f"{os.getuid()}:{os.getgid()}"
-    if any(place == workspace for place in map(os.path.realpath, walls.hidden)):
-        raise Unavailable(f"the workspace {workspace} is where secrets lie: no command can be shut in there")
+    check_workspace(walls)
     covers = [place for place in map(os.path.realpath, walls.hidden) if place.startswith(f"{workspace}/")]
     options = [
         *("--network", docker.network, "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--init"),

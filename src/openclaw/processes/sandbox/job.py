@@ -8,6 +8,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
+from openclaw.base.errors import Unavailable
 from openclaw.processes.child import Child
 
 Backend = Literal["none", "bubblewrap", "docker"]
@@ -101,6 +102,26 @@ class Running(Protocol):
     async def end(self) -> int:
         """End it with everything that it has started, and return its status."""
         ...
+
+
+_SYSTEM: Final = tuple(
+    map(
+        Path,
+        ("/usr", "/etc", "/proc", "/sys", "/dev", "/run", "/var", "/boot", "/bin", "/sbin", "/lib", "/root", "/home"),
+    )
+)
+
+
+def check_workspace(walls: Walls) -> None:
+    """Raises: Unavailable when the workspace itself is what no command may see: secrets, or a part of the system."""
+    workspace = walls.workspace
+    if workspace in map(Path.resolve, walls.hidden):
+        raise Unavailable(f"the workspace {workspace} is where secrets lie: no command can be shut in there")
+    if workspace in _SYSTEM or any(workspace in place.parents for place in _SYSTEM):
+        raise Unavailable(
+            f"the workspace {workspace} is a part of the system: no command can be shut in there",
+            hint="Give the agent a folder of its own (agents.*.workspace).",
+        )
 
 
 def frame(kind: bytes, payload: bytes = b"") -> bytes:

@@ -34,6 +34,8 @@ from openclaw.tools.api import Caller
 from openclaw.tools.builtin.command.jobs import Job, Jobs
 
 MAX_LISTED: Final = 2000
+MAX_VALUE: Final = 300
+"""How much of a variable's value people are shown."""
 WRITES: Final = 5
 """Tries to add a rule to a file that others change meanwhile."""
 HEX: Final = 16
@@ -223,6 +225,9 @@ def _request(
         warnings.append(f"nothing would shut the command in: {wanted.no_walls}")
     if wanted.takes_input and verdict.rule_id != "exec.input":
         warnings.append("it takes input later, which is not shown here")
+    if wish.environment:
+        given = ", ".join(f"{name}={value[:MAX_VALUE]}" for name, value in sorted(wish.environment.items()))
+        warnings.append(f"it is given {given}")
     more: dict[str, Any] = {"envKeys": sorted(wish.environment)} if wish.environment else {}
     return NewApproval(
         kind="exec",
