@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
 from openclaw.processes.sandbox.carried import Bare
-from openclaw.processes.sandbox.job import Limits, Redirect, Stage, Walls
+from openclaw.processes.sandbox.job import Limits, Pin, Redirect, Stage, Walls
 from openclaw.processes.spawner import Spawner
 from tests.processes.sandbox.support import command, job, names, outcome, ran, shell
 from tests.processes.waiting import alive, until
@@ -83,6 +85,23 @@ async def test_no_redirection_leaves_the_workspace_by_a_link(
     assert written.startswith("echo: ")
     assert not outside.exists()
     assert not (workspace.parent / "f").exists()
+
+
+async def test_nothing_starts_when_a_pinned_path_is_not_what_it_was(bare: Bare, workspace: Path, walls: Walls) -> None:
+    file, link = workspace / "f", workspace / "link"
+    file.write_text("one")
+    link.symlink_to("f")
+    pins = (Pin(str(file), str(file), sha256(b"one").hexdigest()), Pin(str(link), str(file), ""))
+    what = msgspec.structs.replace(job(workspace, Stage(commands=(command(workspace, "touch", "canary"),))), pins=pins)
+    assert await ran(bare, what, walls) == (0, "")
+    (workspace / "canary").unlink()
+    file.write_text("two")
+    assert await ran(bare, what, walls) == (126, f"[not run: {file} changed after it was judged]\n")
+    file.write_text("one")
+    link.unlink()
+    link.symlink_to("other")
+    assert await ran(bare, what, walls) == (126, f"[not run: {link} changed after it was judged]\n")
+    assert names(workspace) == ["f", "link"]
 
 
 async def test_a_folder_that_became_a_link_is_not_entered(bare: Bare, workspace: Path, walls: Walls) -> None:

@@ -16,6 +16,7 @@ from openclaw.base.tasks import TaskSet
 from openclaw.config.schema import ExecConfig, SandboxConfig
 from openclaw.policy.approval import Decision
 from openclaw.processes.sandbox import bubblewrap as bubblewrap_module
+from openclaw.processes.sandbox.carried import Bare
 from tests.processes.sandbox.support import names
 from tests.processes.waiting import alive, until
 from tests.tools.command.bench import Bench
@@ -159,6 +160,25 @@ async def test_what_changed_between_asking_and_running_is_refused(what: str, ben
     assert "changed after it was approved" in text
     assert not any((workspace / name).exists() for name in ("canary", "done", "copy", "was/done"))
     assert (bench.rows[-1].answer, bench.rows[-1].rule) == ("deny", "exec.plan-changed")
+
+
+async def test_what_changes_between_the_judgement_and_the_start_is_refused_too(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = bench.workspace / "run.sh"
+    script.write_text("#!/bin/sh\ntouch done\n")
+    script.chmod(0o755)
+    bench.exec = ExecConfig(security="full", ask="off")
+    start = Bare.start
+
+    async def late(self: Bare, job: Any, walls: Any) -> Any:
+        script.write_text("#!/bin/sh\ntouch canary\n")
+        return await start(self, job, walls)
+
+    monkeypatch.setattr(Bare, "start", late)
+    text, _ = await call(bench, "./run.sh")
+    assert "changed after it was judged" in text
+    assert names(bench.workspace) == ["run.sh"]
 
 
 async def test_rules_that_became_stricter_meanwhile_hold(bench: Bench) -> None:

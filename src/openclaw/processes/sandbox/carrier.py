@@ -4,8 +4,9 @@
    the gateway is gone, or closes this pipe, everything that was started ends.
 2. Programs are started by fork and execve, with our own pipes between them. No shell reads anything.
 3. Folders and files of redirections in the workspace are opened one component at a time, and no link is followed.
-4. Whatever the programs start is ours: orphans come to us, and none of them is left when we go.
-5. Memory and the number of processes are counted over all of them; who takes more is ended.
+4. What the command's words named when it was judged is looked at once more, right before the first program starts.
+5. Whatever the programs start is ours: orphans come to us, and none of them is left when we go.
+6. Memory and the number of processes are counted over all of them; who takes more is ended.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ PAUSE_S = 0.1
 MAX_PENDING = 4 << 20
 """Input that no program has read yet; what comes beyond is dropped."""
 ENDED = 137
+CHANGED = 126
 NICER = 5
 """Programs yield to whoever watches them."""
 _FLAGS = {
@@ -63,12 +65,31 @@ class Carrier:
 
     def run(self) -> int:
         """Run every stage that its join lets run; return the status of the last."""
+        for path, real, digest in self._job["pins"]:
+            if not self._is_pinned(path, real, digest):
+                os.write(self._out, f"[not run: {path} changed after it was judged]\n".encode("utf-8", "replace"))
+                return CHANGED
         status = 0
         for stage in self._job["stages"]:
             if stage["join"] == "always" or (stage["join"] == "and") == (status == 0):
                 status = self._pipeline(stage["commands"])
         self._end_all()
         return status
+
+    def _is_pinned(self, path: str, real: str, digest: str) -> bool:
+        if os.path.realpath(path) != real:
+            return False
+        try:
+            opened = _opened(self._job["workspace"], real, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            return not digest
+        if not digest:
+            os.close(opened)
+            return True
+        import hashlib  # noqa: PLC0415  # few jobs need it, and all would wait for it
+
+        with os.fdopen(opened, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
 
     def _pipeline(self, commands: list[dict[str, Any]]) -> int:
         self._running.clear()

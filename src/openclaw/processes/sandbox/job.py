@@ -51,13 +51,25 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     open_files: int = 1024
 
 
+class Pin(msgspec.Struct, frozen=True, array_like=True):
+    """What a path named when the command was judged: the real path, and the SHA-256 of its bytes if it was a file."""
+
+    path: str
+    real: str
+    sha256: str = ""
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to run. Shape: absolute real paths; `takes_input`: somebody may write to its standard input."""
+    """What is to run. Shape: absolute real paths; `takes_input`: somebody may write to its standard input.
+
+    `pins` are paths in the workspace: nothing starts when one of them is not what it was.
+    """
 
     stages: tuple[Stage, ...]
     workspace: str
     limits: Limits = Limits()
     takes_input: bool = False
+    pins: tuple[Pin, ...] = ()
 
 
 class Walls(msgspec.Struct, frozen=True, kw_only=True):

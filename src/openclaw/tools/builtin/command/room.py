@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -281,6 +282,7 @@ def _job(plan: Plan, config: ExecConfig, *, takes_input: bool) -> sandbox.Job:
     return sandbox.Job(
         workspace=plan.workspace,
         takes_input=takes_input,
+        pins=tuple(_pins(plan)),
         limits=sandbox.Limits(memory_bytes=config.max_memory_mb << 20, processes=config.max_processes),
         stages=tuple(
             sandbox.Stage(
@@ -301,3 +303,14 @@ def _job(plan: Plan, config: ExecConfig, *, takes_input: bool) -> sandbox.Job:
             for stage in plan.stages
         ),
     )
+
+
+def _pins(plan: Plan) -> Iterator[sandbox.Pin]:
+    """Return what the plan's words name in the workspace, where others may be at work."""
+    for run in (run for stage in plan.stages for run in stage.runs):
+        programs = [each for each in (run.program, *run.inner) if each is not None]
+        found = [(each.path, each.real, each.sha256) for each in programs]
+        found += [(os.path.join(run.cwd, each.word), each.real, each.sha256) for each in run.uses]  # noqa: PTH118
+        for path, real, digest in found:
+            if within(path, plan.workspace) and within(real, plan.workspace):
+                yield sandbox.Pin(path, real, digest)
