@@ -86,7 +86,7 @@ class Carrier:
         if not digest:
             os.close(opened)
             return True
-        import hashlib  # noqa: PLC0415  # few jobs need it, and all would wait for it
+        import hashlib  # few jobs need it, and all would wait for it
 
         with os.fdopen(opened, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == digest
