@@ -199,6 +199,27 @@ async def test_nothing_is_privileged(bubblewrap: Bubblewrap, workspace: Path, wa
     assert written.count("not permitted") + written.count("failed") + written.count("must be superuser") >= 3
 
 
+async def test_no_file_becomes_setuid(bubblewrap: Bubblewrap, workspace: Path, walls: Walls) -> None:
+    text = """
+import os
+os.close(os.open("plain", os.O_CREAT | os.O_WRONLY, 0o755))
+for number, make in enumerate((
+    lambda: os.chmod("plain", 0o4755), lambda: os.chmod("plain", 0o2755, dir_fd=None),
+    lambda: os.fchmod(os.open("plain", os.O_RDONLY), 0o6755),
+    lambda: os.open("made", os.O_CREAT | os.O_WRONLY, 0o4755), lambda: os.mknod("node", 0o104755),
+    lambda: os.mkdir("folder", 0o2755), lambda: os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o4755),
+)):
+    try:
+        make(); print("made", number)
+    except PermissionError:
+        pass
+os.chmod("plain", 0o700)
+print(oct(os.stat("plain").st_mode))
+"""
+    assert await ran(bubblewrap, python(workspace, text), walls) == (0, "0o100700\n")
+    assert names(workspace) == ["plain"]
+
+
 async def test_a_setuid_program_gives_nothing(bubblewrap: Bubblewrap, workspace: Path, walls: Walls) -> None:
     _, written = await ran(bubblewrap, shell(workspace, "su -c id; sudo -n id; grep CapEff /proc/self/status"), walls)
     assert "CapEff:\t0000000000000000" in written
