@@ -81,7 +81,7 @@ class Jobs:
         self._clock = clock
         self._running: dict[str, Job] = {}
         self._ended: BoundedMap[str, Job] = BoundedMap("exec.ended", MAX_ENDED)
-        self._tasks = TaskSet("tools.exec", limit=4 * MAX_RUNNING)
+        self._tasks = TaskSet("tools.exec", limit=8 * MAX_RUNNING)
 
     def __len__(self) -> int:
         return len(self._running)
