@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import shutil
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import psutil
 import pytest
 
 from openclaw.base.ids import new_id
-from tests.gateway.process import gateway
+from tests.gateway.process import TOKEN, gateway
 from tests.gateway.wire import SCOPES, Wire, wire
 from tests.processes.waiting import alive, until
 
@@ -76,6 +78,26 @@ async def test_where_no_approver_is_connected_the_model_is_told_so_at_once(tmp_p
     ):
         end = await other.end_of(await say(other, "exec", command="touch canary"))
         assert "nobody who could give it is connected" in json.dumps(end)
+        assert not (workspace / "canary").exists()
+
+
+async def test_commands_are_for_agents_and_not_called_by_hand(tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    async with (
+        gateway(tmp_path / "state", agents=agents(workspace, "off"), tools=FREE) as running,
+        wire(running.port, 4, scopes=APPROVER) as person,
+    ):
+        for name, arguments in (("exec", {"command": "touch canary"}), ("process", {"action": "list"})):
+            refused = await person.ask("tools.invoke", name=name, args=arguments)
+            assert "Tool not available" in json.dumps(refused)
+            body = json.dumps({"tool": name, "args": arguments}).encode()
+            headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+            request = urllib.request.Request(f"{running.http_url}/tools/invoke", body, headers)
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                await asyncio.to_thread(urllib.request.urlopen, request)
+            assert caught.value.code == 404
+            caught.value.close()
         assert not (workspace / "canary").exists()
 
 

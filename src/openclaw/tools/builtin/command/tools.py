@@ -16,6 +16,8 @@ from openclaw.tools.api import Caller, Tool
 from openclaw.tools.builtin.command.jobs import MAX_INPUT_BYTES, Job
 from openclaw.tools.builtin.command.room import Commands, Wish
 
+NAMES: Final = frozenset(("exec", "process"))
+"""For agents alone: nobody calls them by hand or from a program, where no run waits for a person's answer."""
 HEAD_BYTES: Final = 8 * 1024
 TAIL_BYTES: Final = 24 * 1024
 SHOWN_CHARS: Final = 80
