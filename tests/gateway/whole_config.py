@@ -115,6 +115,7 @@ def _sandbox(v: Any, number: int) -> dict[str, Any]:
         "backend": v("auto", "docker"),
         "scope": v("agent", "shared"),
         "workspaceAccess": v("rw", "ro"),
+        "network": v("none", "proxy"),
         "docker": {
             "image": v("a:1", "b:1"),
             "user": v("1:1", "2:2"),

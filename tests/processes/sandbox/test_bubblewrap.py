@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import socket
@@ -168,6 +169,39 @@ print(sorted(name for _, name in socket.if_nameindex()))
     with pytest.raises(TimeoutError):
         listener.accept()
     abstract.close()
+
+
+async def test_the_one_way_out_is_the_socket_that_was_given(
+    bubblewrap: Bubblewrap, workspace: Path, listener: socket.socket
+) -> None:
+    path = workspace.parent / "proxy"
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).splitlines()[0])
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, path)
+    port = listener.getsockname()[1]
+    text = f"""
+import urllib.request, os
+print(urllib.request.urlopen("http://example.test/x").read().decode())
+try:
+    urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open("http://127.0.0.1:{port}/")
+except OSError:
+    print("no")
+"""
+    try:
+        assert await ran(bubblewrap, python(workspace, text), Walls(workspace=workspace, proxy=path)) == (
+            0,
+            "hello\nno\n",
+        )
+    finally:
+        server.close()
+    assert asked == [b"GET http://example.test/x HTTP/1.1"]
+    with pytest.raises(TimeoutError):
+        listener.accept()
 
 
 async def test_no_process_of_the_machine_is_seen_or_signalled(

@@ -48,5 +48,9 @@ class SandboxConfig(Section, frozen=True):
         Literal["session", "agent", "shared"], leaf("Who shares a container: one session, one agent, or all.", "live")
     ] = "session"
     workspace_access: Annotated[Literal["ro", "rw"], leaf("Whether commands may change the workspace.", "live")] = "rw"
+    network: Annotated[
+        Literal["none", "proxy"],
+        leaf("proxy = commands reach what networkPolicy opens to their agent, by HTTP; bubblewrap only.", "live"),
+    ] = "none"
     docker: DockerSandboxConfig = DockerSandboxConfig()
     prune: SandboxPruneConfig = SandboxPruneConfig()

@@ -34,6 +34,7 @@ PROBE_S: Final = 10.0
 TRUST_S: Final = 300.0
 """How long an answer of the probe that says no is believed."""
 _INSIDE: Final = "/run/openclaw/carrier.py"
+PROXY: Final = "/run/openclaw/proxy"
 _SYSTEM: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _ETC: Final = (
     "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "timezone", "nsswitch.conf", "protocols",
@@ -85,7 +86,7 @@ class Bubblewrap:
             argv = (*ENTER, str(cage), *argv)
         try:
             child = await self._spawner.spawn(argv, name="command", allow=(), cwd=Path("/"), stdin=True, stdout=True)
-            return await started(child, job, alone=True, after=after)
+            return await started(child, job, alone=True, after=after, proxy=PROXY if walls.proxy else "")
         except BaseException:
             if after is not None:
                 after()
@@ -130,7 +131,7 @@ def arguments(walls: Walls) -> list[str]:
         *("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", *_masked_proc(), "--remount-ro", "/proc"),
         *("--dev", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
         *("--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--tmpfs", "/run"),  # noqa: S108
-        *("--ro-bind", str(CARRIER), _INSIDE, "--remount-ro", "/run"),
+        *("--ro-bind", str(CARRIER), _INSIDE, *_proxy(walls.proxy), "--remount-ro", "/run"),
         *(bind, workspace, workspace),
         *_masks(walls.hidden, [workspace, *shown]),
         *("--remount-ro", "/", "--chdir", workspace),
@@ -145,6 +146,11 @@ def _programs(shown: Iterable[str]) -> Iterator[str]:
             yield from ("--symlink", str(place.readlink()), path)
         else:
             yield from ("--ro-bind-try", path, path)
+
+
+def _proxy(path: Path | None) -> Iterator[str]:
+    if path is not None:
+        yield from ("--ro-bind", str(path), PROXY)
 
 
 def _masked_proc() -> Iterator[str]:

@@ -50,10 +50,15 @@ class Carried:
                 self._after()
 
 
-async def started(child: Child, job: Job, *, alone: bool, after: Callable[[], None] | None = None) -> Carried:
-    """Tell a carrier its job. `alone`: nothing but the job lives in its process namespace."""
+async def started(
+    child: Child, job: Job, *, alone: bool, after: Callable[[], None] | None = None, proxy: str = ""
+) -> Carried:
+    """Tell a carrier its job.
+
+    `alone`: nothing but the job lives in its namespaces; then `proxy` may be a socket to which its network leads.
+    """
     seccomp = program(platform.machine()).hex() if alone else ""
-    whole: dict[str, Any] = {**msgspec.to_builtins(job), "seccomp": seccomp, "alone": alone}
+    whole: dict[str, Any] = {**msgspec.to_builtins(job), "seccomp": seccomp, "alone": alone, "proxy": proxy}
     try:
         await child.write(frame(b"J", msgspec.json.encode(whole)))
     except (ConnectionError, asyncio.CancelledError):

@@ -29,6 +29,8 @@ MAX_PENDING = 4 << 20
 """Input that no program has read yet; what comes beyond is dropped."""
 ENDED = 137
 CHANGED = 126
+PROXY_PORT = 3128
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 NICER = 5
 """Programs yield to whoever watches them."""
 _FLAGS = {
@@ -137,6 +139,8 @@ class Carrier:
             os.close(opened)
         self._confine()
         os.nice(NICER)
+        if self._job["proxy"]:
+            command["environment"] += [(name, f"http://127.0.0.1:{PROXY_PORT}") for name in PROXIES]
         environment = {name.encode(): value.encode() for name, value in command["environment"]}
         words = [word.encode() for word in command["argv"]]
         os.execve(command["program"].encode(), words, environment)  # noqa: S606  # no shell is wanted
@@ -305,6 +309,38 @@ def _resident(pid: int) -> int:
         return 0
 
 
+def relay(path: str) -> None:
+    """Begin to pass connections to a port of our own loopback on to a Unix socket, in a process of its own."""
+    import socket  # only where there is a way out
+    import threading
+
+    listener = socket.create_server(("127.0.0.1", PROXY_PORT))
+    if os.fork():
+        listener.close()
+        return
+
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while block := source.recv(65536):
+                target.sendall(block)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def serve(near: socket.socket) -> None:
+        with near, socket.socket(socket.AF_UNIX) as far, contextlib.suppress(OSError):
+            far.connect(path)
+            back = threading.Thread(target=copy, args=(far, near), daemon=True)
+            back.start()
+            copy(near, far)
+            back.join()
+
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(0, 1)
+    while True:
+        near, _ = listener.accept()
+        threading.Thread(target=serve, args=(near,), daemon=True).start()
+
+
 def shut_in(program: bytes) -> None:
     """Give up what no command needs, for good: new rights, and the system calls that a filter names.
 
@@ -338,7 +374,10 @@ def main() -> int:
     job = json.loads(payload)
     out = os.dup(1)
     shut_in(bytes.fromhex(job["seccomp"]))
-    return Carrier(job, out).run()
+    carrier = Carrier(job, out)
+    if job["proxy"]:
+        relay(job["proxy"])
+    return carrier.run()
 
 
 if __name__ == "__main__":

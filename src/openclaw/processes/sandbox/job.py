@@ -76,7 +76,7 @@ class Walls(msgspec.Struct, frozen=True, kw_only=True):
     """What a job may see of the machine.
 
     Shape: real paths. `hidden` is never seen, also where it lies in the workspace; `shown` is read-only. `scope` names
-    whose jobs may share one container.
+    whose jobs may share one container. `proxy` is a Unix socket, the one way to a network, where there is any.
     """
 
     workspace: Path
@@ -84,6 +84,7 @@ class Walls(msgspec.Struct, frozen=True, kw_only=True):
     hidden: tuple[Path, ...] = ()
     shown: tuple[Path, ...] = ()
     scope: str = "shared"
+    proxy: Path | None = None
 
 
 class Sandbox(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from openclaw.base.bounded import BoundedMap
@@ -49,6 +49,8 @@ class Job:
         self.run_id = caller.run_id
         self.running = running
         self.done = asyncio.Event()
+        self.after: Callable[[], Awaitable[None]] | None = None
+        """What is closed once it has ended."""
         self._place = _place(caller)
         self._kept = bytearray()
 
@@ -175,6 +177,8 @@ class Jobs:
             timer.cancel()
             job.status = await job.running.end()
             await _drained(job.running.child.stdout)
+            if job.after is not None:
+                await job.after()
             job.ended_s = self._clock.monotonic_s()
             self._running.pop(job.id, None)
             self._ended.put(job.id, job)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -67,6 +68,10 @@ class Place(Caller, Protocol):
     def workspace(self) -> Path: ...
 
 
+WayOut = Callable[[Place], AbstractAsyncContextManager[Path]]
+"""Opens a Unix socket that leads to the door of egress, for as long as a command of this caller runs."""
+
+
 class Commands:
     """Starts commands. `settings` returns what holds; `reachable` says whether a person can be asked."""
 
@@ -81,6 +86,7 @@ class Commands:
         settings: Callable[[Caller], Settings],
         reachable: Callable[[Approval], bool],
         hidden: Callable[[], tuple[Path, ...]],
+        way_out: WayOut | None = None,
     ) -> None:
         self.jobs = jobs
         self._gate = gate
@@ -90,6 +96,7 @@ class Commands:
         self._settings = settings
         self._reachable = reachable
         self._hidden = hidden
+        self._way_out = way_out
         self._programs = Programs()
 
     async def start(self, wish: Wish, context: Place, hear: Callable[[bytes], None] | None = None) -> Job:
@@ -115,12 +122,19 @@ class Commands:
             raise refused(_ask(wanted, context, choice), verdict)
         self.jobs.check(context)
         plan = _job(wanted.judgement.plan, settings.exec, takes_input=wish.takes_input)
+        timeout_s = _timeout_s(wish, settings)
         try:
-            running = await choice.sandbox.start(plan, self._walls(context, settings))
+            async with AsyncExitStack() as stack:
+                walls = self._walls(context, settings)
+                if self._way_out and settings.sandbox.network == "proxy" and choice.sandbox.backend == "bubblewrap":
+                    path = await stack.enter_async_context(self._way_out(context))
+                    walls = msgspec.structs.replace(walls, proxy=path)
+                running = await choice.sandbox.start(plan, walls)
+                job = self.jobs.start(context, wish.text, running, timeout_s, takes_input=wish.takes_input, hear=hear)
+                job.after = stack.pop_all().aclose
+                return job
         except (Unavailable, OSError) as error:
             raise ToolError(f"The command was not started: {error}") from None
-        timeout_s = _timeout_s(wish, settings)
-        return self.jobs.start(context, wish.text, running, timeout_s, takes_input=wish.takes_input, hear=hear)
 
     async def _judged(self, wish: Wish, context: Place, settings: Settings, choice: Choice) -> Wanted:
         policy, judgement = await asyncio.to_thread(self._judge, wish, context, settings.exec)
