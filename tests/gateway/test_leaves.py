@@ -196,6 +196,7 @@ async def _command(rooms: Rooms, folder: Path) -> None:
         command_room._request(wish, context, wanted, wanted.judgement.verdict, settings, choice)
         command_room._job(wanted.judgement.plan, settings.exec, takes_input=False)
         command_room._timeout_s(wish, settings)
+        command_room._leads_out(settings, choice)
     rooms.tooling._wait_ms()
     _has_containers(rooms)
 

@@ -126,7 +126,7 @@ class Commands:
         try:
             async with AsyncExitStack() as stack:
                 walls = self._walls(context, settings)
-                if self._way_out and settings.sandbox.network == "proxy" and choice.sandbox.backend == "bubblewrap":
+                if self._way_out and _leads_out(settings, choice):
                     path = await stack.enter_async_context(self._way_out(context))
                     walls = msgspec.structs.replace(walls, proxy=path)
                 running = await choice.sandbox.start(plan, walls)
@@ -191,6 +191,10 @@ class Commands:
                     raise
             else:
                 return
+
+
+def _leads_out(settings: Settings, choice: Choice) -> bool:
+    return settings.sandbox.network == "proxy" and choice.sandbox.backend == "bubblewrap"
 
 
 def _timeout_s(wish: Wish, settings: Settings) -> int:
