@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -99,6 +100,29 @@ async def test_commands_are_for_agents_and_not_called_by_hand(tmp_path: Path) ->
             assert caught.value.code == 404
             caught.value.close()
         assert not (workspace / "canary").exists()
+
+
+@pytest.mark.skipif(not shutil.which("bwrap") or not shutil.which("curl"), reason="needs bubblewrap and curl")
+async def test_the_way_out_of_the_walls_is_the_door_of_egress(tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    whole = agents(workspace, "all")
+    whole["defaults"]["sandbox"]["network"] = "proxy"
+    with socket.create_server(("127.0.0.1", 0)) as canary:
+        port = canary.getsockname()[1]
+        canary.settimeout(0.05)
+        async with (
+            gateway(tmp_path / "state", agents=whole, tools=FREE) as running,
+            wire(running.port, 4, scopes=APPROVER) as person,
+        ):
+            url = f"http://127.0.0.1:{port}/"
+            command = f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' {url}; curl -s --noproxy '*' {url}; echo $?"
+            end = await person.end_of(await say(person, "exec", command=command))
+            assert "4037" in json.dumps(end)
+            rows = (await person.get("audit.query", kinds=["egress"]))["rows"]
+            assert [row["answer"] for row in rows] == ["deny"]
+        with pytest.raises(TimeoutError):
+            canary.accept()
 
 
 @pytest.mark.parametrize("mode", WALLS)

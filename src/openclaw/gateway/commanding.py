@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from openclaw.agent.api import Run
@@ -12,8 +15,11 @@ from openclaw.agent.session_key import main_key
 from openclaw.base.run import RunEnded, RunEvent
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config, SandboxConfig
+from openclaw.net.child_proxy import open_child_proxy
 from openclaw.policy.approval import Approval, may_review
 from openclaw.policy.approvals import Approvals
+from openclaw.policy.egress_door import Errand
+from openclaw.policy.egress_way import EgressGate
 from openclaw.policy.exec.rules_file import ExecRules
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.processes.sandbox.choice import Sandboxes
@@ -38,6 +44,7 @@ def open_commands(
     sandboxes: Sandboxes,
     jobs: Jobs,
     paths: StatePaths,
+    egress: EgressGate,
     config: Callable[[], Config],
 ) -> Commands:
     """Return the room; `config` returns the configuration of the moment."""
@@ -54,7 +61,18 @@ def open_commands(
         settings=lambda caller: _settings(config(), caller),
         reachable=reachable,
         hidden=lambda: hidden_paths(config(), paths),
+        way_out=partial(way_out, egress),
     )
+
+
+@asynccontextmanager
+async def way_out(egress: EgressGate, caller: Caller) -> AsyncIterator[Path]:
+    """Open a socket that leads to the door of egress, as what this caller's run asks for."""
+    errand = Errand("tools", "exec", caller.agent_id)
+    door = egress.child(caller.principal, errand, session=caller.session_key, run=caller.run_id)
+    with TemporaryDirectory(prefix="openclaw-") as folder:
+        async with open_child_proxy(Path(folder) / "proxy", door) as path:
+            yield path
 
 
 def sandbox_of(config: Config, agent_id: str) -> SandboxConfig:

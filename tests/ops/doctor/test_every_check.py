@@ -362,6 +362,7 @@ ROWS: dict[str, Row] = {
         "warning",
         "'https://a.b/', which is neither a host",
         config("{networkPolicy: {egressAllowlist: ['a.b', 'https://a.b/']}}"),
+    ),
     "exec.policy": Row(
         "warning", "any command runs unasked", config("{tools: {exec: {security: 'full', ask: 'off'}}}")
     ),
