@@ -75,10 +75,11 @@ class ToolDesk:
     ) -> ToolAnswer:
         """See ToolPort."""
         spec, key = self._place(session_key, agent_id)
+        if name in COMMANDS:
+            raise _unavailable(name)
         if principal.limits is not None and not principal.limits.allows_agent(spec.id):
             raise _unavailable(name)
         if not any(tool.name == name for tool in spec.toolbox.specs()):
-        if name in COMMANDS or not any(tool.name == name for tool in spec.toolbox.specs()):
             raise _unavailable(name)
         if dry_run:
             return ToolAnswer(name, "")
