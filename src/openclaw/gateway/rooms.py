@@ -258,9 +258,6 @@ async def open_rooms(
         sandboxes, jobs = Sandboxes(spawner, clock), Jobs(clock)
         stack.push_async_callback(jobs.close)
         study.observe(Stopping(jobs))
-        sandboxes, jobs = Sandboxes(spawner, clock), Jobs(clock)
-        stack.push_async_callback(jobs.close)
-        study.observe(Stopping(jobs))
         commands = open_commands(gate, approvals, hub, sandboxes, jobs, paths, egress, lambda: rooms.effective)
         desk = Tooling(
             gate, egress, study, store, http, clock, mcp, commands, lambda: rooms.config, widenings.effective, proposals

@@ -7,8 +7,7 @@ from typing import Final, NamedTuple, get_args
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.config.issue import IssueKind
-from openclaw.ops.doctor.checks import config, exposure, gateway, outside, policy, service, state, token
-from openclaw.ops.doctor.checks import config, exposure, gateway, outside, sandbox, service, state, token
+from openclaw.ops.doctor.checks import config, exposure, gateway, outside, policy, sandbox, service, state, token
 from openclaw.ops.doctor.scene import Finding, Scene, Severity
 
 
