@@ -40,6 +40,7 @@ _TESTED: Final = """
     ghsa_8j2w_6fmm_m587 cve_2026_32004 ghsa_v865_p3gq_hw6m ghsa_943q_mwmv_hhvh
     ghsa_4jpw_hj22_2xmc cve_2026_33579 cve_2026_33577 ghsa_rqpp_rjj8_7wv8 cve_2026_53821 ghsa_qjpc_qf9m_xwmr
     cve_2026_28473 cve_2026_35660 ghsa_xw77_45gv_p728 ghsa_7jm2_g593_4qrc claw_chain
+cve_2026_27002 nemoclaw_1019 ironclaw_6170
 cve_2026_22175 ghsa_2cq5_mf3v_mx44 cve_2026_31992 ghsa_796m_2973_wc5q cve_2026_28460 ghsa_65rx_fvh6_r4h2
 cve_2026_28463 cve_2026_29607 issue_23276 ghsa_2j8v_hwgc_x698 issue_128470 pr_90976 issue_61881
 cve_2026_28480 ghsa_7jm2_g593_4qrc

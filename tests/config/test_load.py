@@ -66,7 +66,7 @@ def test_a_key_in_the_wrong_section_is_led_to_the_right_one() -> None:
     [
         "{plugins: {entries: {}}}",
         "{gateway: {tailscale: {mode: 'off'}}}",
-        "{agents: {list: [{id: 'a', sandbox: {}}]}}",
+        "{agents: {list: [{id: 'a', memorySearch: {}}]}}",
         "{models: {providers: {x: {headers: {a: 'b'}}}}}",
         "{channels: {telegram: {enabled: true, botToken: 'x', somethingNew: 1}}}",
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.config.schema import SubagentsConfig
 from openclaw.tools.api import Tool
+from openclaw.tools.builtin.command.tools import command_tools
 from openclaw.tools.builtin.egress import Egress
 from openclaw.tools.builtin.memory import Memory
 from openclaw.tools.builtin.rooms import room_tools
@@ -18,6 +20,7 @@ from openclaw.tools.registry import builtin_tools
 from tests.docs.generate import DOCS
 
 _NOTHING: Any = object()
+_NO_COMMANDS: Any = SimpleNamespace(jobs=None)
 TOOLS = (
     *builtin_tools(),
     *room_tools(
@@ -27,6 +30,7 @@ TOOLS = (
         proposals=_NOTHING,
     ),
     *subagent_tools(_NOTHING, SubagentsConfig()),
+    *command_tools(_NO_COMMANDS, lambda: 1),
 )
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", (DOCS / "tools.md").read_text(), re.M | re.S))
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from openclaw.automation.job import AgentTurn, Job, JobOwner
 from openclaw.automation.schedule import Every
 from openclaw.base.clock import SYSTEM_CLOCK
-from openclaw.base.errors import OpenClawError
+from openclaw.base.errors import OpenClawError, Unavailable
 from openclaw.base.ids import DEFAULT_TENANT, OPERATOR, AgentId, new_id
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.cli.command.model import models, probe
@@ -30,7 +30,7 @@ from openclaw.config.schema import Config
 from openclaw.config.schema.describe import leaves
 from openclaw.gateway import state
 from openclaw.gateway.front import build_front, hosts_of
-from openclaw.gateway.housekeeping import prune_files_once, prune_records
+from openclaw.gateway.housekeeping import _has_containers, prune_files_once, prune_records
 from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.reload import reload
 from openclaw.gateway.rooms import Rooms, open_rooms
@@ -49,10 +49,13 @@ from openclaw.policy.exec.rules import policy_of
 from openclaw.policy.exec.rules_file import RulesFile
 from openclaw.policy.gatekeeper import Ask
 from openclaw.policy.node_door import KIND as NODE
+from openclaw.processes.sandbox.docker import container_options
 from openclaw.secrets.room import SecretRoom
 from openclaw.store.lock import StateLock
 from openclaw.telemetry.redact import REDACTOR
 from openclaw.testing.action import make_context
+from openclaw.tools.builtin.command import room as command_room
+from openclaw.tools.builtin.command.room import Wish
 from openclaw.tools.registry import test_tool
 from tests.config.make import Home
 from tests.gateway.readers import Readers, values, watched
@@ -178,6 +181,26 @@ def _simpler(home: Home) -> dict[str, Any]:
     return found
 
 
+async def _command(rooms: Rooms, folder: Path) -> None:
+    """Make what a command of each agent would be started with, but for the start."""
+    commands = rooms.tooling.commands
+    for agent in rooms.study.agents():
+        context = msgspec.structs.replace(make_context(folder), agent_id=agent.id)
+        settings = commands._settings(context)
+        choice = await rooms.sandboxes.choose(settings.sandbox, main=False)
+        assert choice.sandbox.backend == ("none" if settings.sandbox.mode == "off" else "docker")
+        with contextlib.suppress(Unavailable):  # the folders to bind are not there
+            container_options(settings.sandbox, commands._walls(context, settings))
+        wish = Wish(text="touch x")
+        wanted = await commands._judged(wish, context, settings, choice)
+        command_room._request(wish, context, wanted, wanted.judgement.verdict, settings, choice)
+        command_room._job(wanted.judgement.plan, settings.exec, takes_input=False)
+        command_room._timeout_s(wish, settings)
+        command_room._leads_out(settings, choice)
+    rooms.tooling._wait_ms()
+    _has_containers(rooms)
+
+
 async def _use(house: House) -> None:
     """Let everything that goes by the configuration of the moment do its work."""
     rooms = house.rooms
@@ -201,6 +224,7 @@ async def _use(house: House) -> None:
     Roles(rooms.config.gateway.roles).of("nobody", ("all",))
     await rooms.reception.admit(Message(channel="telegram", sender=str(rooms.clock.now_ms())), "main")
     policy_of(rooms.config.tools.exec, RulesFile(version=1), "main")
+    await _command(rooms, house.home.folder)
     assert list(rooms.tools.problems()) == ["mcp:far"]
     await rooms.mcp.tried()
     rooms.tooling._keep(AgentId("main"))
@@ -375,9 +399,9 @@ def _differences(first: Any, second: Any, pattern: str, path: KeyPath) -> Iterat
 async def test_each_setting_alone_is_taken_up_by_its_class(home: Home) -> None:
     now = _config(home, 0)
     steps = list(_differences(now, _config(home, 1), "", ()))
-    assert {pattern for pattern, _, _ in steps} == {leaf.path for leaf in leaves()} - {
-        "agents.defaults.model"
-    }  # its parts are
+    of_one_value = {f"agents.{each}.sandbox.docker.network" for each in ("defaults", "list[]")}
+    its_parts_are = {"agents.defaults.model"}
+    assert {pattern for pattern, _, _ in steps} == {leaf.path for leaf in leaves()} - of_one_value - its_parts_are
     waiting: set[str] = set()
     home.write(json.dumps(now))
     async with opened(home) as house:

@@ -101,6 +101,32 @@ def _exec(v: Any) -> dict[str, Any]:
         "allowlist": [v("/usr/bin/uptime", "/usr/bin/who")],
         "safeBins": [v("ls", "cat")],
         "pathPrepend": [v("/opt/a", "/opt/b")],
+        "timeoutSec": v(61, 62),
+        "backgroundMs": v(63, 64),
+        "approvalTimeoutSec": v(65, 66),
+        "maxMemoryMb": v(67, 68),
+        "maxProcesses": v(69, 70),
+    }
+
+
+def _sandbox(v: Any, number: int) -> dict[str, Any]:
+    return {
+        "mode": v("off", "all"),
+        "backend": v("auto", "docker"),
+        "scope": v("agent", "shared"),
+        "workspaceAccess": v("rw", "ro"),
+        "network": v("none", "proxy"),
+        "docker": {
+            "image": v("a:1", "b:1"),
+            "user": v("1:1", "2:2"),
+            "capDrop": [v("CHOWN", "KILL")],
+            "memory": v("70m", "80m"),
+            "cpus": v(0.5, 0.25),
+            "pidsLimit": v(number, number + 1),
+            "readOnlyRoot": v(False, True),
+            "binds": [v("/x/a:/a:ro", "/x/b:/b:ro")],
+        },
+        "prune": {"idleHours": v(number, number + 1), "maxAgeDays": v(number, number + 1)},
     }
 
 
@@ -263,6 +289,7 @@ def _agents(v: Any) -> dict[str, Any]:
             "egressAllowlist": ["*.example", v("a.test", "b.test")],
             "actions": {"test": {"egressAllowlist": [v("own.a.example", "own.b.example")]}},
         },
+        "sandbox": _sandbox(v, 80),
     }
     other = {
         "id": v("second", "third"),
@@ -291,6 +318,7 @@ def _agents(v: Any) -> dict[str, Any]:
             "memory": {"enabled": v(False, True), "size": v(1001, 1002)},
             "subagents": {"maxDepth": v(2, 3), "maxChildren": v(9, 10)},
             "heartbeat": _beat(v, "all"),
+            "sandbox": _sandbox(v, 90),
         },
         "list": [first, other],
     }

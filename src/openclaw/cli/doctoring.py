@@ -70,7 +70,20 @@ def look(reach: Reach, *, deep: bool = False, models: bool = True) -> Scene:
         services=reach.run(installed_services(desk)),
         missing_extras=tuple(_missing(loaded.config)),
         deep=Network(desk) if deep else None,
+        wall_problem=reach.run(_wall_problem()) if models else "",
     )
+
+
+async def _wall_problem() -> str:
+    """Put bubblewrap's walls up around nothing, and return why that cannot be, or nothing."""
+    from openclaw.processes.sandbox.bubblewrap import Bubblewrap
+    from openclaw.processes.spawner import Spawner
+
+    spawner = Spawner()
+    try:
+        return await Bubblewrap(spawner, SYSTEM_CLOCK).problem()
+    finally:
+        await spawner.close()
 
 
 async def _models(desk: Desk) -> tuple[str, str, Mapping[str, str]]:

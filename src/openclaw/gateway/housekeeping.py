@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from openclaw.base.errors import OpenClawError
 from openclaw.ops import quotas
 from openclaw.ops.audit_heads import EVENT
 
@@ -40,6 +41,25 @@ async def prune_files(rooms: Rooms) -> None:
     while True:
         await prune_files_once(rooms)
         await rooms.clock.sleep(PRUNE_EVERY_S)
+
+
+async def prune_containers(rooms: Rooms) -> None:
+    """Remove containers of commands that nobody uses, now and then, until cancelled."""
+    while True:
+        try:
+            gone = await rooms.sandboxes.docker.prune() if _has_containers(rooms) else 0
+        except OpenClawError as error:
+            _log.warning("containers_not_pruned", extra={"fields": {"error": error.message}})
+        else:
+            if gone:
+                _log.info("containers_pruned", extra={"fields": {"count": gone}})
+        await rooms.clock.sleep(PRUNE_EVERY_S)
+
+
+def _has_containers(rooms: Rooms) -> bool:
+    agents = rooms.config.agents
+    sandboxes = (agents.defaults.sandbox, *(agent.sandbox for agent in agents.list if agent.sandbox))
+    return {each.docker.image for each in sandboxes} != {""}
 
 
 async def prune_files_once(rooms: Rooms) -> None:

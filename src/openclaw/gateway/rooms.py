@@ -25,6 +25,7 @@ from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths, tls_files
 from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
+from openclaw.gateway.commanding import Stopping, open_commands
 from openclaw.gateway.config_desk import ConfigDesk
 from openclaw.gateway.config_rows import ConfigRows
 from openclaw.gateway.federations import Federations
@@ -53,6 +54,8 @@ from openclaw.policy.dm_door import dm_rule
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import RulesOfNow, egress_rule
 from openclaw.policy.egress_way import EgressGate
+from openclaw.policy.exec_door import KIND as EXEC
+from openclaw.policy.exec_door import exec_rule
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
@@ -66,6 +69,7 @@ from openclaw.policy.tool_door import tool_verdict
 from openclaw.policy.widening import Widening, widening_rule
 from openclaw.policy.widenings import Widenings
 from openclaw.processes.environment import CurrentEnvironment
+from openclaw.processes.sandbox.choice import Sandboxes
 from openclaw.processes.spawner import Spawner
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
@@ -81,6 +85,7 @@ from openclaw.store.sqlite import SqliteStore
 from openclaw.telemetry.health import HealthBoard
 from openclaw.telemetry.metrics import METRICS
 from openclaw.telemetry.redact import REDACTOR
+from openclaw.tools.builtin.command.jobs import Jobs
 from openclaw.tools.mcp.room import McpRoom
 from openclaw.tools.registry import ToolRegistry
 
@@ -124,6 +129,7 @@ class Rooms:
     disk: DiskWatch
     tls: TlsDoor
     egress: EgressGate
+    sandboxes: Sandboxes
     stack: contextlib.AsyncExitStack = field(repr=False)
     upkeep: Upkeep = field(init=False, repr=False)
 
@@ -186,6 +192,7 @@ async def open_rooms(
                 DM,
             ),
             NODE: node_rule(lambda: rooms.config.gateway.nodes),
+            EXEC: exec_rule,
         }
         gate = Gatekeeper(rules, ledger, clock)
         egress = EgressGate(gate, egress_wide)
@@ -250,8 +257,12 @@ async def open_rooms(
         stack.push_async_callback(proposals.close)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
+        sandboxes, jobs = Sandboxes(spawner, clock), Jobs(clock)
+        stack.push_async_callback(jobs.close)
+        study.observe(Stopping(jobs))
+        commands = open_commands(gate, approvals, hub, sandboxes, jobs, paths, egress, lambda: rooms.effective)
         desk = Tooling(
-            gate, egress, study, store, http, clock, mcp, lambda: rooms.config, widenings.effective, proposals
+            gate, egress, study, store, http, clock, mcp, commands, lambda: rooms.config, widenings.effective, proposals
         )
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
@@ -311,6 +322,7 @@ async def open_rooms(
             disk,
             TlsDoor(lambda: Pair(*tls_files(rooms.config.gateway.tls, paths)), clock),
             egress,
+            sandboxes,
             stack,
         )
         secrets.door = egress.house

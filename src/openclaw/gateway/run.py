@@ -33,7 +33,7 @@ from openclaw.gateway.banner import banner
 from openclaw.gateway.config_desk import ANSWER_S
 from openclaw.gateway.credential_row import tell_credential
 from openclaw.gateway.front import build_front, hosts_of, tls_names
-from openclaw.gateway.housekeeping import prune_files, prune_records, tell_heads
+from openclaw.gateway.housekeeping import prune_containers, prune_files, prune_records, tell_heads
 from openclaw.gateway.manager import ManagerLine
 from openclaw.gateway.outcome import Outcome
 from openclaw.gateway.reload import configure_logs, reload, remember_secrets
@@ -282,6 +282,7 @@ class _Gateway:
         self._supervised("watch-secrets", self._watch_secrets)
         self._supervised("prune", lambda: prune_records(rooms))
         self._supervised("prune-files", lambda: prune_files(rooms))
+        self._supervised("prune-containers", lambda: prune_containers(rooms))
         self._supervised("disk", rooms.disk.watch)
         self._supervised("audit", rooms.ledger.watch)
         self._supervised("audit-head", lambda: tell_heads(rooms))

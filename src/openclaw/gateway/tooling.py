@@ -20,7 +20,10 @@ from openclaw.policy.egress_way import EgressGate, EgressWay
 from openclaw.policy.gatekeeper import Ask, Gatekeeper
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.store.sqlite import SqliteStore
+from openclaw.tools.action import ActionTool
 from openclaw.tools.api import Caller, Tool, ToolContext
+from openclaw.tools.builtin.command.room import Commands
+from openclaw.tools.builtin.command.tools import command_tools
 from openclaw.tools.builtin.egress import Egress
 from openclaw.tools.builtin.memory import Embedder, Meaning, Memory
 from openclaw.tools.builtin.propose import ProposalPort
@@ -41,6 +44,7 @@ class Tooling:
     http: HttpClient
     clock: Clock
     mcp: McpRoom
+    commands: Commands
     config: Callable[[], Config]
     effective: Callable[[Config], Config] = lambda config: config
     """Returns a configuration with what is open for a time."""
@@ -68,6 +72,11 @@ class Tooling:
         egress = Egress(self.http, self._egress) if some else None
         yield from room_tools(memory=memory, egress=egress, sessions=errands, proposals=self.proposals)
         yield from subagent_tools(errands, defaults.subagents)
+        if config.tools.exec.security != "deny":
+            yield from command_tools(self.commands, self._wait_ms)
+
+    def _wait_ms(self) -> int:
+        return self.config().tools.exec.background_ms
 
     def _keep(self, agent_id: AgentId) -> int:
         return self.config().agents.defaults.memory.size
@@ -85,7 +94,7 @@ class Tooling:
                 principal=context.principal,
                 action=f"tool {tool.spec.name}",
                 target=context.session_key,
-                facts={"safety": tool.safety},
+                facts={"safety": tool.safety, "door": tool.capabilities.door if isinstance(tool, ActionTool) else ""},
                 **_where(context),
             )
         )

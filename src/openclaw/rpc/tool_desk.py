@@ -15,6 +15,7 @@ from openclaw.base.ids import AgentId, SessionKey, new_run_id
 from openclaw.base.model import ToolSpec
 from openclaw.base.principal import Principal
 from openclaw.tools.api import ToolContext
+from openclaw.tools.builtin.command.tools import NAMES as COMMANDS
 from openclaw.tools.toolbox import DENIED
 
 
@@ -43,7 +44,10 @@ class ToolPort(Protocol):
         agent_id: str = "",
         dry_run: bool = False,
     ) -> ToolAnswer:
-        """Call a tool; a dry run only makes sure that there is one. Raises: NotFound (also for a shut door)."""
+        """Call a tool; a dry run only makes sure that there is one.
+
+        Raises: NotFound, also for a shut door, and for commands.
+        """
         ...
 
 
@@ -71,6 +75,8 @@ class ToolDesk:
     ) -> ToolAnswer:
         """See ToolPort."""
         spec, key = self._place(session_key, agent_id)
+        if name in COMMANDS:
+            raise _unavailable(name)
         if principal.limits is not None and not principal.limits.allows_agent(spec.id):
             raise _unavailable(name)
         if not any(tool.name == name for tool in spec.toolbox.specs()):

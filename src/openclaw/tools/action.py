@@ -44,11 +44,15 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What an action declares about itself. `network` lists the hosts it talks to."""
+    """What an action declares about itself. `network` lists the hosts it talks to.
+
+    `door` is for built-in tools alone: the door of their own that they pass in every call.
+    """
 
     writes: bool = False
     dangerous: bool = False
     network: tuple[str, ...] = ()
+    door: str = ""
 
     @property
     def safety(self) -> Safety:

@@ -389,6 +389,20 @@ ROWS: dict[str, Row] = {
         "'https://a.b/', which is neither a host",
         config("{networkPolicy: {egressAllowlist: ['a.b', 'https://a.b/']}}"),
     ),
+    "exec.policy": Row(
+        "warning", "any command runs unasked", config("{tools: {exec: {security: 'full', ask: 'off'}}}")
+    ),
+    "sandbox.off": Row(
+        "warning", "mode non-main", config("{agents: {defaults: {sandbox: {mode: 'non-main'}}}}", wall_problem="")
+    ),
+    "sandbox.walls": Row(
+        "error",
+        "no namespaces here; so no command can run",
+        config("{agents: {defaults: {sandbox: {backend: 'bubblewrap'}}}}", wall_problem="no namespaces here"),
+    ),
+    "sandbox.image": Row(
+        "error", "without docker.image", config("{agents: {defaults: {sandbox: {backend: 'docker'}}}}")
+    ),
     "tls.certificate": Row("error", "none.pem", _tls),
     "tls.key-mode": Row("warning", "0644", _tls),
     "service.unit": Row("info", "no service is installed", lambda _: None),

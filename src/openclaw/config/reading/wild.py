@@ -11,6 +11,11 @@ SILENT = frozenset({"$schema", "meta"})
 _HEARTBEAT = """accountId agentId directPolicy includeReasoning isolatedSession lightContext
     suppressToolErrorWarnings to"""
 
+_SANDBOX = "browser openshell perSession sessionToolsVisibility ssh workspaceRoot"
+_DOCKER = """apparmorProfile containerPrefix dangerouslyAllowContainerNamespaceJoin dangerouslyAllowExternalBindSources
+    dangerouslyAllowReservedContainerTargets dns env extraHosts gpus memorySwap seccompProfile setupCommand tmpfs
+    ulimits workdir"""
+
 _GROUPS: dict[str, str] = {
     "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands desktop
         diagnostics discovery memory messages nodeHost plugins proxy security
@@ -21,14 +26,17 @@ _GROUPS: dict[str, str] = {
         blockStreamingDefault bootstrapMaxChars bootstrapTotalMaxChars contextInjection contextLimits
         contextPruning cwd decisionModel elevatedDefault embeddedAgent experimental fastModeDefault
         humanDelay imageMaxDimensionPx imageModel imageQuality mediaMaxMb mediaModels memorySearch modelPolicy
-        modelSelectionScope models params pdfMaxMb pdfMaxPages pdfModel reasoningDefault repoRoot sandbox sessionStore
+        modelSelectionScope models params pdfMaxMb pdfMaxPages pdfModel reasoningDefault repoRoot sessionStore
         silentReply skills skipBootstrap skipOptionalBootstrapFiles startupContext systemAgent
         toolProgressDetail typingIntervalSeconds typingMode utilityModel verboseDefault
         voiceModel""",
-    "agents.list[]": """agentDir groupChat humanDelay identity memory memorySearch params runtime sandbox
-        skills subagents""",
+    "agents.list[]": """agentDir groupChat humanDelay identity memory memorySearch params runtime skills subagents""",
     "agents.defaults.heartbeat": _HEARTBEAT,
     "agents.list[].heartbeat": _HEARTBEAT,
+    "agents.defaults.sandbox": _SANDBOX,
+    "agents.list[].sandbox": _SANDBOX,
+    "agents.defaults.sandbox.docker": _DOCKER,
+    "agents.list[].sandbox.docker": _DOCKER,
     "agents.list[].tools": "alsoAllow byProvider elevated exec fs profile sandbox",
     "cron": "failureAlert runLog sessionRetention store triggers webhook webhookSsrfPolicy webhookToken",
     "gateway": """allowRealIpFallback allowTailscale cliAgents portals publicOrigin push rateLimit

@@ -68,6 +68,7 @@ from openclaw.config.schema.models import (
     RouteWhen,
     TiersConfig,
 )
+from openclaw.config.schema.sandbox import DockerSandboxConfig, SandboxConfig, SandboxPruneConfig
 from openclaw.config.schema.secrets import (
     SecretDefaultsConfig,
     SecretProviderConfig,
@@ -117,6 +118,7 @@ __all__ = [
     "ControlUiConfig",
     "CronConfig",
     "DmPolicyConfig",
+    "DockerSandboxConfig",
     "EgressClassConfig",
     "EgressClassesConfig",
     "EgressListConfig",
@@ -158,6 +160,8 @@ __all__ = [
     "RoleConfig",
     "RouteConfig",
     "RouteWhen",
+    "SandboxConfig",
+    "SandboxPruneConfig",
     "SecretDefaultsConfig",
     "SecretProviderConfig",
     "SecretsConfig",

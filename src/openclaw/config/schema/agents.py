@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from openclaw.base.thinking import AnyThinking
 from openclaw.config.schema.leaf import Section, leaf
+from openclaw.config.schema.sandbox import SandboxConfig
 from openclaw.config.schema.tools import AgentNetworkConfig
 
 _CLOCK_PATTERN = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
@@ -116,6 +117,7 @@ class AgentDefaults(Section, frozen=True):
     compaction: CompactionConfig = CompactionConfig()
     memory: MemoryConfig = MemoryConfig()
     subagents: SubagentsConfig = SubagentsConfig()
+    sandbox: SandboxConfig = SandboxConfig()
     user_timezone: Annotated[str, leaf("IANA zone of jobs and hours that name none; empty = UTC.", "live")] = ""
     heartbeat: HeartbeatConfig | None = None
 
@@ -144,6 +146,7 @@ class AgentConfig(Section, frozen=True):
     queue: QueueConfig | None = None
     heartbeat: HeartbeatConfig | None = None
     network_policy: AgentNetworkConfig | None = None
+    sandbox: SandboxConfig | None = None
 
 
 class AgentsConfig(Section, frozen=True):

@@ -30,6 +30,15 @@ class ExecConfig(Section, frozen=True):
     path_prepend: Annotated[
         tuple[str, ...], leaf("Directories where programs are looked for before the system's own.", "live")
     ] = ()
+    timeout_sec: Annotated[
+        int, leaf("Longest a command may run when the agent names no time.", "live", "s", ge=1, le=86_400)
+    ] = 1_800
+    background_ms: Annotated[
+        int, leaf("How long an agent waits for a command before it goes on in the background.", "live", "ms", ge=10)
+    ] = 10_000
+    approval_timeout_sec: Annotated[int, leaf("How long a person has to decide.", "live", "s", ge=1, le=86_400)] = 120
+    max_memory_mb: Annotated[int, leaf("Memory of one command with all its processes.", "live", "MB", ge=16)] = 2_048
+    max_processes: Annotated[int, leaf("Processes of one command.", "live", ge=1, le=10_000)] = 256
 
 
 class ToolsConfig(Section, frozen=True):

@@ -93,3 +93,5 @@ class Scene:
     missing_extras: tuple[tuple[str, str], ...] = ()
     """What is configured and cannot be loaded: (setting, package)."""
     deep: Deep | None = None
+    wall_problem: str = ""
+    """Why bubblewrap cannot shut commands in here, or nothing."""

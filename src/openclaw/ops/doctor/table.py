@@ -7,7 +7,18 @@ from typing import Final, NamedTuple, get_args
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.config.issue import IssueKind
-from openclaw.ops.doctor.checks import audit, config, exposure, gateway, outside, policy, service, state, token
+from openclaw.ops.doctor.checks import (
+    audit,
+    config,
+    exposure,
+    gateway,
+    outside,
+    policy,
+    sandbox,
+    service,
+    state,
+    token,
+)
 from openclaw.ops.doctor.scene import Finding, Scene, Severity
 
 
@@ -140,6 +151,12 @@ CHECKS: Final = (
         {"exposure.egress": "warning", "exposure.egress-entry": "warning"},
     ),
     Check("exposure", "reviews of networkPolicy", exposure.review_findings, {"exposure.egress-review": "warning"}),
+    Check(
+        "exposure",
+        "tools.exec and the walls around commands: bubblewrap, docker, or none",
+        sandbox.sandbox_findings,
+        {"exec.policy": "warning", "sandbox.off": "warning", "sandbox.walls": "error", "sandbox.image": "error"},
+    ),
     Check(
         "service",
         "the installed service: what its file says against what would be written, its program, port and state",

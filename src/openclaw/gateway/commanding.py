@@ -1,0 +1,113 @@
+"""The room of commands, wired: who may be asked, what holds for an agent, what no command ever sees."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from openclaw.agent.api import Run
+from openclaw.agent.session_key import main_key
+from openclaw.base.run import RunEnded, RunEvent
+from openclaw.config.paths import StatePaths
+from openclaw.config.schema import Config, SandboxConfig
+from openclaw.net.child_proxy import open_child_proxy
+from openclaw.policy.approval import Approval, may_review
+from openclaw.policy.approvals import Approvals
+from openclaw.policy.egress_door import Errand
+from openclaw.policy.egress_way import EgressGate
+from openclaw.policy.exec.rules_file import ExecRules
+from openclaw.policy.gatekeeper import Gatekeeper
+from openclaw.processes.sandbox.choice import Sandboxes
+from openclaw.rpc.approval_rows import SCOPES
+from openclaw.rpc.hub import Hub
+from openclaw.store.api import SessionRow
+from openclaw.tools.api import Caller
+from openclaw.tools.builtin.command.jobs import Jobs
+from openclaw.tools.builtin.command.room import Commands, Settings
+
+SECRETS_OF_PEOPLE: Final = (
+    *(".ssh", ".aws", ".gnupg", ".kube", ".docker", ".azure", ".config/gcloud", ".config/gh", ".netrc", ".npmrc"),
+    *(".pypirc", ".git-credentials", ".password-store", ".openclaw", ".mozilla", ".config/google-chrome"),
+)
+"""What commands never see of a home folder, should a workspace hold one."""
+
+
+def open_commands(
+    gate: Gatekeeper,
+    approvals: Approvals,
+    hub: Hub,
+    sandboxes: Sandboxes,
+    jobs: Jobs,
+    paths: StatePaths,
+    egress: EgressGate,
+    config: Callable[[], Config],
+) -> Commands:
+    """Return the room; `config` returns the configuration of the moment."""
+
+    def reachable(approval: Approval) -> bool:
+        return hub.has_hearer(SCOPES["exec"], lambda peer: may_review(peer.principal, approval))
+
+    return Commands(
+        gate=gate,
+        approvals=approvals,
+        rules=ExecRules(paths.state_dir),
+        sandboxes=sandboxes,
+        jobs=jobs,
+        settings=lambda caller: _settings(config(), caller),
+        reachable=reachable,
+        hidden=lambda: hidden_paths(config(), paths),
+        way_out=partial(way_out, egress),
+    )
+
+
+@asynccontextmanager
+async def way_out(egress: EgressGate, caller: Caller) -> AsyncIterator[Path]:
+    """Open a socket that leads to the door of egress, as what this caller's run asks for."""
+    errand = Errand("tools", "exec", caller.agent_id)
+    door = egress.child(caller.principal, errand, session=caller.session_key, run=caller.run_id)
+    with TemporaryDirectory(prefix="openclaw-") as folder:
+        async with open_child_proxy(Path(folder) / "proxy", door) as path:
+            yield path
+
+
+def sandbox_of(config: Config, agent_id: str) -> SandboxConfig:
+    """Return the walls that an agent is to have."""
+    own = next((agent.sandbox for agent in config.agents.list if agent.id == agent_id), None)
+    return own or config.agents.defaults.sandbox
+
+
+def hidden_paths(config: Config, paths: StatePaths) -> tuple[Path, ...]:
+    """Return what no command sees, wherever it lies: state, configuration, files with secrets."""
+    files = (provider.path for provider in config.secrets.providers.values() if provider.path)
+    secrets = tuple(paths.state_dir / Path(file).expanduser() for file in files)
+    people = tuple(Path.home() / name for name in SECRETS_OF_PEOPLE)
+    own = (paths.config_path, paths.last_good, paths.token, paths.identity, paths.env_file, Path.cwd() / ".env")
+    return (paths.state_dir, *own, *secrets, *people)
+
+
+def _settings(config: Config, caller: Caller) -> Settings:
+    main = caller.session_key == main_key(caller.agent_id)
+    return Settings(exec=config.tools.exec, sandbox=sandbox_of(config, caller.agent_id), main=main)
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Ends the commands of runs that are stopped. A RunObserver."""
+
+    jobs: Jobs
+
+    def on_run_accepted(self, run: Run, session: SessionRow) -> None:
+        """Nothing has run yet."""
+
+    def on_run_events(self, run: Run, events: Sequence[RunEvent]) -> None:
+        """End what a run that was stopped has left running."""
+        if any(isinstance(event, RunEnded) and event.reply.state == "aborted" for event in events):
+            self.jobs.run_stopped(run.id)
+
+    def on_session_changed(self, session: SessionRow, reason: str) -> None:
+        """Commands outlive a reset of their session; their time ends them."""

@@ -1,0 +1,53 @@
+"""The door before every command. What the command means was judged before (policy.exec); here is what holds around it.
+
+1. What the judgement denies stays denied, also when a person has approved something that it was made from.
+2. Without walls that the operator has not chosen to do without, everything is asked about.
+3. A command that takes input later is asked about: what it will be told is not in the plan.
+4. An approved command runs when its plan, made anew, is the one that was approved.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from openclaw.policy.exec.judge import Judgement
+from openclaw.policy.exec.plan import Plan, verify
+from openclaw.policy.exec.rules_file import AskWhen
+from openclaw.policy.gatekeeper import Ask, Verdict
+
+KIND: Final = "exec"
+FACT: Final = "command"
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The one fact of this door. `approved` is the plan that a person has allowed, `no_walls` why there are none."""
+
+    judgement: Judgement
+    ask: AskWhen
+    no_walls: str = ""
+    takes_input: bool = False
+    approved: Plan | None = None
+
+
+def exec_rule(ask: Ask) -> Verdict:
+    """Decide by the judgement and what is around it. An ask without a judgement is denied."""
+    wanted = ask.facts.get(FACT)
+    if not isinstance(wanted, Wanted):
+        return Verdict("deny", "exec.unjudged", "the command was not judged")
+    found = wanted.judgement.verdict
+    if found.answer == "deny":
+        return found
+    if wanted.approved is not None:
+        same = verify(wanted.approved, wanted.judgement.plan)
+        return same if same.answer != "allow" else Verdict("allow", "exec.approved", "a person has approved this plan")
+    if found.answer == "allow" and wanted.no_walls:
+        found = Verdict("ask", "exec.no-walls", f"nothing would shut the command in: {wanted.no_walls}")
+    elif found.answer == "allow" and wanted.takes_input and found.rule_id != "exec.full":
+        found = Verdict("ask", "exec.input", "what it will be told later is not known")
+    else:
+        return found
+    if wanted.ask == "off":
+        return Verdict("deny", found.rule_id, f"{found.reason}; and tools.exec.ask is off")
+    return found

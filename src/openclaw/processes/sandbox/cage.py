@@ -1,0 +1,75 @@
+"""Control groups for jobs of a gateway that runs as root: the kernel counts no processes of root against a limit.
+
+1. A job gets a group of its own before its first program starts, with its number of processes and, where it can be,
+   its memory. Without control groups that we may write, the carrier's own counting has to do.
+2. A group is removed when nobody is in it any more; those of gateways that are gone are removed by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from pathlib import Path
+from typing import Final
+
+from openclaw.processes.sandbox.job import Limits
+
+ROOT: Final = Path("/sys/fs/cgroup")
+PREFIX: Final = "openclaw-"
+ENTER: Final = ("/bin/sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"')
+"""Starts what follows in a group; fails when that cannot be entered."""
+EXTRA: Final = 8
+"""Processes of the walls themselves."""
+
+
+class Cages:
+    """The groups of one gateway. Blocks for moments only: these files are the kernel's."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root / "pids" if (root / "pids").is_dir() else root
+        self._numbers = itertools.count(1)
+        self._left: set[Path] = set()
+        self._swept = False
+
+    def make(self, limits: Limits) -> Path | None:
+        """Return a new group; None where none is needed or possible."""
+        if os.geteuid() != 0:
+            return None
+        self._sweep()
+        cage = self._root / f"{PREFIX}{os.getpid()}-{next(self._numbers)}"
+        try:
+            cage.mkdir()
+            (cage / "pids.max").write_text(str(limits.processes + EXTRA))
+        except OSError:
+            with contextlib.suppress(OSError):
+                cage.rmdir()
+            return None
+        with contextlib.suppress(OSError):
+            (cage / "memory.max").write_text(str(limits.memory_bytes))
+        return cage
+
+    def remove(self, cage: Path) -> None:
+        """Remove a group whose job has ended, at once or with a later one."""
+        self._left.add(cage)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        if not self._swept:
+            self._swept = True
+            self._left |= {each for each in self._root.glob(f"{PREFIX}*-*") if not _lives(each)}
+        for each in list(self._left):
+            try:
+                each.rmdir()
+            except FileNotFoundError:
+                self._left.discard(each)
+            except OSError:
+                continue
+            else:
+                self._left.discard(each)
+
+
+def _lives(cage: Path) -> bool:
+    """Say whether the gateway that has made a group is there."""
+    pid = cage.name.removeprefix(PREFIX).partition("-")[0]
+    return Path("/proc", pid).exists()

@@ -1,0 +1,1 @@
+"""Commands of agents: judged, approved, run within walls."""

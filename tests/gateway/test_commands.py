@@ -1,0 +1,157 @@
+"""Commands on a running gateway: asked about over the wire, stopped with their run, gone with the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from openclaw.base.ids import new_id
+from tests.gateway.process import TOKEN, gateway
+from tests.gateway.wire import SCOPES, Wire, wire
+from tests.processes.waiting import alive, until
+
+pytestmark = pytest.mark.anyio
+
+APPROVER = (*SCOPES, "operator.approvals")
+FREE: dict[str, Any] = {"exec": {"security": "full", "ask": "off"}}
+WALLS = ["all", "off"] if shutil.which("bwrap") else ["off"]
+
+
+async def say(client: Wire, tool: str, **arguments: Any) -> str:
+    """Have the fake model call a tool; return the run."""
+    text = f"/tool {tool} {json.dumps(arguments)}"
+    answer = await client.get("chat.send", sessionKey="main", message=text, idempotencyKey=new_id())
+    return str(answer["runId"])
+
+
+def agents(workspace: Path, mode: str) -> dict[str, Any]:
+    return {"defaults": {"model": "fake/echo", "workspace": str(workspace), "sandbox": {"mode": mode}}}
+
+
+def family(pid: int, word: str) -> list[int]:
+    """Return the processes below one that were started with this argument."""
+    found: list[int] = []
+    for each in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            found += [each.pid] if each.cmdline()[-1:] == [word] else []
+    return found
+
+
+@pytest.mark.parametrize(("decision", "there"), [("allow-once", True), ("deny", False)])
+async def test_a_command_waits_for_a_person_and_what_it_was_told_is_done(
+    tmp_path: Path, decision: str, there: bool
+) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    async with (
+        gateway(tmp_path / "state", agents=agents(workspace, "all")) as running,
+        wire(running.port, 4, scopes=APPROVER) as person,
+    ):
+        run_id = await say(person, "exec", command="touch canary")
+        (asked,) = await person.until(lambda: person.told("exec.approval.requested"))
+        assert asked["request"]["command"] == "touch canary"
+        assert not (workspace / "canary").exists()
+        await person.get("exec.approval.resolve", id=asked["id"], decision=decision)
+        await person.end_of(run_id)
+        assert (workspace / "canary").exists() is there
+        rows = (await person.get("audit.query", kinds=["exec"]))["rows"]
+        assert [row["answer"] for row in rows][:2] == (["allow", "ask"] if there else ["ask"])
+        assert "canary" not in json.dumps(rows)
+        assert (await person.get("audit.verify"))["ok"]
+
+
+async def test_where_no_approver_is_connected_the_model_is_told_so_at_once(tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    async with (
+        gateway(tmp_path / "state", agents=agents(workspace, "all")) as running,
+        wire(running.port, 4, scopes=("operator.read", "operator.write")) as other,
+    ):
+        end = await other.end_of(await say(other, "exec", command="touch canary"))
+        assert "nobody who could give it is connected" in json.dumps(end)
+        assert not (workspace / "canary").exists()
+
+
+async def test_commands_are_for_agents_and_not_called_by_hand(tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    async with (
+        gateway(tmp_path / "state", agents=agents(workspace, "off"), tools=FREE) as running,
+        wire(running.port, 4, scopes=APPROVER) as person,
+    ):
+        for name, arguments in (("exec", {"command": "touch canary"}), ("process", {"action": "list"})):
+            refused = await person.ask("tools.invoke", name=name, args=arguments)
+            assert "Tool not available" in json.dumps(refused)
+            body = json.dumps({"tool": name, "args": arguments}).encode()
+            headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+            request = urllib.request.Request(f"{running.http_url}/tools/invoke", body, headers)
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                await asyncio.to_thread(urllib.request.urlopen, request)
+            assert caught.value.code == 404
+            caught.value.close()
+        assert not (workspace / "canary").exists()
+
+
+@pytest.mark.skipif(not shutil.which("bwrap") or not shutil.which("curl"), reason="needs bubblewrap and curl")
+async def test_the_way_out_of_the_walls_is_the_door_of_egress(tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    whole = agents(workspace, "all")
+    whole["defaults"]["sandbox"]["network"] = "proxy"
+    with socket.create_server(("127.0.0.1", 0)) as canary:
+        port = canary.getsockname()[1]
+        canary.settimeout(0.05)
+        async with (
+            gateway(tmp_path / "state", agents=whole, tools=FREE) as running,
+            wire(running.port, 4, scopes=APPROVER) as person,
+        ):
+            url = f"http://127.0.0.1:{port}/"
+            command = f"curl -s -m 5 -o /dev/null -w '%{{http_code}}' {url}; curl -s --noproxy '*' {url}; echo $?"
+            end = await person.end_of(await say(person, "exec", command=command))
+            assert "4037" in json.dumps(end)
+            rows = (await person.get("audit.query", kinds=["egress"]))["rows"]
+            assert [row["answer"] for row in rows] == ["deny"]
+        with pytest.raises(TimeoutError):
+            canary.accept()
+
+
+@pytest.mark.parametrize("mode", WALLS)
+async def test_aborting_a_run_ends_its_commands_within_a_second(tmp_path: Path, mode: str) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    async with (
+        gateway(tmp_path / "state", agents=agents(workspace, mode), tools=FREE) as running,
+        wire(running.port, 4) as person,
+    ):
+        run_id = await say(person, "exec", command="setsid -f sleep 7201; sleep 7202")
+        await until(lambda: bool(family(running.process.pid, "7201") and family(running.process.pid, "7202")))
+        started = family(running.process.pid, "7202")
+        began = asyncio.get_running_loop().time()
+        await person.get("chat.abort", sessionKey="main", runId=run_id)
+        await until(lambda: not any(map(alive, started)) and not family(running.process.pid, "7201"))
+        assert asyncio.get_running_loop().time() - began < 1
+
+
+@pytest.mark.parametrize("mode", WALLS)
+async def test_no_command_survives_a_killed_gateway(tmp_path: Path, mode: str) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    async with (
+        gateway(tmp_path / "state", agents=agents(workspace, mode), tools=FREE) as running,
+        wire(running.port, 4) as person,
+    ):
+        await say(person, "exec", command="setsid -f sleep 7301; sleep 7302", background=True)
+        await until(lambda: bool(family(running.process.pid, "7301") and family(running.process.pid, "7302")))
+        started = family(running.process.pid, "7301") + family(running.process.pid, "7302")
+        await running.kill()
+        await until(lambda: not any(map(alive, started)))
