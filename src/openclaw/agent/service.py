@@ -21,6 +21,7 @@ from openclaw.agent.recovery import recovery
 from openclaw.agent.register import Register
 from openclaw.agent.runner import NotAdmitted, Runner, reply_for
 from openclaw.agent.session_key import parse_key
+from openclaw.agent.taint import EVENT, brought_in
 from openclaw.agent.turn import EndState
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import (
@@ -129,7 +130,7 @@ class Study:
         known = self._live.get(inbound.run_id) or self._ended.get(inbound.run_id)
         if known is not None:
             return await self._repeat(known, inbound)
-        inbound, announced = self._announced(inbound)
+        inbound, announced = self._announced(brought_in(inbound))
         run = LiveRun(inbound, self._clock.now_ms(), self._observers)
         run.announced = announced
         queue = self._directory.require(inbound.agent_id).queue
@@ -162,7 +163,7 @@ class Study:
             return inbound, ()
         message = inbound.message
         parts = (TextPart(announcements.text(taken) + "\n"), *message.parts)
-        return msgspec.structs.replace(inbound, message=Message(message.role, parts)), taken
+        return msgspec.structs.replace(inbound, message=Message(message.role, parts, message.outside or EVENT)), taken
 
     def _give_back(self, run: LiveRun) -> None:
         if self._shop.announcements is not None and run.announced:

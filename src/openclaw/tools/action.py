@@ -44,11 +44,17 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What an action declares about itself. `network` lists the hosts it talks to."""
+    """What an action declares about itself. `network` lists the hosts it talks to.
+
+    An `inward` one may be called by an agent that has read text from outside, without anybody being asked: what it
+    changes is read as data, or it passes a door of its own.
+    """
 
     writes: bool = False
     dangerous: bool = False
     network: tuple[str, ...] = ()
+    inward: bool = False
+    own_words: bool = False
 
     @property
     def safety(self) -> Safety:
@@ -130,6 +136,11 @@ class Context:
         return self._call.tool.idempotency_key
 
     @property
+    def tainted(self) -> str:
+        """By what way text from outside came into what the model has read; empty: it has read none."""
+        return self._call.tool.tainted
+
+    @property
     def depth(self) -> int:
         """How many agents stand above the one that calls; 0 when a person or a program started its run."""
         return self._call.tool.depth
@@ -178,6 +189,8 @@ def action(
     writes: bool = False,
     dangerous: bool = False,
     network: Sequence[str] = (),
+    inward: bool = False,
+    own_words: bool = False,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     result_bytes: int = RESULT_LIMIT_BYTES,
 ) -> Callable[[F], F]: ...
@@ -189,11 +202,14 @@ def action(
     writes: bool = False,
     dangerous: bool = False,
     network: Sequence[str] = (),
+    inward: bool = False,
+    own_words: bool = False,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     result_bytes: int = RESULT_LIMIT_BYTES,
 ) -> F | Callable[[F], F]:
     """Declare a function as an action. It stays an ordinary function that can be called and tested as such."""
-    declaration = Declaration(name, Capabilities(writes, dangerous, _hosts(network)), timeout_s, result_bytes)
+    capabilities = Capabilities(writes, dangerous, _hosts(network), inward, own_words)
+    declaration = Declaration(name, capabilities, timeout_s, result_bytes)
 
     def mark(target: F) -> F:
         setattr(target, _MARK, declaration)
@@ -226,6 +242,16 @@ class ActionTool:
     def safety(self) -> Safety:
         """What the policy doors go by."""
         return self.capabilities.safety
+
+    @property
+    def inward(self) -> bool:
+        """See Capabilities."""
+        return self.capabilities.inward
+
+    @property
+    def own_words(self) -> bool:
+        """See Capabilities."""
+        return self.capabilities.own_words
 
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
         """Run the action. Raises: InvalidRequest, ToolError, and whatever the author's code raises.

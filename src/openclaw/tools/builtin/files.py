@@ -80,7 +80,7 @@ def search_files(
         return search(room, query, Bounds(SYSTEM_CLOCK, lambda: context.cancelled))
 
 
-@action(writes=True)
+@action(writes=True, inward=True, own_words=True)
 def write_file(
     path: FilePath, content: Annotated[str, Meta(description="The whole new content.")], context: Context
 ) -> str:
@@ -90,7 +90,7 @@ def write_file(
     return f"{'Created' if new else 'Replaced'} {path} ({len(content.encode())} bytes)."
 
 
-@action(writes=True)
+@action(writes=True, inward=True, own_words=True)
 def edit_file(
     path: FilePath,
     old_text: Annotated[str, Meta(description="Exact text to replace, with enough around it to occur once.")],

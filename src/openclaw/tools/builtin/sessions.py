@@ -66,10 +66,13 @@ class SessionPort(Protocol):
         """Return its last steps, oldest first."""
         ...
 
-    async def send(self, key: SessionKey, text: str, principal: Principal, *, wait_s: float, run_key: str) -> Sent:
+    async def send(
+        self, key: SessionKey, text: str, principal: Principal, *, wait_s: float, run_key: str, tainted: str = ""
+    ) -> Sent:
         """Give a message to a session as the principal and wait for the answer, at most `wait_s` seconds.
 
-        `run_key` is the same for every try of one call: the run it makes is made once. Raises: NotFound, LaneBusy.
+        `run_key` is the same for every try of one call: the run it makes is made once. `tainted` says by what way text
+        from outside had a part in the message. Raises: NotFound, LaneBusy.
         """
         ...
 
@@ -114,7 +117,14 @@ def session_tools(port: SessionPort) -> tuple[Tool, ...]:
             raise ToolError("This is the session you are in. Answer here instead of sending to it.")
         try:
             run_key = call_key(context.idempotency_key, key, text)
-            sent = await port.send(key, text, as_owner(context.principal), wait_s=wait_seconds, run_key=run_key)
+            sent = await port.send(
+                key,
+                text,
+                as_owner(context.principal),
+                wait_s=wait_seconds,
+                run_key=run_key,
+                tainted=context.tainted,
+            )
         except CallerError as error:
             raise ToolError(f"The session did not take the message: {error.message}") from None
         if sent.state == "running":
