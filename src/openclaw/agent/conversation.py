@@ -21,7 +21,7 @@ RECENT_TOKENS = 20_000
 """Longer conversations are read back each time."""
 RECENT_BYTES = 4_000_000
 """What is kept in memory of all of them together: the conversations used last."""
-STEP_BYTES = 250
+STEP_BYTES = 280
 """What a step takes besides its text: its entry, its messages and their parts."""
 TOKEN_BYTES = 4
 

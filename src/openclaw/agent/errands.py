@@ -56,11 +56,19 @@ class Errands:
         return await self._study.history(key, principal, limit)
 
     async def send(
-        self, key: SessionKey, text: str, principal: Principal, *, wait_s: float, run_key: str, tainted: str = ""
+        self,
+        key: SessionKey,
+        text: str,
+        principal: Principal,
+        *,
+        wait_s: float,
+        run_key: str,
+        tainted: str = "",
+        depth: int = 0,
     ) -> Sent:
         """See SessionPort."""
         agent_id = parse_key(key, self._study.default_agent())[0]
-        run = await self._submit(key, agent_id, user(text, tainted), principal, run_key, depth=0)
+        run = await self._submit(key, agent_id, user(text, tainted), principal, run_key, depth)
         try:
             async with asyncio.timeout(wait_s):
                 return _told(await run.result())
@@ -78,14 +86,22 @@ class Errands:
         who, run_key = errand.principal, errand.run_key
         try:
             task = user(errand.task, errand.tainted)
-            run = await self._submit(key, errand.agent_id, task, who, run_key, errand.depth)
+            run = await self._submit(key, errand.agent_id, task, who, run_key, errand.depth, ephemeral=True)
             return _told(await run.result())
         except asyncio.CancelledError:
             await self._study.abort(key, who, RunId(run_key), reason="the agent that asked was stopped")
             raise
 
     async def _submit(
-        self, key: SessionKey, agent_id: AgentId, message: Message, principal: Principal, run_key: str, depth: int
+        self,
+        key: SessionKey,
+        agent_id: AgentId,
+        message: Message,
+        principal: Principal,
+        run_key: str,
+        depth: int,
+        *,
+        ephemeral: bool = False,
     ) -> Run:
         inbound = Inbound(
             run_id=RunId(run_key),
@@ -93,7 +109,7 @@ class Errands:
             agent_id=agent_id,
             message=message,
             principal=principal,
-            ephemeral=depth > 0,
+            ephemeral=ephemeral,
             depth=depth,
         )
         return await self._study.submit(inbound)

@@ -39,10 +39,17 @@ from openclaw.net.certificate import Pair
 from openclaw.net.http import HttpClient
 from openclaw.ops.disk import DiskWatch
 from openclaw.ops.load import LoadWatch, given_memory_bytes
+from openclaw.policy.approval import Approval, may_review
 from openclaw.policy.approvals import Approvals
+from openclaw.policy.consent import Consent
+from openclaw.policy.content_door import KIND as CONTENT
+from openclaw.policy.content_door import content_verdict
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import egress_rule
+from openclaw.policy.files.door import KIND as FILE
+from openclaw.policy.files.door import file_verdict
 from openclaw.policy.gatekeeper import Gatekeeper
+from openclaw.policy.known_hosts import KnownHosts
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
@@ -50,6 +57,7 @@ from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
 from openclaw.processes.environment import CurrentEnvironment
 from openclaw.processes.spawner import Spawner
+from openclaw.rpc.approval_rows import SCOPES
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
 from openclaw.rpc.cron_rows import tell_beat, tell_job
@@ -153,6 +161,8 @@ async def open_rooms(
         ledger = Ledger(store.audit, clock)
         rules = {
             TOOL: tool_verdict,
+            FILE: file_verdict,
+            CONTENT: content_verdict,
             EGRESS: egress_rule(lambda: rooms.config.network_policy),
             NODE: node_rule(lambda: rooms.config.gateway.nodes),
         }
@@ -174,12 +184,15 @@ async def open_rooms(
         approvals = Approvals(store.shelf, clock)
         await approvals.open()
         stack.push_async_callback(approvals.close)
+        gate.consent = Consent(approvals, partial(_can_be_asked, hub))
+        known_hosts = KnownHosts(store.shelf, clock)
+        await known_hosts.load()
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
         study = Study(directory=Directory.empty(), shop=shop)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
-        desk = Tooling(gate, study, store, http, clock, mcp, lambda: rooms.config)
+        desk = Tooling(gate, known_hosts, study, store, http, clock, mcp, lambda: rooms.config)
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
         automation = Automation(
@@ -247,6 +260,10 @@ async def open_rooms(
 
 _NO_COUNTER: Any = None
 """Stands in until the counter is built: it needs the rooms, and the rooms hold it."""
+
+
+def _can_be_asked(hub: Hub, approval: Approval) -> bool:
+    return hub.has_hearer(SCOPES[approval.kind], lambda peer: may_review(peer.principal, approval))
 
 
 def _paired_at_ms(devices: Devices, device_id: str) -> int:

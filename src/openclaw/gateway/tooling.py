@@ -14,8 +14,13 @@ from openclaw.config.load import Loaded
 from openclaw.config.schema import Config
 from openclaw.models.minilm.embedder import minilm
 from openclaw.net.http import HttpClient
+from openclaw.policy.content_door import KIND as CONTENT
+from openclaw.policy.content_door import Wish, detail, host_key, named, touches
 from openclaw.policy.egress_door import egress_ask
-from openclaw.policy.gatekeeper import Ask, Gatekeeper
+from openclaw.policy.files.door import KIND as FILE
+from openclaw.policy.files.door import file_facts
+from openclaw.policy.gatekeeper import Ask, Gatekeeper, refused
+from openclaw.policy.known_hosts import KnownHosts
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.store.sqlite import SqliteStore
 from openclaw.tools.api import Caller, Tool, ToolContext
@@ -24,7 +29,7 @@ from openclaw.tools.builtin.memory import Embedder, Meaning, Memory
 from openclaw.tools.builtin.rooms import room_tools
 from openclaw.tools.builtin.subagent import subagent_tools
 from openclaw.tools.mcp.room import McpRoom
-from openclaw.tools.registry import ToolRegistry
+from openclaw.tools.registry import ToolRegistry, builtin_tools
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Tooling:
     """Makes tool registries; `config` returns the configuration of the moment."""
 
     gate: Gatekeeper
+    hosts: KnownHosts
     study: Study
     store: SqliteStore
     http: HttpClient
@@ -62,19 +68,75 @@ class Tooling:
 
     async def _egress(self, caller: Caller, action: str, host: str, port: int) -> None:
         await self.gate.require(egress_ask(caller.principal, action, host, port, **_where(caller)))
+        key = host_key(host, port)
+        if not caller.tainted:
+            await self.hosts.remember(caller.agent_id, key)
+            return
+        # Nobody is asked within a call, whose time is short: what was asked before it is known by now.
+        ask = self._content(caller, action, "new-host", key)
+        verdict = await self.gate.admit(ask)
+        if verdict.answer != "allow":
+            raise refused(ask, verdict)
 
     async def _ask(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
-        await self.gate.require(
-            Ask(
-                kind=TOOL,
-                principal=context.principal,
-                action=f"tool {tool.spec.name}",
-                target=context.session_key,
-                facts={"safety": tool.safety},
-                **_where(context),
+        name = tool.spec.name
+        action, where = f"tool {name}", _where(context)
+        file = file_facts(name, arguments) if tool in builtin_tools() else None
+        if file is not None:
+            target, facts = file
+            await self.gate.require(
+                Ask(kind=FILE, principal=context.principal, action=action, target=target, facts=facts, **where)
             )
+        else:
+            facts = {"safety": tool.safety}
+            await self.gate.require(
+                Ask(
+                    kind=TOOL,
+                    principal=context.principal,
+                    action=action,
+                    target=context.session_key,
+                    facts=facts,
+                    **where,
+                )
+            )
+        if context.tainted:
+            await self._consent(tool, arguments, context)
+
+    async def _consent(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
+        """Ask a person about what text from outside could have led to. Raises: PolicyDenied, Unavailable."""
+        name = tool.spec.name
+        wanted = touches(
+            name, arguments, safety=tool.safety, inward=tool.inward, network=name in ("web_fetch", "http_request")
+        )
+        for wish, target in wanted:
+            ask = self._content(context, f"tool {name}", wish, target, detail(arguments))
+            verdict = await self.gate.require(ask)
+            if wish == "new-host" and verdict.rule_id == "approval.allow-always":
+                await self.hosts.remember(context.agent_id, target)
+            elif wish == "new-host":
+                self.hosts.lend(context.run_id, target)
+
+    def _content(self, caller: Caller, action: str, wish: Wish, target: str, detail: str = "") -> Ask:
+        facts: dict[str, Any] = {"wish": wish, "source": caller.tainted, "detail": detail}
+        if wish == "new-host":
+            listed = named(self.config().network_policy.egress_allowlist, target)
+            facts["known"] = listed or self.hosts.knows(caller.agent_id, caller.run_id, target)
+            facts["lasting"] = True
+        return Ask(
+            kind=CONTENT,
+            principal=caller.principal,
+            action=action,
+            target=target,
+            facts=facts,
+            written={"wish": wish, "source": caller.tainted},
+            **_where(caller),
         )
 
 
 def _where(caller: Caller) -> dict[str, Any]:
-    return {"agent": caller.agent_id, "session": caller.session_key, "run": caller.run_id}
+    return {
+        "agent": caller.agent_id,
+        "session": caller.session_key,
+        "run": caller.run_id,
+        "tainted": bool(caller.tainted),
+    }

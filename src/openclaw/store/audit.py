@@ -56,6 +56,7 @@ Kind = Literal[
     "exec",
     "egress",
     "file",
+    "content",
     "spend",
     "delivery",
     "node",

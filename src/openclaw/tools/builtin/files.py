@@ -9,9 +9,9 @@ from msgspec import Meta
 
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import ToolError
+from openclaw.policy.files.descriptor import Entry
 from openclaw.tools.action import Context, action
 from openclaw.tools.builtin.search import SEARCH_DEADLINE_S, Bounds, Query, found_entries, search
-from openclaw.tools.descriptor import Entry
 from openclaw.tools.workspace import READ_LIMIT_BYTES, Workspace
 
 MAX_LISTED = 1_000

@@ -40,7 +40,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     run_key: str
     parent_session: SessionKey
     parent_run: RunId
-    tainted: str
+    tainted: str = ""
     """By what way text from outside had a part in the task; empty: by none."""
 
 
