@@ -24,7 +24,7 @@ from tests.config.make import Home
 MAIN = AgentId("main")
 
 
-def tool(name: str, **arguments: Any) -> str:
+def tool(name: str, /, **arguments: Any) -> str:
     """Return the line by which the fake model is told to call a tool."""
     return f"/tool {name} {msgspec.json.encode(arguments).decode()}"
 
