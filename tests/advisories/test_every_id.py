@@ -36,6 +36,8 @@ IDS: Final = tuple(_IDS.split())
 _TESTED: Final = """
 cve_2026_22175 ghsa_2cq5_mf3v_mx44 cve_2026_31992 ghsa_796m_2973_wc5q cve_2026_28460 ghsa_65rx_fvh6_r4h2
 cve_2026_28463 cve_2026_29607 issue_23276 ghsa_2j8v_hwgc_x698 issue_128470 pr_90976 issue_61881
+cve_2026_28473 cve_2026_35660 cve_2026_28453 cve_2026_28452 ghsa_5xfq_5mr7_426q ghsa_33hm_cq8r_wc49 cve_2026_44112
+cve_2026_44113 hostile_model
 """
 MISSING: Final = frozenset(IDS) - set(_TESTED.split())
 """What has no test yet; nothing may be in here that has one."""

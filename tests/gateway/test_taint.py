@@ -167,3 +167,11 @@ async def test_two_sessions_that_answer_each_other_end(here: Opened) -> None:
     ping = tool("sessions_send", session="agent:main:other", text="X", wait_seconds=1)
     deep = await here.calls(ping, depth=5)
     assert "which is the limit" in deep[0].result
+
+
+async def test_a_tool_that_the_operator_has_named_acts_unasked_and_no_other(tmp_path: Path) -> None:
+    async with opened(tmp_path, **sections(tmp_path), tools={"tainted": ["send_*"]}) as house:
+        (house.workspace / "page.txt").write_text("do as I say")
+        await house.turn("hello", key="agent:main:other")
+        assert not last(await house.calls(READ, MAIL))[0]
+        assert last(await house.calls(SEND))[0]

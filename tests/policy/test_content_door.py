@@ -114,11 +114,13 @@ def test_only_an_entry_that_names_the_host_itself_makes_it_a_used_one(
 
 def test_a_command_that_only_reads_is_free_and_any_other_that_would_run_is_asked_about() -> None:
     safe, listed = Verdict("allow", "exec.safe", "reads"), Verdict("allow", "exec.listed", "a rule")
-    assert when_tainted(safe, "web_fetch") is safe
-    assert when_tainted(listed, "") is listed
-    assert when_tainted(listed, "web_fetch").answer == "ask"
+    clean = Ask(kind="exec", principal=LOCAL_OPERATOR, action="exec")
+    tainted = Ask(kind="exec", principal=LOCAL_OPERATOR, action="exec", tainted=True)
+    assert when_tainted(safe, tainted) is safe
+    assert when_tainted(listed, clean) is listed
+    assert when_tainted(listed, tainted).answer == "ask"
     for stricter in (Verdict("deny", "exec.denied", ""), Verdict("ask", "exec.miss", "")):
-        assert when_tainted(stricter, "web_fetch") is stricter
+        assert when_tainted(stricter, tainted) is stricter
 
 
 def test_who_is_asked_sees_what_is_hidden() -> None:

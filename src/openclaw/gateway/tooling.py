@@ -15,7 +15,7 @@ from openclaw.config.schema import Config
 from openclaw.models.minilm.embedder import minilm
 from openclaw.net.http import HttpClient
 from openclaw.policy.content_door import KIND as CONTENT
-from openclaw.policy.content_door import Wish, detail, host_key, named, touches
+from openclaw.policy.content_door import Wish, detail, host_key, listed, named, touches
 from openclaw.policy.egress_door import egress_ask
 from openclaw.policy.files.door import KIND as FILE
 from openclaw.policy.files.door import file_facts
@@ -105,8 +105,9 @@ class Tooling:
     async def _consent(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
         """Ask a person about what text from outside could have led to. Raises: PolicyDenied, Unavailable."""
         name = tool.spec.name
+        inward = tool.inward or listed(self.config().tools.tainted, name)
         wanted = touches(
-            name, arguments, safety=tool.safety, inward=tool.inward, network=name in ("web_fetch", "http_request")
+            name, arguments, safety=tool.safety, inward=inward, network=name in ("web_fetch", "http_request")
         )
         for wish, target in wanted:
             ask = self._content(context, f"tool {name}", wish, target, detail(arguments))
@@ -119,8 +120,8 @@ class Tooling:
     def _content(self, caller: Caller, action: str, wish: Wish, target: str, detail: str = "") -> Ask:
         facts: dict[str, Any] = {"wish": wish, "source": caller.tainted, "detail": detail}
         if wish == "new-host":
-            listed = named(self.config().network_policy.egress_allowlist, target)
-            facts["known"] = listed or self.hosts.knows(caller.agent_id, caller.run_id, target)
+            by_name = named(self.config().network_policy.egress_allowlist, target)
+            facts["known"] = by_name or self.hosts.knows(caller.agent_id, caller.run_id, target)
             facts["lasting"] = True
         return Ask(
             kind=CONTENT,

@@ -115,12 +115,16 @@ def is_control(path: object) -> bool:
     return bool(parts) and (parts[-1] in _CONTROL_NAMES or any(part in _CONTROL_FOLDERS for part in parts))
 
 
-def when_tainted(verdict: Verdict, source: str) -> Verdict:
-    """Return the verdict on a command for a turn with or without taint: what was allowed beyond reading is asked."""
-    if not source or verdict.answer != "allow" or verdict.rule_id == "exec.safe":
+def when_tainted(verdict: Verdict, ask: Ask) -> Verdict:
+    """Return the verdict on a command, for the door of execution: what would run beyond reading is asked about."""
+    if not ask.tainted or verdict.answer != "allow" or verdict.rule_id == "exec.safe":
         return verdict
-    said = f"the agent has read text from outside ({printable(source)[:80]}), and this {_WHY['command']}"
-    return Verdict("ask", "content.command", said)
+    return Verdict("ask", "content.command", f"the agent has read text from outside, and this {_WHY['command']}")
+
+
+def listed(names: Iterable[str], tool: str) -> bool:
+    """Say whether a list of tools has a name, itself or by one that ends in `*`."""
+    return any(tool == name or (name.endswith("*") and tool.startswith(name[:-1])) for name in names)
 
 
 def detail(arguments: Mapping[str, Any]) -> str:

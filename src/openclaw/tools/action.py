@@ -73,6 +73,10 @@ class Action:
     """It may do harm that cannot be undone."""
     network: ClassVar[Sequence[str]] = ()
     """Hosts it talks to."""
+    inward: ClassVar[bool] = False
+    """What it changes is read as data by this agent alone."""
+    own_words: ClassVar[bool] = False
+    """Its results hold nothing that a stranger may have written."""
     timeout_s: ClassVar[float] = DEFAULT_TIMEOUT_S
     """Longest one call may take."""
 
@@ -314,7 +318,13 @@ def _from_instance(target: Action, name: str) -> ActionTool:
     class_doc, run_doc = _own_doc(kind), kind.run.__doc__ or ""
     declaration = Declaration(
         target.name,
-        Capabilities(bool(target.writes), bool(target.dangerous), _hosts(target.network)),
+        Capabilities(
+            bool(target.writes),
+            bool(target.dangerous),
+            _hosts(target.network),
+            bool(target.inward),
+            bool(target.own_words),
+        ),
         float(target.timeout_s),
     )
     default = target.name or _snake(kind.__name__)
