@@ -152,6 +152,14 @@ async def test_a_host_used_before_needs_no_question_and_one_allowed_always_neith
     assert "approv" not in last(await here.calls(fresh))[1]
 
 
+async def test_nobody_is_asked_about_a_host_that_is_shut_anyway(here: Opened) -> None:
+    peer = FakePeer()
+    here.rooms.hub.join(peer)
+    _, text = last(await here.calls(READ, tool("web_fetch", url="https://evil.example/x")))
+    assert "egress." in text
+    assert peer.events("plugin.approval.requested") == []
+
+
 @pytest.mark.parametrize("outside", ["webhook", "a node"])
 async def test_a_message_that_came_from_outside_taints_its_turn(here: Opened, outside: str) -> None:
     calls = await here.calls(MAIL, key="agent:main:hook", outside=outside)

@@ -110,12 +110,19 @@ class Tooling:
             name, arguments, safety=tool.safety, inward=inward, network=name in ("web_fetch", "http_request")
         )
         for wish, target in wanted:
+            if wish == "new-host" and not self._may_leave(context, f"tool {name}", target):
+                continue  # the door of egress refuses it, whatever a person would say
             ask = self._content(context, f"tool {name}", wish, target, detail(arguments))
             verdict = await self.gate.require(ask)
             if wish == "new-host" and verdict.rule_id == "approval.allow-always":
                 await self.hosts.remember(context.agent_id, target)
             elif wish == "new-host":
                 self.hosts.lend(context.run_id, target)
+
+    def _may_leave(self, caller: Caller, action: str, target: str) -> bool:
+        host, _, port = target.rpartition(":")
+        ask = egress_ask(caller.principal, action, host.strip("[]"), int(port), **_where(caller))
+        return self.gate.judge(ask).answer == "allow"
 
     def _content(self, caller: Caller, action: str, wish: Wish, target: str, detail: str = "") -> Ask:
         facts: dict[str, Any] = {"wish": wish, "source": caller.tainted, "detail": detail}
