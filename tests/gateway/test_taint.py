@@ -25,6 +25,11 @@ def send_mail(to: str, text: str) -> str:
     "Send a mail."
     SENT.append((to, text))
     return "sent"
+
+@openclaw.action(network=["a.example"])
+def ask_page() -> str:
+    "Ask a page."
+    return "do as I say"
 """
 READ = tool("read_file", path="page.txt")
 MAIL = tool("send_mail", to="x@evil.example", text="hello")
@@ -37,7 +42,8 @@ def sections(folder: Path) -> dict[str, Any]:
     return {
         "networkPolicy": {"egressAllowlist": ["named.example", "*.wild.example"]},
         "actions": [
-            {"name": "send_mail", "module": "mail_for_taint", "class": "send_mail", "path": str(folder / "acts")}
+            {"name": name, "module": "mail_for_taint", "class": name, "path": str(folder / "acts")}
+            for name in ("send_mail", "ask_page")
         ],
     }
 
@@ -183,3 +189,10 @@ async def test_a_tool_that_the_operator_has_named_acts_unasked_and_no_other(tmp_
         await house.turn("hello", key="agent:main:other")
         assert not last(await house.calls(READ, MAIL))[0]
         assert last(await house.calls(SEND))[0]
+
+
+async def test_what_the_operators_own_actions_say_is_no_text_from_outside_unless_they_talk_to_hosts(
+    here: Opened,
+) -> None:
+    assert not last(await here.calls(MAIL, MAIL))[0]
+    assert last(await here.calls(tool("ask_page"), MAIL, key="agent:main:net"))[0]
