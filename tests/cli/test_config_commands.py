@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from openclaw.config import lastgood
 from tests.cli.conftest import Run
 
 TOKEN = "q8Zr1vLx0Pf7Tn3Kd9Ws5Hb2Mc6Jy4Ga"
@@ -315,3 +316,11 @@ def test_read_only_mode_refuses_every_command_that_writes(
         assert "OPENCLAW_CONFIG_READONLY" in refused.err, (writer, refused.err)
     assert file.read_text() == text
     assert len(command("config", "history", "--json").json) == records
+
+
+def test_a_file_that_cannot_be_read_is_said_once_in_words(command: Run, file: Path) -> None:
+    lastgood.save(file.parent / "snapshots" / "last-good.json", TEXT)
+    file.write_text("{ broken")
+    asked = command("config", "get", "gateway.port")
+    assert (asked.code, asked.out) == (0, "19000\n")
+    assert asked.err == f"Note: {file} cannot be read; what follows goes by the last one that worked.\n"

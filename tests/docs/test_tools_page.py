@@ -9,7 +9,6 @@ import pytest
 
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.config.schema import SubagentsConfig
-from openclaw.testing.action import open_gate
 from openclaw.tools.api import Tool
 from openclaw.tools.builtin.egress import Egress
 from openclaw.tools.builtin.memory import Memory
@@ -22,7 +21,7 @@ _NOTHING: Any = object()
 TOOLS = (
     *builtin_tools(),
     *room_tools(
-        memory=Memory(_NOTHING, lambda _: 1, SYSTEM_CLOCK), egress=Egress(_NOTHING, open_gate), sessions=_NOTHING
+        memory=Memory(_NOTHING, lambda _: 1, SYSTEM_CLOCK), egress=Egress(_NOTHING, _NOTHING), sessions=_NOTHING
     ),
     *subagent_tools(_NOTHING, SubagentsConfig()),
 )

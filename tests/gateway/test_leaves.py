@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -37,8 +38,11 @@ from openclaw.gateway.run import RunOptions, _Gateway
 from openclaw.gateway.setup_desk import SetupDesk
 from openclaw.listeners.app import App
 from openclaw.listeners.server import GatewayServer
+from openclaw.net.egress import place as place_of
 from openclaw.ops.backup.desk import Backups
 from openclaw.ops.backup.schedule import BackupSchedule
+from openclaw.policy.egress_door import CLASSES, Errand, egress_ask
+from openclaw.policy.egress_review import reviews_due
 from openclaw.policy.exec.rules import policy_of
 from openclaw.policy.exec.rules_file import RulesFile
 from openclaw.policy.gatekeeper import Ask
@@ -129,6 +133,7 @@ async def opened(home: Home) -> AsyncIterator[House]:
         await server.stop(1)
         await app.close()
         await rooms.close()
+        assert secrets.door is None, "they are asked again before the next rooms and their ledger are open"
         lock.release()
 
 
@@ -182,8 +187,13 @@ async def _use(house: House) -> None:
     await _beat(rooms)
     await _hook(house)
     await _keep_order(rooms)
-    with contextlib.suppress(OpenClawError):
-        await rooms.tooling._egress(make_context(house.home.folder), "test", "b.example", 443)
+    caller = msgspec.structs.replace(make_context(house.home.folder), agent_id=AgentId("main"))
+    for host in ("a.example", "b.example"):
+        with contextlib.suppress(OpenClawError):
+            await rooms.tooling._egress(caller, "test", place_of(f"https://{host}/"))
+    for klass in CLASSES:
+        rooms.gate.judge(egress_ask(LOCAL_OPERATOR, Errand(klass), "a.example", 443))
+    assert len(list(reviews_due(rooms.config, SYSTEM_CLOCK.now_ms()))) == len(CLASSES)
     facts = {"command": "a.a", "declared": ["a.a"], "approved": ["a.a"]}
     rooms.gate.judge(Ask(kind=NODE, principal=LOCAL_OPERATOR, action="x", target="x", facts=facts))
     policy_of(rooms.config.tools.exec, RulesFile(version=1), "main")

@@ -136,6 +136,20 @@ async def test_a_config_with_problems_comes_up_and_names_each_with_its_line(tmp_
         await running.stop()
 
 
+async def test_a_gateway_whose_file_is_broken_comes_up_on_the_last_good_one_and_says_so(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as running:
+        port = running.port
+    (tmp_path / "openclaw.json").write_text("{ not json")
+    again = await GatewayProcess.start(tmp_path, port)
+    try:
+        await again.ready()
+        lines = [json.loads(line) for line in (tmp_path / "logs" / "openclaw.log").read_text().splitlines()]
+        (told,) = [line for line in lines if line["event"] == "config_last_good_used"]
+        assert (told["level"], told["path"]) == ("error", str(tmp_path / "openclaw.json"))
+    finally:
+        await again.stop()
+
+
 async def test_a_changed_model_is_taken_up_without_a_restart_and_a_broken_file_is_not(tmp_path: Path) -> None:
     async with gateway(tmp_path) as running:
         client = await running.connect()

@@ -48,7 +48,7 @@ def whole(n: int) -> dict[str, Any]:
             "skipMissedJobs": v(True, False),
             "maxMissedAgeMs": v(70_000, 80_000),
         },
-        "networkPolicy": {"allowEgress": v(False, True), "egressAllowlist": [v("a.example", "b.example")]},
+        "networkPolicy": _network(v),
         "hooks": _hooks(v),
         "secrets": _secrets(v),
         "backup": {
@@ -168,6 +168,23 @@ def _beat(v: Any, name: str) -> dict[str, Any]:
     }
 
 
+def _network(v: Any) -> dict[str, Any]:
+    classes = ("inference", "channels", "artifacts", "telemetry", "tools", "internal")
+    return {
+        "allowEgress": v(False, True),
+        "egressAllowlist": [v("a.example", "b.example")],
+        "classes": {
+            name: {
+                "allow": ["127.0.0.1:9", v(f"{name}.a.example", f"{name}.b.example")],
+                "owner": v(f"{name} Ann", f"{name} Bea"),
+                "review": v(f"200{number}-01-01", f"200{number}-02-02"),
+            }
+            for number, name in enumerate(classes)
+        },
+        "actions": {"test": {"egressAllowlist": ["*.example", v("a.example", "b.example")]}},
+    }
+
+
 def _agents(v: Any) -> dict[str, Any]:
     first = {
         "id": "main",
@@ -183,6 +200,10 @@ def _agents(v: Any) -> dict[str, Any]:
         "limits": _limits(v, 40),
         "queue": _queue(v, 60),
         "heartbeat": _beat(v, "own"),
+        "networkPolicy": {
+            "egressAllowlist": ["*.example", v("a.test", "b.test")],
+            "actions": {"test": {"egressAllowlist": [v("own.a.example", "own.b.example")]}},
+        },
     }
     other = {
         "id": v("second", "third"),

@@ -237,8 +237,33 @@ async def test_a_device_token_sent_as_the_token_is_no_guess() -> None:
     for _ in range(3):
         found = authenticator.connect(Evidence(token=issued.token), REMOTE, "operator", ("operator.read",), 4, "d")
         assert found.method == "device-token"
+
+
+async def test_a_device_token_opens_http_until_it_is_revoked_or_replaced() -> None:
+    clock = ManualClock()
+    devices = no_devices(clock)
+    ask = Ask(device_id="d", public_key="k", role="operator", scopes=("operator.read",))
+    node = await devices.pair(Ask(device_id="n", public_key="k", role="node"))
+    issued = await devices.pair(ask)
+    authenticator = Authenticator("token", Secret("s3cret"), None, RateLimitConfig, clock, devices)
+
+    def by(token: str) -> Principal:
+        return authenticator.http({b"authorization": b"Bearer " + token.encode()}, REMOTE)
+
+    first = by(issued.token)
+    assert (first.method, first.device) == ("device-token", "d")
+    assert first.scopes == {"operator.read"}
+    assert authenticator.stands(first)
     with pytest.raises(Unauthorized):
-        authenticator.http({b"authorization": b"Bearer " + issued.token.encode()}, LOCAL)
+        by(node.token)
+    second = await devices.rotate("d", "operator", None, Principal(scopes=frozenset(ALL_SCOPES)))
+    assert not authenticator.stands(first)
+    with pytest.raises(Unauthorized):
+        by(issued.token)
+    assert by(second.token).device == "d"
+    await devices.revoke("d", "operator")
+    with pytest.raises(Unauthorized):
+        by(second.token)
 
 
 def test_another_secret_holds_at_once_and_tells_whoever_holds_the_old() -> None:

@@ -94,10 +94,6 @@ BOTH: Final = [
     ("webchat page without an Origin", {"client": "webchat-ui/webchat", "error": NO_ORIGIN}),
     ("operator page without an Origin", {"client": "openclaw-control-ui/webchat", "error": NO_ORIGIN}),
     (
-        "operator page of another site",
-        {"client": "openclaw-control-ui/webchat", "origin": "https://evil.example", "device": {}, "error": FOREIGN},
-    ),
-    (
         "wrong token",
         {
             "changes": {"auth": {"token": "wrong"}},

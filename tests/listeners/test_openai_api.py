@@ -326,12 +326,12 @@ def test_images_and_several_user_messages_make_one_message() -> None:
             "content": [
                 {"type": "text", "text": "here"},
                 {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
-                {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
+                {"type": "image_url", "image_url": {"url": "https://x.test/y.png"}},
             ],
         },
     )
     parts = conversation(messages, keeps_session=True).message.parts
-    assert parts == (TextPart("look\n\nhere"), ImagePart("image/png", "aGk="), ImagePart(url="https://x/y.png"))
+    assert parts == (TextPart("look\n\nhere"), ImagePart("image/png", "aGk="), ImagePart(url="https://x.test/y.png"))
 
 
 @given(st.text())

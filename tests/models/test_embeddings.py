@@ -15,7 +15,7 @@ from openclaw.base.errors import (
     ModelUnavailable,
 )
 from openclaw.base.model import ModelInfo, ModelRequest, Usage
-from openclaw.base.principal import LOCAL_OPERATOR
+from openclaw.base.principal import LOCAL_OPERATOR, Limits
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ModelCost, ModelEntry, ModelsConfig, ProviderConfig
 from openclaw.models.embeddings import BATCH, OFFICIAL_MODEL, OFFICIAL_USD_MICROS, Embedded, Embeddings
@@ -54,7 +54,7 @@ class Till:
     async def record_usage(self, rows: Sequence[UsageRow]) -> None:
         self.rows += rows
 
-    def __call__(self, spender: Spender) -> Till:
+    def __call__(self, spender: Spender, limits: Limits | None = None) -> Till:
         return self
 
     async def reserve(self, info: ModelInfo, request: ModelRequest) -> Till:

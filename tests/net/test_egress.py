@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from openclaw.net.egress import is_address, place, refusal
 from openclaw.net.error import NetError
 from openclaw.net.http import HttpClient, Timeouts
+from openclaw.net.way import PublicWay, Way
 from tests.stand_ins.openai import OpenAIStandIn
 from tests.stand_ins.server import Raw
 
@@ -149,6 +150,15 @@ def test_a_url_is_sent_in_one_spelling(url: str, sent: str) -> None:
             "example.com",
             "//example.com",
             "ftp://example.com",
+            "http://127.1/",
+            "http://0x7f.0.0.1/",
+            "http://2130706433/",
+            "http://017700000001/",
+            "http://134744072/",
+            "http://1.2.3.4.5/",
+            "http://1.2.3.256/",
+            "http://example.0x/",
+            "http://a..b/",
             "file:///etc/passwd",
             "gopher://a",
             "http://",
@@ -226,9 +236,16 @@ async def canary() -> AsyncIterator[Canary]:
 NOT_LONG = Timeouts(connect=2, first_byte=2, idle=2, total=2)
 
 
-async def refused(http: HttpClient, url: str) -> str:
+class Judging(PublicWay):
+    """A way with a judge of our own."""
+
+    def __init__(self, judge: Callable[[str], str]) -> None:
+        self.judge = judge  # type: ignore[method-assign,assignment]
+
+
+async def refused(http: HttpClient, url: str, way: Way | None = None) -> str:
     with pytest.raises(NetError) as caught:
-        await http.stream("GET", url, headers={}, timeouts=NOT_LONG, purpose="tools")
+        await http.stream("GET", url, headers={}, timeouts=NOT_LONG, purpose="tools", way=way)
     assert caught.value.kind in ("refused-target", "protocol", "refused-url", "dns"), caught.value
     return str(caught.value)
 
@@ -259,17 +276,16 @@ async def test_a_name_that_is_rebound_is_looked_up_once_per_request_and_judged_e
         port = int(server.base_url.split(":")[2][:-3])
         names = Names(rebind=[["127.0.0.1"], ["127.0.0.2"], ["127.0.0.1"]])
         public = {"127.0.0.1"}
-        async with HttpClient(
-            resolve=names.resolve, judge=lambda address: "" if address in public else refusal(address) or "odd"
-        ) as http:
+        way = Judging(lambda address: "" if address in public else refusal(address) or "odd")
+        async with HttpClient(resolve=names.resolve) as http:
             async with await http.stream(
-                "GET", f"http://rebind.test:{port}/", headers={}, timeouts=NOT_LONG, purpose="tools"
+                "GET", f"http://rebind.test:{port}/", headers={}, timeouts=NOT_LONG, purpose="tools", way=way
             ) as answer:
                 assert await answer.read_all(100) == b"first"
             assert names.asked == ["rebind.test"]
-            await refused(http, f"http://rebind.test:{port}/")
+            await refused(http, f"http://rebind.test:{port}/", way)
             public.clear()
-            await refused(http, f"http://rebind.test:{canary.port}/")
+            await refused(http, f"http://rebind.test:{canary.port}/", way)
         assert names.asked == ["rebind.test"] * 3
         assert len(server.requests) == 1
     assert canary.connections == 0
@@ -278,8 +294,8 @@ async def test_a_name_that_is_rebound_is_looked_up_once_per_request_and_judged_e
 async def test_the_address_is_judged_again_as_the_socket_is_made(canary: Canary) -> None:
     verdicts = iter(["", "loopback"])
     names = Names(late=[["127.0.0.1"]])
-    async with HttpClient(resolve=names.resolve, judge=lambda _: next(verdicts)) as http:
-        await refused(http, f"http://late.test:{canary.port}/")
+    async with HttpClient(resolve=names.resolve) as http:
+        await refused(http, f"http://late.test:{canary.port}/", Judging(lambda _: next(verdicts)))
     assert canary.connections == 0
 
 
@@ -301,10 +317,16 @@ async def test_a_request_of_a_tool_is_never_sent_twice() -> None:
 
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with HttpClient(judge=lambda _: "") as http:
+        async with HttpClient() as http:
             with pytest.raises(NetError) as caught:
                 await http.stream(
-                    "POST", f"http://127.0.0.1:{port}/", headers={}, body=b"pay", timeouts=NOT_LONG, purpose="tools"
+                    "POST",
+                    f"http://127.0.0.1:{port}/",
+                    headers={},
+                    body=b"pay",
+                    timeouts=NOT_LONG,
+                    purpose="tools",
+                    way=Judging(lambda _: ""),
                 )
     assert caught.value.kind == "reset"
     assert seen == 1

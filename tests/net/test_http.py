@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.net.error import NetError
-from openclaw.net.http import HttpClient, Purpose, Timeouts
-from openclaw.net.target import target
+from openclaw.net.http import HttpClient, Timeouts
+from openclaw.net.target import Target, target
+from openclaw.net.way import Purpose, Way, undirected
 from tests.stand_ins.openai import OpenAIStandIn
 from tests.stand_ins.server import Raw, Transport
 
@@ -132,20 +133,23 @@ async def test_headers_cannot_be_smuggled(http: HttpClient) -> None:
             await http.get_json(server.base_url, headers={"X-A": "1\r\nX-B: 2"})
 
 
-async def test_the_check_sees_every_target_and_its_refusal_passes_unchanged() -> None:
+async def test_the_door_sees_every_request_and_its_refusal_passes_unchanged() -> None:
     seen: list[tuple[str, int, Purpose]] = []
 
-    def check(host: str, port: int, purpose: Purpose) -> None:
-        seen.append((host, port, purpose))
-        if port == 1:
+    async def door(where: Target, purpose: Purpose) -> Way:
+        seen.append((where.host, where.port, purpose))
+        if where.port == 1:
             raise PermissionError("closed")
+        return undirected(where, purpose)
 
-    async with HttpClient(check=check) as http, OpenAIStandIn() as server:
+    async with HttpClient(door=door) as http, OpenAIStandIn() as server:
+        await http.get_json(server.base_url + "/models", purpose="download")
         await http.get_json(server.base_url + "/models", purpose="download")
         with pytest.raises(PermissionError, match="closed"):
             await http.get_json("http://127.0.0.1:1/")
         port = int(server.base_url.split(":")[2][:-3])
-        assert seen == [("127.0.0.1", port, "download"), ("127.0.0.1", 1, "inference")]
+        assert seen == [("127.0.0.1", port, "download")] * 2 + [("127.0.0.1", 1, "inference")]
+        assert server.connections == 1
 
 
 async def test_cancelling_a_waiting_request_drops_its_connection(http: HttpClient) -> None:

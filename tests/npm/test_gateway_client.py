@@ -197,14 +197,6 @@ REFUSED: list[tuple[str, dict[str, Any], str, str, int, bool]] = [
     ("a wrong token", {"token": "wrong"}, "INVALID_REQUEST", "AUTH_TOKEN_MISMATCH", 1008, True),
     ("no credential", {}, "NOT_PAIRED", "DEVICE_IDENTITY_REQUIRED", 1008, True),
     (
-        "a foreign origin",
-        {"token": TOKEN, "origin": "https://evil.example", "clientName": "openclaw-control-ui", "mode": "webchat"},
-        "INVALID_REQUEST",
-        "CONTROL_UI_ORIGIN_NOT_ALLOWED",
-        1008,
-        False,
-    ),
-    (
         "a browser client without an origin",
         {"token": TOKEN, "clientName": "webchat", "mode": "webchat"},
         "INVALID_REQUEST",

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from openclaw.base.errors import PolicyDenied
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.config.schema import NetworkPolicyConfig
-from openclaw.policy.egress_door import KIND, egress_ask, egress_rule, egress_verdict, listed
+from openclaw.policy.egress_door import KIND, TOOLS, EgressRules, egress_ask, egress_rule
+from openclaw.policy.egress_list import Allowlist, plain
 from openclaw.policy.gatekeeper import Ask
 from tests.fakes.doors import gatekeeper
 
@@ -51,22 +52,22 @@ SHUT = NetworkPolicyConfig()
     ],
 )
 def test_an_entry_opens_exactly_what_it_names(entry: str, host: str, port: int, opens: bool) -> None:
-    assert listed((entry,), host, port) is opens
+    assert Allowlist((entry,)).opens(plain(host), port) is opens
 
 
 def test_without_a_list_nothing_is_open_and_the_web_is_two_ports() -> None:
-    assert egress_verdict(SHUT, "example.com", 443).answer == "deny"
-    assert egress_verdict(OPEN, "example.com", 443).rule_id == "egress.open"
-    assert egress_verdict(OPEN, "example.com", 25).answer == "deny"
-    assert egress_verdict(OPEN, "example.com", 8080).answer == "deny"
+    assert EgressRules(SHUT).host(TOOLS, "example.com", 443).answer == "deny"
+    assert EgressRules(OPEN).host(TOOLS, "example.com", 443).rule_id == "egress.open"
+    assert EgressRules(OPEN).host(TOOLS, "example.com", 25).answer == "deny"
+    assert EgressRules(OPEN).host(TOOLS, "example.com", 8080).answer == "deny"
 
 
 @pytest.mark.anyio
 async def test_a_denial_names_host_rule_and_the_line_to_add() -> None:
-    gate = gatekeeper({KIND: egress_rule(lambda: NetworkPolicyConfig(egress_allowlist=("a.org",)))})
+    gate = gatekeeper({KIND: egress_rule(lambda: EgressRules(NetworkPolicyConfig(egress_allowlist=("a.org",))))})
 
     async def require(host: str, port: int) -> None:
-        await gate.require(egress_ask(LOCAL_OPERATOR, "tool web_fetch", host, port))
+        await gate.require(egress_ask(LOCAL_OPERATOR, TOOLS, host, port))
 
     with pytest.raises(PolicyDenied) as caught:
         await require("news.example.com", 443)
@@ -82,8 +83,8 @@ async def test_a_denial_names_host_rule_and_the_line_to_add() -> None:
 
 def test_the_rule_follows_a_changed_configuration() -> None:
     config = SHUT
-    rule = egress_rule(lambda: config)
-    ask = Ask(kind=KIND, principal=LOCAL_OPERATOR, action="x", facts={"host": "a.org", "port": 443})
+    rule = egress_rule(lambda: EgressRules(config))
+    ask = Ask(kind=KIND, principal=LOCAL_OPERATOR, action="x", facts={"host": "a.org", "port": 443, "errand": TOOLS})
     assert rule(ask).answer == "deny"
     config = OPEN
     assert rule(ask).answer == "allow"
@@ -92,6 +93,6 @@ def test_the_rule_follows_a_changed_configuration() -> None:
 
 @given(st.lists(st.text(max_size=20), max_size=5), st.text(max_size=30), st.integers(-1, 65536))
 def test_any_list_can_be_asked_and_strangers_stay_out(entries: list[str], host: str, port: int) -> None:
-    listed(entries, host, port)
-    assert not listed(entries, f"{host}.stranger.example", 443)
-    assert listed((*entries, "stranger.example:7"), "stranger.example", 7)
+    Allowlist(entries).opens(plain(host), port)
+    assert not Allowlist(entries).opens(f"{plain(host)}.stranger.example", 443)
+    assert Allowlist((*entries, "stranger.example:7")).opens("stranger.example", 7)

@@ -8,6 +8,9 @@ from typing import Any
 import boto3
 import pytest
 
+from openclaw.base.errors import PolicyDenied
+from openclaw.net.target import Target
+from openclaw.net.way import Purpose, Way
 from tests.config.make import issue_at
 from tests.secrets.conftest import House
 from tests.secrets.test_sources import naming, token, why
@@ -84,3 +87,19 @@ async def test_without_a_region_a_credential_or_a_server_it_says_so(house: House
     provider = {"source": "aws", "region": REGION, "profile": "absent"}
     gone = naming({"source": "aws", "provider": "own", "id": "x"}, own=provider)
     assert "profile" in why(await house.resolved(gone))
+
+
+async def test_what_the_egress_door_refuses_is_no_secret_and_says_so(signed_in: House, aws: str) -> None:
+    keep(aws, "prod/hook", SecretString="behind the door")
+    asked: list[tuple[str, str]] = []
+
+    async def door(where: Target, purpose: Purpose) -> Way:
+        asked.append((where.origin, purpose))
+        raise PolicyDenied(f"{where.host} is in no list")
+
+    signed_in.room.door = door
+    assert "127.0.0.1 is in no list" in why(await signed_in.resolved(naming({"source": "aws", "id": "prod/hook"})))
+    assert asked == [(aws, "secrets")]
+    vault = {"source": "vault", "provider": "v", "id": "x"}
+    found = await signed_in.resolved(naming(vault, v={"source": "vault", "address": "https://vault.example:8200"}))
+    assert issue_at(found, "hooks.token").kind == "unresolved-secret"

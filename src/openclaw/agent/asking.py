@@ -16,7 +16,7 @@ from openclaw.agent.directory import AgentSpec, Models
 from openclaw.agent.live import LiveRun
 from openclaw.agent.prompt import PromptRoom
 from openclaw.base.clock import Clock
-from openclaw.base.errors import BudgetExceeded, ModelContextOverflow, ModelError, OpenClawError
+from openclaw.base.errors import BudgetExceeded, ModelContextOverflow, ModelError, OpenClawError, PolicyDenied
 from openclaw.base.ids import SessionKey
 from openclaw.base.message import ImagePart, Message, Part, TextPart, ToolOutcome, assistant
 from openclaw.base.model import ModelFinish, ModelInfo, ModelRequest, Purpose, TextDelta, ToolSpec, Usage
@@ -158,6 +158,16 @@ class Asking:
 
     def _choose(self) -> tuple[str, ...]:
         """Return the models to try in order: what the message names, else the session, a route, the agent."""
+        limits = self._run.inbound.principal.limits
+        found = self._candidates()
+        kept = found if limits is None else tuple(ref for ref in found if limits.allows_model(ref))
+        if found and not kept:
+            raise PolicyDenied(
+                f"none of your roles may use the model {found[0][:128]}", details={"rule": "role.models"}
+            )
+        return kept
+
+    def _candidates(self) -> tuple[str, ...]:
         inbound, session = self._run.inbound, self._run.session
         beats = inbound.source == "heartbeat"  # its tier is for cheap models: a session's dear one is for people
         named = inbound.model or (session.model if session and not beats else "")

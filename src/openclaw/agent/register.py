@@ -27,6 +27,10 @@ class Study(Protocol):
 
     async def session(self, key: SessionKey, principal: Principal) -> SessionRow | None: ...
 
+    async def overlooked(self, principal: Principal, rows: Sequence[SessionRow]) -> None:
+        """Note that sessions of other people are looked at."""
+        ...
+
     async def quiet(self, key: SessionKey, principal: Principal, reason: str) -> None:
         """Stop what runs in a session and wait for it, a short while."""
         ...
@@ -54,7 +58,7 @@ class Register:
 
     async def create(self, key: SessionKey, agent_id: AgentId, principal: Principal) -> SessionRow:
         """Make a session; one that is there already stays as it is."""
-        before = await self._study.session(key, principal)
+        before = await self._store.session(key, principal.rows_of)
         if before is not None:
             return before
         row = await self._store.create_session(key, agent_id, principal.owner, self._clock.now_ms())
@@ -98,14 +102,16 @@ class Register:
         offset: int = 0,
     ) -> tuple[list[SessionRow], int]:
         """Return sessions that fit, latest first, and how many fit without the limit."""
-        return await self._store.sessions(
-            owner=principal.rows_of,
+        rows, count = await self._store.sessions(
+            owner=principal.looks_at,
             wanted=wanted,
             agent_id=agent_id,
             active_since_ms=active_since_ms,
             limit=limit,
             offset=offset,
         )
+        await self._study.overlooked(principal, rows)
+        return rows, count
 
     async def fork(self, key: SessionKey, to_key: SessionKey, principal: Principal, before_seq: int) -> SessionRow:
         """Copy a session with its steps before one."""

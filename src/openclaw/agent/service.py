@@ -26,6 +26,7 @@ from openclaw.agent.turn import EndState
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import (
     Conflict,
+    Forbidden,
     InternalError,
     InvalidRequest,
     LaneBusy,
@@ -73,6 +74,8 @@ class Study:
         self._draining = False
         self.shed: Callable[[], OpenClawError | None] = lambda: None
         """Says why no new work is taken in, None while it is."""
+        self.overlooks: Callable[[Principal, str], Awaitable[None]] = _nobody_minds
+        """Told before somebody sees the session of somebody else; what it raises keeps it from them."""
         self.register = Register(self, shop.store, shop.clock)
 
     # agents
@@ -130,6 +133,8 @@ class Study:
         known = self._live.get(inbound.run_id) or self._ended.get(inbound.run_id)
         if known is not None:
             return await self._repeat(known, inbound)
+        if self._lanes.lane(inbound.session_key) is not None:
+            await self._expect_own_lane(inbound)
         inbound, announced = self._announced(brought_in(inbound))
         run = LiveRun(inbound, self._clock.now_ms(), self._observers)
         run.announced = announced
@@ -154,6 +159,20 @@ class Study:
             self._tasks.spawn(self._accept_waiting(run), "accept")
         first = await asyncio.shield(run.accepted)
         return run if first is run else RepeatedRun(first)
+
+    async def _expect_own_lane(self, inbound: Inbound) -> None:
+        """Refuse a message for a session of somebody else before it can touch what runs or waits there.
+
+        The archive would refuse it too, but a moment later: a run might be interrupted, dropped or steered by then.
+        Raises: NotFound, as for a session that is not there.
+        """
+        mine = inbound.principal
+        for run in self._lanes.members(inbound.session_key):
+            if run.session is None and run.accepted is not None and _whose(run) != (mine.tenant, mine.owner):
+                await asyncio.wait((run.accepted,))  # it may be this one that has no business here
+        for run in self._lanes.members(inbound.session_key):
+            if _whose(run) != (mine.tenant, mine.owner) and (run.session is not None or run.accepted is None):
+                raise NotFound(f"no session {inbound.session_key!r}")
 
     def _announced(self, inbound: Inbound) -> tuple[Inbound, Sequence[Any]]:
         """Return the message with the lines that waited for one before it: they are part of it from here on."""
@@ -181,6 +200,11 @@ class Study:
 
     def _check(self, inbound: Inbound) -> None:
         self._directory.require(inbound.agent_id)
+        limits = inbound.principal.limits
+        if limits is not None and not limits.allows_agent(inbound.agent_id):
+            raise Forbidden(f"none of your roles may talk to the agent '{inbound.agent_id}'")
+        if limits is not None and inbound.model and not limits.allows_model(inbound.model):
+            raise Forbidden(f"none of your roles may use the model {inbound.model[:128]}")
         if not inbound.message.parts:
             raise InvalidRequest("the message is empty")
         if sum(len(part.text) for part in inbound.message.parts if isinstance(part, TextPart)) > MAX_MESSAGE_CHARS:
@@ -361,7 +385,8 @@ class Study:
         """Stop the session's run (or that one) and its queue. Return the ids stopped."""
         stopped: list[RunId] = []
         for run in reversed(self._lanes.members(key)):  # those that wait first, so that none of them starts
-            mine = principal.may("operator.admin") or run.inbound.principal.owner == principal.owner
+            theirs = run.inbound.principal
+            mine = principal.tenant == theirs.tenant and principal.rows_of in (None, theirs.owner)
             wanted = run_id is None or run_id in (run.id, *(other.id for other in run.joined))
             if mine and wanted and self._stop_run(run, reason):
                 stopped.append(run.id)
@@ -425,17 +450,27 @@ class Study:
 
     async def session(self, key: SessionKey, principal: Principal) -> SessionRow | None:
         """Return a session that the principal may see, or None."""
-        return await self._store.session(key, principal.rows_of)
+        row = await self._store.session(key, principal.looks_at)
+        if row is not None and row.owner != principal.owner:
+            await self.overlooks(principal, key)
+        return row
 
     async def sessions(self, principal: Principal, **filters: Any) -> tuple[list[SessionRow], int]:
         """Return the sessions that the principal may see, latest first, and how many match."""
-        return await self._store.sessions(owner=principal.rows_of, **filters)
+        rows, count = await self._store.sessions(owner=principal.looks_at, **filters)
+        await self.overlooked(principal, rows)
+        return rows, count
+
+    async def overlooked(self, principal: Principal, rows: Sequence[SessionRow]) -> None:
+        """Note that a list of sessions was looked at with some of other people's. Raises: Unavailable."""
+        if any(row.owner != principal.owner for row in rows):
+            await self.overlooks(principal, "*")
 
     async def history(
         self, key: SessionKey, principal: Principal, limit: int = 200, before_seq: int | None = None
     ) -> list[StepRow]:
         """Return the last steps of the session (before `before_seq`), oldest first; [] when there is none."""
-        session = await self._store.session(key, principal.rows_of)
+        session = await self.session(key, principal)
         return [] if session is None else await self._store.steps(session.id, limit=limit, before_seq=before_seq)
 
     async def reset_session(self, key: SessionKey, principal: Principal) -> SessionRow:
@@ -472,7 +507,7 @@ class Study:
 
     async def inject(self, key: SessionKey, principal: Principal, message: Message) -> int:
         """Append a message from outside any run. Return its seq. Raises: NotFound."""
-        session = await self.session(key, principal)
+        session = await self._store.session(key, principal.rows_of)
         if session is None:
             raise NotFound(f"no session {key!r}")
         seq = await self._store.append_notice(key, message, self._clock.now_ms())
@@ -481,7 +516,7 @@ class Study:
 
     async def compact_session(self, key: SessionKey, principal: Principal) -> CompactedSession:
         """Summarise everything but the last exchange; when no model can, drop it. Nothing runs meanwhile."""
-        session = await self.session(key, principal)
+        session = await self._store.session(key, principal.rows_of)
         if session is None:
             raise NotFound(f"no session {key!r}")
         if self._draining:
@@ -543,6 +578,15 @@ class Study:
     def queued(self) -> int:
         """How many messages wait in lanes."""
         return self._lanes.alive_count - self._lanes.running_count
+
+
+async def _nobody_minds(principal: Principal, key: str) -> None:
+    """Stands in until the gateway has a ledger."""
+
+
+def _whose(run: LiveRun) -> tuple[str, str]:
+    principal = run.inbound.principal
+    return principal.tenant, principal.owner
 
 
 def _resolve(run: LiveRun, outcome: LiveRun | OpenClawError) -> None:

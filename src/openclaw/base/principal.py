@@ -16,7 +16,8 @@ Scope = Literal[
     "operator.pairing",
     "operator.questions",
 ]
-AuthMethod = Literal["token", "password", "device-token", "bootstrap-token", "local", "none", "hook"]
+FederatedMethod = Literal["trusted-proxy", "oidc", "cognito", "alb"]
+AuthMethod = Literal["token", "password", "device-token", "bootstrap-token", "local", "none", "hook"] | FederatedMethod
 
 ALL_SCOPES: tuple[Scope, ...] = (
     "operator.read",
@@ -25,6 +26,26 @@ ALL_SCOPES: tuple[Scope, ...] = (
     "operator.approvals",
     "operator.pairing",
 )
+
+
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the roles of a caller keep it to, beyond scopes. None, and 0 USD, mean no limit."""
+
+    agents: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    """`provider/model`, or `provider/*`."""
+    sessions: Literal["own", "all"] = "own"
+    """Whose sessions it may look at; it writes into its own alone."""
+    usd_per_day: float = 0.0
+
+    def allows_model(self, ref: str) -> bool:
+        """Say whether a `provider/model` may be used."""
+        provider = ref.partition("/")[0]
+        return self.models is None or ref in self.models or f"{provider}/*" in self.models or "*" in self.models
+
+    def allows_agent(self, agent_id: str) -> bool:
+        """Say whether an agent may be talked to."""
+        return self.agents is None or agent_id in self.agents or "*" in self.agents
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -38,12 +59,24 @@ class Principal(msgspec.Struct, frozen=True):
     device: str = ""
     """The id of the device that proved itself, or empty."""
     credential: str = ""
-    """The fingerprint of the shared credential that it came by, or empty."""
+    """The fingerprint of the shared credential that it came by, of its device's token, or of who vouches for it."""
+    subject: str = ""
+    """The name that an identity provider or a proxy gives it, or empty."""
+    groups: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    limits: Limits | None = None
+    expires_at_ms: int = 0
+    """When what it came by ends, in Unix ms; 0 = it does not."""
 
     @property
     def rows_of(self) -> OwnerId | None:
         """Whose rows a query for this caller may return: its own; None, for an administrator, is everybody's."""
         return None if self.may("operator.admin") else self.owner
+
+    @property
+    def looks_at(self) -> OwnerId | None:
+        """Whose sessions it may look at; as `rows_of`, but a role may open everybody's for reading."""
+        return None if self.limits is not None and self.limits.sessions == "all" else self.rows_of
 
     def may(self, scope: str) -> bool:
         """Say whether a scope is held; admin implies read, write, approvals and pairing."""

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "nodes": "node:nodes",
     "usage": "usage:usage",
     "audit": "audit:audit",
+    "policy": "policy:policy",
     "cron": "cron:cron",
     "system": "system:system",
     "approvals": "approval:approvals",

@@ -52,6 +52,8 @@ class Desk:
         found = self.whole(load(self.paths, self.env))
         for secret in known_secrets(found):
             REDACTOR.add(secret)
+        if found.source == "last-good":
+            click.echo(f"Note: {found.path} cannot be read; what follows goes by the last one that worked.", err=True)
         return found
 
     def read(self, text: str) -> Loaded:

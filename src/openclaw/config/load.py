@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -29,8 +28,7 @@ from openclaw.config.reading.substitute import Substitution
 from openclaw.config.reading.validate import Validator
 from openclaw.config.reference import NO_ANSWER, Answer, Placed
 from openclaw.config.schema import Config
-
-log = logging.getLogger("openclaw.config")
+from openclaw.config.vouching import problem_of
 
 LoadSource = Literal["file", "last-good", "defaults"]
 Files = Mapping[Path, bytes]
@@ -254,7 +252,6 @@ def _fall_back(error: ConfigError, paths: StatePaths, env: Environment, raw: byt
         good = load_text(text, paths, env, "last-good", raw, secrets)
     except ConfigError:
         raise error from None
-    log.error("config_last_good_used", extra={"fields": {"path": str(paths.config_path), "reason": error.message}})
     kind: Literal["parse-error", "unreadable"] = "parse-error" if "line" in error.details else "unreadable"
     hint = f"The last configuration that worked is in use. {error.hint}"
     line, column = error.details.get("line", 0), error.details.get("column", 0)
@@ -278,7 +275,7 @@ def _with_config_env(parsed: Mapping[str, Any], env: Environment) -> Environment
 
 
 def _with_token_file(config: Config, paths: StatePaths, sources: dict[str, str]) -> Config:
-    if config.gateway.auth.token or config.gateway.auth.mode != "token":
+    if config.gateway.auth.token or config.gateway.auth.mode in ("password", "none"):
         return config
     try:
         text = paths.token.read_text().strip()
@@ -298,6 +295,9 @@ def _requirements(config: Config) -> list[Issue]:
         message = "mode password needs a password; nobody can sign in"
         hint = "Set gateway.auth.password or OPENCLAW_GATEWAY_PASSWORD."
         issues.append(Issue("invalid-value", "gateway.auth.password", message, hint=hint, section="gateway"))
+    if problem := problem_of(gateway):
+        hint = "Until then only programs on this machine come in, by the token."
+        issues.append(Issue("invalid-value", "gateway.auth.mode", problem, hint=hint, section="gateway"))
     if gateway.mode == "remote" and not gateway.remote.url:
         message, hint = "mode remote needs the address of a gateway", "Set gateway.remote.url."
         issues.append(Issue("invalid-value", "gateway.remote.url", message, hint=hint, section="gateway"))

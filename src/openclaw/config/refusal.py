@@ -12,6 +12,7 @@ from openclaw.config.env import state_dir_of
 from openclaw.config.load import Loaded
 from openclaw.config.paths import holds_state
 from openclaw.config.schema import GatewayConfig
+from openclaw.config.vouching import problem_of
 
 MIN_SECRET_CHARS = 32
 _PLACEHOLDER = re.compile(
@@ -75,6 +76,10 @@ def _exposed(loaded: Loaded) -> list[ConfigError]:
     auth = loaded.config.gateway.auth
     path = "gateway.auth.password" if auth.mode == "password" else "gateway.auth.token"
     secret = auth.password if auth.mode == "password" else auth.token
+    if auth.mode not in ("token", "password", "none"):
+        problem = problem_of(loaded.config.gateway)
+        hint = "Complete the settings of gateway.auth, or set gateway.bind to loopback."
+        return [_refusal(loaded, "gateway.auth.mode", problem, hint)] if problem else []
     if auth.mode == "none":
         what = "gateway.auth.mode is none, and the gateway would listen beyond this machine"
         hint = "Set gateway.auth.mode to token and a token of 32 or more characters, or gateway.bind to loopback."

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol
 
 from openclaw.agent.asking import Announcements, Workshop
 from openclaw.agent.conversation import Recent
 from openclaw.agent.prompt import PromptRoom
 from openclaw.base.clock import Clock
 from openclaw.base.model import Purpose
+from openclaw.base.principal import Limits
 from openclaw.base.run import Inbound
 from openclaw.config.paths import StatePaths
-from openclaw.config.schema import ModelsConfig
+from openclaw.config.schema import BudgetConfig, ModelsConfig
 from openclaw.models.calling.credentials import Credentials
 from openclaw.models.calling.failover import Failover
 from openclaw.models.registry import ModelRegistry
@@ -27,8 +28,10 @@ from openclaw.telemetry.redact import REDACTOR
 _log = logging.getLogger("openclaw.models")
 
 
-Purses: TypeAlias = Callable[[Spender], StorePurse | None]
-"""Returns what pays for a spender's calls; None while no budget is configured."""
+class Purses(Protocol):
+    """Returns what pays for a spender's calls; None while no budget applies. `limits` are those of its roles."""
+
+    def __call__(self, spender: Spender, limits: Limits | None = None) -> StorePurse | None: ...
 
 
 def open_purses(config: Callable[[], ModelsConfig], store: Store, clock: Clock, hub: Hub) -> Purses:
@@ -40,10 +43,12 @@ def open_purses(config: Callable[[], ModelsConfig], store: Store, clock: Clock, 
         payload = {"scope": scope, "subject": subject, "window": budget.window, "text": text}
         hub.broadcast("usage.notice", payload, owner=spender)
 
-    def purse(spender: Spender) -> StorePurse | None:
-        if not config().budgets:
+    def purse(spender: Spender, limits: Limits | None = None) -> StorePurse | None:
+        usd = limits.usd_per_day if limits is not None else 0
+        own = (BudgetConfig(usd=usd, scope="principal", subject=""),) if usd else ()
+        if not config().budgets and not own:
             return None
-        return StorePurse(store, clock, lambda: config().budgets, spender, notice)
+        return StorePurse(store, clock, lambda: (*config().budgets, *own), spender, notice)
 
     return purse
 
@@ -81,7 +86,7 @@ def open_workshop(
         prompts=PromptRoom(),
         clock=clock,
         route=route,
-        purse=lambda inbound: purse(spender_of(inbound)),
+        purse=lambda inbound: purse(spender_of(inbound), inbound.principal.limits),
         recent=Recent(),
         review=lambda: config().review,
         announcements=announcements,

@@ -25,18 +25,22 @@ from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
 from openclaw.gateway.config_desk import ConfigDesk
 from openclaw.gateway.grace import Grace
+from openclaw.gateway.reception import Reception
 from openclaw.gateway.tooling import Tooling
 from openclaw.gateway.upkeep import Upkeep
 from openclaw.identity.authenticate import Authenticator
 from openclaw.identity.devices.book import Devices
 from openclaw.identity.grace import grace_file
+from openclaw.identity.rate_limit import Lockouts
 from openclaw.listeners.tls import TlsDoor
 from openclaw.models.calling.failover import Failover
 from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
 from openclaw.models.registry import ModelRegistry
+from openclaw.net.aws import across
 from openclaw.net.certificate import Pair
 from openclaw.net.http import HttpClient
+from openclaw.ops.backup.desk import Backups
 from openclaw.ops.disk import DiskWatch
 from openclaw.ops.load import LoadWatch, given_memory_bytes
 from openclaw.policy.approval import Approval, may_review
@@ -45,7 +49,8 @@ from openclaw.policy.consent import Consent
 from openclaw.policy.content_door import KIND as CONTENT
 from openclaw.policy.content_door import content_verdict
 from openclaw.policy.egress_door import KIND as EGRESS
-from openclaw.policy.egress_door import egress_rule
+from openclaw.policy.egress_door import RulesOfNow, egress_rule
+from openclaw.policy.egress_way import EgressGate
 from openclaw.policy.files.door import KIND as FILE
 from openclaw.policy.files.door import file_verdict
 from openclaw.policy.gatekeeper import Gatekeeper
@@ -53,6 +58,8 @@ from openclaw.policy.known_hosts import KnownHosts
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
+from openclaw.policy.overlooking import Overlooking
+from openclaw.policy.sign_ins import SignIns
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
 from openclaw.processes.environment import CurrentEnvironment
@@ -99,6 +106,7 @@ class Rooms:
     ledger: Ledger
     purses: Purses
     devices: Devices
+    reception: Reception
     authenticator: Authenticator
     grace: Grace
     nodes: Nodes
@@ -108,6 +116,7 @@ class Rooms:
     approvals: Approvals
     disk: DiskWatch
     tls: TlsDoor
+    egress: EgressGate
     stack: contextlib.AsyncExitStack = field(repr=False)
     upkeep: Upkeep = field(init=False, repr=False)
 
@@ -127,6 +136,11 @@ class Rooms:
         folder = self.paths.state_dir / SKILLS_FOLDER
         return Skills(folder, lambda: self.loaded.env, lambda: self.loaded.parsed)
 
+    def backups(self) -> Backups:
+        """Return the backups of this gateway: from the threads they run in, they ask its own egress door."""
+        door = across(self.egress.house, asyncio.get_running_loop())
+        return Backups(self.paths, lambda: self.loaded, self.clock, __version__, door=door)
+
     async def close(self) -> None:
         """Close every room, the last opened first."""
         await self.stack.aclose()
@@ -143,7 +157,18 @@ async def open_rooms(
         health = HealthBoard(clock)
         store = await SqliteStore.open(paths.db_path, clock=clock, lock=lock)
         stack.push_async_callback(store.close)
-        http = HttpClient(user_agent=f"openclaw/{__version__}")
+        egress_now = RulesOfNow(lambda: rooms.config)
+        ledger = Ledger(store.audit, clock)
+        rules = {
+            TOOL: tool_verdict,
+            FILE: file_verdict,
+            CONTENT: content_verdict,
+            EGRESS: egress_rule(egress_now),
+            NODE: node_rule(lambda: rooms.config.gateway.nodes),
+        }
+        gate = Gatekeeper(rules, ledger, clock)
+        egress = EgressGate(gate, egress_now)
+        http = HttpClient(door=egress.house, user_agent=f"openclaw/{__version__}")
         stack.push_async_callback(http.close)
         spawner = Spawner(CurrentEnvironment(lambda: rooms.loaded.env))
         stack.push_async_callback(spawner.close)
@@ -158,23 +183,31 @@ async def open_rooms(
             catalog_path=paths.state_dir / CATALOG_FILE,
         )
         stack.push_async_callback(models.close)
-        ledger = Ledger(store.audit, clock)
-        rules = {
-            TOOL: tool_verdict,
-            FILE: file_verdict,
-            CONTENT: content_verdict,
-            EGRESS: egress_rule(lambda: rooms.config.network_policy),
-            NODE: node_rule(lambda: rooms.config.gateway.nodes),
-        }
-        gate = Gatekeeper(rules, ledger, clock)
+        opened: list[Rooms] = []
+
+        def current() -> Config:
+            return opened[0].config if opened else loaded.config
+
         hub = Hub(clock, __version__)
         devices = await Devices.open(store.shelf, clock, paths.identity)
         stack.push_async_callback(devices.close)
-        devices.observer = DeviceEvents(hub)
         auth = loaded.config.gateway.auth
+        reception = Reception(http, clock)
         authenticator = Authenticator(
-            auth.mode, auth.token, auth.password, lambda: rooms.config.gateway.auth.rate_limit, clock, devices
+            auth.mode,
+            auth.token,
+            auth.password,
+            lambda: current().gateway.auth.rate_limit,
+            clock,
+            devices,
+            federation=reception.federation(loaded.config.gateway),
         )
+        devices.observer = DeviceEvents(hub, authenticator.recheck)
+        sign_ins = authenticator.sign_ins = SignIns(ledger, clock)
+        stack.push_async_callback(sign_ins.close)
+        lockouts = Lockouts(store.shelf, clock)
+        stack.push_async_callback(lockouts.close)
+        await lockouts.follow(authenticator.limiter)
         grace = Grace(grace_file(paths.state_dir), authenticator, hub, clock)
         stack.push_async_callback(grace.close)
         nodes = await Nodes.open(hub, gate, clock, store.shelf, partial(_paired_at_ms, devices))
@@ -190,9 +223,10 @@ async def open_rooms(
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
         study = Study(directory=Directory.empty(), shop=shop)
+        study.overlooks = Overlooking(ledger, clock).note
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
-        desk = Tooling(gate, known_hosts, study, store, http, clock, mcp, lambda: rooms.config)
+        desk = Tooling(gate, egress, known_hosts, study, store, http, clock, mcp, lambda: rooms.config)
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
         automation = Automation(
@@ -239,6 +273,7 @@ async def open_rooms(
             ledger,
             purses,
             devices,
+            reception,
             authenticator,
             grace,
             nodes,
@@ -248,8 +283,12 @@ async def open_rooms(
             approvals,
             disk,
             TlsDoor(lambda: Pair(*tls_files(rooms.config.gateway.tls, paths)), clock),
+            egress,
             stack,
         )
+        secrets.door = egress.house
+        stack.callback(setattr, secrets, "door", None)  # it outlives the ledger
+        opened.append(rooms)
         rooms.upkeep = Upkeep(rooms)
         rooms.counter = build_counter(_rpc_deps(rooms))
         stack.push_async_callback(rooms.counter.close)

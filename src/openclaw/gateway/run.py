@@ -39,7 +39,6 @@ from openclaw.gateway.reload import configure_logs, reload, remember_secrets
 from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.state import prepare
 from openclaw.listeners.server import GatewayServer
-from openclaw.ops.backup.desk import Backups
 from openclaw.ops.backup.restore import RestoreOutcome, clear_uploads, last_outcome, note_outcome, take_up, undo
 from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.ops.backup.swap import recover
@@ -233,7 +232,7 @@ class _Gateway:
         if self._options.bind is not None:
             config = _bound(config, self._options.bind)
         auth = config.gateway.auth
-        if auth.mode == "token" and not auth.token:
+        if auth.mode not in ("password", "none") and not auth.token:
             config = replace_at(config, ("gateway", "auth", "token"), ensure_token(self._paths.token))
         loaded = msgspec.structs.replace(loaded, config=config)
         if stop := refusals(loaded):
@@ -245,7 +244,7 @@ class _Gateway:
         self._signals()
         self._report(rooms.loaded)
         app = build_front(rooms)
-        backups = Backups(rooms.paths, lambda: rooms.loaded, self._clock, __version__)
+        backups = rooms.backups()
         self._backups = BackupSchedule(backups, self._clock, rooms.paths.state_dir)
         gateway = rooms.config.gateway
         tls = await rooms.tls.open(tls_names(gateway)) if gateway.tls.enabled else None
@@ -381,6 +380,9 @@ class _Gateway:
         self._stop_for("again")
 
     def _report(self, loaded: Loaded) -> None:
+        if loaded.source == "last-good":
+            fields: dict[str, Any] = {"path": str(loaded.path), "reason": loaded.issues[0].message}
+            _log.error("config_last_good_used", extra={"fields": fields})
         for issue in loaded.issues:
             fields = {
                 "path": issue.path,

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 
-from openclaw import __version__
 from openclaw.base.errors import Conflict, InvalidRequest, ModelTimeout
 from openclaw.base.message import user
 from openclaw.base.model import ModelRequest
@@ -27,7 +26,6 @@ from openclaw.models.local.pull import pull
 from openclaw.models.local.shelf import installed
 from openclaw.models.registry import CHOICE_VARIABLE, ModelRegistry, Resolved
 from openclaw.ops.backup.create import Made, aside
-from openclaw.ops.backup.desk import Backups
 from openclaw.ops.backup.restore import RestoreOutcome, last_outcome
 from openclaw.rpc.config_port import ConfigChange
 from openclaw.secrets.provider import STORE, reference_to
@@ -47,7 +45,7 @@ class SetupDesk:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._backups = Backups(rooms.paths, lambda: rooms.loaded, rooms.clock, __version__)
+        self._backups = rooms.backups()
         self._choosing = asyncio.Lock()
         self._backing_up = asyncio.Lock()
         self._fetching: Fetching | None = None

@@ -13,10 +13,12 @@ from openclaw.base.ids import AgentId
 from openclaw.config.load import Loaded
 from openclaw.config.schema import Config
 from openclaw.models.minilm.embedder import minilm
+from openclaw.net.egress import Place
 from openclaw.net.http import HttpClient
 from openclaw.policy.content_door import KIND as CONTENT
 from openclaw.policy.content_door import Wish, detail, host_key, listed, named, touches
-from openclaw.policy.egress_door import egress_ask
+from openclaw.policy.egress_door import Errand, egress_ask
+from openclaw.policy.egress_way import EgressGate, EgressWay
 from openclaw.policy.files.door import KIND as FILE
 from openclaw.policy.files.door import file_facts
 from openclaw.policy.gatekeeper import Ask, Gatekeeper, refused
@@ -37,6 +39,7 @@ class Tooling:
     """Makes tool registries; `config` returns the configuration of the moment."""
 
     gate: Gatekeeper
+    egress: EgressGate
     hosts: KnownHosts
     study: Study
     store: SqliteStore
@@ -59,24 +62,28 @@ class Tooling:
         policy = config.network_policy
         meaning = Meaning(self.embedder, self.store) if self.embedder else None
         memory = Memory(self.store, self._keep, self.clock, meaning) if defaults.memory.enabled else None
-        egress = Egress(self.http, self._egress) if policy.allow_egress or policy.egress_allowlist else None
+        some = policy.allow_egress or policy.egress_allowlist or policy.classes.tools.allow
+        egress = Egress(self.http, self._egress) if some else None
         yield from room_tools(memory=memory, egress=egress, sessions=errands)
         yield from subagent_tools(errands, defaults.subagents)
 
     def _keep(self, agent_id: AgentId) -> int:
         return self.config().agents.defaults.memory.size
 
-    async def _egress(self, caller: Caller, action: str, host: str, port: int) -> None:
-        await self.gate.require(egress_ask(caller.principal, action, host, port, **_where(caller)))
-        key = host_key(host, port)
+    async def _egress(self, caller: Caller, action: str, place: Place) -> EgressWay:
+        where = _where(caller)
+        errand = Errand("tools", action, where.pop("agent"))
+        way = await self.egress.leave(caller.principal, errand, place.host, place.port, **where)
+        key = host_key(place.host, place.port)
         if not caller.tainted:
             await self.hosts.remember(caller.agent_id, key)
-            return
+            return way
         # Nobody is asked within a call, whose time is short: what was asked before it is known by now.
         ask = self._content(caller, action, "new-host", key)
         verdict = await self.gate.admit(ask)
         if verdict.answer != "allow":
             raise refused(ask, verdict)
+        return way
 
     async def _ask(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
         name = tool.spec.name
@@ -121,13 +128,16 @@ class Tooling:
 
     def _may_leave(self, caller: Caller, action: str, target: str) -> bool:
         host, _, port = target.rpartition(":")
-        ask = egress_ask(caller.principal, action, host.strip("[]"), int(port), **_where(caller))
+        where = _where(caller)
+        errand = Errand("tools", action, where.pop("agent"))
+        ask = egress_ask(caller.principal, errand, host.strip("[]"), int(port), **where)
         return self.gate.judge(ask).answer == "allow"
 
     def _content(self, caller: Caller, action: str, wish: Wish, target: str, detail: str = "") -> Ask:
         facts: dict[str, Any] = {"wish": wish, "source": caller.tainted, "detail": detail}
         if wish == "new-host":
-            by_name = named(self.config().network_policy.egress_allowlist, target)
+            policy = self.config().network_policy
+            by_name = named((*policy.egress_allowlist, *policy.classes.tools.allow), target)
             facts["known"] = by_name or self.hosts.knows(caller.agent_id, caller.run_id, target)
             facts["lasting"] = True
         return Ask(

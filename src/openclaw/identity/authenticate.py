@@ -5,6 +5,9 @@
 2. A lockout never keeps out the right credential of a local program: any process here could else lock the operator out.
 3. A credential that was replaced with a grace opens as before until its time is over (see `grace`).
 4. A device's token, as `token` or as `deviceToken`, and a setup code count only from a device that has proved its key.
+   Over HTTP, where nothing can be proved, the token alone counts, for the role `operator`.
+5. Where an identity provider or a proxy vouches for callers, the shared token still opens the gateway to programs on
+   this machine, and to nobody else; devices that were paired keep what they were approved for.
 """
 
 from __future__ import annotations
@@ -15,19 +18,23 @@ from typing import Final, Literal, NamedTuple, Protocol
 import msgspec
 
 from openclaw.base.clock import Clock
-from openclaw.base.errors import OpenClawError, RateLimited, Unauthorized
+from openclaw.base.errors import Forbidden, OpenClawError, RateLimited, Unauthorized, Unavailable
 from openclaw.base.principal import AuthMethod, Principal
 from openclaw.base.secret import Secret, masked
 from openclaw.config.schema import RateLimitConfig
+from openclaw.identity.federated.federation import FEDERATED, Carried, Federation, NoRole
+from openclaw.identity.federated.jws import BadToken
 from openclaw.identity.grace import Former
 from openclaw.identity.locality import Source
 from openclaw.identity.rate_limit import SignInLimiter
-from openclaw.identity.scopes import KNOWN, OPERATOR_ALLOWED, Role, covers, granted
+from openclaw.identity.scopes import ADMIN, KNOWN, OPERATOR_ALLOWED, Role, covers, granted
 from openclaw.telemetry.metrics import METRICS
 
-Mode = Literal["token", "password", "none"]
+Mode = Literal["token", "password", "none", "trusted-proxy", "oidc", "cognito", "alb"]
 MAX_CREDENTIAL_CHARS: Final = 4096
 """Longer evidence is wrong without being hashed."""
+MAX_SIGN_IN_S: Final = 86_400.0
+"""No connection outlives this that came by somebody else's word, whatever that word says."""
 
 _failures = METRICS.counter(
     "openclaw_auth_failures", "Refused credentials by surface and reason.", ("surface", "reason")
@@ -57,11 +64,22 @@ class Evidence(msgspec.Struct, frozen=True, rename="camel"):
         return bool(self.token or self.password or self.device_token or self.bootstrap_token)
 
 
+class SignIns(Protocol):
+    """Is told who comes in and who does not (policy.sign_ins.SignIns). Must not block or raise."""
+
+    def accepted(self, principal: Principal, client: str, surface: str) -> None: ...
+
+    def refused(self, client: str, surface: str, reason: str) -> None: ...
+
+
 class DeviceToken(Protocol):
     """identity.devices.record.Token."""
 
     @property
     def scopes(self) -> tuple[str, ...]: ...
+
+    @property
+    def digest(self) -> str: ...
 
 
 class Setup(Protocol):
@@ -77,6 +95,10 @@ class DeviceCredentials(Protocol):
     def token_of(self, device_id: str, role: Role, candidate: str) -> DeviceToken | None: ...
 
     def setup_of(self, candidate: str, role: Role) -> Setup | None: ...
+
+    def bearer_of(self, candidate: str) -> tuple[str, DeviceToken] | None: ...
+
+    def holds(self, device_id: str, role: Role, fingerprint: str) -> bool: ...
 
 
 _WRONG: Final[dict[str, tuple[str, str, str]]] = {
@@ -150,8 +172,26 @@ def _scope_mismatch() -> Unauthorized:
     )
 
 
+def _rejected(bad: BadToken) -> Unauthorized:
+    return Unauthorized(
+        f"unauthorized: {bad}",
+        details={
+            "code": "AUTH_IDENTITY_REJECTED",
+            "authReason": bad.reason,
+            "canRetryWithDeviceToken": False,
+            "recommendedNextStep": "update_auth_credentials",
+        },
+    )
+
+
+UNCOUNTED: Final = frozenset(("expired", "not_yet"))
+"""Refusals of tokens that were right once, or will be: whoever holds one guesses nothing."""
+
+_NOTHING: Final = Carried()
+
+
 class _Found(NamedTuple):
-    """A credential that is right: its text, how it was given, the scopes that it opens; a shared one's fingerprint."""
+    """A credential that is right: its text, how it was given, the scopes that it opens, its fingerprint."""
 
     text: str
     method: AuthMethod
@@ -178,27 +218,43 @@ class Authenticator:
         clock: Clock,
         devices: DeviceCredentials | None = None,
         former: tuple[Former, ...] = (),
+        federation: Federation | None = None,
     ) -> None:
-        self._limiter = SignInLimiter(rate_limit, clock)
+        self.limiter = SignInLimiter(rate_limit, clock)
+        self.sign_ins: SignIns | None = None
         self._clock = clock
         self._devices = devices
         self.former = former
         """What was replaced and still opens the gateway."""
         self.mode: Mode = mode
         self._secret: Secret | None = None
+        self.federation: Federation | None = None
+        """Who vouches for callers, None where they prove themselves."""
         self.holders: set[Callable[[], object]] = set()
-        self.renew(mode, token, password, former)
+        self.renew(mode, token, password, former, federation)
 
-    def renew(self, mode: Mode, token: Secret | None, password: Secret | None, former: tuple[Former, ...] = ()) -> bool:
-        """Take the shared credential that holds from the next request on. Say whether it is another than before."""
-        secret = token if mode == "token" else password if mode == "password" else None
+    def renew(
+        self,
+        mode: Mode,
+        token: Secret | None,
+        password: Secret | None,
+        former: tuple[Former, ...] = (),
+        federation: Federation | None = None,
+    ) -> bool:
+        """Take what holds from the next request on. Say whether callers may have to prove themselves anew."""
+        secret = password if mode == "password" else None if mode == "none" else token
         same = mode == self.mode and secret == self._secret
+        if federation is not None:
+            same = federation.takes_over(self.federation) and same
         fewer = set(self.former) - set(former)
-        self.mode, self._secret, self.former = mode, secret, former
+        self.mode, self._secret, self.former, self.federation = mode, secret, former, federation
+        self._shared_method: AuthMethod = mode if mode in ("password", "none") else "token"
         self._credential = secret.fingerprint() if secret else ""
-        self._http_principal = Principal(method=mode, scopes=OPERATOR_ALLOWED, credential=self._credential)
+        self._http_principal = Principal(
+            method=self._shared_method, scopes=OPERATOR_ALLOWED, credential=self._credential
+        )
         if fewer or not same:
-            self._call_holders()
+            self.recheck()
         return not same
 
     def allow(self, former: tuple[Former, ...]) -> None:
@@ -206,39 +262,145 @@ class Authenticator:
         fewer = set(self.former) - set(former)
         self.former = former
         if fewer:
-            self._call_holders()
+            self.recheck()
 
-    def _call_holders(self) -> None:
+    def left_s(self, principal: Principal) -> float | None:
+        """Return how long what a caller came by goes on, a day at most; None where it has no end."""
+        if not principal.expires_at_ms:
+            return None
+        return min(max(principal.expires_at_ms - self._clock.now_ms(), 0) / 1000, MAX_SIGN_IN_S)
+
+    def recheck(self) -> None:
+        """Have every connection that no hub knows look whether its caller still stands."""
         for shut_out in list(self.holders):
             shut_out()
 
     def stands(self, principal: Principal) -> bool:
-        """Say whether what let a caller in would let it in now; devices' own tokens are not judged here."""
+        """Say whether what let a caller in would let it in now."""
+        if principal.method in FEDERATED:
+            return self.federation is not None and self.federation.stands(principal, self._clock.now_ms())
+        if principal.method == "device-token" and principal.credential:
+            devices = self._devices
+            return devices is not None and devices.holds(principal.device, principal.role, principal.credential)
         if principal.method not in SHARED_METHODS:
             return True
-        if principal.method != self.mode:
+        if principal.method != self._shared_method:
             return False
         now_ms = self._clock.now_ms()
         live = (one.fingerprint for one in self.former if now_ms < one.until_ms)
         return principal.credential == self._credential or principal.credential in live
 
     def http(self, headers: Mapping[bytes, bytes], source: Source) -> Principal:
-        """Authenticate a request by `Authorization: Bearer`. Raises: Unauthorized, RateLimited."""
+        """Authenticate a request by `Authorization: Bearer`, or by who vouches for it.
+
+        Raises: Unauthorized, Forbidden, RateLimited, Unavailable.
+        """
+        principal = self._http(headers, source)
+        self._accepted(principal, source, "http")
+        return principal
+
+    def arrived(self, principal: Principal, source: Source) -> None:
+        """Note that a client of the Gateway protocol was let in."""
+        self._accepted(principal, source, "connect")
+
+    def _accepted(self, principal: Principal, source: Source, surface: str) -> None:
+        if self.sign_ins is not None:
+            self.sign_ins.accepted(principal, source.key, surface)
+
+    def _count(self, surface: str, reason: str, source: Source) -> None:
+        """Count a refusal, and note it."""
+        _failures.inc(surface, reason)
+        if self.sign_ins is not None:
+            self.sign_ins.refused(source.key, surface, reason)
+
+    def _http(self, headers: Mapping[bytes, bytes], source: Source) -> Principal:
         if self.mode == "none":
             self._check_local(source, "http")
             return self._http_principal
+        if self.federation is not None and (vouched := self._vouched(self.federation, source, "", "http")) is not None:
+            return vouched
         scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() != b"bearer" or not credential:
-            _failures.inc("http", "missing")
-            raise _refusal(f"{self.mode}_missing")
+            self._count("http", "missing", source)
+            raise _refusal(f"{self._shared_method}_missing")
         locked_s = self._locked_s(source, "http")
         text = credential[: MAX_CREDENTIAL_CHARS + 1].strip().decode("utf-8", "surrogateescape")
-        if fingerprint := self._shared(text):
+        if fingerprint := self._shared(text, source):
             self._succeeded(source, locked_s)
             if fingerprint == self._credential:
                 return self._http_principal
-            return Principal(method=self.mode, scopes=OPERATOR_ALLOWED, credential=fingerprint)
-        raise self._failed(source, f"{self.mode}_mismatch", "http", locked_s)
+            return Principal(method=self._shared_method, scopes=OPERATOR_ALLOWED, credential=fingerprint)
+        if (device := self._bearer_device(text)) is not None:
+            self._succeeded(source, locked_s)
+            return device
+        raise self._failed(source, f"{self._shared_method}_mismatch", "http", locked_s)
+
+    def carrying(self, source: Source, headers: Mapping[bytes, bytes]) -> Source:
+        """Return a source with what headers say of the caller, where that can count."""
+        if self.federation is None:
+            return source
+        carried = self.federation.carried(headers, by_proxy=source.by_proxy)
+        return msgspec.structs.replace(source, carried=carried)
+
+    def wants(self, source: Source, given: str = "") -> bool:
+        """Say whether `prepare` has to be awaited before what a request brings can be judged."""
+        federation = self.federation
+        if federation is None or self.limiter.retry_after_s(source.key) is not None:
+            return False
+        return federation.wants(federation.credential(source.carried or _NOTHING, given))
+
+    async def prepare(self, source: Source, given: str = "") -> None:
+        """Fetch the key that is missing to judge a request, if it can be had."""
+        if self.federation is not None and self.wants(source, given):
+            await self.federation.prepare(self.federation.credential(source.carried or _NOTHING, given))
+
+    def vouches(self, evidence: Evidence, source: Source) -> bool:
+        """Say whether it is somebody else's word that a connect request would be judged by."""
+        federation = self.federation
+        return bool(federation and federation.credential(source.carried or _NOTHING, evidence.token or ""))
+
+    def _vouched(self, federation: Federation, source: Source, given: str, surface: str) -> Principal | None:
+        """Return who is vouched for, None when nobody is. Raises: Unauthorized, Forbidden, RateLimited, Unavailable."""
+        carried = source.carried or _NOTHING
+        credential = federation.credential(carried, given)
+        if not credential:
+            return None
+        locked_s = self._locked_s(source, surface)
+        try:
+            principal = federation.judge(carried, credential, self._clock.now_ms())
+        except BadToken as bad:
+            self._count(surface, bad.reason, source)
+            if bad.reason == "no_keys":
+                raise Unavailable(str(bad), retry_after_s=5) from None
+            if bad.reason in UNCOUNTED:
+                raise _rejected(bad) from None
+            if locked_s is None:
+                self.limiter.failed(source.key)
+            raise (_rejected(bad) if locked_s is None else _locked(locked_s)) from None
+        except NoRole:
+            self._count(surface, "no_role", source)
+            raise Forbidden(
+                "you are signed in, but none of your groups has a role here",
+                hint="An operator gives one in gateway.roles.<role>.groups or .users.",
+                details={"code": "AUTH_NO_ROLE"},
+            ) from None
+        self._succeeded(source, locked_s)
+        return principal
+
+    def _bearer_device(self, text: str) -> Principal | None:
+        """Apply rule 4 over HTTP."""
+        if self._devices is None or len(text) > MAX_CREDENTIAL_CHARS:
+            return None
+        found = self._devices.bearer_of(text)
+        if found is None:
+            return None
+        device_id, token = found
+        return Principal(
+            method="device-token",
+            scopes=frozenset(token.scopes),
+            device=device_id,
+            credential=device_credential(token.digest),
+        )
 
     def connect(
         self,
@@ -258,13 +420,17 @@ class Authenticator:
         if self.mode == "none":
             self._check_local(source, "connect")
             return self._principal(_Found("", "none", _ALLOWED[role]), role, scopes, device_id)
+        if self.federation is not None:
+            vouched = self._vouched(self.federation, source, evidence.token or "", "connect")
+            if vouched is not None:
+                return _narrowed(vouched, role, scopes, device_id)
         shared, reason = self._candidate(evidence, protocol)
         if reason.endswith("_missing"):
-            _failures.inc("connect", reason)
+            self._count("connect", reason, source)
             raise _refusal(reason)
         locked_s = self._locked_s(source, "connect")
-        if shared is not None and (fingerprint := self._shared(shared)):
-            found: _Found | None = _Found(shared, self.mode, _ALLOWED[role], fingerprint)
+        if shared is not None and (fingerprint := self._shared(shared, source)):
+            found: _Found | None = _Found(shared, self._shared_method, _ALLOWED[role], fingerprint)
         else:
             found = self._of_device(evidence, role, device_id)
         if found is None:
@@ -281,10 +447,10 @@ class Authenticator:
     def forged(self, source: Source) -> None:
         """Count a device signature that is wrong, like a wrong credential. Raises: RateLimited."""
         locked_s = self._locked_s(source, "connect")
-        _failures.inc("connect", "device_signature")
+        self._count("connect", "device_signature", source)
         if locked_s is not None:
             raise _locked(locked_s)
-        self._limiter.failed(source.key)
+        self.limiter.failed(source.key)
 
     def _candidate(self, evidence: Evidence, protocol: int) -> tuple[str | None, str]:
         """Return what may be the shared credential, and what to say when nothing that was sent is right."""
@@ -294,17 +460,17 @@ class Authenticator:
         if own is None and protocol >= 4:
             own = other  # newer clients send what they have in either field
         if own is not None:
-            return own, f"{self.mode}_mismatch"
+            return own, f"{self._shared_method}_mismatch"
         if evidence.device_token:
             return None, "device_token_mismatch"
         if evidence.bootstrap_token:
             return None, "bootstrap_token_invalid"
-        return None, f"{self.mode}_missing"
+        return None, f"{self._shared_method}_missing"
 
-    def _shared(self, candidate: str) -> str:
+    def _shared(self, candidate: str, source: Source) -> str:
         """Return the fingerprint of the shared credential that a text is, or ""."""
         secret = self._secret
-        if not secret or len(candidate) > MAX_CREDENTIAL_CHARS:
+        if not secret or len(candidate) > MAX_CREDENTIAL_CHARS or (self.federation is not None and not source.local):
             return ""
         if secret.matches(candidate):
             return self._credential
@@ -343,30 +509,48 @@ class Authenticator:
 
     def _check_local(self, source: Source, surface: str) -> None:
         if not source.direct or source.browser == "foreign":
-            _failures.inc(surface, "not_local")
+            self._count(surface, "not_local", source)
             raise _refusal("not_local")
 
     def _locked_s(self, source: Source, surface: str) -> float | None:
         """Return how long an address is still locked out. Raises: RateLimited for all but local programs (rule 2)."""
-        locked_s = self._limiter.retry_after_s(source.key)
+        locked_s = self.limiter.retry_after_s(source.key)
         if locked_s is not None and not source.local:
-            _failures.inc(surface, "rate_limited")
+            self._count(surface, "rate_limited", source)
             raise _locked(locked_s)
         return locked_s
 
     def _succeeded(self, source: Source, locked_s: float | None) -> None:
         if locked_s is None:
-            self._limiter.succeeded(source.key)
+            self.limiter.succeeded(source.key)
 
     def _failed(
         self, source: Source, reason: str, surface: str, locked_s: float | None, *, may_retry: bool = False
     ) -> OpenClawError:
         """Count a wrong credential; return what to say."""
-        _failures.inc(surface, reason)
+        self._count(surface, reason, source)
         if locked_s is not None:
             return _locked(locked_s)
-        self._limiter.failed(source.key)
+        self.limiter.failed(source.key)
         return _refusal(reason, may_retry=may_retry)
+
+
+def device_credential(digest: str) -> str:
+    """Return what tells a device's token from the one that takes its place."""
+    return digest[:16]
+
+
+def _narrowed(principal: Principal, role: Role, scopes: Iterable[str], device_id: str) -> Principal:
+    """Return a principal with what it asks for of what its roles give; who asks for nothing, or for all, has all.
+
+    Raises: Forbidden for a person who wants to be a node.
+    """
+    if role == "node":
+        raise Forbidden("a node comes with a device of its own, not with a person's sign-in")
+    asked = tuple(scope for scope in scopes if scope in KNOWN)
+    held = principal.scopes
+    kept = held if not asked or (ADMIN in asked and ADMIN not in held) else granted(asked, held)
+    return msgspec.structs.replace(principal, scopes=kept, device=device_id)
 
 
 def _locked(seconds: float) -> RateLimited:

@@ -4,6 +4,8 @@
 2. *Direct* = the peer is loopback and no forwarding header is there.
 3. Forwarding headers count only from a listed proxy, read from the right: the first address that is no listed proxy.
 4. A forwarding header from anyone else leaves the request unattributed: it is refused on every authenticated route.
+5. A listed proxy on this machine could be any program that runs here. Where a secret is agreed with the proxy, its
+   headers count only with it; a user's name from such a proxy never counts without.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from typing import Final, Literal
 import msgspec
 
 from openclaw.base.network import parse_network
+from openclaw.base.secret import Secret
+from openclaw.identity.federated.federation import Carried
 
 FORWARDING_HEADERS: Final = frozenset(
     (
@@ -39,14 +43,16 @@ FORWARDING_HEADERS: Final = frozenset(
 _MAX_HOPS = 32
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Browser = Literal["no", "own", "foreign"]
+Browser = Literal["no", "own", "allowed", "foreign"]
+"""No page; one of ours; one of an origin that the configuration allows; any other."""
 
 
 class Source(msgspec.Struct, frozen=True):
     """Where a request comes from.
 
     Shape: `key` is the canonical client address (IPv6 by /64) for rate limits; `browser` says whether an Origin header
-    is there and whether it is one of ours; `https` that the client came by TLS, to us or to a listed proxy.
+    is there and whether it is one of ours; `https` that the client came by TLS, to us or to a listed proxy; `by_proxy`
+    that a listed proxy sent it, and proved itself where it has to. `carried` is what the headers say of the caller.
     """
 
     key: str
@@ -54,18 +60,45 @@ class Source(msgspec.Struct, frozen=True):
     attributed: bool = True
     browser: Browser = "no"
     https: bool = False
+    by_proxy: bool = False
+    carried: Carried | None = None
 
     @property
     def local(self) -> bool:
         """A program on this machine: direct, and no browser, whose pages come from anywhere."""
         return self.direct and self.browser == "no"
 
+    @property
+    def near(self) -> bool:
+        """A program on this machine, or our own page in a browser on it, which sends what a person typed into it."""
+        return self.direct and self.browser in ("no", "own")
+
 
 class TrustedProxies:
     """The addresses and networks whose forwarding headers are believed; an entry that is none trusts nobody."""
 
-    def __init__(self, entries: Iterable[str] = ()) -> None:
+    def __init__(self, entries: Iterable[str] = (), proof_header: str = "", secret: Secret | None = None) -> None:
         self._networks = tuple(network for entry in entries if (network := parse_network(entry)) is not None)
+        self._header = proof_header.lower().encode("latin-1", "replace")
+        self._secret = secret
+
+    def believes(self, address: Address | None, headers: Mapping[bytes, bytes]) -> bool:
+        """Say whether the forwarding headers of a peer count."""
+        if address is None or address not in self:
+            return False
+        return not address.is_loopback or self._secret is None or self.proven(headers)
+
+    def names_users(self, address: Address | None, headers: Mapping[bytes, bytes]) -> bool:
+        """Say whether the name of a user counts that a peer sends."""
+        return address is not None and address in self and (not address.is_loopback or self.proven(headers))
+
+    def proven(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Say whether a request has the secret that was agreed with the proxy."""
+        return (
+            bool(self._secret)
+            and self._secret is not None
+            and self._secret.matches(headers.get(self._header, b"").decode("utf-8", "surrogateescape"))
+        )
 
     def __contains__(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._networks)
@@ -113,11 +146,17 @@ def locate(
 ) -> Source:
     """Return where a request comes from. `headers` has lower-case names; `tls` that it came to us encrypted."""
     if FORWARDING_HEADERS.isdisjoint(headers):
-        return Source(client_key(peer), is_loopback(peer), True, browser, tls)
-    if parse_address(peer) not in trusted:
+        if not trusted:
+            return Source(client_key(peer), is_loopback(peer), True, browser, tls)
+        by_proxy = trusted.names_users(parse_address(peer), headers)
+        direct = is_loopback(peer) and not by_proxy
+        return Source(client_key(peer), direct, True, browser, tls, by_proxy)
+    address = parse_address(peer)
+    if not trusted.believes(address, headers):
         return Source(client_key(peer), False, False, browser)
     https = headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
-    return Source(client_key(_forwarded_for(peer, headers, trusted)), False, True, browser, https)
+    by_proxy = trusted.names_users(address, headers)
+    return Source(client_key(_forwarded_for(peer, headers, trusted)), False, True, browser, https, by_proxy)
 
 
 def _forwarded_for(peer: str, headers: Mapping[bytes, bytes], trusted: TrustedProxies) -> str:

@@ -47,5 +47,5 @@ def lacking_scope(missing: str, required: Iterable[str] = ()) -> Forbidden:
 
 def require(principal: Principal, scope: str) -> None:
     """Raises: Forbidden, naming the scope that is missing."""
-    if not principal.may(scope):
+    if not covers(principal.scopes, (scope,)):
         raise lacking_scope(scope)

@@ -7,6 +7,7 @@ session unless they name another; the agent's lane keeps them in order.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -104,7 +105,7 @@ class AgentSocket:
         if principal is None:
             if frame.type != "auth":
                 raise Unauthorized('the first frame must be {"type":"auth","token":…}')
-            self._sign_in(frame.token or "")
+            self._begin(frame.token or "")
         elif frame.type == "abort":
             self._abort(principal, frame.id)
         elif frame.type == "prompt":
@@ -112,9 +113,26 @@ class AgentSocket:
         elif frame.type != "auth":
             raise InvalidRequest(f"unknown frame type '{frame.type[:32]}'; send a prompt or abort")
 
-    def _sign_in(self, token: str) -> None:
+    def _begin(self, token: str) -> None:
         headers = {b"authorization": b"Bearer " + token.encode("utf-8", "surrogatepass")}
-        self._principal = self._authenticator.http(headers, self._source)
+        source = self._authenticator.carrying(self._source, headers)
+        if self._authenticator.wants(source):
+            self._tasks.spawn(self._begin_later(headers, source), "identity-keys")
+        else:
+            self._sign_in(headers, source)
+
+    async def _begin_later(self, headers: Mapping[bytes, bytes], source: Source) -> None:
+        await self._authenticator.prepare(source)
+        if self._principal is not None:
+            return
+        try:
+            self._sign_in(headers, source)
+        except OpenClawError as error:
+            self._send(error_frame(error))
+            self._socket.close(1008, error.message)
+
+    def _sign_in(self, headers: Mapping[bytes, bytes], source: Source) -> None:
+        self._principal = self._authenticator.http(headers, source)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -124,6 +142,8 @@ class AgentSocket:
     def _let_in(self) -> None:
         self._authenticator.holders.add(self._shut_out)
         self._socket.set_limit(MAX_PAYLOAD_BYTES)
+        if self._principal is not None and (left_s := self._authenticator.left_s(self._principal)) is not None:
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._socket.close, CUT, RENEWED)
 
     def _shut_out(self) -> None:
         if self._principal is None or not self._authenticator.stands(self._principal):

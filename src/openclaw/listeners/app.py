@@ -8,16 +8,27 @@ have left on it, leads to a route (router.py).
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from openclaw.base.errors import CallerError, Forbidden, InternalError, InvalidRequest, OpenClawError, TooLarge
+from openclaw.base.errors import (
+    CallerError,
+    Forbidden,
+    InternalError,
+    InvalidRequest,
+    OpenClawError,
+    TooLarge,
+    Unavailable,
+)
 from openclaw.base.ids import new_id
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
+from openclaw.identity.authenticate import Authenticator, Evidence
+from openclaw.identity.federated.federation import ALB_HEADER
 from openclaw.identity.locality import Source, TrustedProxies, locate, parse_address
 from openclaw.identity.scopes import require
 from openclaw.listeners.agent_api import AgentApi
@@ -43,7 +54,7 @@ from openclaw.listeners.ws_socket import Session
 from openclaw.protocol.wire_errors import to_http
 from openclaw.telemetry.metrics import METRICS
 
-_SINGLE: Final = frozenset((b"host", b"authorization", b"origin", b"content-length"))
+_SINGLE: Final = frozenset((b"host", b"authorization", b"origin", b"content-length", ALB_HEADER))
 _log = logging.getLogger("openclaw.listeners")
 _requests = METRICS.counter(
     "openclaw_http_requests", "HTTP requests by route, method and status.", ("route", "method", "status")
@@ -72,8 +83,8 @@ class App:
         self._deps = deps
         self._tasks = TaskSet("listeners")
         config = deps.config()
-        self._trusted = TrustedProxies(config.trusted_proxies)
         self._config = config
+        self._trusted, self._single = self._proxy_rules()
         self._origins = self._origin_rules()
         self._base = config.control_ui.base_path.encode()
         self._door = GatewayDoor(
@@ -106,9 +117,15 @@ class App:
         config = self._deps.config()
         if config is not self._config:
             self._config = config
-            self._trusted = TrustedProxies(config.trusted_proxies)
             self._origins = self._origin_rules()
+            self._trusted, self._single = self._proxy_rules()
         return self._origins
+
+    def _proxy_rules(self) -> tuple[TrustedProxies, frozenset[bytes]]:
+        """Return whose forwarding headers count, and which headers may come once only."""
+        proxy = self._config.auth.trusted_proxy
+        named = {name.lower().encode() for name in (proxy.user_header, proxy.groups_header, proxy.proof_header)}
+        return TrustedProxies(self._config.trusted_proxies, proxy.proof_header, proxy.secret), _SINGLE | named
 
     def _admit(self, headers: Mapping[bytes, bytes], peer: str, *, tls: bool = False) -> Source:
         """Find out who calls and by which name. Raises: Forbidden for a Host that is not ours."""
@@ -122,7 +139,7 @@ class App:
                 hint="Call it by 127.0.0.1 or localhost, or set gateway.publicBaseUrl to the name you use.",
                 details={"code": "host_not_allowed"},
             )
-        return source
+        return self._deps.authenticator.carrying(source, headers)
 
     def _below_base(self, raw_path: bytes) -> bytes:
         """Return a path as it is with a proxy that cuts the base path off, whether this one does or not."""
@@ -139,7 +156,7 @@ class App:
         route_name = "none"
         try:
             if len(headers) != len(scope["headers"]):
-                _merge_repeated(scope["headers"], headers)
+                merge_repeated(scope["headers"], headers, self._single)
             source = self._admit(headers, client[0] if client else "", tls=scope["scheme"] == "https")
             request.source = source
             if source.https and self._config.http.security_headers.strict_transport_security:
@@ -172,14 +189,28 @@ class App:
             if not source.attributed:
                 raise _unattributed()
             if route.access == "token" or not source.local:
-                principal = request.principal = self._deps.authenticator.http(request.headers, source)
+                principal = request.principal = await self._authenticated(request)
                 if route.scope is not None:
                     require(principal, route.scope)
         if request.announced > route.max_body > 0:
             raise TooLarge("Payload too large", hint=f"A body may have {route.max_body} bytes.")
         request.params = match.params
         request.max_body = route.max_body
-        await route.handler(request)
+        if request.principal is None:
+            await route.handler(request)
+            return
+        watch = _Watch(self._deps.authenticator, request, request.principal)
+        try:
+            await route.handler(request)
+        finally:
+            watch.end()
+
+    async def _authenticated(self, request: Request) -> Principal:
+        """Raises: Unauthorized, Forbidden, RateLimited, Unavailable."""
+        authenticator = self._deps.authenticator
+        if authenticator.wants(request.source):
+            await authenticator.prepare(request.source)
+        return authenticator.http(request.headers, request.source)
 
     async def _unrouted(self, request: Request, match: Match) -> None:
         if match.allow:
@@ -190,7 +221,7 @@ class App:
         if match.protected:
             if not request.source.attributed:
                 raise _unattributed()
-            self._deps.authenticator.http(request.headers, request.source)
+            await self._authenticated(request)
         await request.text(404, "Not Found")
 
     async def _fail(self, request: Request, error: OpenClawError) -> None:
@@ -207,15 +238,21 @@ class App:
         if not request.status:
             await request.error(InternalError(f"internal error (incident {incident})", details={"incident": incident}))
 
-    def upgrade(self, raw_path: bytes, headers: Mapping[bytes, bytes], peer: str) -> Session:
+    def upgrade(self, raw_path: bytes, pairs: Sequence[tuple[bytes, bytes]], peer: str) -> Session:
         """Return what speaks over a new WebSocket: the agent API on its path, the Gateway protocol on any other.
 
-        Raises: http_protocol.Refusal.
+        Raises: http_protocol.Refusal. A page of another origin gets no socket, so not one byte of ours either.
         """
         try:
+            headers = dict(pairs)
+            if len(headers) != len(pairs):
+                self._admit(headers, peer)  # a name that is not ours is told as such, though it came beside another
+                merge_repeated(pairs, headers, self._single)
             source = self._admit(headers, peer)
             if not source.attributed:
                 raise _unattributed()  # one exit for all refusals
+            if source.browser == "foreign":
+                raise _foreign()
             segments = canonical_segments(self._below_base(raw_path))
             if segments[:2] != ["v1", "agent"]:
                 return GatewayConnection(self._door, source)
@@ -227,11 +264,12 @@ class App:
     def _agent_socket(self, segments: list[str], headers: Mapping[bytes, bytes], source: Source) -> Session:
         if len(segments) != 3 or not self._config.http.endpoints.agents.enabled:
             raise Refusal(404, b"Not Found")
-        if source.browser == "foreign":
-            raise Forbidden("This page's origin is not allowed.", hint="Add it to gateway.controlUi.allowedOrigins.")
         authenticator = self._deps.authenticator
         principal: Principal | None = None
-        if b"authorization" in headers or authenticator.mode == "none":
+        if authenticator.wants(source):  # an upgrade is decided at once; its client comes again
+            self._tasks.spawn(authenticator.prepare(source), "identity-keys")
+            raise Unavailable("the identity provider's keys are being fetched; retry shortly", retry_after_s=1)
+        if b"authorization" in headers or authenticator.mode == "none" or authenticator.vouches(Evidence(), source):
             principal = authenticator.http(headers, source)
         agent = self._deps.agent
         return AgentSocket(agent, segments[2], authenticator, source, principal, self._tasks)
@@ -240,14 +278,50 @@ class App:
 _NOWHERE = Source("unknown", False)
 
 
-def _merge_repeated(pairs: list[tuple[bytes, bytes]], headers: dict[bytes, bytes]) -> None:
+class _Watch:
+    """Breaks an answer off whose caller loses its right to it: its credential is replaced, or has ended."""
+
+    __slots__ = ("_authenticator", "_principal", "_request", "_timer")
+
+    def __init__(self, authenticator: Authenticator, request: Request, principal: Principal) -> None:
+        self._authenticator = authenticator
+        self._request = request
+        self._principal = principal
+        self._timer: asyncio.TimerHandle | None = None
+        if (left_s := authenticator.left_s(principal)) is not None:
+            self._timer = asyncio.get_running_loop().call_later(left_s, request.cut)
+        authenticator.holders.add(self.look)
+
+    def look(self) -> None:
+        """Called when credentials change."""
+        if not self._authenticator.stands(self._principal):
+            self._request.cut()
+
+    def end(self) -> None:
+        """The answer is whole."""
+        self._authenticator.holders.discard(self.look)
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _foreign() -> Forbidden:
+    return Forbidden(
+        "This page's origin is not allowed.",
+        hint="Add it to gateway.controlUi.allowedOrigins.",
+        details={"code": "CONTROL_UI_ORIGIN_NOT_ALLOWED"},
+    )
+
+
+def merge_repeated(
+    pairs: Sequence[tuple[bytes, bytes]], headers: dict[bytes, bytes], single: frozenset[bytes] = _SINGLE
+) -> None:
     """Join repeated headers as lists; refuse those that must be single."""
     seen: set[bytes] = set()
     for name, value in pairs:
         if name not in seen:
             seen.add(name)
             headers[name] = value
-        elif name in _SINGLE:
+        elif name in single:
             raise InvalidRequest(f"The header {name.decode('latin-1')} may appear only once.")
         else:
             headers[name] += b", " + value

@@ -224,6 +224,12 @@ class Request:
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})
 
+    def cut(self) -> None:
+        """Break the connection off: its caller has lost its right to the answer."""
+        connection = self._scope.get("openclaw.connection")
+        if connection is not None:
+            connection.abort()
+
     def on_gone(self, callback: Callable[[], None] | None) -> None:
         """Call back once if the client hangs up before the answer is whole; None takes it back."""
         connection = self._scope.get("openclaw.connection")

@@ -6,7 +6,7 @@ Bounds: bytes of a request's head (431), requests pipelined on one connection, t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import httptools
@@ -45,7 +45,7 @@ class Refusal(Exception):
 class UpgradeApp(Protocol):
     """The part of the app that takes WebSockets."""
 
-    def upgrade(self, raw_path: bytes, headers: Mapping[bytes, bytes], peer: str) -> Session:
+    def upgrade(self, raw_path: bytes, pairs: Sequence[tuple[bytes, bytes]], peer: str) -> Session:
         """Return what will speak over the socket. Raises: Refusal."""
         ...
 
@@ -151,7 +151,7 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             key = self._websocket_key(headers)
             app: UpgradeApp = self.app
-            session = app.upgrade(self.url.partition(b"?")[0], headers, self.client[0] if self.client else "")
+            session = app.upgrade(self.url.partition(b"?")[0], self.headers, self.client[0] if self.client else "")
         except Refusal as refusal:
             self._answer(refusal)
             return

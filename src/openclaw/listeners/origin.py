@@ -2,8 +2,8 @@
 
 1. On a loopback bind the Host must be a name of loopback, or the host of gateway.publicBaseUrl; a listed proxy may send
    any. This holds for every route, public ones too: a rebound name is a browser's doing, never a program's.
-2. An Origin is ours when it is the Host we were called by, the publicBaseUrl's, or in gateway.controlUi.allowedOrigins.
-   `null`, and anything that is no http(s) origin, is foreign.
+2. An Origin is ours when it is the Host we were called by. The publicBaseUrl's, and those in
+   gateway.controlUi.allowedOrigins, are allowed. `null`, and anything that is no http(s) origin, is foreign.
 3. No Origin proves nothing: it is how programs look.
 """
 
@@ -82,4 +82,6 @@ class OriginRules:
             return "foreign"
         scheme = text.strip().lower().partition("://")[0]
         same = host is not None and authority == host.decode("latin-1").strip().lower().removesuffix(_PORTS[scheme])
-        return "own" if same or authority == self._public or authority in self._allowed else "foreign"
+        if same:
+            return "own"
+        return "allowed" if authority == self._public or authority in self._allowed else "foreign"

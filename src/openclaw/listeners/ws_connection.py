@@ -16,7 +16,9 @@ from openclaw.base.errors import OpenClawError, Unavailable
 from openclaw.base.ids import new_id
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
+from openclaw.identity.authenticate import RENEWED
 from openclaw.identity.devices.record import Issued
+from openclaw.identity.federated.federation import FEDERATED
 from openclaw.identity.locality import Source
 from openclaw.listeners.ws_handshake import (
     SILENCE,
@@ -30,7 +32,7 @@ from openclaw.listeners.ws_handshake import (
 )
 from openclaw.listeners.ws_socket import Socket
 from openclaw.protocol.frames import BadFrame, Request, decode_request, encode_error, encode_result
-from openclaw.protocol.limits import HANDSHAKE_TIMEOUT_MS, MAX_PAYLOAD_BYTES
+from openclaw.protocol.limits import CUT, HANDSHAKE_TIMEOUT_MS, MAX_PAYLOAD_BYTES
 from openclaw.rpc.peer import ClientInfo, Peer
 from openclaw.telemetry.metrics import METRICS
 
@@ -135,6 +137,24 @@ class GatewayConnection:
             self._settle(SILENCE)
 
     def _begin(self, handshake: Handshake, data: bytes) -> None:
+        federated = self._door.authenticator.mode in FEDERATED
+        given = handshake.wants(data) if federated else None
+        if given is None:
+            self._judge(handshake, data)
+            return
+        self._waiting = True
+        try:
+            self._door.tasks.spawn(self._prepared(handshake, data, given), "identity-keys")
+        except RuntimeError:
+            self._judge(handshake, data)
+
+    async def _prepared(self, handshake: Handshake, data: bytes, given: str) -> None:
+        await self._door.authenticator.prepare(handshake.source, given)
+        self._waiting = False
+        if self._handshake is handshake:
+            self._judge(handshake, data)
+
+    def _judge(self, handshake: Handshake, data: bytes) -> None:
         handshake.phase = self._door.phase()  # the gateway may have become ready since the challenge
         handshake.now_ms = self._door.clock.now_ms()
         outcome = handshake.receive(data)
@@ -169,12 +189,20 @@ class GatewayConnection:
             self._socket.close(outcome.code, outcome.reason)
             return
         _connections.inc("accepted")
+        self._door.authenticator.arrived(outcome.principal, handshake.source)
         self.protocol, self.principal, self.client = outcome.protocol, outcome.principal, outcome.client
         if self.principal.device:
             self._door.devices.used(self.principal.device, self.principal.role)
         self._socket.set_limit(MAX_PAYLOAD_BYTES)
         self._door.hub.join(self)
+        if (left_s := self._door.authenticator.left_s(self.principal)) is not None:
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._expired)
         self._socket.send(encode_result(outcome.request_id, self._door.counter.hello_ok(self, outcome.issued)))
+
+    def _expired(self) -> None:
+        """Shut out a client whose token has ended."""
+        self._door.hub.leave(self)
+        self._socket.close(CUT, RENEWED)
 
     def _spawn(self, answer: Coroutine[Any, Any, None], request: Request) -> None:
         running = self._running

@@ -20,7 +20,11 @@
     role or more scopes, without asking; with a setup code it is paired with what the code holds. Everything else, and
     always a device that has become another kind of machine, waits for `device.pair.approve`: NOT_PAIRED. More scopes
     than its token opens: AUTH_SCOPE_MISMATCH.
-14. What pairs or asks is durable before it is answered: the machine returns `Waits`, and `resume` says how it ends.
+    "Direct" leaves out pages of other origins, also those that the configuration allows. Our own page is paired by the
+    token that a person has typed into it: that is the confirmation, and nobody else is there who could give one.
+14. Whom somebody else vouches for (identity.federated) has the scopes of their roles, with a device or without. The
+    device is not paired by it, and is given no token: it would open the gateway as the operator's.
+15. What pairs or asks is durable before it is answered: the machine returns `Waits`, and `resume` says how it ends.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ from openclaw.base.principal import Principal
 from openclaw.identity.authenticate import RENEWED, Evidence
 from openclaw.identity.devices.proof import BadProof, prove
 from openclaw.identity.devices.record import Ask, Device, Issued, PairingRequest, Reason, SetupCode, lacking
+from openclaw.identity.federated.federation import FEDERATED
 from openclaw.identity.locality import Source
 from openclaw.identity.scopes import KNOWN, Role
 from openclaw.listeners.connect_params import BadConnect, Connect, ask, claim, client_info, evidence, parse_connect
@@ -68,6 +73,16 @@ class Authenticate(Protocol):
     def mode(self) -> str: ...
 
     def stands(self, principal: Principal) -> bool: ...
+
+    def vouches(self, evidence: Evidence, source: Source) -> bool: ...
+
+    def wants(self, source: Source, given: str = "") -> bool: ...
+
+    async def prepare(self, source: Source, given: str = "") -> None: ...
+
+    def arrived(self, principal: Principal, source: Source) -> None: ...
+
+    def left_s(self, principal: Principal) -> float | None: ...
 
     def connect(
         self,
@@ -214,6 +229,17 @@ class Handshake:
         """Return the first frame (rule 1)."""
         return encode_event("connect.challenge", {"nonce": self.nonce, "ts": self.now_ms})
 
+    def wants(self, data: bytes) -> str | None:
+        """Return the token of a first message that cannot be judged yet: a key has to be fetched. None for all others.
+
+        What the upgrade brought counts as well as what the message says; the token is "" then.
+        """
+        try:
+            given = _given.decode(data).params.auth.token
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        return given if self.authenticator.wants(self.source, given) else None
+
     def receive(self, data: bytes, is_text: bool = True) -> Outcome | Waits:
         """Judge the first message."""
         if not is_text:
@@ -251,6 +277,22 @@ class Handshake:
             return Refused(CUT, RENEWED)  # the credential that it came by is no more
         attempt.issued = (written,) if isinstance(written, Issued) else written
         return attempt.accepted(waits.request_id)
+
+
+class _GivenAuth(msgspec.Struct):
+    token: str = ""
+
+
+class _GivenParams(msgspec.Struct):
+    auth: _GivenAuth = msgspec.field(default_factory=_GivenAuth)
+
+
+class _Given(msgspec.Struct):
+    params: _GivenParams = msgspec.field(default_factory=_GivenParams)
+
+
+_given: Final = msgspec.json.Decoder(_Given)
+"""Of a connect request, its token alone; the whole is parsed when it is judged."""
 
 
 def _decode(request: Request) -> Any:
@@ -310,7 +352,7 @@ def _check_role(attempt: _Attempt) -> None:
 def _check_origin(attempt: _Attempt) -> None:
     browser = attempt.handshake.source.browser
     is_browser_client = attempt.info.mode == "webchat" or attempt.info.id in BROWSER_CLIENTS
-    if browser == "own" or (browser == "no" and not is_browser_client):
+    if browser in ("own", "allowed") or (browser == "no" and not is_browser_client):
         return
     raise _Refusal(
         "origin not allowed "
@@ -353,7 +395,8 @@ def _check_device(attempt: _Attempt) -> None:
 def _check_credential(attempt: _Attempt) -> None:
     handshake = attempt.handshake
     found = evidence(attempt.params)
-    if not found.given and attempt.ask is None and handshake.authenticator.mode != "none":
+    vouched = handshake.authenticator.vouches(found, handshake.source)
+    if not found.given and attempt.ask is None and handshake.authenticator.mode != "none" and not vouched:
         _refuse_unpaired()
     device_id = attempt.ask.device_id if attempt.ask else ""
     attempt.principal = _refusing(
@@ -362,7 +405,7 @@ def _check_credential(attempt: _Attempt) -> None:
             found,
             handshake.source,
             attempt.role,
-            _kept_scopes(attempt),
+            _asked(attempt) if vouched else _kept_scopes(attempt),
             attempt.version,
             device_id,
         )
@@ -376,12 +419,14 @@ def _refusing(decide: Callable[[], T]) -> T:
     except RateLimited as error:
         wait_ms = int((error.retry_after_s or 0) * 1000)
         raise _Refusal(error.message, error.details, retryable=True, retryAfterMs=wait_ms) from None
+    except Unavailable as error:
+        raise _not_written(error) from None
     except OpenClawError as error:
         raise _Refusal(error.message, error.details) from None
 
 
 def _check_node_device(attempt: _Attempt) -> None:
-    if attempt.role == "node" and attempt.ask is None and (attempt.version >= 4 or not attempt.handshake.source.direct):
+    if attempt.role == "node" and attempt.ask is None and (attempt.version >= 4 or not attempt.handshake.source.near):
         _refuse_unpaired()
 
 
@@ -403,8 +448,8 @@ def _kept_scopes(attempt: _Attempt) -> tuple[str, ...]:
     """Apply rule 12 to what was asked."""
     if attempt.ask is not None:
         return attempt.ask.scopes
-    local = attempt.handshake.source.direct
-    if local and (attempt.version < 4 or (attempt.info.id, attempt.info.mode) in DEVICELESS):
+    near = attempt.handshake.source.near
+    if near and (attempt.version < 4 or (attempt.info.id, attempt.info.mode) in DEVICELESS):
         return _asked(attempt)
     return ()
 
@@ -414,7 +459,9 @@ def _check_pairing(attempt: _Attempt) -> None:
     wanted, devices = attempt.ask, attempt.handshake.devices
     if wanted is None:
         return
-    method, direct = attempt.principal.method, attempt.handshake.source.direct
+    method, near = attempt.principal.method, attempt.handshake.source.near
+    if method in FEDERATED:
+        return
     attempt.reason = lacking(devices.get(wanted.device_id), wanted)
     if method == "bootstrap-token":
         setup = devices.setup_of(evidence(attempt.params).bootstrap_token or "", attempt.role)
@@ -425,9 +472,9 @@ def _check_pairing(attempt: _Attempt) -> None:
     elif attempt.reason is None:
         issued = _refusing(partial(devices.open_token, wanted.device_id, attempt.role))
         attempt.issued = (issued,) if issued is not None else ()
-        if issued is None and direct:
+        if issued is None and near:
             attempt.work = partial(devices.renew, wanted.device_id, attempt.role)
-    elif method != "device-token" and direct and attempt.reason != "metadata-upgrade":
+    elif method != "device-token" and near and attempt.reason != "metadata-upgrade":
         attempt.work = partial(devices.pair, wanted)
     else:
         attempt.work = partial(devices.request, wanted, attempt.reason)

@@ -25,7 +25,7 @@ from openclaw.base.errors import (
 from openclaw.base.ids import AgentId, RunId, SessionKey, new_id
 from openclaw.base.message import Message, TextPart
 from openclaw.base.model import ModelInfo, ModelRequest, Usage
-from openclaw.base.principal import Principal
+from openclaw.base.principal import Limits, Principal
 from openclaw.config.schema import ModelsConfig
 from openclaw.models.api import BUILT_IN
 from openclaw.models.call import Purse
@@ -101,7 +101,7 @@ class Embeddings:
         http: HttpClient,
         clock: Clock,
         ledger: Ledger,
-        purse: Callable[[Spender], Purse | None],
+        purse: Callable[[Spender, Limits | None], Purse | None],
     ) -> None:
         self._config = config
         self._env = env
@@ -119,7 +119,9 @@ class Embeddings:
         """
         found, name = self._find(model)
         wire, info = self._wire(found), self._info(found, name)
-        spender = _spender(caller)
+        spender, limits = _spender(caller), caller.limits
+        if limits is not None and not limits.allows_model(info.ref):
+            raise ModelNotFound(f"none of your roles may use {info.ref}")
         vectors: list[list[float]] = []
         tokens = 0
         for start in range(0, len(texts), BATCH):
@@ -127,7 +129,9 @@ class Embeddings:
             body: dict[str, object] = {"model": name, "input": batch, "encoding_format": "float"}
             if dimensions is not None:
                 body["dimensions"] = dimensions
-            answer = await self._paid(info, spender, batch, partial(wire.post, name, "/embeddings", body, _read))
+            answer = await self._paid(
+                info, spender, limits, batch, partial(wire.post, name, "/embeddings", body, _read)
+            )
             rows = sorted(answer.data, key=lambda row: row.index)
             sizes = {len(row.embedding) for row in rows} | {len(vector) for vector in vectors[:1]}
             if len(rows) != len(batch) or len(sizes) != 1 or 0 in sizes:
@@ -137,10 +141,15 @@ class Embeddings:
         return Embedded(vectors, tokens, f"{found.id}/{name}")
 
     async def _paid(
-        self, info: ModelInfo, spender: Spender, texts: Sequence[str], post: Callable[[], Awaitable[_Answer]]
+        self,
+        info: ModelInfo,
+        spender: Spender,
+        limits: Limits | None,
+        texts: Sequence[str],
+        post: Callable[[], Awaitable[_Answer]],
     ) -> _Answer:
         """Make one call with money for it set aside, and write it down, whatever becomes of it."""
-        purse = self._purse(spender)
+        purse = self._purse(spender, limits)
         request = ModelRequest(
             model=info.id, messages=(Message("user", tuple(map(TextPart, texts))),), max_tokens=1, purpose="embedding"
         )

@@ -3,7 +3,8 @@
 1. Addresses are classified by our own tables: `ipaddress` calls NAT64, 6to4, `::/96`, `fec0::/10` and multicast global,
    CGNAT not private, and `::ffff:127.0.0.1` not a loopback address.
 2. IPv6 is refused unless it is global unicast (2000::/3), less what is set aside there or carries an IPv4 address.
-3. Whatever the resolver of the system takes for an address (`127.1`, `0x7f.1`, `2130706433`, octal) is one here too.
+3. Whatever the resolver of the system takes for an address (`127.1`, `0x7f.1`, `2130706433`, octal) is one here too;
+   a URL that writes an address so is refused.
 4. What is checked is what is sent: a URL is rebuilt from its checked parts, so no second parser can read it otherwise.
 """
 
@@ -17,10 +18,15 @@ from urllib.parse import quote, urlsplit
 
 from openclaw.net.error import NetError
 
-WEB_PORTS = {"http": 80, "https": 443}
+WEB_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 URL_LIMIT = 8_000
 
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?\.?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_NAMEABLE = frozenset({"loopback", "private", "a carrier's own (CGNAT)", "for benchmarks"})
+"""Inner addresses at which a server stands that a setting names: model servers, vaults, proxies with invented ones."""
+_NEVER_PUBLIC = frozenset({"localhost", "local", "internal", "lan", "home", "corp", "intranet", "arpa", "onion"})
+_CARRIERS = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
 # Sources: IANA's special-purpose registries of IPv4 and IPv6 (2025), RFC 6890; 168.63.129.16 is Azure's host agent.
 _IPV4 = (
     ("0.0.0.0/8", "unspecified"),
@@ -104,6 +110,28 @@ def refusal(address: str) -> str:
     return "an IPv4 address in disguise (ISATAP)" if (number >> 32) & 0xFFFFFFFF in _ISATAP else ""
 
 
+def refusal_of_named(host: str, address: str) -> str:
+    """Say what is wrong with an address of a server that a setting of the operator names; "" when it may be reached.
+
+    Such a server may be inside, but not where machines ask who they are, unless the setting has the very address.
+    """
+    kind = refusal(address)
+    if not kind or kind in _NAMEABLE:
+        return ""
+    parsed = _parsed(address)
+    if parsed is not None and parsed == _parsed(host):
+        return ""
+    carried = next((each for each in _CARRIERS if parsed in each), None) if parsed is not None else None
+    return refusal_of_named(host, str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF))) if carried and parsed else kind
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(address)
+    except ValueError:
+        return None
+
+
 def is_address(host: str) -> bool:
     """Say whether the system's resolver takes a host for an address, in any notation."""
     return ":" in host or _ipv4(host) is not None
@@ -121,6 +149,11 @@ def _ipv4(text: str) -> int | None:
         return int.from_bytes(socket.inet_aton(text))
     except (OSError, ValueError):
         return None
+
+
+def is_public_name(host: str) -> bool:
+    """Say whether a host can be one of the public web: an address, or a name below a domain of it."""
+    return is_address(host) or ("." in host and host.rpartition(".")[2] not in _NEVER_PUBLIC)
 
 
 class Place(NamedTuple):
@@ -156,22 +189,37 @@ def place(url: str) -> Place:
     except ValueError:
         raise _refused("is malformed") from None
     if parts.scheme not in WEB_PORTS:
-        raise _refused("must begin with http:// or https://")
+        raise _refused("must begin with http:// or https:// (or ws://, wss://)")
     if "@" in parts.netloc:
         raise _refused("holds credentials: send them in a header instead")
-    if port == 0 or not (_HOST.fullmatch(host) or _is_ipv6(host)):
+    host = _one_spelling(host) if (":" in host) == ("[" in parts.netloc) else ""
+    if port == 0 or not host:
         raise _refused("names no valid host and port")
     port = port or WEB_PORTS[parts.scheme]
-    host = host.removesuffix(".")
     at = f"{_bracketed(host)}:{port}" if port != WEB_PORTS[parts.scheme] else _bracketed(host)
     return Place(f"{parts.scheme}://{at}{path}{'?' + query if query else ''}", parts.scheme, host, port)
 
 
-def _is_ipv6(host: str) -> bool:
-    try:
-        return ipaddress.IPv6Address(host).scope_id is None
-    except ValueError:
-        return False
+def public_place(url: str) -> Place:
+    """Return the place of a URL that somebody else is to fetch. Raises: NetError for what is not of the public web."""
+    found = place(url)
+    kind = refusal(found.host) if is_address(found.host) else ""
+    if kind or not is_public_name(found.host):
+        raise NetError("refused-target", found.origin, f"{found.host} is {kind or 'no name of the public web'}")
+    return found
+
+
+def _one_spelling(host: str) -> str:
+    """Return a host as it is judged and sent; "" for what is neither a plain name nor a plainly written address."""
+    if ":" in host:
+        parsed = _parsed(host)
+        return str(parsed) if parsed is not None and "%" not in host else ""
+    name = host.removesuffix(".")
+    if not _HOST.fullmatch(host) or ".." in name:
+        return ""
+    if _NUMBER.fullmatch(name.rpartition(".")[2]):
+        return name if str(_parsed(name)) == name else ""
+    return name
 
 
 def _bracketed(host: str) -> str:

@@ -1,13 +1,14 @@
-"""The one HTTP client: pooled, with a clock for each way of being slow, and a hook that sees every target.
+"""The one HTTP client: pooled, with a clock for each way of being slow, and a door before every request.
 
 Rules
 1. Only http and https; no credentials in addresses; redirects are never followed (a 3xx is handed to the caller).
-2. `check(host, port, purpose)` runs before a connection is used; what it raises reaches the caller unchanged.
+2. `door` is asked before every request, a kept connection or not; what it raises reaches the caller unchanged. It
+   returns the way out, which judges every address before it is connected to (`net.pinned`).
 3. Connect, first byte, silence and the whole answer have a limit each; NetError says which one was reached.
 4. Whoever leaves a response early (aclose, cancel, error) drops its connection at once, so that the server stops.
 5. A server may close a kept connection just as we use it: what gets not one byte of an answer is sent once more.
 6. Nothing of aiohttp leaves this folder: neither its types nor its errors.
-7. Purpose "tools" goes by `net.pinned`: public addresses only, no kept connection, nothing sent twice.
+7. For purpose "tools" no connection is kept and nothing is sent twice; whoever asks for a tool brings the way along.
 """
 
 from __future__ import annotations
@@ -16,28 +17,20 @@ import asyncio
 import importlib
 import io
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from openclaw.net.egress import place, refusal
+from openclaw.net.egress import place
 from openclaw.net.error import NetError
-from openclaw.net.pinned import Judge, Resolve, pinned_session, system_resolve
-from openclaw.net.response import Response, StreamResponse, as_net_error
+from openclaw.net.pinned import Resolve, aimed, judged_session, system_resolve
+from openclaw.net.response import Response, StreamResponse, as_net_error, refused_address
 from openclaw.net.target import Target, target
+from openclaw.net.way import Door, Purpose, Way, undirected
 
 if TYPE_CHECKING:
     import aiohttp
 
-Purpose = Literal["inference", "tools", "download", "local", "mcp", "secrets"]
-"""Why a request is made. `mcp` and `secrets` go to a server that the operator named, wherever it is."""
-Check = Callable[[str, int, Purpose], None]
-
-CONNECTIONS_PER_ORIGIN = 256
-CONNECTIONS = 1024
-KEEP_ALIVE_S = 30.0
-DNS_CACHE_S = 10
-READ_BUFFER_BYTES = 256 * 1024
 BODY_LIMIT_BYTES = 64 * 1024 * 1024
 _PLAIN_BODY_BYTES = 512 * 1024
 
@@ -60,17 +53,15 @@ class HttpClient:
     def __init__(
         self,
         *,
-        check: Check | None = None,
+        door: Door | None = None,
         user_agent: str = "openclaw",
-        judge: Judge = refusal,
         resolve: Resolve = system_resolve,
     ) -> None:
-        self._check = check
+        self._door = door
         self._user_agent = user_agent
-        self.judge = judge
         self._resolve = resolve
         self._session: aiohttp.ClientSession | None = None
-        self._pinned: aiohttp.ClientSession | None = None
+        self._fleeting: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
         self._making = asyncio.Lock()
         self._urls: dict[str, Any] = {}
@@ -85,12 +76,13 @@ class HttpClient:
         body: bytes | None = None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         purpose: Purpose = "inference",
+        way: Way | None = None,
     ) -> StreamResponse:
         """Send any request and return once the head of the answer is there; close it, or read it to its end.
 
-        Raises: NetError; whatever `check` raises.
+        `way` is the leave of a door that was asked already. Raises: NetError; whatever `door` raises.
         """
-        return await self._send(method, url, headers, body, timeouts, purpose)
+        return await self._send(method, url, headers, body, timeouts, purpose, way)
 
     async def post_stream(
         self,
@@ -103,7 +95,7 @@ class HttpClient:
     ) -> StreamResponse:
         """Send a POST and return once the head of the answer is there. The caller closes it, or reads it to its end.
 
-        Raises: NetError; whatever `check` raises.
+        Raises: NetError; whatever `door` raises.
         """
         return await self._send("POST", url, headers, body, timeouts, purpose)
 
@@ -137,7 +129,7 @@ class HttpClient:
     async def close(self) -> None:
         """Close all connections; later requests fail."""
         self._closed = True
-        sessions, self._session, self._pinned = (self._session, self._pinned), None, None
+        sessions, self._session, self._fleeting = (self._session, self._fleeting), None, None
         for session in sessions:
             if session is not None:
                 await session.close()
@@ -158,14 +150,14 @@ class HttpClient:
         body: bytes | None,
         timeouts: Timeouts,
         purpose: Purpose,
+        way: Way | None = None,
     ) -> StreamResponse:
-        pinned = purpose == "tools"
-        if pinned:
+        kept = purpose != "tools"
+        if not kept:
             url = place(url).url
         where = target(url)
-        if self._check is not None:
-            self._check(where.host, where.port, purpose)
-        session = (self._pinned if pinned else self._session) or await self._open(pinned)
+        way = way or await self._leave(where, purpose)
+        session = (self._session if kept else self._fleeting) or await self._open(kept)
         tls = self._tls
         if where.scheme == "https" and tls is None:
             tls = self._tls = await asyncio.to_thread(ssl.create_default_context)
@@ -174,7 +166,7 @@ class HttpClient:
         def request() -> Awaitable[aiohttp.ClientResponse]:
             return session.request(
                 method,
-                url if pinned else self._url(url),
+                self._url(url) if kept else url,
                 data=_payload(body),
                 headers=headers,
                 allow_redirects=False,
@@ -183,18 +175,26 @@ class HttpClient:
             )
 
         try:
-            async with asyncio.timeout(min(timeouts.first_byte, timeouts.total)):
-                try:
-                    raw = await request()
-                except _stale_error():
-                    if pinned:
-                        raise
-                    raw = await request()
+            with aimed(way.judge):
+                async with asyncio.timeout(min(timeouts.first_byte, timeouts.total)):
+                    try:
+                        raw = await request()
+                    except _stale_error():
+                        if not kept:
+                            raise
+                        raw = await request()
         except TimeoutError as error:
             raise _timeout_error(error, where, timeouts) from None
         except (OSError, ValueError, _library_error()) as error:
+            if address := refused_address(error):
+                await way.refuse(address)
             raise as_net_error(error, where) from None
         return StreamResponse(raw, where, timeouts.first_byte, timeouts.idle, timeouts.total, started)
+
+    async def _leave(self, where: Target, purpose: Purpose) -> Way:
+        if self._door is None or purpose == "local":
+            return undirected(where, purpose)
+        return await self._door(where, purpose)
 
     def _url(self, url: str) -> Any:
         """Parse an address once: few endpoints are called over and over."""
@@ -208,33 +208,18 @@ class HttpClient:
             parsed = self._urls[url] = yarl.URL(url, encoded="%" in url and url.isascii())
         return parsed
 
-    async def _open(self, pinned: bool) -> aiohttp.ClientSession:
+    async def _open(self, kept: bool) -> aiohttp.ClientSession:
         async with self._making:
             library = await asyncio.to_thread(importlib.import_module, "aiohttp")
             if self._closed:
                 raise NetError("connect", "", "the HTTP client is closed")
-            if pinned:
-                self._pinned = self._pinned or pinned_session(library, self._user_agent, self.judge, self._resolve)
-                return self._pinned
-            self._session = self._session or _session(library, self._user_agent)
-            return self._session
-
-
-def _session(library: Any, user_agent: str) -> aiohttp.ClientSession:
-    session: aiohttp.ClientSession = library.ClientSession(
-        connector=library.TCPConnector(
-            limit=CONNECTIONS,
-            limit_per_host=CONNECTIONS_PER_ORIGIN,
-            ttl_dns_cache=DNS_CACHE_S,
-            keepalive_timeout=KEEP_ALIVE_S,
-        ),
-        cookie_jar=library.DummyCookieJar(),
-        # A compressed stream is held back by the compressor and costs CPU on both sides.
-        headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
-        read_bufsize=READ_BUFFER_BYTES,
-        trust_env=False,
-    )
-    return session
+            session = self._session if kept else self._fleeting
+            session = session or judged_session(library, self._user_agent, self._resolve, kept=kept)
+            if kept:
+                self._session = session
+            else:
+                self._fleeting = session
+            return session
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:

@@ -1,15 +1,18 @@
-"""Connections for tools: the addresses of a name are looked up once, all judged, and only those are connected to.
+"""Connections to judged addresses: a name is looked up once, every address is judged, only those are connected to.
 
-1. Every address that a name stands for must be public; one that is not refuses the name (DNS rebinding).
+1. One address that may not be reached refuses the name (DNS rebinding).
 2. The address is judged again as the socket is made: it is the last thing before the connection, whoever chose it.
-3. No connection is kept, no name is remembered, no cookie is stored and nothing is sent twice.
+3. Who judges goes with the request (`aimed`); without a judge nothing is looked up and no socket is made.
+4. Requests of tools keep no connection and remember no name. No cookie is stored; the environment's proxies are unread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,61 +24,102 @@ Judge = Callable[[str], str]
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """A host name and a port → its IP addresses. Raises: OSError."""
 
-CONNECTIONS = 64
+CONNECTIONS_PER_ORIGIN = 256
+CONNECTIONS = 1024
+TOOL_CONNECTIONS = 64
+KEEP_ALIVE_S = 30.0
+DNS_CACHE_S = 10
+READ_BUFFER_BYTES = 256 * 1024
 MAX_ADDRESSES = 16
+
+_judge: ContextVar[Judge | None] = ContextVar("openclaw.net.judge", default=None)
 
 
 class RefusedAddress(OSError):
-    """An address that tools may not reach. `reason` is free of what a server could have chosen but the address."""
+    """An address that may not be reached. `reason` is free of what a server could have chosen but the address."""
 
     def __init__(self, host: str, address: str, kind: str) -> None:
-        super().__init__(f"{host} stands for {address}, which is {kind}: tools reach public addresses only")
+        stands = host if host == address else f"{host} stands for {address}, which"
+        super().__init__(f"{stands} is {kind}: it may not be reached")
+        self.address = address
         self.reason = str(self)
 
 
-def pinned_session(library: Any, user_agent: str, judge: Judge, resolve: Resolve) -> aiohttp.ClientSession:
-    """Return the session that requests of tools go through. Bodies come as sent: they are not decompressed."""
+@contextmanager
+def aimed(judge: Judge) -> Iterator[None]:
+    """Judge the addresses of the request within by `judge`."""
+    token = _judge.set(judge)
+    try:
+        yield
+    finally:
+        _judge.reset(token)
+
+
+def judged_session(library: Any, user_agent: str, resolve: Resolve, *, kept: bool) -> aiohttp.ClientSession:
+    """Return the session that requests go through; `kept` keeps connections and remembers names for a moment.
+
+    Bodies come as sent: they are not decompressed.
+    """
 
     class Resolver(library.abc.AbstractResolver):  # type: ignore[misc]  # the library is imported late
         async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
-            return judged(host, port, await resolve(host, port), judge)
+            addresses = await looked_up(host, port, _judge_of(host), resolve)
+            return [_result(host, port, address) for address in addresses]
 
         async def close(self) -> None: ...
 
     def make_socket(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, where = info
-        if why := judge(where[0]):
+        if why := _judge_of(where[0])(where[0]):
             raise RefusedAddress(where[0], where[0], why)
         return socket.socket(family, kind, protocol)
 
+    keeping = (
+        {"limit": CONNECTIONS, "limit_per_host": CONNECTIONS_PER_ORIGIN, "keepalive_timeout": KEEP_ALIVE_S}
+        | {"ttl_dns_cache": DNS_CACHE_S}
+        if kept
+        else {"limit": TOOL_CONNECTIONS, "use_dns_cache": False, "force_close": True}
+    )
     session: aiohttp.ClientSession = library.ClientSession(
-        connector=library.TCPConnector(
-            limit=CONNECTIONS, use_dns_cache=False, force_close=True, resolver=Resolver(), socket_factory=make_socket
-        ),
+        connector=library.TCPConnector(resolver=Resolver(), socket_factory=make_socket, **keeping),
         cookie_jar=library.DummyCookieJar(),
+        # A compressed stream is held back by the compressor and costs CPU on both sides.
         headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
-        auto_decompress=False,
+        read_bufsize=READ_BUFFER_BYTES,
+        auto_decompress=kept,
         trust_env=False,
     )
     return session
 
 
-def judged(host: str, port: int, addresses: Sequence[str], judge: Judge) -> list[ResolveResult]:
-    """Return the addresses as the connector wants them. Raises: RefusedAddress when any of them is refused."""
+async def looked_up(host: str, port: int, judge: Judge, resolve: Resolve) -> list[str]:
+    """Return the addresses of a host, judged; an address stands for itself.
+
+    Raises: RefusedAddress when any of them is refused, OSError.
+    """
+    addresses = list(await resolve(host, port))
     for address in addresses:
         if why := judge(address):
             raise RefusedAddress(host, address, why)
-    return [
-        {
-            "hostname": host,
-            "host": address,
-            "port": port,
-            "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
-            "proto": 0,
-            "flags": socket.AI_NUMERICHOST,
-        }
-        for address in addresses[:MAX_ADDRESSES]
-    ]
+    return addresses[:MAX_ADDRESSES]
+
+
+def _judge_of(host: str) -> Judge:
+    judge = _judge.get()
+    if judge is None:
+        raise RefusedAddress(host, host, "a host that nobody judged")
+    return judge
+
+
+def _result(host: str, port: int, address: str) -> ResolveResult:
+    return {
+        "hostname": host,
+        "host": address,
+        "port": port,
+        "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
+        "proto": 0,
+        "flags": socket.AI_NUMERICHOST,
+    }
 
 
 async def system_resolve(host: str, port: int) -> Sequence[str]:

@@ -212,3 +212,9 @@ def as_net_error(error: Exception, where: Target) -> NetError:
     if isinstance(error, aiohttp.InvalidURL):
         return NetError("refused-url", origin, "the address is malformed")
     return NetError("protocol", origin, f"the answer is not valid HTTP ({type(error).__name__})")
+
+
+def refused_address(error: Exception) -> str:
+    """Return the address that was refused, when this is why a request failed; else ""."""
+    inner = getattr(error, "os_error", None)
+    return inner.address if isinstance(inner, RefusedAddress) else ""

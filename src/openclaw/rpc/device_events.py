@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from openclaw.identity.devices.record import Decision, PairingRequest, SetupCode
@@ -46,8 +47,10 @@ def setup_row(setup: SetupCode) -> dict[str, Any]:
 class DeviceEvents:
     """identity.devices.book.Observer that tells the hub."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, recheck: Callable[[], None] = lambda: None) -> None:
+        """`recheck` has every answer and socket that no hub knows look whether its caller still stands."""
         self._hub = hub
+        self._recheck = recheck
 
     def requested(self, request: PairingRequest) -> None:
         """A device waits for a decision."""
@@ -65,6 +68,7 @@ class DeviceEvents:
 
     def changed(self, device_id: str, now_ms: int) -> None:
         """A paired device came, went or changed."""
+        self._recheck()
         self._hub.broadcast("device.pair.changed", {"deviceId": device_id, "ts": now_ms}, PAIRING)
 
     def setup_used(self, setup: SetupCode) -> None:

@@ -10,6 +10,7 @@ from openclaw.protocol.limits import MAX_BUFFERED_BYTES, MAX_PAYLOAD_BYTES, TICK
 from openclaw.rpc.method import holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
+from openclaw.rpc.snapshot import for_others, of_operator
 from openclaw.rpc.versions import CAPABILITIES, EVENTS, hello_auth
 
 MAX_IMAGE_BYTES: Final = 6 * 1024 * 1024
@@ -70,6 +71,8 @@ def _session_defaults(room: Room) -> dict[str, Any]:
 def _snapshot(peer: Peer, room: Room) -> dict[str, Any]:
     deps = room.deps
     health = room.health.value(peer.protocol)
+    if not of_operator(peer.principal):
+        health = for_others(health)
     reads = holds(peer.principal, "operator.read")
     snapshot: dict[str, Any] = {
         # Who is here and which sessions there are is for readers alone, as in the methods that tell it.

@@ -24,6 +24,7 @@ from openclaw.protocol.limits import CUT, TICK_INTERVAL_MS
 from openclaw.rpc.method import holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.presence import Presence
+from openclaw.rpc.snapshot import for_others, of_operator
 from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
 
 PRESENCE_PAUSE_S: Final = 1.0
@@ -303,7 +304,8 @@ class Hub:
         payload = self.health_payload
         if payload is not None and self.readers:
             self.health_version += 1
-            self.broadcast("health", lambda kind: payload(kind.protocol))
+            self.broadcast("health", lambda kind: payload(kind.protocol), only=_sees_operators)
+            self.broadcast("health", lambda kind: for_others(payload(kind.protocol)), only=_sees_others)
 
     def _presence_changed(self) -> None:
         if not self._telling_presence and self.readers:
@@ -335,6 +337,14 @@ class Hub:
             member.peer.close(1012, "service restart")
         await self._tasks.close()
         await asyncio.sleep(0)  # let the carriers begin to write what was queued
+
+
+def _sees_operators(peer: Peer) -> bool:
+    return of_operator(peer.principal)
+
+
+def _sees_others(peer: Peer) -> bool:
+    return not of_operator(peer.principal)
 
 
 def sees(viewer: Principal, owner: Owner) -> bool:

@@ -10,8 +10,8 @@ import msgspec
 
 from openclaw.automation.pulse import shown
 from openclaw.base.errors import OpenClawError
-from openclaw.base.ids import AgentId
-from openclaw.base.principal import LOCAL_OPERATOR
+from openclaw.base.ids import OPERATOR, AgentId
+from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.protocol.versions import SUPPORTED
 from openclaw.rpc.versions import old_health
@@ -27,6 +27,8 @@ MAX_AGENTS: Final = 50
 ALL: Final = ""
 """Stands for all agents together; no agent id is empty."""
 
+_OPERATOR: Final = Principal(scopes=frozenset(("operator.read",)))
+_NO_SESSIONS: Final[dict[str, Any]] = {"count": 0, "recent": []}
 _Sessions: TypeAlias = "tuple[list[SessionRow], int]"
 _log = logging.getLogger("openclaw.rpc")
 
@@ -36,6 +38,17 @@ def for_strangers(value: dict[str, Any]) -> dict[str, Any]:
     nothing = {"agents": [], "sessions": {"path": "", "count": 0, "recent": []}, "channels": {}, "channelOrder": []}
     shown = ("ok", "ts", "durationMs", "defaultAgentId")
     return {**{name: value[name] for name in shown}, **nothing, "channelLabels": {}, "heartbeatSeconds": 0}
+
+
+def for_others(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a snapshot for somebody whose sessions are not those that it shows."""
+    agents = [{**agent, "sessions": {**agent["sessions"], **_NO_SESSIONS}} for agent in value["agents"]]
+    return {**value, "agents": agents, "sessions": {**value["sessions"], **_NO_SESSIONS}}
+
+
+def of_operator(principal: Principal) -> bool:
+    """Say whether the sessions of the snapshot, which are the operator's, may be shown to somebody."""
+    return principal.rows_of in (None, OPERATOR)
 
 
 class HealthSnapshot:
@@ -74,11 +87,10 @@ class HealthSnapshot:
         self.payload(protocol)
         return self._value if protocol >= 4 else old_health(self._value)
 
-    async def probe(self, protocol: int) -> bytes:
-        """Read everything afresh and return it."""
+    async def refresh(self) -> None:
+        """Read everything afresh."""
         await self._read_sessions()
         self._build()
-        return self._encoded[protocol]
 
     async def _read_quietly(self) -> None:
         try:
@@ -93,9 +105,9 @@ class HealthSnapshot:
         self._stale_sessions = False
         try:
             agent = self._deps.agent
-            found = {ALL: await agent.sessions(LOCAL_OPERATOR, limit=RECENT_SESSIONS)}
+            found = {ALL: await agent.sessions(_OPERATOR, limit=RECENT_SESSIONS)}
             for info in agent.agents()[:MAX_AGENTS]:
-                found[info.id] = await agent.sessions(LOCAL_OPERATOR, agent_id=info.id, limit=RECENT_SESSIONS)
+                found[info.id] = await agent.sessions(_OPERATOR, agent_id=info.id, limit=RECENT_SESSIONS)
             self._sessions = found
         except BaseException:
             self._stale_sessions = True

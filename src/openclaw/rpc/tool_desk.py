@@ -71,6 +71,8 @@ class ToolDesk:
     ) -> ToolAnswer:
         """See ToolPort."""
         spec, key = self._place(session_key, agent_id)
+        if principal.limits is not None and not principal.limits.allows_agent(spec.id):
+            raise _unavailable(name)
         if not any(tool.name == name for tool in spec.toolbox.specs()):
             raise _unavailable(name)
         if dry_run:

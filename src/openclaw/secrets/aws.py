@@ -1,7 +1,7 @@
 """Secrets in AWS: Secrets Manager and the Parameter Store of Systems Manager.
 
 botocore is loaded at the first question, in a thread: importing this file costs nothing. What it raises is named by its
-code alone: its messages quote addresses and ids, and are not ours to repeat.
+code alone: its messages quote addresses and ids, and are not ours to repeat. What it sends goes by the egress door.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from typing import Any, Final
 
 import msgspec
 
+from openclaw.base.errors import PolicyDenied, Unavailable
 from openclaw.base.secret import Secret
 from openclaw.config.schema import SecretProviderConfig
+from openclaw.net.aws import Wait, lead, waiting_on
+from openclaw.net.http import Timeouts
 from openclaw.secrets.outcome import Found, Means, Unresolved, Written, secret_of
 from openclaw.secrets.pointer import parse_json, pick, replace, split_id
 
@@ -42,16 +45,20 @@ _SAID: Final = {
 
 async def read_secrets_manager(provider: SecretProviderConfig, ids: Sequence[str], means: Means) -> Found:
     """Return secrets by name or ARN; `name#member` takes one member of a JSON secret. Raises: Unresolved."""
-    return await asyncio.to_thread(_secrets, provider, ids, means)
+    return await asyncio.to_thread(_secrets, provider, ids, means, _here())
 
 
 async def read_parameters(provider: SecretProviderConfig, ids: Sequence[str], means: Means) -> Found:
     """Return parameters by name, decrypted; `name#member` takes one member of a JSON text. Raises: Unresolved."""
-    return await asyncio.to_thread(_parameters, provider, ids, means)
+    return await asyncio.to_thread(_parameters, provider, ids, means, _here())
 
 
-def _secrets(provider: SecretProviderConfig, ids: Sequence[str], means: Means) -> Found:
-    client = _client("secretsmanager", provider, means)
+def _here() -> Wait:
+    return waiting_on(asyncio.get_running_loop())
+
+
+def _secrets(provider: SecretProviderConfig, ids: Sequence[str], means: Means, wait: Wait) -> Found:
+    client = _client("secretsmanager", provider, means, wait)
     kept = {name: _secret(client, name) for name in _names(ids)}
     return {each: _member(each, kept) for each in ids}
 
@@ -65,8 +72,8 @@ def _secret(client: Any, name: str) -> str | Unresolved:
     return text if isinstance(text, str) else Unresolved("it is binary, not a text")
 
 
-def _parameters(provider: SecretProviderConfig, ids: Sequence[str], means: Means) -> Found:
-    client = _client("ssm", provider, means)
+def _parameters(provider: SecretProviderConfig, ids: Sequence[str], means: Means, wait: Wait) -> Found:
+    client = _client("ssm", provider, means, wait)
     names = list(_names(ids))
     kept: dict[str, str | Unresolved] = dict.fromkeys(names, Unresolved("AWS has no parameter of that name"))
     for at in range(0, len(names), PARAMETERS_AT_ONCE):
@@ -84,16 +91,16 @@ def _parameters(provider: SecretProviderConfig, ids: Sequence[str], means: Means
 
 async def write_secret(provider: SecretProviderConfig, name: str, secret: Secret, means: Means) -> Written:
     """Put another value into Secrets Manager, or another member. Raises: Unresolved."""
-    return await asyncio.to_thread(_put_secret, provider, name, secret, means)
+    return await asyncio.to_thread(_put_secret, provider, name, secret, means, _here())
 
 
 async def write_parameter(provider: SecretProviderConfig, name: str, secret: Secret, means: Means) -> Written:
     """Put another value into the Parameter Store, of the same type, key and tier. Raises: Unresolved."""
-    return await asyncio.to_thread(_put_parameter, provider, name, secret, means)
+    return await asyncio.to_thread(_put_parameter, provider, name, secret, means, _here())
 
 
-def _put_secret(provider: SecretProviderConfig, each: str, secret: Secret, means: Means) -> Written:
-    client, (name, pointer) = _client("secretsmanager", provider, means), split_id(each)
+def _put_secret(provider: SecretProviderConfig, each: str, secret: Secret, means: Means, wait: Wait) -> Written:
+    client, (name, pointer) = _client("secretsmanager", provider, means, wait), split_id(each)
     text = _with_member(_secret(client, name), pointer, secret) if pointer else secret.reveal()
     try:
         client.put_secret_value(SecretId=name, SecretString=text)
@@ -102,8 +109,8 @@ def _put_secret(provider: SecretProviderConfig, each: str, secret: Secret, means
     return Written(f"{name} in AWS Secrets Manager", "AWS keeps the one before as AWSPREVIOUS")
 
 
-def _put_parameter(provider: SecretProviderConfig, each: str, secret: Secret, means: Means) -> Written:
-    client, (name, pointer) = _client("ssm", provider, means), split_id(each)
+def _put_parameter(provider: SecretProviderConfig, each: str, secret: Secret, means: Means, wait: Wait) -> Written:
+    client, (name, pointer) = _client("ssm", provider, means, wait), split_id(each)
     try:
         filters = [{"Key": "Name", "Values": [name]}]
         known = client.describe_parameters(ParameterFilters=filters).get("Parameters", ())
@@ -145,7 +152,7 @@ def _member(each: str, kept: dict[str, str | Unresolved]) -> Secret | Unresolved
         return error
 
 
-def _client(service: str, provider: SecretProviderConfig, means: Means) -> Any:
+def _client(service: str, provider: SecretProviderConfig, means: Means, wait: Wait) -> Any:
     """Make a client of botocore that gives up in time. Raises: Unresolved."""
     sessions, configs = _load("botocore.session"), _load("botocore.config")
     env = means.env.get
@@ -160,14 +167,13 @@ def _client(service: str, provider: SecretProviderConfig, means: Means) -> Any:
         for link in session.get_component("credential_provider").providers:
             if link.METHOD == "env":
                 link.environ = {name: value for name in _KEYS if (value := env(name))}
-        wait_s = provider.timeout_ms / 1000
+        limit_s = provider.timeout_ms / 1000
+        lead(session, means.http, wait, "secrets", Timeouts(limit_s, limit_s, limit_s, limit_s))
         return session.create_client(
             service,
             region_name=provider.region or None,
             endpoint_url=provider.endpoint or env("AWS_ENDPOINT_URL") or None,
-            config=configs.Config(
-                connect_timeout=wait_s, read_timeout=wait_s, retries={"total_max_attempts": 2, "mode": "standard"}
-            ),
+            config=configs.Config(retries={"total_max_attempts": 2, "mode": "standard"}),
         )
     except _failures() as error:
         raise _unresolved(error) from None
@@ -186,10 +192,12 @@ def _load(name: str) -> Any:
 
 def _failures() -> tuple[type[Exception], ...]:
     errors = _load("botocore.exceptions")
-    return errors.BotoCoreError, errors.ClientError, OSError, ValueError, KeyError
+    return errors.BotoCoreError, errors.ClientError, PolicyDenied, Unavailable, OSError, ValueError, KeyError
 
 
 def _unresolved(error: Exception) -> Unresolved:
+    if isinstance(error, PolicyDenied | Unavailable):
+        return Unresolved(error.message)
     answer = getattr(error, "response", None)
     code = str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else type(error).__name__
     return Unresolved(_SAID.get(code, f"AWS could not be asked ({code[:60]})"))

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from openclaw.base.errors import PolicyDenied, Unavailable
 from openclaw.base.secret import Secret
 from openclaw.config.schema import SecretProviderConfig
 from openclaw.net.error import NetError
@@ -160,6 +161,8 @@ class _Door:
                 answer = Response(response.status, response.headers, await response.read_all(ANSWER_BYTES))
         except NetError as error:
             raise Unresolved(f"Vault cannot be reached: {error}") from None
+        except (PolicyDenied, Unavailable) as error:
+            raise Unresolved(error.message) from None
         if answer.status == 204:
             return {}
         if answer.status != 200:

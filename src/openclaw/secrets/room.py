@@ -29,6 +29,7 @@ from openclaw.config.paths import StatePaths
 from openclaw.config.reference import Reference
 from openclaw.config.schema import SecretProviderConfig, SecretsConfig
 from openclaw.net.http import HttpClient
+from openclaw.net.way import Door
 from openclaw.processes.spawner import Spawner
 from openclaw.secrets.file import Stamp, stamp_of
 from openclaw.secrets.outcome import Found, Means, Unresolved, Written
@@ -84,6 +85,8 @@ class SecretRoom:
         self._held: BoundedMap[Reference, _Held] = BoundedMap("secrets", KEPT)
         self._shell = Shell(on_secret)
         self._one_at_a_time = asyncio.Lock()
+        self.door: Door | None = None
+        """The egress door, once the gateway stands; before that, servers are judged by their addresses alone."""
 
     def value(self, reference: Reference) -> Secret | None:
         """Return the value, or None while there is none."""
@@ -273,7 +276,7 @@ class SecretRoom:
     @contextlib.asynccontextmanager
     async def _means(self, loaded: Loaded) -> AsyncIterator[Means]:
         """Open what providers work with: none of it costs anything before it is used."""
-        http, spawner = HttpClient(), Spawner(loaded.env)
+        http, spawner = HttpClient(door=self.door), Spawner(loaded.env)
         try:
             yield Means(loaded.env, self._paths.state_dir, http, spawner)
         finally:

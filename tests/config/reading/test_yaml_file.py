@@ -173,9 +173,18 @@ def test_a_key_goes_to_its_provider_which_keeps_its_wire() -> None:
     assert "llm.api_key" in issue.message
 
 
-def test_authentication_is_put_aside_and_the_token_stays() -> None:
-    found = loaded("agent: {name: a}\nauthentication: {enabled: true, provider: cognito, user_pool_id: x}\n")
-    issue = issue_at(found, "authentication")
+def test_authentication_is_the_mode_of_that_provider() -> None:
+    text = "authentication: {enabled: true, provider: cognito, user_pool_id: eu-west-1_x, client_id: c, region: r}\n"
+    auth = loaded(text).config.gateway.auth
+    assert (auth.mode, auth.cognito.user_pool_id, auth.cognito.client_id) == ("cognito", "eu-west-1_x", "c")
+    assert not errors(loaded(text))
+    assert loaded(text.replace("enabled: true", "enabled: false")).config.gateway.auth.mode == "token"
+    assert errors(loaded(text.replace("client_id: c,", ""))) == ["gateway.auth.mode"]
+
+
+def test_an_identity_provider_that_we_do_not_know_is_put_aside_and_the_token_stays() -> None:
+    found = loaded("agent: {name: a}\nauthentication: {enabled: true, provider: okta}\n")
+    issue = issue_at(found, "authentication.provider")
     assert (issue.kind, issue.severity, issue.line) == ("not-available", "warning", 2)
     assert found.valid
     assert found.config.gateway.auth.mode == "token"

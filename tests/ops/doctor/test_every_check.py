@@ -331,6 +331,16 @@ ROWS: dict[str, Row] = {
     ),
     "page.root": Row("error", "/not/there", config("{gateway: {controlUi: {root: '/not/there'}}}")),
     "exposure.egress": Row("warning", "every public host", config("{networkPolicy: {allowEgress: true}}")),
+    "exposure.egress-review": Row(
+        "warning",
+        "by 2026-12-31: 1 entries, owner ml",
+        config("{networkPolicy: {classes: {inference: {allow: ['a.b'], owner: 'ml', review: '2026-12-31'}}}}"),
+    ),
+    "exposure.egress-entry": Row(
+        "warning",
+        "'https://a.b/', which is neither a host",
+        config("{networkPolicy: {egressAllowlist: ['a.b', 'https://a.b/']}}"),
+    ),
     "tls.certificate": Row("error", "none.pem", _tls),
     "tls.key-mode": Row("warning", "0644", _tls),
     "service.unit": Row("info", "no service is installed", lambda _: None),
@@ -347,6 +357,16 @@ ROWS: dict[str, Row] = {
     "gateway.port": Row("error", "something else", lambda place: _answers(place, {"hello": "I am a web server"})),
     "gateway.token-parity": Row("error", "was refused", lambda place: _answers(place, Unauthorized("it was refused"))),
     "gateway.version": Row("warning", "is 1, this command is 2", lambda place: _answers(place, HEALTHY)),
+    "gateway.restart": Row(
+        "warning",
+        "wait for a restart: gateway.port",
+        lambda place: _answers(place, {**HEALTHY, "restartRequired": ["gateway.port"]}),
+    ),
+    "gateway.reload": Row(
+        "warning",
+        "was not taken up: line 3",
+        lambda place: _answers(place, {**HEALTHY, "reloadProblem": "line 3"}),
+    ),
     "listen.bind": Row("error", "listens on 0.0.0.0", _listening("0.0.0.0", ours=True)),
     "listen.owner": Row("error", "is not this gateway", _listening("127.0.0.1", ours=False)),
 }

@@ -18,16 +18,17 @@ from hypothesis import strategies as st
 
 from openclaw.base.errors import ToolError
 from openclaw.config.schema import NetworkPolicyConfig
-from openclaw.net.egress import place, refusal
+from openclaw.net.egress import Place, place
 from openclaw.net.http import HttpClient
-from openclaw.policy.egress_door import KIND, egress_ask, egress_rule
+from openclaw.policy.egress_door import KIND, EgressRules, Errand, egress_rule
+from openclaw.policy.egress_way import EgressGate, EgressWay
 from openclaw.testing import make_context
 from openclaw.testing.action import open_gate
 from openclaw.tools.api import Caller
 from openclaw.tools.builtin.egress import Answer, Egress, unpacked
 from openclaw.tools.builtin.web import PAGE_LIMIT_BYTES, page_text, web_tools
 from openclaw.tools.toolbox import Box
-from tests.fakes.doors import gatekeeper
+from tests.fakes.doors import LedgerRows, gatekeeper
 from tests.stand_ins.openai import OpenAIStandIn
 from tests.stand_ins.server import Raw, Request, Transport
 
@@ -35,26 +36,29 @@ pytestmark = pytest.mark.anyio
 
 
 class Web:
-    """Some named sites that are all one server on this machine, taken as public; 127.0.0.2 is not."""
+    """Some named sites that are all one server on this machine, whose address is listed; 127.0.0.2 is not."""
 
     def __init__(self, script: Sequence[Raw] | Any, *allowed: str) -> None:
         self.server = OpenAIStandIn(script)
         self.allowed = allowed
         self.asked: list[tuple[str, int]] = []
         self.names: dict[str, Sequence[str]] = {}
+        self.rows = LedgerRows()
+        self.looked_up: list[str] = []
 
     async def __aenter__(self) -> Web:
         await self.server.__aenter__()
         self.port = int(self.server.base_url.split(":")[2].partition("/")[0])
-        self.http = HttpClient(
-            resolve=self._resolve, judge=lambda address: "" if address == "127.0.0.1" else refusal(address)
+        self.http = HttpClient(resolve=self._resolve)
+        self.config = NetworkPolicyConfig(
+            egress_allowlist=tuple(f"{name}:{self.port}" for name in (*self.allowed, "127.0.0.1"))
         )
-        self.config = NetworkPolicyConfig(egress_allowlist=tuple(f"{name}:{self.port}" for name in self.allowed))
-        gate = gatekeeper({KIND: egress_rule(lambda: self.config)})
+        rules = lambda: EgressRules(self.config)  # noqa: E731
+        gate = EgressGate(gatekeeper({KIND: egress_rule(rules)}, self.rows), rules)
 
-        async def door(caller: Caller, action: str, host: str, port: int) -> None:
-            self.asked.append((host, port))
-            await gate.require(egress_ask(caller.principal, action, host, port))
+        async def door(caller: Caller, action: str, place: Place) -> EgressWay:
+            self.asked.append((place.host, place.port))
+            return await gate.leave(caller.principal, Errand("tools", action, caller.agent_id), place.host, place.port)
 
         self.box = Box(web_tools(Egress(self.http, door)), open_gate)
         return self
@@ -64,6 +68,7 @@ class Web:
         await self.server.__aexit__(None, None, None)
 
     async def _resolve(self, host: str, port: int) -> Sequence[str]:
+        self.looked_up.append(host)
         return self.names.get(host, ["127.0.0.1"])
 
     def at(self, host: str, path: str = "/") -> str:
@@ -144,18 +149,19 @@ async def test_a_host_that_is_not_listed_is_denied_with_the_line_to_add_and_gets
     async with Web([], "a.test") as web:
         said = await web.refused(web.at("b.test"))
         assert "egress.unlisted" in said
-        assert f'"a.test:{web.port}", "b.test:{web.port}"' in said
+        assert f'"a.test:{web.port}", "127.0.0.1:{web.port}", "b.test:{web.port}"' in said
         assert web.server.connections == 0
 
 
 @pytest.mark.parametrize(
     "host", ["127.0.0.2", "[::1]", "10.0.0.1", "169.254.169.254", "0x7f.2", "localhost", "x.localhost"]
 )
-async def test_an_inner_address_is_refused_before_the_door_is_asked(host: str) -> None:
-    async with Web([], host.strip("[]")) as web:
-        said = await web.refused(web.at(host))
-        assert "public addresses only" in said or "own name" in said
-        assert web.asked == []
+async def test_an_inner_address_is_refused_before_anything_is_looked_up(host: str) -> None:
+    async with Web([]) as web:
+        web.config = NetworkPolicyConfig(allow_egress=True, egress_allowlist=("*.example", "0.0.0.0/0", "::/0"))
+        said = await web.refused(f"http://{host}/")
+        assert "egress." in said or "names no valid host" in said
+        assert web.looked_up == []
         assert web.server.connections == 0
 
 
@@ -187,16 +193,16 @@ async def test_each_hop_of_a_redirect_passes_the_door_again() -> None:
             assert len(web.server.requests) == 1, target
 
 
-INNER = [
-    "inner.test",
-    "mixed.test",
+INNER = ["inner.test", "mixed.test"]
+ADDRESSES = [
     "127.0.0.2",
     "127.2",
     "0x7f.0.0.2",
     "0x7f000002",
     "2130706434",
     "0177.2",
-    "[::ffff:127.0.0.2]",
+    "[::127.0.0.2]",
+    "[::ffff:127.0.0.3]",
 ]
 
 
@@ -210,19 +216,23 @@ async def test_no_first_request_and_no_redirect_reaches_a_server_on_this_machine
 
     async with await asyncio.start_server(met, "127.0.0.2", 0) as canary, Web([], "a.test") as web:
         port = canary.sockets[0].getsockname()[1]
+        listed = (f"{host}:{port}" for host in (*INNER, "0x7f.0.0.2", "2130706434", "0.0.0.0/0", "::/0"))
         web.config = NetworkPolicyConfig(
-            allow_egress=True, egress_allowlist=(f"a.test:{web.port}", *(f"{host}:{port}" for host in INNER))
+            allow_egress=True, egress_allowlist=(f"a.test:{web.port}", f"127.0.0.1:{web.port}", *listed)
         )
         web.names |= {"inner.test": ["127.0.0.2"], "mixed.test": ["127.0.0.1", "127.0.0.2"]}
-        for host in INNER:
+        for host in (*INNER, *ADDRESSES):
             url = f"http://{host}:{port}/"
-            assert "public addresses only" in await web.refused(url), host
+            said = await web.refused(url)
+            assert "egress.address" in said or "no valid host" in said, host
             await web.refused(url, "http_request", method="POST", body="x")
             web.server._script.append(moved(url))
-            assert "public addresses only" in await web.refused(web.at("a.test")), host
-        assert len(web.server.requests) == len(INNER)
+            await web.refused(web.at("a.test"))
+        assert len(web.server.requests) == len(INNER) + len(ADDRESSES)
         web.names["a.test"] = ["127.0.0.2"]  # the name is bound anew between two requests
         assert "loopback" in await web.refused(web.at("a.test"))
+        denied = [row for row in web.rows.entries if row.rule == "egress.address"]
+        assert {"127.0.0.2"} <= {row.facts.get("address") for row in denied}
     assert connections == []
 
 

@@ -14,6 +14,8 @@ from openclaw.base.errors import PolicyDenied, ToolError
 from openclaw.base.secret import Secret
 from openclaw.config.schema import McpServerConfig
 from openclaw.net.http import HttpClient
+from openclaw.net.target import Target
+from openclaw.net.way import Purpose, Way
 from openclaw.processes.child import Child
 from openclaw.testing import make_context
 from openclaw.testing.action import open_gate
@@ -235,15 +237,15 @@ async def box_call(room: McpRoom, house: House) -> tuple[str, bool]:
     return await box.call("mcp__test__slow", "", house.context)
 
 
-async def test_headers_and_the_check_of_every_target_reach_the_request(house: House) -> None:
+async def test_headers_and_the_door_before_every_request_reach_the_request(house: House) -> None:
     seen: list[tuple[str, int, str]] = []
 
-    def check(host: str, port: int, purpose: str) -> None:
-        seen.append((host, port, purpose))
+    async def door(where: Target, purpose: Purpose) -> Way:
+        seen.append((where.host, where.port, purpose))
         raise PolicyDenied("this host is not for you")
 
     await house.http.close()
-    house.http = HttpClient(check=check)
+    house.http = HttpClient(door=door)
     room = await house.room(test=McpServerConfig(url="http://127.0.0.1:9/mcp", headers={"X-Key": Secret("k")}))
     assert seen == [("127.0.0.1", 9, "mcp")]
     assert only(room).problem == "this host is not for you"

@@ -102,7 +102,7 @@ def create(
             }
         )
         return
-    click.echo(f"{output.paint('made', 'green')}: {done.where} ({made.size / 1e6:.1f} MB)")
+    click.echo(f"{output.paint('made', 'green')}: {done.where} ({output.size(made.size)})")
     _print_facts(made.manifest, made.signer, encrypted=passphrase is not None)
     for name in done.pruned:
         click.echo(f"deleted: {name}")
@@ -159,7 +159,7 @@ def list_(place: str, as_json: bool) -> None:
     else:
         now_ms = _now_ms()
         rows = [
-            (each.name, output.ago(each.at_ms, now_ms), f"{each.size / 1e6:.1f} MB", "yes" if each.encrypted else "no")
+            (each.name, output.ago(each.at_ms, now_ms), output.size(each.size), "yes" if each.encrypted else "no")
             for each in found
         ]
         output.table(["name", "made", "size", "encrypted"], rows)
@@ -353,7 +353,7 @@ def _show_schedule(*, as_json: bool) -> None:
             (
                 output.ago(run.at_ms, now_ms),
                 "ok" if run.ok else "failed",
-                f"{run.size / 1e6:.1f} MB",
+                output.size(run.size),
                 run.where or run.error,
             )
             for run in runs[-5:][::-1]
@@ -434,7 +434,7 @@ def _print_facts(manifest: Manifest, signer: str, *, encrypted: bool) -> None:
         {
             "made": f"{_utc(manifest.created_at_ms)} on {plain(manifest.host)}",
             "by": f"openclaw {plain(manifest.version)}, gateway {signer[:16]}",
-            "holds": f"{', '.join(manifest.parts)}: {len(manifest.files)} files, {manifest.total / 1e6:.1f} MB",
+            "holds": f"{', '.join(manifest.parts)}: {len(manifest.files)} files, {output.size(manifest.total)}",
             "encrypted": "yes" if encrypted else "no",
         }
     )

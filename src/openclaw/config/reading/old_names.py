@@ -30,6 +30,9 @@ MOVES: Final[tuple[tuple[str, str], ...]] = (
     ("routing.groupChat", "messages.groupChat"),
     ("routing.queue", "messages.queue"),
     *((name, f"channels.{name}") for name in _CHANNELS),
+    ("network_policy.*", "networkPolicy.*"),
+    ("networkPolicy.allow_egress", "networkPolicy.allowEgress"),
+    ("networkPolicy.egress_allowlist", "networkPolicy.egressAllowlist"),
 )
 """Old name → name of today; `*` moves every key of an object by itself."""
 ROSTERS: Final[tuple[tuple[str, bool], ...]] = (("agents.entries", False), ("routing.agents", True))

@@ -29,7 +29,29 @@ APIS: Mapping[str, str] = {
 }
 """What the built-in providers speak: an entry for one with a key alone would else speak the default."""
 
-_KNOWN: Mapping[str, tuple[str, ...]] = {"server": ("host", "port"), "llm": ("provider", "api_key", "model")}
+_PROVIDERS: Mapping[str, Mapping[str, str]] = {
+    "cognito": {
+        "user_pool_id": "userPoolId",
+        "client_id": "clientId",
+        "region": "region",
+        "token_use": "tokenUse",
+        "issuer": "issuer",
+        "jwks_url": "jwksUrl",
+    },
+    "oidc": {
+        "issuer": "issuer",
+        "audience": "audience",
+        "client_id": "clientId",
+        "jwks_url": "jwksUrl",
+        "groups_claim": "groupsClaim",
+    },
+}
+"""Provider → key of the short form → key of gateway.auth.<provider>."""
+_KNOWN: Mapping[str, tuple[str, ...]] = {
+    "server": ("host", "port"),
+    "llm": ("provider", "api_key", "model"),
+    "authentication": tuple(dict.fromkeys(("enabled", "provider", *_PROVIDERS["cognito"], *_PROVIDERS["oidc"]))),
+}
 _MODEL: KeyPath = ("agents", "defaults", "model")
 _BIND_WORDS = frozenset({"loopback", "lan", *SPELLINGS["gateway.bind"]})
 _NOT_IN_ID = re.compile(r"[^a-z0-9_-]+")
@@ -72,9 +94,7 @@ class ServiceForm:
         self._server()
         self._agents()
         self._models()
-        if raw.get("authentication") is not None:
-            message = "this identity provider is not available in this version; callers prove themselves by the token"
-            self._note(("authentication",), "not-available", message, warning=True)
+        self._authentication()
         self.positions: Positions = Moved(text, root, self._origin) if self._origin else self._file
 
     def issues(self) -> tuple[Issue, ...]:
@@ -92,6 +112,21 @@ class ServiceForm:
                 self._set(("gateway", "bind"), word, ("server", "host"))
         if (port := server.get("port")) is not None:
             self._set(("gateway", "port"), port, ("server", "port"))
+
+    def _authentication(self) -> None:
+        given = self._section("authentication")
+        if not given or given.get("enabled") is False:
+            return
+        provider = given.get("provider", "cognito")
+        names = _PROVIDERS.get(provider) if isinstance(provider, str) else None
+        if names is None:
+            message = "this identity provider is not available; callers prove themselves by the token"
+            self._note(("authentication", "provider"), "not-available", message, warning=True)
+            return
+        if self._set(("gateway", "auth", "mode"), provider, ("authentication", "provider")):
+            for key, name in names.items():
+                if key in given:
+                    self._set(("gateway", "auth", provider, name), given[key], ("authentication", key))
 
     def _agents(self) -> None:
         found: list[tuple[Any, KeyPath]] = []

@@ -31,9 +31,9 @@ _GROUPS: dict[str, str] = {
     "agents.list[].heartbeat": _HEARTBEAT,
     "agents.list[].tools": "alsoAllow byProvider elevated exec fs profile sandbox",
     "cron": "failureAlert runLog sessionRetention store triggers webhook webhookSsrfPolicy webhookToken",
-    "gateway": """allowRealIpFallback allowTailscale cliAgents portals publicOrigin push rateLimit roles
+    "gateway": """allowRealIpFallback allowTailscale cliAgents portals publicOrigin push rateLimit
         tailscale terminal tools""",
-    "gateway.auth": "allowTailscale cognito identityScopes oidc trustedProxy",
+    "gateway.auth": "allowTailscale identityScopes",
     "gateway.auth.rateLimit": "exemptLoopback",
     "gateway.controlUi": """allowExternalEmbedUrls allowInsecureAuth automaticallyFetchFavicons
         communityInvite dangerouslyAllowHostHeaderOriginFallback dangerouslyDisableDeviceAuth embedSandbox

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from openclaw.base.thinking import AnyThinking
 from openclaw.config.schema.leaf import Section, leaf
+from openclaw.config.schema.tools import AgentNetworkConfig
 
 _CLOCK_PATTERN = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
@@ -142,6 +143,7 @@ class AgentConfig(Section, frozen=True):
     limits: LimitsConfig | None = None
     queue: QueueConfig | None = None
     heartbeat: HeartbeatConfig | None = None
+    network_policy: AgentNetworkConfig | None = None
 
 
 class AgentsConfig(Section, frozen=True):

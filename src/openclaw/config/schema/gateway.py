@@ -3,6 +3,7 @@
 from typing import Annotated, Final, Literal
 
 from openclaw.base.secret import Secret
+from openclaw.config.schema.identity import AlbConfig, CognitoConfig, OidcConfig, RoleConfig, TrustedProxyConfig
 from openclaw.config.schema.leaf import Section, leaf
 
 BASE_PATH: Final = (
@@ -24,7 +25,7 @@ class AuthConfig(Section, frozen=True):
     """Who may connect: the shared secret, and how guessing it is slowed down."""
 
     mode: Annotated[
-        Literal["token", "password", "none"],
+        Literal["token", "password", "none", "trusted-proxy", "oidc", "cognito", "alb"],
         leaf("How callers prove who they are. `none` works on loopback only.", "live"),
     ] = "token"
     token: Annotated[
@@ -32,6 +33,10 @@ class AuthConfig(Section, frozen=True):
     ] = None
     password: Annotated[Secret | None, leaf("The shared password, for mode `password`.", "live")] = None
     rate_limit: RateLimitConfig = RateLimitConfig()
+    trusted_proxy: TrustedProxyConfig = TrustedProxyConfig()
+    oidc: OidcConfig = OidcConfig()
+    cognito: CognitoConfig = CognitoConfig()
+    alb: AlbConfig = AlbConfig()
 
 
 class RemoteConfig(Section, frozen=True):
@@ -184,3 +189,4 @@ class GatewayConfig(Section, frozen=True):
     reload: ReloadConfig = ReloadConfig()
     shed: ShedConfig = ShedConfig()
     nodes: NodesConfig = NodesConfig()
+    roles: Annotated[dict[str, RoleConfig], leaf("Roles by name.", "live")] = {}

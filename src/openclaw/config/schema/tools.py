@@ -7,6 +7,8 @@ import msgspec
 from openclaw.base.secret import Secret
 from openclaw.config.schema.leaf import Section, leaf
 
+_DAY_PATTERN = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))?$"
+
 
 class ExecConfig(Section, frozen=True):
     """Which commands agents may run, and when a person is asked."""
@@ -74,10 +76,52 @@ class McpConfig(Section, frozen=True):
     servers: Annotated[dict[str, McpServerConfig], leaf("Servers by name.", "live")] = {}
 
 
+class EgressClassConfig(Section, frozen=True):
+    """One class of destinations: what it may reach, who answers for that, and when it is looked at again."""
+
+    allow: Annotated[
+        tuple[str, ...],
+        leaf("Destinations of this class; for configured endpoints they are the whole list once there is one.", "live"),
+    ] = ()
+    owner: Annotated[str, leaf("Who answers for these destinations.", "live")] = ""
+    review: Annotated[
+        str, leaf("Day (YYYY-MM-DD) by which the list is to be looked at again.", "live", pattern=_DAY_PATTERN)
+    ] = ""
+
+
+class EgressClassesConfig(Section, frozen=True):
+    """Destinations by what they are for."""
+
+    inference: EgressClassConfig = EgressClassConfig()
+    channels: EgressClassConfig = EgressClassConfig()
+    artifacts: EgressClassConfig = EgressClassConfig()
+    telemetry: EgressClassConfig = EgressClassConfig()
+    tools: EgressClassConfig = EgressClassConfig()
+    internal: EgressClassConfig = EgressClassConfig()
+
+
+class EgressListConfig(Section, frozen=True):
+    """Of what the gateway may reach, the part that is left."""
+
+    egress_allowlist: Annotated[tuple[str, ...], leaf("All that is left; empty = nothing.", "live")] = ()
+
+
+class AgentNetworkConfig(Section, frozen=True):
+    """Narrows what one agent's tools may reach; it never widens."""
+
+    egress_allowlist: Annotated[
+        tuple[str, ...] | None, leaf("All that is left; unset = what tools may reach, empty = nothing.", "live")
+    ] = None
+    actions: Annotated[dict[str, EgressListConfig], leaf("Narrower still, by tool name.", "live")] = {}
+
+
 class NetworkPolicyConfig(Section, frozen=True):
-    """Where tools may send bytes. Private, loopback and metadata addresses are never reached."""
+    """Where bytes may go. Private, loopback and other inner addresses are open only to entries that are addresses."""
 
     allow_egress: Annotated[bool, leaf("Let tools reach any public host.", "live")] = False
     egress_allowlist: Annotated[
-        tuple[str, ...], leaf("Hosts that tools may reach: name, *.suffix or name:port.", "live")
+        tuple[str, ...],
+        leaf("What tools may reach: name, *.suffix, IP address or CIDR; each may end in :port.", "live"),
     ] = ()
+    classes: EgressClassesConfig = EgressClassesConfig()
+    actions: Annotated[dict[str, EgressListConfig], leaf("Narrower lists by tool name.", "live")] = {}

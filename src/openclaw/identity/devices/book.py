@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -21,7 +22,7 @@ import msgspec
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
-from openclaw.base.ids import new_id
+from openclaw.base.ids import OPERATOR, new_id
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.identity.devices.record import (
@@ -39,7 +40,7 @@ from openclaw.identity.devices.record import (
     merged,
 )
 from openclaw.identity.devices.tokens import Mint, digest, gateway_seed, matches, new_code
-from openclaw.identity.scopes import Role, covers, lacking_scope, missing_scope
+from openclaw.identity.scopes import ADMIN, Role, covers, lacking_scope, missing_scope
 from openclaw.protocol.device_auth import DeviceKey
 from openclaw.store.shelf import Change, Record
 
@@ -173,6 +174,24 @@ class Devices:
         same = matches(token.digest if token else _NO_DIGEST, candidate)
         return token if same and token is not None and token.revoked_at_ms is None else None
 
+    def bearer_of(self, candidate: str) -> tuple[str, Token] | None:
+        """Return the device and its token as operator that a candidate is, or None.
+
+        The candidate is looked up by its hash: how long that takes says nothing about a token.
+        """
+        wanted = digest(candidate)
+        for device in self._devices.values():
+            token = device.tokens.get("operator")
+            if token is not None and hmac.compare_digest(token.digest, wanted) and token.revoked_at_ms is None:
+                return device.device_id, token
+        return None
+
+    def holds(self, device_id: str, role: Role, fingerprint: str) -> bool:
+        """Say whether the token that a device came by is still the one it has; see `authenticate.device_credential`."""
+        device = self._devices.get(device_id)
+        token = device.tokens.get(role) if device else None
+        return token is not None and token.revoked_at_ms is None and token.digest.startswith(fingerprint)
+
     def setup_of(self, candidate: str, role: Role) -> SetupCode | None:
         """Return the unused code that a candidate is for a role, or None."""
         now, wanted = self._clock.now_ms(), digest(candidate)
@@ -305,7 +324,7 @@ class Devices:
             held = old.scopes if old is not None and old.revoked_at_ms is None else ()
             # A token that was narrowed or revoked opens all that was approved again: that is given here, too.
             opened = merged(opened, tuple(one for one in device.tokens[ask.role].scopes if not covers(held, (one,))))
-            _require(by, opened)
+            _require(by, opened, ask.role)
             await self._save(_put(DEVICE, device.device_id, device), Change(REQUEST, request_id, None))
             self._take(device)
             self._resolve(request, "approved")
@@ -359,7 +378,7 @@ class Devices:
             wanted = tuple(sorted(set(scopes))) if scopes is not None else old.scopes if old else device.approved[role]
             if not covers(device.approved[role], wanted):
                 raise Forbidden("the device was not approved for these scopes")
-            _require(by, wanted)
+            _require(by, wanted, role)
             token = self._mint.new(device_id, role, wanted, self._clock.now_ms(), old)
             await self._keep(msgspec.structs.replace(device, tokens={**device.tokens, role: token}))
             return self._issued(self._devices[device_id], role)
@@ -379,8 +398,8 @@ class Devices:
         self, access: Access, granted: dict[Role, tuple[str, ...]], by: Principal
     ) -> tuple[SetupCode, str]:
         """Make a setup code; return it with its secret. Raises: Forbidden, Conflict when too many are open."""
-        for scopes in granted.values():
-            _require(by, scopes)
+        for role, scopes in granted.items():
+            _require(by, scopes, role)
         async with self._turn:
             now = self._clock.now_ms()
             stale = [one.setup_id for one in self._setups.values() if one.expires_at_ms + SETUP_TTL_MS <= now]
@@ -530,7 +549,9 @@ def _unknown_request() -> InvalidRequest:
     return InvalidRequest("unknown requestId", hint="`openclaw devices list` shows what waits; requests expire.")
 
 
-def _require(by: Principal, scopes: Sequence[str]) -> None:
+def _require(by: Principal, scopes: Sequence[str], role: Role) -> None:
     missing = missing_scope(by.scopes, tuple(scopes))
+    if missing is None and role == "operator" and by.owner != OPERATOR:
+        missing = missing_scope(by.scopes, (ADMIN,))  # a device acts as the operator, who sees what is not theirs
     if missing is not None:
         raise lacking_scope(missing, scopes)

@@ -11,6 +11,8 @@ import msgspec
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.message import ImagePart, Message, Part, TextPart, ToolCall, ToolOutcome
 from openclaw.listeners.openai_api.request import ChatMessage, ContentPart, ImageUrl
+from openclaw.net.egress import public_place
+from openclaw.net.error import NetError
 
 MAX_MESSAGES: Final = 2000
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,([A-Za-z0-9+/=\s]*)\Z")
@@ -152,8 +154,16 @@ def _image(part: ContentPart, where: str) -> ImagePart:
             raise InvalidRequest(f"{where}.content: the image is no base64 data URL of an image")
         return ImagePart(found[1], "".join(found[2].split()))
     if url.startswith(("https://", "http://")):
-        return ImagePart(url=url)
+        return ImagePart(url=_public_url(url, where))
     raise InvalidRequest(f"{where}.content: image URLs are data:, https: or http:")
+
+
+def _public_url(url: str, where: str) -> str:
+    """Return the address of an image. Who fetches it is the model's server, which may stand beside ours."""
+    try:
+        return public_place(url).url
+    except NetError as error:
+        raise InvalidRequest(f"{where}.content: the image's address cannot be used: {error.reason}") from None
 
 
 def _paired(messages: Sequence[Message], field: str) -> tuple[Message, ...]:

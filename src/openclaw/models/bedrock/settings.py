@@ -68,7 +68,7 @@ def client(
     from openclaw.models.bedrock.transport import Endpoints
 
     key = config.api_key
-    auth: Auth = BearerKey(key) if key else AwsSigner(provider_id, env, clock, config.aws_profile)
+    auth: Auth = BearerKey(key) if key else AwsSigner(provider_id, env, clock, config.aws_profile, http=http)
     control = _first(env, _CONTROL_URL) or config.base_url.replace("bedrock-runtime", "bedrock")
     return BedrockClient(
         http=http,

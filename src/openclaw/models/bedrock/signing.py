@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Protocol
 from openclaw.base.clock import Clock
 from openclaw.base.errors import ModelAuth, ModelError, ModelTimeout, ModelUnavailable
 from openclaw.base.secret import Secret
+from openclaw.net.aws import Wait, lead, waiting_on
+from openclaw.net.http import HttpClient, Timeouts
 
 Env = Callable[[str], str | None]
 
@@ -24,6 +26,7 @@ SERVICE = "bedrock"
 LOOKUP_TIMEOUT_S = 60.0
 MISSING_FOR_S = 10.0
 """An empty chain is not asked again at every call: on a machine outside AWS its last link waits a second or more."""
+_ASKING = Timeouts(connect=10.0, first_byte=30.0, idle=30.0, total=LOOKUP_TIMEOUT_S)
 INLINE_BODY_BYTES = 64 * 1024
 """Larger bodies are hashed in a thread."""
 INSTALL_HINT = "Install the extra: pip install 'openclaw-gateway[aws]', or set AWS_BEARER_TOKEN_BEDROCK."
@@ -107,9 +110,15 @@ class _Found(NamedTuple):
 
 
 class AwsSigner:
-    """Signs with Signature V4. Credentials are kept until they expire; botocore renews those that can be renewed."""
+    """Signs with Signature V4. Credentials are kept until they expire; botocore renews those that can be renewed.
 
-    def __init__(self, provider: str, env: Env, clock: Clock, profile: str = "") -> None:
+    What the chain asks of AWS' services (STS, SSO) goes by `http`.
+    """
+
+    def __init__(
+        self, provider: str, env: Env, clock: Clock, profile: str = "", *, http: HttpClient | None = None
+    ) -> None:
+        self._http = http
         self._provider = provider
         self._env = env
         self._clock = clock
@@ -158,7 +167,11 @@ class AwsSigner:
     async def _try(self) -> None:
         found, self._found = self._found, None
         try:
-            self._found, self._frozen = await asyncio.to_thread(self._renew if found else self._walk, found)
+            self._found, self._frozen = await (
+                asyncio.to_thread(self._renew, found)
+                if found
+                else asyncio.to_thread(self._walk, waiting_on(asyncio.get_running_loop()))
+            )
             self._missing = None
         except ModelError as error:
             self._missing = (self._clock.monotonic_s() + MISSING_FOR_S, error)
@@ -174,7 +187,7 @@ class AwsSigner:
         except _failures() as error:
             raise self._failed(error, []) from None
 
-    def _walk(self, _: object) -> tuple[_Found, Any]:
+    def _walk(self, wait: Wait) -> tuple[_Found, Any]:
         """Load botocore and walk its chain: this reads files and may ask servers."""
         session_module = _load("botocore.session")
         tried: list[str] = []
@@ -185,6 +198,8 @@ class AwsSigner:
                 value = next((value for variable in variables if (value := self._env(variable))), None)
                 if value and not (name == "profile" and self._profile):
                     settings.set_config_variable(name, value)
+            if self._http is not None:
+                lead(session, self._http, wait, "inference", _ASKING)
             chain = self._chain(session)
             tried = [_LINKS.get(link.METHOD, link.METHOD) for link in chain.providers]
             credentials = chain.load_credentials()

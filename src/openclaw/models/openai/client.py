@@ -24,7 +24,8 @@ from openclaw.models.openai.wire import Chunk, Delta, ModelList, finish_reason
 from openclaw.models.tokens import estimate_tokens
 from openclaw.models.transport.failure import described
 from openclaw.models.transport.wire import Wire
-from openclaw.net.http import HttpClient, Purpose
+from openclaw.net.http import HttpClient
+from openclaw.net.way import Purpose
 
 _EFFORT = re.compile(r"reasoning|effort", re.IGNORECASE)
 _read_chunk = msgspec.json.Decoder(Chunk).decode

@@ -17,8 +17,9 @@ from openclaw.config.schema import ModelTimeouts
 from openclaw.models.transport.failure import Failures, error_in
 from openclaw.models.transport.sse import EventTooLarge, SseSplitter
 from openclaw.net.error import NetError
-from openclaw.net.http import HttpClient, Purpose, Timeouts
+from openclaw.net.http import HttpClient, Timeouts
 from openclaw.net.response import StreamResponse
+from openclaw.net.way import Purpose
 
 T = TypeVar("T")
 

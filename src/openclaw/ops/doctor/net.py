@@ -8,11 +8,11 @@ from pathlib import Path
 
 from openclaw.client import inspect
 from openclaw.config.schema import NetworkPolicyConfig
-from openclaw.net.egress import refusal
 from openclaw.ops.doctor.checks.outside import AUTHORITIES, PROXIES, proxy_host
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.doctor.step import Step
-from openclaw.policy.egress_door import WEB_PORTS, egress_verdict
+from openclaw.policy.egress_door import TOOLS, EgressRules
+from openclaw.policy.egress_list import WEB_PORTS
 
 
 def net_steps(scene: Scene, host: str = "") -> Iterator[Step]:
@@ -41,7 +41,8 @@ def _policy_step(policy: NetworkPolicyConfig) -> Step:
 
 def _host_steps(policy: NetworkPolicyConfig, text: str) -> Iterator[Step]:
     host, port = _split(text)
-    verdict = egress_verdict(policy, host, port)
+    rules = EgressRules(policy)
+    verdict = rules.host(TOOLS, host, port)
     allowed = verdict.answer == "allow"
     yield Step(
         "verdict",
@@ -57,9 +58,11 @@ def _host_steps(policy: NetworkPolicyConfig, text: str) -> Iterator[Step]:
         return
     yield Step("name", True, f"{host} is {', '.join(addresses)}")
     for address in addresses:
-        if why := refusal(address):
-            fix = "Tools never reach such addresses, whatever the policy says."
-            yield Step("address", False, f"{address} is {why}", fix, warning=True)
+        judged = rules.address(TOOLS, host, port, address)
+        if judged.answer != "allow":
+            yield Step(
+                "address", False, judged.reason, "Name the address itself, if tools are to reach it.", warning=True
+            )
     problems = []
     for address in addresses:
         try:

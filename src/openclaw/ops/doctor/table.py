@@ -125,7 +125,12 @@ CHECKS: Final = (
         exposure.tls_findings,
         {"tls.certificate": "error", "tls.key-mode": "warning"},
     ),
-    Check("exposure", "networkPolicy", exposure.egress_findings, {"exposure.egress": "warning"}),
+    Check(
+        "exposure",
+        "networkPolicy: how wide it is, reviews that are due, entries that open nothing",
+        exposure.egress_findings,
+        {"exposure.egress": "warning", "exposure.egress-review": "warning", "exposure.egress-entry": "warning"},
+    ),
     Check(
         "service",
         "the installed service: what its file says against what would be written, its program, port and state",

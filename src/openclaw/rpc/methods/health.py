@@ -15,7 +15,7 @@ from openclaw.rpc.method import MethodSpec, holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.rows import split_ref
-from openclaw.rpc.snapshot import for_strangers, heartbeat
+from openclaw.rpc.snapshot import for_others, for_strangers, heartbeat, of_operator
 from openclaw.store.api import SessionRow
 
 RECENT = 10
@@ -39,15 +39,19 @@ def health(room: Room, peer: Peer, params: HealthParams) -> bytes | Awaitable[by
     """Return the cached snapshot at once, or read a fresh one. Who may not read sees that it is well."""
     if not holds(peer.principal, "operator.read"):
         return msgspec.json.encode(for_strangers(room.health.value(peer.protocol)))
-    if params.probe:
-        return _probe(room, peer.protocol)
-    return room.health.payload(peer.protocol)
+    return _probe(room, peer) if params.probe else _shown(room, peer)
 
 
-async def _probe(room: Room, protocol: int) -> bytes:
-    payload = await room.health.probe(protocol)
+def _shown(room: Room, peer: Peer) -> bytes:
+    if of_operator(peer.principal):
+        return room.health.payload(peer.protocol)
+    return msgspec.json.encode(for_others(room.health.value(peer.protocol)))
+
+
+async def _probe(room: Room, peer: Peer) -> bytes:
+    await room.health.refresh()
     room.deps.hub.tell_health()
-    return payload
+    return _shown(room, peer)
 
 
 async def status(room: Room, peer: Peer, params: StatusParams) -> dict[str, Any]:

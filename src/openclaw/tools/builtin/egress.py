@@ -1,4 +1,4 @@
-"""The one way out for tools: each hop passes the policy's door, and `net` reaches public addresses only.
+"""The one way out for tools: each hop passes the policy's door, and `net` connects to judged addresses only.
 
 1. Every hop, a redirect's too, is checked as if it were the first; at most MAX_REDIRECTS are followed, by GET and HEAD.
 2. To another origin (scheme, host, port) go only the headers that say what is wanted, never who asks.
@@ -11,19 +11,17 @@ import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
-from urllib.parse import urljoin
 
 from openclaw.base.errors import ToolError
-from openclaw.net.egress import Place, is_address, place
+from openclaw.net.egress import Place, place
 from openclaw.net.error import NetError
+from openclaw.net.hop import MAX_REDIRECTS, REDIRECTS, next_place, travelling
 from openclaw.net.http import HttpClient, Timeouts
+from openclaw.net.way import Way
 from openclaw.tools.api import Caller
 
-MAX_REDIRECTS = 5
 TIMEOUT_S = 20.0
 _TIMEOUTS = Timeouts(connect=10.0, first_byte=TIMEOUT_S, idle=TIMEOUT_S, total=TIMEOUT_S)
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MAY_TRAVEL = frozenset({"accept", "accept-language"})
 _OURS = re.compile(
     "host|content-length|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|accept-encoding|proxy-.*"
 )
@@ -31,8 +29,8 @@ _OURS = re.compile(
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e]{0,8000}")
 
-Door = Callable[[Caller, str, str, int], Awaitable[None]]
-"""(caller, action, host, port): the policy's egress door. Raises: PolicyDenied, Unavailable."""
+Door = Callable[[Caller, str, Place], Awaitable[Way]]
+"""(caller, action, place): the policy's egress door. Raises: PolicyDenied, Unavailable."""
 
 
 class Answer(NamedTuple):
@@ -71,20 +69,16 @@ class Egress:
         """Send a request, follow its redirects, read the answer. Raises: ToolError, PolicyDenied."""
         sent = _checked(headers or {})
         try:
-            here = place(url)
+            here = _web(place(url))
             for _ in range(MAX_REDIRECTS + 1):
                 answer = await self._hop(caller, action, method, here, sent, body, limit_bytes)
                 location = answer.headers.get("Location", "")
-                if answer.status not in _REDIRECTS or not location or method not in ("GET", "HEAD"):
+                if answer.status not in REDIRECTS or not location or method not in ("GET", "HEAD"):
                     return answer
-                there = place(urljoin(here.url, location))
-                if there.origin != here.origin:
-                    sent = {name: value for name, value in sent.items() if name.lower() in _MAY_TRAVEL}
-                here = there
+                there = _web(next_place(here, location))
+                sent, here = travelling(sent, here, there), there
         except NetError as error:
             raise ToolError(_told(error)) from None
-        except ValueError:
-            raise ToolError("The server's redirect names no valid address.") from None
         raise ToolError(f"The server redirects more than {MAX_REDIRECTS} times.")
 
     async def _hop(
@@ -97,10 +91,9 @@ class Egress:
         body: bytes | None,
         limit_bytes: int,
     ) -> Answer:
-        self._refuse_literal(here)
-        await self._door(caller, action, here.host, here.port)
+        way = await self._door(caller, action, here)
         async with await self._http.stream(
-            method, here.url, headers=headers, body=body, timeouts=_TIMEOUTS, purpose="tools"
+            method, here.url, headers=headers, body=body, timeouts=_TIMEOUTS, purpose="tools", way=way
         ) as response:
             pieces: list[bytes] = []
             size = 0
@@ -111,11 +104,6 @@ class Egress:
             packing = response.headers.get("Content-Encoding", "").strip().lower()
             body, more = unpacked(raw[:limit_bytes], packing, limit_bytes)
             return Answer(response.status, response.headers, body, cut or more, here)
-
-    def _refuse_literal(self, here: Place) -> None:
-        """Say at once that an address is out of reach: asking the operator to list it would be of no use."""
-        if (is_address(here.host) and (why := self._http.judge(here.host))) or (why := _own_name(here.host)):
-            raise NetError("refused-target", here.origin, f"{here.host} is {why}: tools reach public addresses only")
 
 
 def unpacked(body: bytes, packing: str, limit_bytes: int) -> tuple[bytes, bool]:
@@ -145,8 +133,10 @@ def _checked(headers: Mapping[str, str]) -> dict[str, str]:
     return dict(headers)
 
 
-def _own_name(host: str) -> str:
-    return "this machine's own name" if host == "localhost" or host.endswith(".localhost") else ""
+def _web(there: Place) -> Place:
+    if there.scheme not in ("http", "https"):
+        raise ToolError(f"{there.scheme}:// is not for this tool: the address must begin with http:// or https://.")
+    return there
 
 
 def _told(error: NetError) -> str:

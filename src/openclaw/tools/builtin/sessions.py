@@ -150,7 +150,9 @@ def session_tools(port: SessionPort) -> tuple[Tool, ...]:
 
 
 def as_owner(principal: Principal) -> Principal:
-    """Return the principal without the scope that shows everybody's sessions."""
+    """Return the principal without what shows it everybody's sessions."""
+    if principal.limits is not None and principal.limits.sessions == "all":
+        principal = msgspec.structs.replace(principal, limits=msgspec.structs.replace(principal.limits, sessions="own"))
     if "operator.admin" not in principal.scopes:
         return principal
     scopes = (principal.scopes - {"operator.admin"}) | {"operator.read", "operator.write"}

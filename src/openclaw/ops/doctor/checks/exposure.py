@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from itertools import islice
 
 from openclaw.base.errors import ConfigError
 from openclaw.base.network import parse_network
@@ -13,10 +14,13 @@ from openclaw.config.refusal import binds_loopback_only
 from openclaw.net.certificate import Pair, read_pair
 from openclaw.ops.doctor.origins import useless
 from openclaw.ops.doctor.scene import Finding, Scene
+from openclaw.policy.egress_review import idle_entries, reviews_due
 
 DAY_MS = 86_400_000
 RENEW_DAYS = 14
 """Whoever renews by itself does so earlier."""
+MAX_TOLD = 20
+"""Useless entries of egress lists that are told of."""
 WIDE_BITS = {4: 16, 6: 48}
 """A network with fewer fixed bits than this holds more than proxies."""
 
@@ -99,11 +103,26 @@ def tls_findings(scene: Scene) -> Iterator[Finding]:
 
 
 def egress_findings(scene: Scene) -> Iterator[Finding]:
-    """Report tools that may reach the whole web."""
+    """Report tools that may reach the whole web, lists whose review is due, and entries that open nothing."""
     if scene.loaded.config.network_policy.allow_egress:
         yield Finding(
             id="exposure.egress",
             severity="warning",
             evidence="networkPolicy.allowEgress is on: tools may reach every public host",
             fix="openclaw config set networkPolicy.allowEgress false, and name hosts in networkPolicy.egressAllowlist.",
+        )
+    for due in reviews_due(scene.loaded.config, scene.now_ms):
+        yield Finding(
+            id="exposure.egress-review",
+            severity="warning",
+            evidence=f"{due.setting} was to be looked at again by {due.review}: {due.entries} entries, "
+            f"{f'owner {due.owner}' if due.owner else 'no owner'}",
+            fix=f"`openclaw policy egress observed --diff` shows what is used; then set {due.setting}.review anew.",
+        )
+    for setting, entry, why in islice(idle_entries(scene.loaded.config), MAX_TOLD):
+        yield Finding(
+            id="exposure.egress-entry",
+            severity="warning",
+            evidence=f"{setting} holds {entry[:80]!r}, which {why}",
+            fix="Correct the entry, or take it out: it opens nothing.",
         )

@@ -1,0 +1,156 @@
+"""`openclaw policy egress`: may a request go there, and what was asked for against what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from openclaw.cli import output
+from openclaw.cli.desk import Desk
+from openclaw.cli.layout import plain
+
+if TYPE_CHECKING:
+    from openclaw.policy.egress_observed import Observed
+    from openclaw.store.audit import Entry
+
+PURPOSES = ("tools", "inference", "channels", "artifacts", "telemetry", "internal")
+
+
+@click.group()
+def egress() -> None:
+    """Ask the egress door, and compare what was asked for with what is allowed.
+
+    \b
+    Examples:
+      openclaw policy egress test https://example.com
+      openclaw policy egress observed --diff
+    """
+
+
+@egress.command()
+@click.argument("url")
+@click.option("--agent", default="", help="On whose behalf: its own list counts.")
+@click.option("--action", default="", help="By which tool: its list counts.")
+@click.option(
+    "--class", "klass", type=click.Choice(PURPOSES), default="tools", show_default=True, help="What it is for."
+)
+@click.option("--configured", is_flag=True, help="A setting names it, as a model's baseUrl does.")
+@click.option("--lookup", is_flag=True, help="Look an allowed name up, and judge its addresses.")
+@output.json_option
+def test(url: str, agent: str, action: str, klass: Any, configured: bool, lookup: bool, as_json: bool) -> int:
+    """Explain whether a request may go there, by the configuration on disk. Nothing is sent. Exit 1 when it may not.
+
+    \b
+    Examples:
+      openclaw policy egress test https://api.example.com/v1
+      openclaw policy egress test http://db.corp:8080 --agent main --action http_request --lookup
+    """
+    from openclaw.client.inspect import addresses_of
+    from openclaw.policy.egress_door import Errand, egress_rules
+    from openclaw.policy.egress_trial import tried
+
+    looked: dict[str, list[str]] = {}
+
+    def look(host: str, port: int) -> Sequence[str] | None:
+        if not lookup:
+            return None
+        looked[host] = list(dict.fromkeys(addresses_of(host, port)))
+        return looked[host]
+
+    config = Desk().loaded.config
+    found = tried(egress_rules(config), Errand(klass, action, agent, configured=configured), url, look)
+    verdict = found.verdict
+    if as_json:
+        shown = {"url": url, "verdict": verdict.answer, "rule": verdict.rule_id, "reason": verdict.reason}
+        output.emit_json({**shown, "addresses": looked, "connectIp": found.connect_ip})
+    else:
+        word = output.paint(verdict.answer, "green" if verdict.answer == "allow" else "red")
+        click.echo(f"{word}  {verdict.rule_id}: {plain(verdict.reason)}")
+        for host, addresses in looked.items():
+            click.echo(f"     {plain(host)} stands for {', '.join(addresses)}")
+    return 0 if verdict.answer == "allow" else 1
+
+
+@egress.command(name="observed")
+@click.option("--diff", is_flag=True, help="Only what is asked for and denied now, and entries that nothing needed.")
+@click.option("--since", default="30d", show_default=True, help="From then on: 2h, 7d, or 2026-02-20T12:00.")
+@click.option("--agent", default="", help="Only what this agent asked for.")
+@output.json_option
+def observed_(diff: bool, since: str, agent: str, as_json: bool) -> int:
+    """Print where requests wanted to go, by the ledger, and whether the configuration on disk lets them.
+
+    With --diff exit 1 when the lists and what is asked for differ.
+
+    \b
+    Examples:
+      openclaw policy egress observed --since 7d
+      openclaw policy egress observed --diff
+    """
+    import msgspec
+
+    from openclaw.cli.moment import moment_ms
+    from openclaw.policy.egress_observed import observed
+
+    desk = Desk()
+    found = observed(_entries(desk, moment_ms("--since", since), agent), desk.loaded.config)
+    differs = bool(found.missing or found.unused)
+    if as_json:
+        seen = found.missing if diff else found.seen
+        output.emit_json(msgspec.to_builtins({"seen": seen, "unused": found.unused, "beyond": found.beyond}))
+    elif diff:
+        _print_diff(found)
+    else:
+        output.table(
+            ["destination", "class", "by", "times", "denied", "last", "now", "rule"],
+            [
+                (
+                    _place(each.host, each.port),
+                    each.klass,
+                    " ".join(filter(None, (each.agent, each.action))),
+                    each.times,
+                    each.denied,
+                    datetime.fromtimestamp(each.last_ms / 1000, UTC).strftime("%Y-%m-%d %H:%MZ"),
+                    each.answer,
+                    each.rule,
+                )
+                for each in found.seen
+            ],
+            "The ledger has no request of that time.",
+        )
+    if found.beyond and not as_json:
+        click.echo(f"{found.beyond} more rows are of destinations that were too many to list.")
+    return 1 if diff and differs else 0
+
+
+def _print_diff(found: Observed) -> None:
+    for each in found.missing:
+        by = " ".join(filter(None, (each.agent, each.action)))
+        line = f"+ {_place(each.host, each.port)}  {each.klass}, {each.times} times by {by}: {each.reason}"
+        click.echo(output.paint(plain(line), "green"))
+    for one in found.unused:
+        click.echo(output.paint(plain(f"- {one.entry}  {one.setting}: nothing asked for it"), "red"))
+    if not found.missing and not found.unused:
+        click.echo("What was asked for is allowed, and every entry was needed.")
+
+
+def _entries(desk: Desk, since_ms: int, agent: str) -> Iterator[Entry]:
+    """Yield the ledger's rows of this kind, page by page; none where there is no store yet."""
+    import msgspec
+
+    from openclaw.store.audit import MAX_PAGE, Wanted, in_file, query
+
+    path = desk.paths.db_path
+    wanted = Wanted(kinds=("egress",), agent=agent, since_ms=since_ms, last_first=False, limit=MAX_PAGE)
+    while path.exists() and (rows := in_file(path, partial(query, wanted=wanted))):
+        yield from (row.entry for row in rows)
+        wanted = msgspec.structs.replace(wanted, after_seq=rows[-1].seq)
+
+
+def _place(host: str, port: int) -> str:
+    from openclaw.policy.egress_door import entry_for
+
+    return entry_for(host, port)

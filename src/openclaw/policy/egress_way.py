@@ -1,0 +1,75 @@
+"""The way out that the egress door grants: it judges each address, and has a refused one written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from openclaw.base.ids import OwnerId
+from openclaw.base.principal import Principal
+from openclaw.net.egress import Place, refusal
+from openclaw.net.target import Target
+from openclaw.net.way import ChildDoor, Purpose, Way
+from openclaw.policy.egress_door import CLASS_OF, EgressRules, Errand, egress_ask
+from openclaw.policy.gatekeeper import Gatekeeper
+
+HOUSE: Final = Principal(owner=OwnerId("gateway"), method="none")
+"""Who asks for what the gateway fetches by itself. It holds no scope: no method takes it for anybody."""
+
+
+class EgressWay:
+    """One request's leave to go to a host and port (`net.way.Way`)."""
+
+    def __init__(
+        self,
+        gate: Gatekeeper,
+        rules: EgressRules,
+        principal: Principal,
+        errand: Errand,
+        host: str,
+        port: int,
+        **where: Any,
+    ) -> None:
+        self._gate = gate
+        self._rules = rules
+        self._ask = (principal, errand, host, port)
+        self._where = where
+
+    def judge(self, address: str) -> str:
+        """See Way. The rules are those by which the host was allowed."""
+        _, errand, host, port = self._ask
+        allowed = self._rules.address(errand, host, port, address).answer == "allow"
+        return "" if allowed else refusal(address)
+
+    async def refuse(self, address: str) -> None:
+        """See Way."""
+        principal, errand, host, port = self._ask
+        await self._gate.require(egress_ask(principal, errand, host, port, address, **self._where))
+
+
+class EgressGate:
+    """Asks the gatekeeper before each request, and gives it its way."""
+
+    def __init__(self, gate: Gatekeeper, rules: Callable[[], EgressRules]) -> None:
+        self._gate = gate
+        self._rules = rules
+
+    async def leave(
+        self, principal: Principal, errand: Errand, host: str, port: int, *, once: bool = False, **where: Any
+    ) -> EgressWay:
+        """Let a request out. `where` are fields of Ask (session, run …). Raises: PolicyDenied, Unavailable."""
+        await self._gate.require(egress_ask(principal, errand, host, port, **where), once=once)
+        return EgressWay(self._gate, self._rules(), principal, errand, host, port, **where)
+
+    def child(self, principal: Principal, errand: Errand, *, session: str, run: str) -> ChildDoor:
+        """Return the door of a child process: every host that it asks for is its run's doing (`net.child_proxy`)."""
+
+        async def door(there: Place) -> Way:
+            return await self.leave(principal, errand, there.host, there.port, session=session, run=run)
+
+        return door
+
+    async def house(self, where: Target, purpose: Purpose) -> EgressWay:
+        """Let out what a setting asks for (`net.way.Door`); the same host is written down once an hour."""
+        errand = Errand(CLASS_OF[purpose], purpose, configured=purpose != "tools")
+        return await self.leave(HOUSE, errand, where.host, where.port, once=True)
