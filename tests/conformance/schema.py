@@ -43,6 +43,7 @@ PARTS: Final = {
 """Answers that are open themselves but list things that are defined."""
 
 _OPEN: Final = """
+    policy.narrow policy.widen policy.widenings channels.pairing.remove channels.pairing.senders
     agent agent.wait assistant.media.get attach.grant attach.revoke audit.query audit.verify board.action
     board.data.read board.event board.get board.prompt.authorize board.update board.widget.grant browser.request
     canvas.document.preview canvas.document.view channels.logout channels.start channels.stop chat.abort chat.history

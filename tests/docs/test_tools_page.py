@@ -21,7 +21,10 @@ _NOTHING: Any = object()
 TOOLS = (
     *builtin_tools(),
     *room_tools(
-        memory=Memory(_NOTHING, lambda _: 1, SYSTEM_CLOCK), egress=Egress(_NOTHING, _NOTHING), sessions=_NOTHING
+        memory=Memory(_NOTHING, lambda _: 1, SYSTEM_CLOCK),
+        egress=Egress(_NOTHING, _NOTHING),
+        sessions=_NOTHING,
+        proposals=_NOTHING,
     ),
     *subagent_tools(_NOTHING, SubagentsConfig()),
 )

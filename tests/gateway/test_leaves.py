@@ -41,6 +41,7 @@ from openclaw.listeners.server import GatewayServer
 from openclaw.net.egress import place as place_of
 from openclaw.ops.backup.desk import Backups
 from openclaw.ops.backup.schedule import BackupSchedule
+from openclaw.policy.dm_door import Message
 from openclaw.policy.egress_door import CLASSES, Errand, egress_ask
 from openclaw.policy.egress_review import reviews_due
 from openclaw.policy.exec.rules import policy_of
@@ -196,6 +197,7 @@ async def _use(house: House) -> None:
     assert len(list(reviews_due(rooms.config, SYSTEM_CLOCK.now_ms()))) == len(CLASSES)
     facts = {"command": "a.a", "declared": ["a.a"], "approved": ["a.a"]}
     rooms.gate.judge(Ask(kind=NODE, principal=LOCAL_OPERATOR, action="x", target="x", facts=facts))
+    await rooms.reception.admit(Message(channel="telegram", sender=str(rooms.clock.now_ms())), "main")
     policy_of(rooms.config.tools.exec, RulesFile(version=1), "main")
     assert list(rooms.tools.problems()) == ["mcp:far"]
     await rooms.mcp.tried()

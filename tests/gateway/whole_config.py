@@ -36,6 +36,11 @@ def whole(n: int) -> dict[str, Any]:
         ],
         "models": _models(v),
         "session": {"ephemeralHours": v(30, 31)},
+        "dmPolicy": {
+            "mode": v("disabled", "pairing"),
+            "allowIds": [v("telegram:1", "telegram:2")],
+            "unknownReply": v("Who is it?", "Who?"),
+        },
         "tools": {
             "allow": v(["read_file", "shout"], ["read_file", "cry", "list_files"]),
             "deny": [v("x", "y")],

@@ -9,6 +9,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 GOOD: Final[dict[str, dict[str, Any]]] = {
+    "policy.widen": {"door": "egress", "value": "a.example.com", "forMs": 1000, "ticket": "T", "why": "w"},
+    "policy.narrow": {"id": "nope"},
+    "channels.pairing.approve": {"channel": "telegram", "accountId": "default", "requestId": "nope"},
+    "channels.pairing.dismiss": {"channel": "telegram", "accountId": "default", "requestId": "nope"},
+    "channels.pairing.remove": {"channel": "telegram", "accountId": "default", "senderId": "1"},
     "chat.send": {"sessionKey": "main", "message": "/help", "idempotencyKey": "r1"},
     "chat.history": {"sessionKey": "main"},
     "chat.abort": {"sessionKey": "main"},
@@ -158,6 +163,10 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
 }
 
 REFUSALS: Final[dict[str, str]] = {
+    "policy.narrow": "NOT_FOUND",
+    "channels.pairing.approve": "NOT_FOUND",
+    "channels.pairing.dismiss": "NOT_FOUND",
+    "channels.pairing.remove": "NOT_FOUND",
     "device.pair.approve": "INVALID_REQUEST",
     "device.pair.reject": "INVALID_REQUEST",
     "device.pair.remove": "NOT_FOUND",

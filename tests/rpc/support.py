@@ -29,6 +29,8 @@ from openclaw.policy.approvals import Approvals
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
+from openclaw.policy.senders import Senders
+from openclaw.policy.widenings import Widenings
 from openclaw.protocol.frames import Request
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
@@ -167,6 +169,7 @@ class Bench:
         self.config_desk = desk_over(self.paths, self.hub, self.clock)
         shelf = shelf or MemoryShelf()
         self.approvals = Approvals(shelf, self.clock)
+        self.widenings = Widenings(MemoryShelf(), Ledger(self.ledger, self.clock), self.clock, logs_dir)
         self.deps = RpcDeps(
             agent=self.agent,
             hub=self.hub,
@@ -187,6 +190,8 @@ class Bench:
             upkeep=FakeUpkeep(),
             shelf=shelf,
             approvals=self.approvals,
+            widenings=self.widenings,
+            senders=Senders(MemoryShelf(), self.clock),
         )
         self.counter: Counter = build_counter(self.deps)
 
@@ -248,3 +253,4 @@ class Bench:
         await self.counter.close()
         await self.config_desk.close()
         await self.approvals.close()
+        await self.widenings.close()

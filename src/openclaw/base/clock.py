@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from pathlib import Path
 from typing import Protocol
 
 
@@ -82,3 +83,11 @@ class ManualClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+
+
+def boot_id() -> str:
+    """Return the name of this start of the machine, whose `monotonic_s` its processes share; "" where it has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""

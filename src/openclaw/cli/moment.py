@@ -23,6 +23,14 @@ def moment(option: str, text: str) -> datetime:
         raise InvalidRequest(f"{option} {text!r} is no time", hint="Say 15m, 2h, 1d or 2026-02-20T12:00.") from None
 
 
+def duration_ms(option: str, text: str) -> int:
+    """Read `90s`, `10m`, `2h` or `1d`; a bare number means seconds. Raises: InvalidRequest naming the option."""
+    found = re.fullmatch(r"([0-9]{1,6})\s*([smhd]?)", text.strip())
+    if not found:
+        raise InvalidRequest(f"{option} {text!r} is no duration", hint="For example 90s, 10m, 2h or 1d.")
+    return int(found[1]) * _SECONDS[found[2] or "s"] * 1000
+
+
 def moment_ms(option: str, text: str) -> int:
     """Return it as Unix ms."""
     return int(moment(option, text).timestamp() * 1000)

@@ -26,6 +26,10 @@ def banner(rooms: Rooms, scheme: str, addresses: Sequence[str]) -> str:
     ]
     problems = [*_config_problems(rooms), *(f"{name}: {why}" for name, why in rooms.models.problems().items())]
     problems += [f"action {name}: {why}" for name, why in rooms.tools.problems().items()]
+    problems += [
+        f"policy is widened: {each.door} {each.value} for {rooms.widenings.remaining_s(each):.0f} s more ({each.id})"
+        for each in rooms.widenings.openings()
+    ]
     lines = ["openclaw gateway", *(f"  {name:10} {value}" for name, value in rows)]
     lines += [f"  {'problem':10} {problem}" for problem in problems]
     return "\n".join(lines)

@@ -151,6 +151,11 @@ class ConfigDesk:
         if record is not None:
             _tell("config_edited", record)
 
+    async def preview(self, change: ConfigChange) -> tuple[Loaded, Loaded]:
+        """Return the configuration as it is, and as a change would make it. Raises: InvalidRequest, ConfigError."""
+        before = await self._load()
+        return before, (await self._candidate(change, before))[1]
+
     async def write(self, change: ConfigChange, by: Principal) -> ConfigWritten:
         """Make a change and take it up. A caller that goes away stops nothing half-way.
 

@@ -129,7 +129,7 @@ async def _apply(rooms: Rooms, loaded: Loaded, changes: list[Change], *, verbose
     read_credentials(rooms.failover.credentials)
     rooms.failover.reset()
     auth = loaded.config.gateway.auth
-    federation = rooms.reception.federation(loaded.config.gateway)
+    federation = rooms.federations.federation(loaded.config.gateway)
     renewed = rooms.authenticator.renew(auth.mode, auth.token, auth.password, rooms.grace.read(), federation)
     rooms.grace.arm()
     return renewed

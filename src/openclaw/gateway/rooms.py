@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,15 +18,17 @@ from openclaw.agent.skill import FOLDER as SKILLS_FOLDER
 from openclaw.agent.skill import Skills
 from openclaw.automation.room import Automation
 from openclaw.automation.system_event import SystemEvents
-from openclaw.base.clock import Clock
+from openclaw.base.clock import Clock, boot_id
+from openclaw.base.errors import OpenClawError
 from openclaw.config.disk import make_private
 from openclaw.config.load import Loaded
 from openclaw.config.paths import StatePaths, tls_files
 from openclaw.config.schema import Config
 from openclaw.gateway.calls import Purses, open_credentials, open_purses, open_workshop
 from openclaw.gateway.config_desk import ConfigDesk
+from openclaw.gateway.federations import Federations
 from openclaw.gateway.grace import Grace
-from openclaw.gateway.reception import Reception
+from openclaw.gateway.proposals import Proposals
 from openclaw.gateway.tooling import Tooling
 from openclaw.gateway.upkeep import Upkeep
 from openclaw.identity.authenticate import Authenticator
@@ -48,6 +51,8 @@ from openclaw.policy.approvals import Approvals
 from openclaw.policy.consent import Consent
 from openclaw.policy.content_door import KIND as CONTENT
 from openclaw.policy.content_door import content_verdict
+from openclaw.policy.dm_door import KIND as DM
+from openclaw.policy.dm_door import dm_rule
 from openclaw.policy.egress_door import KIND as EGRESS
 from openclaw.policy.egress_door import RulesOfNow, egress_rule
 from openclaw.policy.egress_way import EgressGate
@@ -59,9 +64,13 @@ from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
 from openclaw.policy.overlooking import Overlooking
+from openclaw.policy.reception import Reception
+from openclaw.policy.senders import Senders
 from openclaw.policy.sign_ins import SignIns
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
+from openclaw.policy.widening import Widening, widening_rule
+from openclaw.policy.widenings import Widenings
 from openclaw.processes.environment import CurrentEnvironment
 from openclaw.processes.spawner import Spawner
 from openclaw.rpc.approval_rows import SCOPES
@@ -81,6 +90,8 @@ from openclaw.telemetry.metrics import METRICS
 from openclaw.telemetry.redact import REDACTOR
 from openclaw.tools.mcp.room import McpRoom
 from openclaw.tools.registry import ToolRegistry
+
+_log = logging.getLogger("openclaw.gateway")
 
 
 @dataclass
@@ -106,7 +117,7 @@ class Rooms:
     ledger: Ledger
     purses: Purses
     devices: Devices
-    reception: Reception
+    federations: Federations
     authenticator: Authenticator
     grace: Grace
     nodes: Nodes
@@ -114,6 +125,9 @@ class Rooms:
     config_desk: ConfigDesk
     secrets: SecretRoom
     approvals: Approvals
+    widenings: Widenings
+    senders: Senders
+    reception: Reception
     disk: DiskWatch
     tls: TlsDoor
     egress: EgressGate
@@ -124,6 +138,11 @@ class Rooms:
     def config(self) -> Config:
         """The configuration in use."""
         return self.loaded.config
+
+    @property
+    def effective(self) -> Config:
+        """The same with what an administrator has opened for a time."""
+        return self.widenings.effective(self.config)
 
     @property
     def tool_desk(self) -> ToolDesk:
@@ -157,17 +176,28 @@ async def open_rooms(
         health = HealthBoard(clock)
         store = await SqliteStore.open(paths.db_path, clock=clock, lock=lock)
         stack.push_async_callback(store.close)
-        egress_now = RulesOfNow(lambda: rooms.config)
         ledger = Ledger(store.audit, clock)
+        widenings = Widenings(store.shelf, ledger, clock, paths.state_dir, boot_id())
+        stack.push_async_callback(widenings.close)
+        await widenings.open()
+        senders = Senders(store.shelf, clock)
+        await senders.open()
+        egress_now, egress_wide = RulesOfNow(lambda: rooms.config), RulesOfNow(lambda: rooms.effective)
         rules = {
             TOOL: tool_verdict,
             FILE: file_verdict,
             CONTENT: content_verdict,
-            EGRESS: egress_rule(egress_now),
+            EGRESS: widening_rule(egress_rule(egress_now), egress_rule(egress_wide), widenings.openings, EGRESS),
+            DM: widening_rule(
+                dm_rule(lambda: rooms.config, senders.is_paired),
+                dm_rule(lambda: rooms.effective, senders.is_paired),
+                widenings.openings,
+                DM,
+            ),
             NODE: node_rule(lambda: rooms.config.gateway.nodes),
         }
         gate = Gatekeeper(rules, ledger, clock)
-        egress = EgressGate(gate, egress_now)
+        egress = EgressGate(gate, egress_wide)
         http = HttpClient(door=egress.house, user_agent=f"openclaw/{__version__}")
         stack.push_async_callback(http.close)
         spawner = Spawner(CurrentEnvironment(lambda: rooms.loaded.env))
@@ -192,7 +222,7 @@ async def open_rooms(
         devices = await Devices.open(store.shelf, clock, paths.identity)
         stack.push_async_callback(devices.close)
         auth = loaded.config.gateway.auth
-        reception = Reception(http, clock)
+        federations = Federations(http, clock)
         authenticator = Authenticator(
             auth.mode,
             auth.token,
@@ -200,7 +230,7 @@ async def open_rooms(
             lambda: current().gateway.auth.rate_limit,
             clock,
             devices,
-            federation=reception.federation(loaded.config.gateway),
+            federation=federations.federation(loaded.config.gateway),
         )
         devices.observer = DeviceEvents(hub, authenticator.recheck)
         sign_ins = authenticator.sign_ins = SignIns(ledger, clock)
@@ -224,9 +254,26 @@ async def open_rooms(
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
         study = Study(directory=Directory.empty(), shop=shop)
         study.overlooks = Overlooking(ledger, clock).note
+        secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
+        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock, secrets, authenticator.stands)
+        stack.push_async_callback(config_desk.close)
+        proposals = Proposals(config_desk, approvals, ledger)
+        stack.push_async_callback(proposals.close)
         mcp = McpRoom(loaded.config.mcp.servers, spawner, clock, http=http, cwd=paths.workspace, version=__version__)
         stack.push_async_callback(mcp.close)
-        desk = Tooling(gate, egress, known_hosts, study, store, http, clock, mcp, lambda: rooms.config)
+        desk = Tooling(
+            gate,
+            egress,
+            known_hosts,
+            study,
+            store,
+            http,
+            clock,
+            mcp,
+            lambda: rooms.config,
+            widenings.effective,
+            proposals,
+        )
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
         automation = Automation(
@@ -239,9 +286,6 @@ async def open_rooms(
             tell_beat=partial(tell_beat, hub),
         )
         stack.push_async_callback(automation.close)
-        secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
-        config_desk = ConfigDesk(paths, lambda: rooms.loaded, hub, clock, secrets, authenticator.stands)
-        stack.push_async_callback(config_desk.close)
         disk = DiskWatch(paths.state_dir, lambda: rooms.config.storage, clock)
         health.add_check("disk", disk.problem)
         health.add_look("store", store.ping)
@@ -273,7 +317,7 @@ async def open_rooms(
             ledger,
             purses,
             devices,
-            reception,
+            federations,
             authenticator,
             grace,
             nodes,
@@ -281,6 +325,9 @@ async def open_rooms(
             config_desk,
             secrets,
             approvals,
+            widenings,
+            senders,
+            Reception(gate, senders, lambda: rooms.config.dm_policy, clock),
             disk,
             TlsDoor(lambda: Pair(*tls_files(rooms.config.gateway.tls, paths)), clock),
             egress,
@@ -290,6 +337,7 @@ async def open_rooms(
         stack.callback(setattr, secrets, "door", None)  # it outlives the ledger
         opened.append(rooms)
         rooms.upkeep = Upkeep(rooms)
+        widenings.observe(partial(_offer_anew, rooms))
         rooms.counter = build_counter(_rpc_deps(rooms))
         stack.push_async_callback(rooms.counter.close)
         _watch(rooms)
@@ -319,6 +367,17 @@ def agent_directory(config: Config, tools: ToolRegistry, paths: StatePaths) -> D
     return directory
 
 
+def _offer_anew(rooms: Rooms, widening: Widening) -> None:
+    """Offer the tools that a widening makes useful, and take them away with it."""
+    if widening.door != EGRESS:
+        return
+    try:
+        rooms.tools = rooms.tooling.registry(rooms.loaded)
+        rooms.study.reload(agent_directory(rooms.config, rooms.tools, rooms.paths))
+    except OpenClawError as error:
+        _log.error("tools_not_offered", extra={"fields": {"why": error.message}})
+
+
 def _rpc_deps(rooms: Rooms) -> RpcDeps:
     return RpcDeps(
         agent=rooms.study,
@@ -341,6 +400,8 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         upkeep=rooms.upkeep,
         shelf=rooms.store.shelf,
         approvals=rooms.approvals,
+        widenings=rooms.widenings,
+        senders=rooms.senders,
         skills=rooms.skills,
         memories=rooms.store,
     )

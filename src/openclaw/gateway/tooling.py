@@ -28,6 +28,7 @@ from openclaw.store.sqlite import SqliteStore
 from openclaw.tools.api import Caller, Tool, ToolContext
 from openclaw.tools.builtin.egress import Egress
 from openclaw.tools.builtin.memory import Embedder, Meaning, Memory
+from openclaw.tools.builtin.propose import ProposalPort
 from openclaw.tools.builtin.rooms import room_tools
 from openclaw.tools.builtin.subagent import subagent_tools
 from openclaw.tools.mcp.room import McpRoom
@@ -47,13 +48,20 @@ class Tooling:
     clock: Clock
     mcp: McpRoom
     config: Callable[[], Config]
+    effective: Callable[[Config], Config] = lambda config: config
+    """Returns a configuration with what is open for a time."""
+    proposals: ProposalPort | None = None
     embedder: Embedder | None = field(default_factory=minilm)
     """Search by meaning, with the extra `embeddings`; nothing of it is loaded before the first memory."""
 
     def registry(self, loaded: Loaded) -> ToolRegistry:
         """Return the tools of a configuration. A tool whose door is always shut is not offered."""
         return ToolRegistry(
-            loaded.config.actions, loaded.path.parent, self._ask, more=self._more(loaded.config), extra=self.mcp
+            loaded.config.actions,
+            loaded.path.parent,
+            self._ask,
+            more=self._more(self.effective(loaded.config)),
+            extra=self.mcp,
         )
 
     def _more(self, config: Config) -> Iterator[Tool]:
@@ -64,7 +72,7 @@ class Tooling:
         memory = Memory(self.store, self._keep, self.clock, meaning) if defaults.memory.enabled else None
         some = policy.allow_egress or policy.egress_allowlist or policy.classes.tools.allow
         egress = Egress(self.http, self._egress) if some else None
-        yield from room_tools(memory=memory, egress=egress, sessions=errands)
+        yield from room_tools(memory=memory, egress=egress, sessions=errands, proposals=self.proposals)
         yield from subagent_tools(errands, defaults.subagents)
 
     def _keep(self, agent_id: AgentId) -> int:

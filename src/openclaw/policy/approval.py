@@ -29,7 +29,8 @@ DECISIONS: Final[tuple[Decision, ...]] = get_args(Decision)
 class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request and what became of it. Times are Unix ms; `request` is the JSON that approvers are shown.
 
-    Shape: `reviewers`, when there are any, are the only devices that may see and decide it.
+    Shape: `reviewers`, when there are any, are the only devices that may see and decide it; `needs` is a scope that its
+    decision takes besides. `follow` names what is done once it is allowed, with `kept`, which nobody is shown.
     """
 
     id: str
@@ -43,6 +44,9 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     session_key: str = ""
     offered: tuple[Decision, ...] = DECISIONS
     reviewers: tuple[str, ...] = ()
+    needs: str = ""
+    follow: str = ""
+    kept: Mapping[str, str] = {}
     status: Status = "pending"
     reason: Reason = ""
     decision: Decision | None = None
@@ -67,7 +71,9 @@ def may_know(viewer: Principal, approval: Approval) -> bool:
 
 
 def may_review(viewer: Principal, approval: Approval) -> bool:
-    """Say whether somebody may also decide it: on one of the devices that it names, if it names some."""
+    """Say whether somebody may also decide it: with the scope and on one of the devices that it names, if it does."""
+    if approval.needs and not viewer.may(approval.needs):
+        return False
     return may_know(viewer, approval) and (not approval.reviewers or viewer.device in approval.reviewers)
 
 

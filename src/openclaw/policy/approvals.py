@@ -2,7 +2,8 @@
 
 1. A row is on the shelf before anybody is asked, and its end before anybody is told: a crash forgets no decision.
 2. Two ends race on the row's version; the first that is written holds.
-3. What was pending when a gateway ended is cancelled at the next start: nobody waits for it any more.
+3. What was pending when a gateway ended is cancelled at the next start: nobody waits for it any more. What names in
+   `follow` what is to be done waits on.
 4. There are at most MAX_PENDING open requests; of the ended ones the KEPT latest stay.
 """
 
@@ -56,6 +57,10 @@ Observer = Callable[[Approval], None]
 """Hears of every request when it is made and when it has ended. Called on the loop; must not block or raise."""
 
 
+Follow = Callable[[Principal, Approval], None]
+"""What is done once a person has allowed something; called with who did. Must not block or raise."""
+
+
 class NewApproval(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody asks. `id` may be the asker's own choice; `timeout_ms` is cut to MAX_WAIT_MS."""
 
@@ -67,6 +72,9 @@ class NewApproval(msgspec.Struct, frozen=True, kw_only=True):
     session_key: str = ""
     offered: tuple[Decision, ...] = DECISIONS
     reviewers: tuple[str, ...] = ()
+    needs: str = ""
+    follow: str = ""
+    kept: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,7 @@ class Approvals:
         self._places: dict[str, str] = {}
         """Where each kept request lies, by its id, oldest first."""
         self._observers: list[Observer] = []
+        self._follow: dict[str, Follow] = {}
         self._tasks = TaskSet("policy.approvals", limit=MAX_PENDING * 2)
 
     async def open(self) -> None:
@@ -100,7 +109,11 @@ class Approvals:
             for record in page:
                 approval = _decode(record)
                 self._places[approval.id] = record.id
-                if approval.status == "pending":
+                if approval.status != "pending":
+                    continue
+                if approval.follow and now_ms < approval.expires_at_ms:
+                    self._await(approval)
+                else:
                     ended = cut_off(approval, "gateway-restart", now_ms)
                     left.append(Change(KIND, record.id, msgspec.json.encode(ended), record.version))
         if left:
@@ -112,12 +125,28 @@ class Approvals:
         for waiting in self._open.values():
             waiting.end.cancel()
 
+    def _await(self, approval: Approval) -> None:
+        """Go on waiting for a decision that the last gateway waited for."""
+        waiting = self._open[approval.id] = _Open(approval, asyncio.get_running_loop().create_future())
+        self._tasks.spawn(self._expire(waiting), "expiry")
+
+    def follow(self, name: str, act: Follow) -> None:
+        """Do `act` when a request that names it in `follow` is allowed, also one that was made before a restart."""
+        self._follow[name] = act
+
+    def following(self, name: str) -> int:
+        """Return how many open requests name it."""
+        return sum(waiting.approval.follow == name for waiting in self._open.values())
+
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of every request from now on."""
         self._observers.append(observer)
 
     async def request(
-        self, principal: Principal, new: NewApproval, reachable: Callable[[Approval], bool] = lambda _: True
+        self,
+        principal: Principal,
+        new: NewApproval,
+        reachable: Callable[[Approval], bool] = lambda _: True,
     ) -> Approval:
         """Ask. What nobody can be asked about is denied at once: its row comes back ended.
 
@@ -137,6 +166,9 @@ class Approvals:
             session_key=new.session_key,
             offered=new.offered,
             reviewers=new.reviewers,
+            needs=new.needs,
+            follow=new.follow,
+            kept=new.kept,
         )
         if not reachable(approval):
             approval = unheard(approval, now_ms)
@@ -218,7 +250,11 @@ class Approvals:
             raise unknown(approval_id)
         ended = decided(row, decision, by, self._clock.now_ms())
         grant = await self.grants.minted(ended, grant_days) if decision == "allow-always" else ()
-        return await self._end(ended, *grant)
+        follow = self._follow[row.follow] if row.follow else None
+        ended = await self._end(ended, *grant)
+        if follow is not None and ended.status == "allowed":
+            follow(principal, ended)
+        return ended
 
     async def answer(self, principal: Principal, question_id: str, answers: Answers | None, by: str = "") -> Approval:
         """End a question with a person's answers; None: they would not. Raises: as `decide`."""
@@ -234,7 +270,7 @@ class Approvals:
     def _check(self, new: NewApproval) -> None:
         if len(self._open) >= MAX_PENDING:
             raise Unavailable(f"{MAX_PENDING} approvals are pending; decide some first", retry_after_s=10)
-        size = len(msgspec.json.encode(new.request))
+        size = len(msgspec.json.encode((new.request, new.kept)))
         if size > MAX_REQUEST_BYTES:
             raise TooLarge(f"the request has {size} bytes; an approval takes {MAX_REQUEST_BYTES}")
         if new.id in self._places:

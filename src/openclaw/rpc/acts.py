@@ -23,9 +23,11 @@ _KINDS: Final[dict[Kind, tuple[str, ...]]] = {
     ),
     "pairing": (
         *("device.pair.approve", "device.pair.reject", "device.pair.remove", "device.pair.rename"),
+        *("channels.pairing.approve", "channels.pairing.dismiss", "channels.pairing.remove"),
         *("device.token.rotate", "device.token.revoke", "device.pair.setupCode", "device.pair.setupRevoke"),
         *("node.pair.approve", "node.pair.reject", "node.pair.remove", "node.rename"),
     ),
+    "policy": ("policy.widen", "policy.narrow"),
     "approval": (
         *("approval.resolve", "exec.approval.request", "exec.approval.resolve", "exec.approval.grants.revoke"),
         *("plugin.approval.request", "plugin.approval.resolve"),
@@ -43,14 +45,31 @@ READS: Final = frozenset(
     {
         *("approval.get", "approval.history", "exec.approval.get", "exec.approval.list", "exec.approval.waitDecision"),
         *("exec.approval.grants.list", "openclaw.approval.list", "plugin.approval.list"),
-        *("plugin.approval.waitDecision", "channels.pairing.list", "device.pair.list", "node.pair.list"),
+        *(
+            "plugin.approval.waitDecision",
+            "channels.pairing.list",
+            "channels.pairing.senders",
+            "device.pair.list",
+            "node.pair.list",
+        ),
         *("device.pair.setupList", "device.pair.setupStatus", "node.pair.request", "node.pair.verify"),
-        *("update.status", "wizard.status", "secrets.status"),
+        *("update.status", "wizard.status", "secrets.status", "policy.widenings"),
     }
 )
 """Methods of these scopes that show what their scope is there to see, and change nothing."""
 
-_TARGETS: Final = ("request_id", "id", "device_id", "node_id", "key", "session_key", "agent_id", "setup_id", "name")
+_TARGETS: Final = (
+    "request_id",
+    "sender_id",
+    "id",
+    "device_id",
+    "node_id",
+    "key",
+    "session_key",
+    "agent_id",
+    "setup_id",
+    "name",
+)
 DENIED_EVERY_S: Final = 60.0
 MAX_DENIED: Final = 1024
 

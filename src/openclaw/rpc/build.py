@@ -28,6 +28,7 @@ from openclaw.rpc.methods import (
     node_pairing,
     nodes,
     not_here,
+    policy,
     questions,
     search,
     session_groups,
@@ -75,6 +76,7 @@ METHODS: tuple[MethodSpec, ...] = (
     *upkeep.METHODS,
     *approvals.METHODS,
     *audit.METHODS,
+    *policy.METHODS,
     *questions.METHODS,
     *exec_rules.METHODS,
     *channels.METHODS,
@@ -94,4 +96,6 @@ def build_counter(deps: RpcDeps) -> Counter:
     deps.agent.observe(counter.room.bridge)
     if deps.approvals is not None:
         deps.approvals.observe(ApprovalBridge(deps.hub))
+    if deps.widenings is not None:
+        deps.widenings.observe(policy.WideningBridge(deps.hub))
     return counter

@@ -17,6 +17,8 @@ from openclaw.config.schema import Config
 from openclaw.identity.devices.book import Devices
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.ledger import Ledger
+from openclaw.policy.senders import Senders
+from openclaw.policy.widenings import Widenings
 from openclaw.rpc.config_port import ConfigPort
 from openclaw.rpc.hub import Hub
 from openclaw.rpc.nodes.desk import Nodes
@@ -123,6 +125,8 @@ class RpcDeps:
     upkeep: UpkeepPort | None = None
     shelf: Shelf | None = None
     approvals: Approvals | None = None
+    widenings: Widenings | None = None
+    senders: Senders | None = None
     skills: Skills | None = None
     memories: Memories | None = None
     audit: Audit | None = None

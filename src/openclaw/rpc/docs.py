@@ -89,6 +89,8 @@ _EVENTS = {
     "plugin.approval.resolved": "As exec.approval.resolved.",
     "question.requested": "A set of questions, as in question.get; told to who may answer.",
     "question.resolved": "`{id, status, answers?}`: it was answered, cancelled, or its time is over.",
+    "policy.widened": "A row of policy.widenings: a door was opened for a time. To `operator.admin`, like the next.",
+    "policy.narrowed": "The same row with its end: `time`, `narrowed` (by hand) or `clock` (the clock was set back).",
 }
 
 

@@ -54,6 +54,7 @@ Kind = Literal[
     "approval",
     "tool",
     "exec",
+    "dm",
     "egress",
     "file",
     "content",

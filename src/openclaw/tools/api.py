@@ -44,7 +44,7 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
 SIDE_TOOLS = frozenset(
     {
         *("memory_search", "memory_write", "memory_forget", "web_fetch", "http_request", "run_agent", "read_image"),
-        *("sessions_list", "sessions_history", "sessions_send"),
+        *("sessions_list", "sessions_history", "sessions_send", "propose_config"),
     }
 )
 """Built-in tools that a model with `few_tools` is not shown."""

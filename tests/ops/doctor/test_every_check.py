@@ -19,6 +19,7 @@ import pytest
 
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import Unauthorized
+from openclaw.base.ids import OPERATOR
 from openclaw.identity.devices.record import Device
 from openclaw.ops.backup.runs import BackupRun, note_run
 from openclaw.ops.doctor.mend import Fix, mend, plan, undo
@@ -28,6 +29,7 @@ from openclaw.ops.doctor.table import CHECKS, examine
 from openclaw.ops.service.keeper import installed_drift
 from openclaw.ops.service.manager import ServiceState, Systemd
 from openclaw.ops.service.plan import Service
+from openclaw.policy.widening import Widening
 from openclaw.store.lock import LOCK_NAME, StateLock
 from openclaw.store.shelf import ABSENT, Change
 from openclaw.store.sqlite import SqliteStore
@@ -139,9 +141,27 @@ def _device(place: Place) -> None:
         last_seen_at_ms=NOW_MS - 100 * DAY_MS,
     )
 
+    _shelve(place, "device", device)
+
+
+def _widening(place: Place) -> None:
+    row = Widening(
+        id="1",
+        door="egress",
+        value="a.example.com",
+        ticket="CHG-1",
+        why="a test",
+        by=OPERATOR,
+        started_at_ms=NOW_MS,
+        ends_at_ms=NOW_MS + 60_000,
+    )
+    _shelve(place, "widening", row)
+
+
+def _shelve(place: Place, kind: str, body: msgspec.Struct) -> None:
     async def make() -> None:
         store = await SqliteStore.open(place.state / "openclaw.db", clock=ManualClock())
-        await store.shelf.apply([Change("device", "old", msgspec.json.encode(device), ABSENT)], 1)
+        await store.shelf.apply([Change(kind, "old", msgspec.json.encode(body), ABSENT)], 1)
         await store.close()
 
     anyio.run(make)
@@ -305,6 +325,8 @@ ROWS: dict[str, Row] = {
         "error", "the same secret", config("{gateway: {auth: {token: '{token}'}}, hooks: {token: '{token}'}}")
     ),
     "hooks.token": Row("warning", "is weak", config("{hooks: {enabled: true, token: 'short'}}")),
+    "policy.widened": Row("warning", "a.example.com", _widening),
+    "policy.sender": Row("warning", "@alice", config("{dmPolicy: {allowIds: ['telegram:@alice']}}")),
     "devices.unseen": Row("warning", "100 days", _device),
     "model.file": Row("error", "its file is not here", lambda _: {"default_model": "embedded/smollm2"}),
     "model.default": Row("error", "no key", lambda _: {"default_model": "openai/x", "model_problem": "no key"}),

@@ -102,7 +102,7 @@ def get(reach: Reach, approval_id: str | None, as_json: bool) -> None:
             "id": found["id"],
             "kind": shown["kind"],
             "what": _what(found)[2],
-            "warning": plain(shown.get("warningText") or "") or None,
+            "warning": plain(shown.get("warningText") or shown.get("description") or "") or None,
             "agent": shown.get("agentId"),
             "status": found["status"],
             "decision": found.get("decision"),
@@ -121,6 +121,8 @@ def get(reach: Reach, approval_id: str | None, as_json: bool) -> None:
         output.emit_json(found)
     else:
         output.fields(fields)
+        for line in (found["presentation"].get("detail") or "").splitlines() if approval_id else ():
+            click.echo(f"  {plain(line)}")
 
 
 @approvals.command()

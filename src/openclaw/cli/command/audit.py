@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 KINDS = (
     *("identity", "pairing", "config", "policy", "approval", "tool", "exec", "egress", "file", "content"),
-    *("spend", "delivery", "node", "skill", "run", "admin", "ledger"),
+    *("spend", "delivery", "dm", "node", "skill", "run", "admin", "ledger"),
 )
 ANSWERS = ("allow", "deny", "ask")
 POLL_S = 0.5

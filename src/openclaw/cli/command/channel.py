@@ -8,6 +8,7 @@ import click
 
 from openclaw.cli import output
 from openclaw.cli.elsewhere import ABOUT_CHANNELS, elsewhere
+from openclaw.cli.layout import plain
 from openclaw.cli.reach import Reach, gateway_options
 
 NONE = "There are no channels: this version has none yet."
@@ -72,31 +73,99 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
 
 @click.group(cls=WithoutChannels)
 def pairing() -> None:
-    """Show who on a chat channel asks to be let in. Devices are let in by `openclaw devices`.
+    """Let in, or turn away, who asks on a chat channel. Devices are let in by `openclaw devices`.
 
     \b
     Examples:
       openclaw pairing list
+      openclaw pairing approve telegram K7M2PQRS
     """
 
 
 @pairing.command(name="list")
 @click.argument("channel", default="")
+@click.option("--senders", is_flag=True, help="Who was let in, instead.")
 @output.json_option
 @gateway_options
-def pending(reach: Reach, channel: str, as_json: bool) -> None:
+def pending(reach: Reach, channel: str, senders: bool, as_json: bool) -> None:
     """List who waits to be let in, on all channels or on one.
 
     \b
-    Example:
+    Examples:
       openclaw pairing list
+      openclaw pairing list telegram --senders
     """
-    found = reach.call("channels.pairing.list", {"channel": channel} if channel else {})
+    method = "channels.pairing.senders" if senders else "channels.pairing.list"
+    found = reach.call(method, {"channel": channel} if channel else {})
     if as_json:
         output.emit_json(found)
-        return
-    output.table(
-        ["channel", "who", "code"],
-        [(row.get("channel"), row.get("senderId"), row.get("code")) for row in found["requests"]],
-        f"Nobody asks to be let in. {NONE}",
-    )
+    elif senders:
+        output.table(
+            ["channel", "account", "id", "name"],
+            [(row["channel"], row["accountId"], row["senderId"], plain(row["name"])) for row in found["senders"]],
+            "Nobody was let in by a code.",
+        )
+    else:
+        output.table(
+            ["channel", "account", "id", "name", "request", "until"],
+            [
+                (
+                    row["channel"],
+                    row["accountId"],
+                    row["senderId"],
+                    plain(row["senderLabel"]),
+                    row["requestId"],
+                    row["expiresAt"],
+                )
+                for row in found["requests"]
+            ],
+            f"Nobody asks to be let in. {NONE}",
+        )
+
+
+@pairing.command()
+@click.argument("channel")
+@click.argument("code")
+@click.option("--account", default="default", show_default=True, help="The account of the channel.")
+@gateway_options
+def approve(reach: Reach, channel: str, code: str, account: str) -> None:
+    """Let in whom a code, or the id of a request, names: to write directly to this account, and nowhere else.
+
+    \b
+    Example:
+      openclaw pairing approve telegram K7M2PQRS
+    """
+    found = reach.call("channels.pairing.approve", {"channel": channel, "accountId": account, "requestId": code})
+    click.echo(f"{channel}:{found['senderId']} may write to the account {account}.")
+
+
+@pairing.command()
+@click.argument("channel")
+@click.argument("code")
+@click.option("--account", default="default", show_default=True, help="The account of the channel.")
+@gateway_options
+def deny(reach: Reach, channel: str, code: str, account: str) -> None:
+    """Turn away whom a code, or the id of a request, names.
+
+    \b
+    Example:
+      openclaw pairing deny telegram K7M2PQRS
+    """
+    found = reach.call("channels.pairing.dismiss", {"channel": channel, "accountId": account, "requestId": code})
+    click.echo(f"{channel}:{found['senderId']} was turned away.")
+
+
+@pairing.command()
+@click.argument("channel")
+@click.argument("sender")
+@click.option("--account", default="default", show_default=True, help="The account of the channel.")
+@gateway_options
+def remove(reach: Reach, channel: str, sender: str, account: str) -> None:
+    """Take back that somebody was let in.
+
+    \b
+    Example:
+      openclaw pairing remove telegram 123456
+    """
+    reach.call("channels.pairing.remove", {"channel": channel, "accountId": account, "senderId": sender})
+    click.echo(f"{channel}:{sender} is a stranger again.")

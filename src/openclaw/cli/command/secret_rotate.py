@@ -66,12 +66,12 @@ def rotate(path: str, generate: bool, keep: str, undo: bool, grace: str, dry_run
       openclaw secrets rotate gateway.auth.token --grace 10m
     """
     from openclaw.base.clock import SYSTEM_CLOCK
-    from openclaw.cli.command.token import duration_ms
+    from openclaw.cli.moment import duration_ms
     from openclaw.secrets.former import MAX_KEEP_MS, FormerSecrets
 
     if grace and path != TOKEN:
         raise click.UsageError(f"--grace is for {TOKEN}: others have no second value")
-    keep_ms, grace_ms = duration_ms(keep), duration_ms(grace or "0s")
+    keep_ms, grace_ms = duration_ms("--keep", keep), duration_ms("--grace", grace or "0s")
     if keep_ms > MAX_KEEP_MS:
         raise InvalidRequest("the old one is kept for 7 days at most")
     desk, now_ms = Desk(), SYSTEM_CLOCK.now_ms()

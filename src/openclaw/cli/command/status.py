@@ -9,6 +9,7 @@ import click
 
 from openclaw.base.errors import OpenClawError
 from openclaw.cli import output
+from openclaw.cli.layout import plain
 from openclaw.cli.reach import Reach, gateway_options
 
 if TYPE_CHECKING:
@@ -96,8 +97,13 @@ async def _look(reach: Reach) -> dict[str, Any]:
             await line.call("status"),
         )
         server = line.hello.get("server", {})
+        try:
+            widenings = (await line.call("policy.widenings"))["widenings"]
+        except OpenClawError:  # another credential than an administrator's, or an older gateway
+            widenings = []
     reload = now.get("configReload") or {}
-    return {"server": server, "health": health, "sessions": sessions, "agents": agents, "configReload": reload}
+    found = {"server": server, "health": health, "sessions": sessions, "agents": agents, "configReload": reload}
+    return found | {"widenings": widenings}
 
 
 def _print(reach: Reach, facts: dict[str, Any], live: dict[str, Any]) -> None:
@@ -110,6 +116,9 @@ def _print(reach: Reach, facts: dict[str, Any], live: dict[str, Any]) -> None:
             "not taken up": live["configReload"].get("problem") or None,
         }
     )
+    for each in live["widenings"]:
+        what = plain(f"{each['door']} is open to {each['value']} ({each['ticket']})")
+        click.echo(f"{output.mark('warning')} {what}: openclaw policy narrow {each['id']}")
     click.echo()
     agents = live["agents"]
     output.table(

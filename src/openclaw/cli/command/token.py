@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from openclaw.base.errors import InvalidRequest, NotFound, OpenClawError, Unauthorized
+from openclaw.base.errors import NotFound, OpenClawError, Unauthorized
 from openclaw.base.secret import Secret
 from openclaw.cli import output
 from openclaw.cli.reach import Reach, gateway_options
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 TAKES_UP_S: Final = 5.0
 YES_NO: Final[dict[object, str]] = {True: "yes", False: "no"}
-_UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 @click.group()
@@ -128,11 +126,12 @@ def rotate(grace: str, as_json: bool) -> int:
     """
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.cli.desk import Desk
+    from openclaw.cli.moment import duration_ms
     from openclaw.ops.token.rotate import rotate as replace
 
     reach = Reach()
     desk = reach.desk
-    grace_ms = duration_ms(grace)
+    grace_ms = duration_ms("--grace", grace)
     copies = _copies(reach)
     tried = _tried(reach, [reach.target.bearer, *(copy.secret for copy in copies)])
     in_use = next((secret for secret, accepted in tried if accepted), None)
@@ -152,14 +151,6 @@ def rotate(grace: str, as_json: bool) -> int:
     if taken is False:
         click.echo("The running gateway does not take it: restart it, as it reads its environment only then.", err=True)
     return 1 if taken is False else 0
-
-
-def duration_ms(text: str) -> int:
-    """Read `90s`, `10m`, `2h` or `1d`; a bare number means seconds. Raises: InvalidRequest."""
-    found = re.fullmatch(r"([0-9]{1,6})\s*([smhd]?)", text.strip())
-    if not found:
-        raise InvalidRequest(f"--grace {text!r} is no duration", hint="For example 90s, 10m, 2h or 1d.")
-    return int(found[1]) * _UNITS[found[2] or "s"]
 
 
 def _copies(reach: Reach) -> list[Copy]:

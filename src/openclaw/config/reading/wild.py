@@ -13,7 +13,7 @@ _HEARTBEAT = """accountId agentId directPolicy includeReasoning isolatedSession 
 
 _GROUPS: dict[str, str] = {
     "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands desktop
-        diagnostics discovery dmPolicy memory messages nodeHost plugins proxy security
+        diagnostics discovery memory messages nodeHost plugins proxy security
         skills store surfaces talk telemetry transcripts tts ui update wizard worktreeAcceleration worktreeRoot web
         audio media canvasHost""",
     "agents": "ownership",

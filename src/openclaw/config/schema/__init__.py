@@ -91,6 +91,7 @@ from openclaw.config.schema.tools import (
 )
 from openclaw.config.schema.whole import (
     Config,
+    DmPolicyConfig,
     EnvConfig,
     IdentityConfig,
     LoggingConfig,
@@ -115,6 +116,7 @@ __all__ = [
     "Config",
     "ControlUiConfig",
     "CronConfig",
+    "DmPolicyConfig",
     "EgressClassConfig",
     "EgressClassesConfig",
     "EgressListConfig",

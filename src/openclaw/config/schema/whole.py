@@ -21,6 +21,22 @@ class SessionConfig(Section, frozen=True):
     ] = 24
 
 
+class DmPolicyConfig(Section, frozen=True):
+    """Who may write to agents over chat channels, unless a channel says otherwise."""
+
+    mode: Annotated[
+        Literal["allowlist", "pairing", "open", "disabled"],
+        leaf("pairing = strangers get a code; open = everybody, with `*` among the ids; disabled = nobody.", "live"),
+    ] = "allowlist"
+    allow_ids: Annotated[
+        tuple[str, ...], leaf("Who may write, as channel:id; names that people choose open nothing.", "live")
+    ] = ()
+    unknown_reply: Annotated[
+        str,
+        leaf("What a stranger is answered; empty = nothing. A pairing code is sent anyway.", "live", max_length=1000),
+    ] = ""
+
+
 class LoggingConfig(Section, frozen=True):
     """What is logged, and how much of it is kept."""
 
@@ -66,6 +82,7 @@ class Config(Section, frozen=True):
     actions: tuple[ActionConfig, ...] = ()
     models: ModelsConfig = ModelsConfig()
     session: SessionConfig = SessionConfig()
+    dm_policy: DmPolicyConfig = DmPolicyConfig()
     tools: ToolsConfig = ToolsConfig()
     mcp: McpConfig = McpConfig()
     cron: CronConfig = CronConfig()

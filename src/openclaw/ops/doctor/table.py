@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, get_args
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.config.issue import IssueKind
-from openclaw.ops.doctor.checks import config, exposure, gateway, outside, service, state, token
+from openclaw.ops.doctor.checks import config, exposure, gateway, outside, policy, service, state, token
 from openclaw.ops.doctor.scene import Finding, Scene, Severity
 
 
@@ -90,6 +90,8 @@ CHECKS: Final = (
         token.device_findings,
         {"devices.unseen": "warning"},
     ),
+    Check("policy", "doors that are open for a time", policy.widening_findings, {"policy.widened": "warning"}),
+    Check("policy", "senders that are named, not identified", policy.sender_findings, {"policy.sender": "warning"}),
     Check("models", "the default model", outside.model_findings, {"model.file": "error", "model.default": "error"}),
     Check(
         "models",

@@ -1,20 +1,22 @@
-"""channels.*, send, message.action: the doors to chat platforms. This version has none, and says so."""
+"""channels.*, send, message.action: chat platforms, of which this version has none, and who asks to be let in there."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NoReturn
 
 from msgspec import UNSET, Meta, UnsetType
 
-from openclaw.base.errors import InvalidRequest
+from openclaw.base.errors import InvalidRequest, Unavailable
+from openclaw.policy.senders import CODE_MS, MAX_PENDING, Asked, Senders
 from openclaw.protocol.validate import Params
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 
 SENDS = Rate(60, 5)
-PENDING_PER_ACCOUNT = 3
-PAIRING_TTL_MS = 600_000
+CODES = Rate(10, 0.1)
+"""Answers to strangers' requests; each wrong code also counts against the requests themselves."""
 
 NotEmpty = Annotated[str, Meta(min_length=1, max_length=512)]
 Key = Annotated[str, Meta(min_length=1, max_length=512)]
@@ -36,10 +38,33 @@ class ChannelParams(Params, frozen=True):
 
 
 class ChannelsPairingListParams(Params, frozen=True):
-    """Filters of an empty list."""
+    """Only one channel, or one account of it."""
 
     channel: NotEmpty = ""
     account_id: NotEmpty = ""
+
+
+class ChannelsPairingDismissParams(Params, frozen=True):
+    """`requestId` is the id that the list shows, or the code that the stranger was sent."""
+
+    channel: NotEmpty
+    account_id: NotEmpty
+    request_id: NotEmpty
+
+
+class ChannelsPairingApproveParams(ChannelsPairingDismissParams, frozen=True):
+    """`notify` has no meaning without a channel; nobody becomes an owner of commands by a chat message."""
+
+    notify: bool = False
+    bootstrap_command_owner: bool = False
+
+
+class ChannelsPairingRemoveParams(Params, frozen=True):
+    """Names somebody who was let in."""
+
+    channel: NotEmpty
+    account_id: NotEmpty
+    sender_id: NotEmpty
 
 
 class SendParams(Params, frozen=True):
@@ -117,10 +142,77 @@ def channels_stop(room: Room, peer: Peer, params: ChannelParams) -> NoReturn:
     raise _unknown("channels.stop", params.channel)
 
 
-def channels_pairing_list(room: Room, peer: Peer, params: ChannelsPairingListParams) -> dict[str, Any]:
-    """Return no requests: nobody can write to us."""
-    limits = {"pendingPerAccount": PENDING_PER_ACCOUNT, "ttlMs": PAIRING_TTL_MS}
-    return {"accounts": [], "requests": [], "commandOwnerConfigured": False, "limits": limits}
+async def channels_pairing_list(room: Room, peer: Peer, params: ChannelsPairingListParams) -> dict[str, Any]:
+    """Return who asks to be let in."""
+    senders = room.deps.senders
+    asked = await senders.pending(params.channel, params.account_id) if senders else []
+    limits = {"pendingPerAccount": MAX_PENDING, "ttlMs": CODE_MS}
+    rows = [_asked(each) for each in asked]
+    return {"accounts": [], "requests": rows, "commandOwnerConfigured": False, "limits": limits}
+
+
+async def channels_pairing_approve(room: Room, peer: Peer, params: ChannelsPairingApproveParams) -> dict[str, Any]:
+    """Let somebody in to one account of one channel."""
+    known = await _senders(room).approve(peer.principal, params.channel, params.account_id, params.request_id)
+    return {
+        "requestId": params.request_id,
+        "senderId": known.sender,
+        "notification": "unsupported" if params.notify else "not-requested",
+        "commandOwnerBootstrap": "unavailable" if params.bootstrap_command_owner else "not-requested",
+    }
+
+
+async def channels_pairing_dismiss(room: Room, peer: Peer, params: ChannelsPairingDismissParams) -> dict[str, Any]:
+    """Turn somebody away."""
+    asked = await _senders(room).dismiss(params.channel, params.account_id, params.request_id)
+    return {"requestId": asked.id, "senderId": asked.sender}
+
+
+def channels_pairing_senders(room: Room, peer: Peer, params: ChannelsPairingListParams) -> dict[str, Any]:
+    """Return who was let in."""
+    found = [
+        {
+            "channel": each.channel,
+            "accountId": each.account,
+            "senderId": each.sender,
+            "name": each.name,
+            "atMs": each.at_ms,
+        }
+        for each in _senders(room).let_in()
+        if params.channel in ("", each.channel) and params.account_id in ("", each.account)
+    ]
+    return {"senders": found}
+
+
+async def channels_pairing_remove(room: Room, peer: Peer, params: ChannelsPairingRemoveParams) -> dict[str, Any]:
+    """Take back that somebody was let in."""
+    known = await _senders(room).remove(params.channel, params.account_id, params.sender_id)
+    return {"senderId": known.sender}
+
+
+def _senders(room: Room) -> Senders:
+    if room.deps.senders is None:
+        raise Unavailable("this gateway lets nobody in over channels")
+    return room.deps.senders
+
+
+def _asked(asked: Asked) -> dict[str, Any]:
+    return {
+        "requestId": asked.id,
+        "channel": asked.channel,
+        "channelLabel": asked.channel,
+        "accountId": asked.account,
+        "senderId": asked.sender,
+        "senderLabel": asked.name or asked.sender,
+        "createdAt": _iso(asked.created_at_ms),
+        "lastSeenAt": _iso(asked.last_seen_at_ms),
+        "expiresAt": _iso(asked.expires_at_ms),
+        "notifySupported": False,
+    }
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def send(room: Room, peer: Peer, params: SendParams) -> NoReturn:
@@ -192,9 +284,50 @@ METHODS = (
         ChannelsPairingListParams,
         "operator.pairing",
         channels_pairing_list,
-        "Lists strangers on channels who ask to be let in: none.",
-        "`{accounts: [], requests: [], commandOwnerConfigured, limits{pendingPerAccount, ttlMs}}`",
+        "Lists strangers on channels who ask to be let in. Their codes are in nobody's list.",
+        "`{accounts: [], requests: [{requestId, channel, channelLabel, accountId, senderId, senderLabel, createdAt, "
+        "lastSeenAt, expiresAt, notifySupported}], commandOwnerConfigured, limits{pendingPerAccount, ttlMs}}`",
         since=4,
+    ),
+    MethodSpec(
+        "channels.pairing.approve",
+        ChannelsPairingApproveParams,
+        "operator.pairing",
+        channels_pairing_approve,
+        "Lets a stranger write to one account of one channel directly; groups stay shut. `requestId` may be the code.",
+        "`{requestId, senderId, notification, commandOwnerBootstrap}`",
+        since=4,
+        rate=CODES,
+    ),
+    MethodSpec(
+        "channels.pairing.dismiss",
+        ChannelsPairingDismissParams,
+        "operator.pairing",
+        channels_pairing_dismiss,
+        "Turns a stranger away.",
+        "`{requestId, senderId}`",
+        since=4,
+        rate=CODES,
+    ),
+    MethodSpec(
+        "channels.pairing.senders",
+        ChannelsPairingListParams,
+        "operator.pairing",
+        channels_pairing_senders,
+        "Lists who was let in by a code.",
+        "`{senders: [{channel, accountId, senderId, name, atMs}]}`",
+        since=4,
+        announced=False,
+    ),
+    MethodSpec(
+        "channels.pairing.remove",
+        ChannelsPairingRemoveParams,
+        "operator.pairing",
+        channels_pairing_remove,
+        "Takes back that somebody was let in.",
+        "`{senderId}`",
+        since=4,
+        announced=False,
     ),
     MethodSpec(
         "send",

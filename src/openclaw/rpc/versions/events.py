@@ -46,6 +46,8 @@ _SINCE_4: Final = (
     "plugin.approval.resolved",
     "question.requested",
     "question.resolved",
+    "policy.widened",
+    "policy.narrowed",
 )
 EVENTS: Final[Mapping[int, tuple[str, ...]]] = {3: _BOTH, 4: (*_BOTH, *_SINCE_4)}
 """Events we send, by protocol, as announced in hello."""

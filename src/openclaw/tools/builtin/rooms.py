@@ -5,16 +5,22 @@ from __future__ import annotations
 from openclaw.tools.api import Tool
 from openclaw.tools.builtin.egress import Egress
 from openclaw.tools.builtin.memory import Memory, memory_tools
+from openclaw.tools.builtin.propose import ProposalPort, proposal_tools
 from openclaw.tools.builtin.sessions import SessionPort, session_tools
 from openclaw.tools.builtin.web import web_tools
 
 
 def room_tools(
-    *, memory: Memory | None = None, egress: Egress | None = None, sessions: SessionPort | None = None
+    *,
+    memory: Memory | None = None,
+    egress: Egress | None = None,
+    sessions: SessionPort | None = None,
+    proposals: ProposalPort | None = None,
 ) -> tuple[Tool, ...]:
     """Return the tools over these rooms, for the registry's `more`."""
     return (
         *(memory_tools(memory) if memory else ()),
         *(web_tools(egress) if egress else ()),
         *(session_tools(sessions) if sessions else ()),
+        *(proposal_tools(proposals) if proposals else ()),
     )

@@ -13,7 +13,7 @@ KEYS_TIMEOUTS = Timeouts(connect=3.0, first_byte=5.0, idle=3.0, total=8.0)
 """Somebody waits to be let in meanwhile."""
 
 
-class Reception:
+class Federations:
     """Makes federations."""
 
     def __init__(self, http: HttpClient, clock: Clock) -> None:

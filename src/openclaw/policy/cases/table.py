@@ -1,0 +1,83 @@
+"""A table of cases: one JSON object a line in, one answer a line out, by the code that the doors run.
+
+Nothing is sent, run, opened or written. A bad line is answered with an error of its own, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
+from importlib import import_module
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from openclaw.base.errors import InternalError, InvalidRequest, OpenClawError, TooLarge
+
+KINDS: Final = ("dm", "egress", "exec", "file", "token")
+MAX_LINE_BYTES: Final = 4_000_000
+"""Longer than what any door takes: what is too long for a door is the door's to say."""
+
+Case = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def answers(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the answer to every line that is not blank: a verdict, or `{id, error}`."""
+    for line in lines:
+        if line.strip():
+            yield answer(line)
+
+
+def answer(line: bytes) -> dict[str, Any]:
+    """Return the answer to one line."""
+    if len(line) > MAX_LINE_BYTES:
+        return _failed(None, TooLarge(f"the line has more than {MAX_LINE_BYTES} bytes"))
+    try:
+        found = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _failed(None, InvalidRequest(f"the line is not JSON: {error}"))
+    if not isinstance(found, dict):
+        return _failed(None, InvalidRequest("the line is no JSON object"))
+    try:
+        return case_of(found.get("kind"))(found)
+    except OpenClawError as error:
+        return _failed(found.get("id"), error)
+    except Exception as error:  # noqa: BLE001  # what nobody thought of in one line does not end the others
+        return _failed(found.get("id"), InternalError(f"the line could not be judged ({type(error).__name__})"))
+
+
+def case_of(kind: object) -> Case:
+    """Return the function for lines of a kind. Raises: InvalidRequest when there is none."""
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise InvalidRequest(f"there is no kind {str(kind)[:40]!r}", hint=f"A kind is one of {', '.join(KINDS)}.")
+    return _case(kind)
+
+
+@cache
+def _case(kind: str) -> Case:
+    """Return the function of a kind; what it has looked up is looked at again by its stamp alone."""
+    place = f"openclaw.policy.cases.{kind}"
+    try:
+        found = getattr(import_module(place), f"{kind}_case")
+    except ModuleNotFoundError as error:
+        if error.name != place:
+            raise
+        raise InvalidRequest(f"this version has no cases of kind {kind} yet") from None
+    assert callable(found)
+    if kind == "exec":
+        from openclaw.policy.exec.program import Programs
+
+        return partial(found, programs=Programs())
+    return found  # type: ignore[no-any-return]  # a Case by the naming of the folder
+
+
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines, each cut behind MAX_LINE_BYTES, so that no line fills the memory."""
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        yield line
+        while not line.endswith(b"\n") and (line := file.readline(MAX_LINE_BYTES)):
+            pass
+
+
+def _failed(case_id: Any, error: OpenClawError) -> dict[str, Any]:
+    return {"id": case_id, "error": error.as_dict()}

@@ -1,0 +1,80 @@
+"""Lines of kind dm: each gets the verdict that the door itself gives, or an error of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from openclaw.base.errors import InvalidRequest
+from openclaw.policy.cases.dm import dm_case
+
+
+def answer(policy: dict[str, Any], paired: Any = (), **message: Any) -> str:
+    message = {"channel": "telegram", "account": "default", "sender": "1", "name": "alice", **message}
+    rule: str = dm_case({"id": 7, "kind": "dm", "policy": policy, "message": message, "paired": list(paired)})["rule"]
+    return rule
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"mode": "allowlist", "allowIds": ["telegram:1"]},
+        {"dmPolicy": {"allowIds": ["telegram:1"]}},
+        {"dmPolicy": "allowlist", "allowFrom": [1]},
+        {"channels": {"telegram": {"allowFrom": ["telegram:1"]}}},
+        {"telegram": {"allowFrom": ["1"]}},
+    ],
+)
+def test_a_policy_may_be_spelled_from_the_top_or_from_its_channel(policy: dict[str, Any]) -> None:
+    assert answer(policy) == "dm.listed"
+    assert answer(policy, sender="telegram:1") == "dm.listed"
+    assert answer(policy, sender=1) == "dm.listed"
+    assert answer(policy, sender="2") == "dm.unknown"
+
+
+def test_a_name_in_the_message_changes_nothing() -> None:
+    policy = {"allowFrom": ["alice", "@alice", "telegram:alice"]}
+    assert answer(policy, name="alice") == "dm.unknown"
+    assert answer(policy, sender="alice") == "dm.no-id"
+
+
+@pytest.mark.parametrize(
+    ("paired", "rule"),
+    [
+        (["telegram:1"], "dm.paired"),
+        (["telegram:default:1"], "dm.paired"),
+        ([{"channel": "telegram", "account": "default", "sender": 1}], "dm.paired"),
+        (["telegram:2"], "dm.pairing"),
+        (["discord:1"], "dm.pairing"),
+        (["telegram:other:1"], "dm.pairing"),
+        ([{"channel": "telegram", "account": "other", "sender": "1"}], "dm.pairing"),
+        (["alice"], "dm.pairing"),
+    ],
+)
+def test_a_pairing_holds_for_one_account_of_one_channel(paired: list[Any], rule: str) -> None:
+    assert answer({"mode": "pairing"}, paired) == rule
+    assert answer({"mode": "pairing"}, paired, account="third") == "dm.pairing"
+
+
+@pytest.mark.parametrize("chat", ["group", "supergroup", "channel", "anything", {"type": "group", "id": "-5"}])
+def test_a_pairing_opens_no_group(chat: Any) -> None:
+    assert answer({"mode": "pairing"}, ["telegram:1"], chat=chat, mentioned=True) == "dm.group-sender"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {},
+        {"message": "x"},
+        {"message": {"channel": "telegram"}},
+        {"message": {"channel": 1, "sender": "1"}},
+        {"message": {"channel": "telegram", "sender": "1"}, "policy": []},
+        {"message": {"channel": "telegram", "sender": "1"}, "policy": {"mode": "sometimes"}},
+        {"message": {"channel": "telegram", "sender": "1"}, "policy": {"allowFrom": "1"}},
+        {"message": {"channel": "telegram", "sender": "1"}, "paired": [1]},
+    ],
+)
+def test_a_bad_line_says_so(line: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        dm_case({"id": 1, "kind": "dm", **line})
