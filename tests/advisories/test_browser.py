@@ -13,10 +13,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 import openclaw.listeners.control_ui
+from openclaw.base.errors import ToolError
 from openclaw.base.secret import Secret
 from openclaw.config.schema import ControlUiConfig, GatewayConfig, HooksConfig
-from openclaw.net.egress import place
-from openclaw.net.error import NetError
+from openclaw.net.http import HttpClient
+from openclaw.testing.action import make_context
+from openclaw.tools.builtin.egress import Egress
 from tests.authorisation.matrix import ROUTES
 from tests.listeners.device import KEY, sign
 from tests.listeners.fakes import BEARER, TOKEN, World, world
@@ -56,10 +58,15 @@ def test_cve_2026_25253_our_page_talks_to_where_it_came_from_whatever_its_addres
         )
 
 
-def test_cve_2026_26322_no_tools_argument_names_a_peer_and_no_tool_dials_a_websocket() -> None:
-    for url in ("ws://127.0.0.1:18789/", "wss://evil.example/", "gopher://x/", "file:///etc/passwd"):
-        with pytest.raises(NetError):
-            place(url)
+async def test_cve_2026_26322_no_tools_argument_names_a_peer_and_no_tool_dials_a_websocket(tmp_path: Path) -> None:
+    async def no_door(*_: object) -> Any:
+        raise AssertionError("it came as far as the door")
+
+    async with HttpClient() as http:
+        tools = Egress(http, no_door)
+        for url in ("ws://127.0.0.1:18789/", "wss://evil.example/", "gopher://x/", "file:///etc/passwd"):
+            with pytest.raises(ToolError):
+                await tools.request(make_context(tmp_path), "tool web_fetch", "GET", url, limit_bytes=1)
     source = Path(openclaw.__file__).parent / "tools"
     said = "\n".join(path.read_text() for path in source.rglob("*.py"))
     assert not re.search(r"gateway_?url|ws_?url|remote_?gateway", said, re.IGNORECASE)

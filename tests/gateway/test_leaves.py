@@ -36,6 +36,7 @@ from openclaw.gateway.reload import reload
 from openclaw.gateway.rooms import Rooms, open_rooms
 from openclaw.gateway.run import RunOptions, _Gateway
 from openclaw.gateway.setup_desk import SetupDesk
+from openclaw.identity.roles import Roles
 from openclaw.listeners.app import App
 from openclaw.listeners.server import GatewayServer
 from openclaw.net.egress import place as place_of
@@ -197,6 +198,7 @@ async def _use(house: House) -> None:
     assert len(list(reviews_due(rooms.config, SYSTEM_CLOCK.now_ms()))) == len(CLASSES)
     facts = {"command": "a.a", "declared": ["a.a"], "approved": ["a.a"]}
     rooms.gate.judge(Ask(kind=NODE, principal=LOCAL_OPERATOR, action="x", target="x", facts=facts))
+    Roles(rooms.config.gateway.roles).of("nobody", ("all",))
     await rooms.reception.admit(Message(channel="telegram", sender=str(rooms.clock.now_ms())), "main")
     policy_of(rooms.config.tools.exec, RulesFile(version=1), "main")
     assert list(rooms.tools.problems()) == ["mcp:far"]
@@ -316,7 +318,10 @@ def _unread(readers: Readers, *configs: Config) -> set[str]:
 PROCESS = {leaf.path for leaf in leaves() if leaf.reload == "process"}
 ELSEWHERE = {"channels", "env.vars", "gateway.nodes.sessions", "gateway.port"}
 ELSEWHERE |= {"gateway.tls.enabled", "gateway.tls.autoGenerate"}
-"""Not read from a section, or not by these rooms: tested below, in tests/rpc/nodes, and with gateways of their own."""
+VOUCHING = tuple(f"gateway.auth.{mode}." for mode in ("oidc", "cognito", "alb", "trustedProxy"))
+ELSEWHERE |= {leaf.path for leaf in leaves() if leaf.path.startswith(VOUCHING)}
+"""Not read from a section, not by these rooms, or not in this mode: tested below, in tests/rpc/nodes and
+tests/identity/federated, and with gateways of their own."""
 
 
 async def test_every_setting_is_read_by_those_it_is_for_at_once_or_after_a_restart(

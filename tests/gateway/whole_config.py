@@ -104,6 +104,58 @@ def _exec(v: Any) -> dict[str, Any]:
     }
 
 
+def _vouching(v: Any) -> dict[str, Any]:
+    return {
+        "trustedProxy": {
+            "userHeader": v("x-user-a", "x-user-b"),
+            "groupsHeader": v("x-groups-a", "x-groups-b"),
+            "requiredHeaders": [v("x-need-a", "x-need-b")],
+            "allowUsers": [v("ann", "bob")],
+            "proofHeader": v("x-proof-a", "x-proof-b"),
+            "secret": v("proof-secret-proof-secret-proof-aaa", "proof-secret-proof-secret-proof-bbb"),
+        },
+        "oidc": {
+            "issuer": v("https://a.example", "https://b.example"),
+            "audience": v("aud-a", "aud-b"),
+            "clientId": v("client-a", "client-b"),
+            "jwksUrl": v("https://a.example/keys", "https://b.example/keys"),
+            "subjectClaim": v("sub", "uid"),
+            "groupsClaim": v("groups", "teams"),
+        },
+        "cognito": {
+            "region": v("eu-west-1", "eu-north-1"),
+            "userPoolId": v("eu-west-1_Aaaaaaaaa", "eu-west-1_Bbbbbbbbb"),
+            "clientId": v("client-c", "client-d"),
+            "tokenUse": v("access", "id"),
+            "issuer": v("https://c.example", "https://d.example"),
+            "jwksUrl": v("https://c.example/keys", "https://d.example/keys"),
+        },
+        "alb": {
+            "region": v("eu-west-1", "eu-north-1"),
+            "signer": v("arn:aws:elasticloadbalancing:a", "arn:aws:elasticloadbalancing:b"),
+            "issuer": v("https://e.example", "https://f.example"),
+            "clientId": v("client-e", "client-f"),
+            "keyUrl": v("https://e.example/keys", "https://f.example/keys"),
+            "subjectClaim": v("sub", "uid"),
+            "groupsClaim": v("groups", "teams"),
+        },
+    }
+
+
+def _roles(v: Any) -> dict[str, Any]:
+    return {
+        "crew": {
+            "groups": [v("crew-a", "crew-b"), "all"],
+            "users": [v("ann", "bob")],
+            "scopes": [v("operator.read", "operator.write")],
+            "agents": [v("main", "second")],
+            "models": [v("fake/*", "chat/*")],
+            "sessions": v("own", "all"),
+            "usdPerDay": v(1.5, 2.5),
+        }
+    }
+
+
 def _gateway(v: Any) -> dict[str, Any]:
     groups = ("chatCompletions", "responses", "embeddings", "agents", "tools", "docs")
     return {
@@ -111,12 +163,14 @@ def _gateway(v: Any) -> dict[str, Any]:
         "port": v(28_001, 28_002),
         "bind": v("loopback", "custom"),
         "customBindHost": v("127.0.0.2", "127.0.0.3"),
+        "roles": _roles(v),
         "trustedProxies": [v("10.0.0.1", "10.0.0.2")],
         "publicBaseUrl": v("https://a.example", "https://b.example"),
         "auth": {
             "mode": v("token", "password"),
             "token": TOKENS[v(0, 1)],
             "password": TOKENS[v(0, 1)].replace("token", "paswd"),
+            **_vouching(v),
             "rateLimit": {"maxAttempts": v(11, 1), "windowMs": v(61_000, 62_000), "lockoutMs": v(63_000, 64_000)},
         },
         "remote": {
