@@ -67,6 +67,10 @@ class Box:
         self.functions = functions
         self.calls: list[str] = []
         self.keys: list[str] = []
+        self.taints: list[str] = []
+        """What each call was told of text from outside."""
+        self.outside: set[str] = set()
+        """The tools whose results come from outside."""
         self.hold: asyncio.Event | None = None
 
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -75,6 +79,9 @@ class Box:
     async def call(self, name: str, arguments: str, context: ToolContext) -> tuple[str, bool]:
         self.calls.append(name)
         self.keys.append(context.idempotency_key)
+        self.taints.append(context.tainted)
+        if name in self.outside and context.took_in is not None:
+            context.took_in(name)
         if self.hold is not None:
             await self.hold.wait()
         if name not in self.functions:

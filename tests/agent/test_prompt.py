@@ -27,3 +27,13 @@ def test_a_huge_or_broken_instructions_file_is_cut(tmp_path: Path) -> None:
     text = PromptRoom().system("x", tmp_path, tools=False)
     assert len(text) < MAX_INSTRUCTIONS_BYTES + 200
     assert "cut" in text
+
+
+def test_an_instructions_file_that_leads_elsewhere_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("canary")
+    room = tmp_path / "room"
+    room.mkdir()
+    for make in (Path.symlink_to, Path.hardlink_to):
+        make(room / "AGENTS.md", tmp_path / "secret")
+        assert PromptRoom().system("x", room, tools=False) == "x"
+        (room / "AGENTS.md").unlink()

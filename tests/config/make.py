@@ -17,7 +17,7 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state = folder / "state"
-        self.state.mkdir()
+        self.state.mkdir(parents=True, exist_ok=True)
         self.variables: dict[str, str] = {"HOME": str(folder), "OPENCLAW_STATE_DIR": str(self.state)}
 
     def env(self) -> Environment:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openclaw.base.errors import ToolError
-from openclaw.tools.path import components, file_components
+from openclaw.policy.files.path import components, file_components
 from openclaw.tools.workspace import Workspace
 
 CANARY = "outside-canary-7391"

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openclaw.base.errors import ToolError
-from openclaw.tools.descriptor import WRITE_LIMIT_BYTES
+from openclaw.policy.files.descriptor import WRITE_LIMIT_BYTES
 from openclaw.tools.workspace import READ_LIMIT_BYTES, Workspace
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from openclaw.agent.asking import Answer
+from openclaw.agent.conversation import Conversation
 from openclaw.agent.directory import AgentSpec
 from openclaw.agent.live import LiveRun
 from openclaw.base.clock import Clock
@@ -28,12 +29,14 @@ class Acting:
         store: Store,
         clock: Clock,
         publish: Callable[[Sequence[RunEvent]], Awaitable[None]],
+        conversation: Conversation,
     ) -> None:
         self._run = run
         self._spec = spec
         self._store = store
         self._clock = clock
         self._publish = publish
+        self._conversation = conversation
         self.outcomes: list[ToolOutcome] = []
         self.records: list[ToolRecord] = []
 
@@ -70,14 +73,22 @@ class Acting:
     async def _one(self, call: ToolCall, info: ModelInfo, steps: int) -> ToolOutcome:
         await self._publish((ToolStarted(call.id, call.name, call.arguments),))
         images: list[ImagePart] = []
-        context = self._context(call, info, steps, images)
+        sources: list[str] = []
+        context = self._context(call, info, steps, images, sources)
         text, is_error = await self._spec.toolbox.call(call.name, call.arguments, context)
         _tool_calls.inc(call.name, "error" if is_error else "ok")
         self.records.append(ToolRecord(call.id, call.name, call.arguments, text, is_error))
         await self._publish((ToolFinished(call.id, call.name, text, is_error),))
-        return ToolOutcome(call.id, call.name, text, is_error, tuple(images))
+        return ToolOutcome(call.id, call.name, text, is_error, tuple(images), sources[0] if sources else "")
 
-    def _context(self, call: ToolCall, info: ModelInfo, steps: int, images: list[ImagePart]) -> ToolContext:
+    def outside(self) -> str:
+        """Return by what way text from outside came into the conversation or the pending outcomes, or ""."""
+        known = next((outcome.outside for outcome in self.outcomes if outcome.outside), "")
+        return self._conversation.outside() or known
+
+    def _context(
+        self, call: ToolCall, info: ModelInfo, steps: int, images: list[ImagePart], sources: list[str]
+    ) -> ToolContext:
         run, inbound = self._run, self._run.inbound
         assert run.session is not None
         return ToolContext(
@@ -89,6 +100,8 @@ class Acting:
             idempotency_key=f"{run.id}:{call.id}",
             depth=inbound.depth,
             show=images.append if info.images else None,
+            tainted=self.outside(),
+            took_in=sources.append,
             facts={
                 "model": info.ref,
                 "sessionId": run.session.id,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from openclaw.agent.taint import outside_of
 from openclaw.base.errors import ModelProtocol
 from openclaw.base.message import ImagePart, Message, TextPart, ToolCall, ToolOutcome, user
 from openclaw.base.model import ModelInfo, ModelRequest, Usage
@@ -68,7 +69,7 @@ async def summarise(
             raise ModelProtocol("the model gave an empty summary")
         summary = whole.text.strip()[:MAX_SUMMARY_CHARS]
         usage = usage.plus(whole.finish.usage)
-    return Summary(user(MARK + summary), usage, last[0].id, last[0].provider)
+    return Summary(user(MARK + summary, outside_of(messages)), usage, last[0].id, last[0].provider)
 
 
 def _pieces(messages: Sequence[Message], size: int = 12_000) -> list[str]:

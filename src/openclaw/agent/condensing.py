@@ -13,6 +13,7 @@ from openclaw.agent.compaction import MARK, Summary, summarise
 from openclaw.agent.conversation import Conversation
 from openclaw.agent.directory import AgentSpec
 from openclaw.agent.live import LiveRun
+from openclaw.agent.taint import outside_of
 from openclaw.base.errors import ModelTimeout, NotFound, OpenClawError
 from openclaw.base.ids import new_run_id
 from openclaw.base.message import Message, user
@@ -104,7 +105,7 @@ def _earlier(messages: Sequence[Message]) -> Sequence[Message]:
 def _dropped(old: Sequence[Message]) -> Message:
     """Return what stands for messages that no model could summarise: an earlier summary is kept."""
     known = "".join(message.text for message in _earlier(old))
-    return user(known if DROPPED in known else f"{known}\n{DROPPED}".strip())
+    return user(known if DROPPED in known else f"{known}\n{DROPPED}".strip(), outside_of(old))
 
 
 async def _summary_step(
@@ -151,7 +152,7 @@ def _smaller(summary: Summary, old: Sequence[Message]) -> Message:
     """Return the summary at no more than half the size of what it stands for: a session asked to shrink does."""
     text = summary.message.text
     size, most = estimate_message(summary.message), sum(map(estimate_message, old)) // 2
-    return summary.message if size <= most else user(text[: len(text) * most // size])
+    return summary.message if size <= most else user(text[: len(text) * most // size], summary.message.outside)
 
 
 def _failed(attempt: Attempt, inbound: Inbound, now_ms: int) -> UsageRow:

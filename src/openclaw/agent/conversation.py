@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from openclaw.agent.context import valid_history
+from openclaw.agent.taint import marked, outside_of
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.ids import SessionId
 from openclaw.base.message import ImagePart, Message, ToolOutcome
@@ -20,7 +21,7 @@ RECENT_TOKENS = 20_000
 """Longer conversations are read back each time."""
 RECENT_BYTES = 4_000_000
 """What is kept in memory of all of them together: the conversations used last."""
-STEP_BYTES = 250
+STEP_BYTES = 280
 """What a step takes besides its text: its entry, its messages and their parts."""
 TOKEN_BYTES = 4
 
@@ -31,11 +32,14 @@ class _Entry(NamedTuple):
     tokens: int
     weight: int
     """Bytes of memory, about."""
+    outside: str
+    """See Message.outside."""
 
 
 def _entry(seq: int, messages: tuple[Message, ...]) -> _Entry:
     tokens = sum(map(estimate_message, messages))
-    return _Entry(seq, messages, tokens, STEP_BYTES + TOKEN_BYTES * tokens + sum(map(_image_bytes, messages)))
+    weight = STEP_BYTES + TOKEN_BYTES * tokens + sum(map(_image_bytes, messages))
+    return _Entry(seq, messages, tokens, weight, outside_of(messages))
 
 
 def _image_bytes(message: Message) -> int:
@@ -98,6 +102,10 @@ class Conversation:
         """Return about how many bytes of memory it takes."""
         return sum(entry.weight for entry in self._entries)
 
+    def outside(self) -> str:
+        """Return by what way text from outside came in first, or ""."""
+        return next((entry.outside for entry in self._entries if entry.outside), "")
+
     def is_stored(self) -> bool:
         """Say whether every step's seq is known: then the archive holds exactly this."""
         return all(entry.seq != UNKNOWN_SEQ for entry in self._entries)
@@ -133,7 +141,8 @@ class Conversation:
         """Put a summary in the place of every step up to a seq. Return how many messages went."""
         going = [entry for entry in self._entries if UNKNOWN_SEQ < entry.seq <= covers_seq]
         rest = [entry for entry in self._entries if not UNKNOWN_SEQ < entry.seq <= covers_seq]
-        self._entries = [_entry(covers_seq, (summary,)), *rest]
+        source = next((entry.outside for entry in going if entry.outside), "")
+        self._entries = [_entry(covers_seq, (marked(summary, source),)), *rest]
         self._tokens = sum(entry.tokens for entry in self._entries)
         return sum(len(entry.messages) for entry in going)
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from openclaw.agent.api import AgentService, Run
 from openclaw.agent.session_key import parse_key, session_key
 from openclaw.base.ids import AgentId, RunId, SessionKey
-from openclaw.base.message import user
+from openclaw.base.message import Message, user
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply
 from openclaw.store.api import SessionRow, StepRow
@@ -55,10 +55,20 @@ class Errands:
         """See SessionPort."""
         return await self._study.history(key, principal, limit)
 
-    async def send(self, key: SessionKey, text: str, principal: Principal, *, wait_s: float, run_key: str) -> Sent:
+    async def send(
+        self,
+        key: SessionKey,
+        text: str,
+        principal: Principal,
+        *,
+        wait_s: float,
+        run_key: str,
+        tainted: str = "",
+        depth: int = 0,
+    ) -> Sent:
         """See SessionPort."""
         agent_id = parse_key(key, self._study.default_agent())[0]
-        run = await self._submit(key, agent_id, text, principal, run_key, depth=0)
+        run = await self._submit(key, agent_id, user(text, tainted), principal, run_key, depth)
         try:
             async with asyncio.timeout(wait_s):
                 return _told(await run.result())
@@ -75,22 +85,31 @@ class Errands:
         key = session_key(errand.agent_id, f"sub:{name}")
         who, run_key = errand.principal, errand.run_key
         try:
-            run = await self._submit(key, errand.agent_id, errand.task, who, run_key, errand.depth)
+            task = user(errand.task, errand.tainted)
+            run = await self._submit(key, errand.agent_id, task, who, run_key, errand.depth, ephemeral=True)
             return _told(await run.result())
         except asyncio.CancelledError:
             await self._study.abort(key, who, RunId(run_key), reason="the agent that asked was stopped")
             raise
 
     async def _submit(
-        self, key: SessionKey, agent_id: AgentId, text: str, principal: Principal, run_key: str, depth: int
+        self,
+        key: SessionKey,
+        agent_id: AgentId,
+        message: Message,
+        principal: Principal,
+        run_key: str,
+        depth: int,
+        *,
+        ephemeral: bool = False,
     ) -> Run:
         inbound = Inbound(
             run_id=RunId(run_key),
             session_key=key,
             agent_id=agent_id,
-            message=user(text),
+            message=message,
             principal=principal,
-            ephemeral=depth > 0,
+            ephemeral=ephemeral,
             depth=depth,
         )
         return await self._study.submit(inbound)

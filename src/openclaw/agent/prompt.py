@@ -8,9 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from openclaw.base.bounded import BoundedMap
+from openclaw.base.errors import ToolError
 from openclaw.base.model import ToolSpec
 from openclaw.models.tokens import estimate_tool
 from openclaw.tools.builtin.notes import NoteBook
+from openclaw.tools.workspace import Workspace
 
 INSTRUCTIONS_FILE = "AGENTS.md"
 MAX_INSTRUCTIONS_BYTES = 32_768
@@ -26,10 +28,10 @@ Tools:
 
 
 class PromptRoom:
-    """Makes system prompts. AGENTS.md is read again only when it has changed."""
+    """Makes system prompts. AGENTS.md is read again only when it has changed, never through a link."""
 
     def __init__(self) -> None:
-        self._files: BoundedMap[Path, tuple[tuple[int, int], str]] = BoundedMap("agents_md", 256)
+        self._files: BoundedMap[Path, tuple[tuple[int, int, int], str]] = BoundedMap("agents_md", 256)
         self._notes = NoteBook()
         self._costs: BoundedMap[int, tuple[tuple[ToolSpec, ...], int]] = BoundedMap("tool_costs", 256)
 
@@ -57,17 +59,17 @@ class PromptRoom:
 
     def _instructions_file(self, path: Path) -> str:
         try:
-            stat = path.stat()
+            info = path.lstat()
         except OSError:
             return ""
-        stamp = (stat.st_mtime_ns, stat.st_size)
+        stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
         known = self._files.get(path)
         if known and known[0] == stamp:
             return known[1]
         try:
-            with path.open("rb") as file:
-                raw = file.read(MAX_INSTRUCTIONS_BYTES + 1)
-        except OSError:
+            with Workspace(path.parent) as room:
+                raw = room.read_head(path.name, MAX_INSTRUCTIONS_BYTES + 1)
+        except ToolError:
             return ""
         text = raw[:MAX_INSTRUCTIONS_BYTES].decode("utf-8", "replace").strip()
         if len(raw) > MAX_INSTRUCTIONS_BYTES:

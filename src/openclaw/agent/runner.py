@@ -13,6 +13,7 @@ from openclaw.agent.asking import Answer, Asking, Workshop, purpose_of
 from openclaw.agent.conversation import Conversation
 from openclaw.agent.directory import AgentSpec
 from openclaw.agent.live import LiveRun
+from openclaw.agent.taint import marked
 from openclaw.agent.turn import (
     Answered,
     CallModel,
@@ -98,7 +99,7 @@ class Runner:
         self._turn = Turn(_limits(run, spec), client_tools=client_tools)
         self._conversation = Conversation()
         self._asking = Asking(run, spec, shop, self._conversation, self._voice.tell)
-        self._acting = Acting(run, spec, shop.store, shop.clock, self._voice.tell)
+        self._acting = Acting(run, spec, shop.store, shop.clock, self._voice.tell, self._conversation)
         self._answer: Answer | None = None
         """The last answer, until the step that holds it is committed."""
         self._client_calls: tuple[ToolCall, ...] = ()
@@ -168,7 +169,7 @@ class Runner:
         if isinstance(effect, CommitStep):
             step = self._step(effect)
             seq = await self._shop.store.commit_step(self._run.id, step, self._shop.clock.now_ms())
-            self._conversation.add(effect.messages, seq)
+            self._conversation.add(step.messages, seq)
             self._acting.outcomes.clear()
             return None
         await self._finish(effect)
@@ -250,9 +251,10 @@ class Runner:
     def _step(self, effect: CommitStep | Finish) -> NewStep:
         answer, self._answer = self._answer, None
         info = answer.info if answer else self._asking.info
+        source = self._acting.outside()
         return NewStep(
             kind="model",
-            messages=effect.messages,
+            messages=tuple(marked(message, source) for message in effect.messages) if source else effect.messages,
             usage=answer.finish.usage if answer else Usage(),
             model=info.id if info else "",
             provider=info.provider if info else "",
@@ -294,8 +296,8 @@ class Runner:
             self._deadline.reschedule(None)
         try:
             seq = await store.finish_run(run.id, reply, step, now)
-            if effect.messages:
-                self._conversation.add(effect.messages, seq)
+            if step is not None and step.messages:
+                self._conversation.add(step.messages, seq)
             if not run.inbound.stateless:
                 self._shop.recent.put(run.session.id, seq, self._conversation)
             for member in run.joined:

@@ -21,6 +21,7 @@ from openclaw.agent.recovery import recovery
 from openclaw.agent.register import Register
 from openclaw.agent.runner import NotAdmitted, Runner, reply_for
 from openclaw.agent.session_key import parse_key
+from openclaw.agent.taint import EVENT, brought_in
 from openclaw.agent.turn import EndState
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import (
@@ -134,7 +135,7 @@ class Study:
             return await self._repeat(known, inbound)
         if self._lanes.lane(inbound.session_key) is not None:
             await self._expect_own_lane(inbound)
-        inbound, announced = self._announced(inbound)
+        inbound, announced = self._announced(brought_in(inbound))
         run = LiveRun(inbound, self._clock.now_ms(), self._observers)
         run.announced = announced
         queue = self._directory.require(inbound.agent_id).queue
@@ -181,7 +182,7 @@ class Study:
             return inbound, ()
         message = inbound.message
         parts = (TextPart(announcements.text(taken) + "\n"), *message.parts)
-        return msgspec.structs.replace(inbound, message=Message(message.role, parts)), taken
+        return msgspec.structs.replace(inbound, message=Message(message.role, parts, message.outside or EVENT)), taken
 
     def _give_back(self, run: LiveRun) -> None:
         if self._shop.announcements is not None and run.announced:

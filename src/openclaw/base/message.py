@@ -48,16 +48,20 @@ class ToolOutcome(msgspec.Struct, frozen=True, tag="tool_result"):
     is_error: bool = False
     images: tuple[ImagePart, ...] = ()
     """What the tool shows besides its text, for models that take images."""
+    outside: str = ""
+    """See Message.outside."""
 
 
 Part = TextPart | ImagePart | ThinkingPart | ToolCall | ToolOutcome
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message of a conversation. Assistant messages hold text, thinking and tool calls; tool messages outcomes."""
 
     role: Role
     parts: tuple[Part, ...]
+    outside: str = ""
+    """By what way text that strangers may have written came into it (`web_fetch`, `webhook` …); empty: by none."""
 
     @property
     def text(self) -> str:
@@ -74,9 +78,9 @@ class Message(msgspec.Struct, frozen=True):
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
-def user(text: str) -> Message:
+def user(text: str, outside: str = "") -> Message:
     """Return a user message of one text part."""
-    return Message("user", (TextPart(text),))
+    return Message("user", (TextPart(text),), outside)
 
 
 def assistant(text: str, calls: Sequence[ToolCall] = ()) -> Message:

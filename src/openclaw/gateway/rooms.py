@@ -48,7 +48,11 @@ from openclaw.net.http import HttpClient
 from openclaw.ops.backup.desk import Backups
 from openclaw.ops.disk import DiskWatch
 from openclaw.ops.load import LoadWatch, given_memory_bytes
+from openclaw.policy.approval import Approval, may_review
 from openclaw.policy.approvals import Approvals
+from openclaw.policy.consent import Consent
+from openclaw.policy.content_door import KIND as CONTENT
+from openclaw.policy.content_door import content_verdict
 from openclaw.policy.dm_door import KIND as DM
 from openclaw.policy.dm_door import dm_rule
 from openclaw.policy.egress_door import KIND as EGRESS
@@ -56,7 +60,10 @@ from openclaw.policy.egress_door import RulesOfNow, egress_rule
 from openclaw.policy.egress_way import EgressGate
 from openclaw.policy.exec_door import KIND as EXEC
 from openclaw.policy.exec_door import exec_rule
+from openclaw.policy.files.door import KIND as FILE
+from openclaw.policy.files.door import file_verdict
 from openclaw.policy.gatekeeper import Gatekeeper
+from openclaw.policy.known_hosts import KnownHosts
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
@@ -71,6 +78,7 @@ from openclaw.policy.widenings import Widenings
 from openclaw.processes.environment import CurrentEnvironment
 from openclaw.processes.sandbox.choice import Sandboxes
 from openclaw.processes.spawner import Spawner
+from openclaw.rpc.approval_rows import SCOPES
 from openclaw.rpc.build import build_counter
 from openclaw.rpc.counter import Counter
 from openclaw.rpc.cron_rows import tell_beat, tell_job
@@ -184,6 +192,8 @@ async def open_rooms(
         egress_now, egress_wide = RulesOfNow(lambda: rooms.config), RulesOfNow(lambda: rooms.effective)
         rules = {
             TOOL: tool_verdict,
+            FILE: file_verdict,
+            CONTENT: content_verdict,
             EGRESS: widening_rule(egress_rule(egress_now), egress_rule(egress_wide), widenings.openings, EGRESS),
             DM: widening_rule(
                 dm_rule(lambda: rooms.config, senders.is_paired),
@@ -245,6 +255,9 @@ async def open_rooms(
         approvals = Approvals(store.shelf, clock)
         await approvals.open()
         stack.push_async_callback(approvals.close)
+        gate.consent = Consent(approvals, partial(_can_be_asked, hub))
+        known_hosts = KnownHosts(store.shelf, clock)
+        await known_hosts.load()
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
         study = Study(directory=Directory.empty(), shop=shop)
@@ -262,7 +275,18 @@ async def open_rooms(
         study.observe(Stopping(jobs))
         commands = open_commands(gate, approvals, hub, sandboxes, jobs, paths, egress, lambda: rooms.effective)
         desk = Tooling(
-            gate, egress, study, store, http, clock, mcp, commands, lambda: rooms.config, widenings.effective, proposals
+            gate,
+            egress,
+            known_hosts,
+            study,
+            store,
+            http,
+            clock,
+            mcp,
+            commands,
+            lambda: rooms.config,
+            widenings.effective,
+            proposals,
         )
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
@@ -339,6 +363,10 @@ async def open_rooms(
 
 _NO_COUNTER: Any = None
 """Stands in until the counter is built: it needs the rooms, and the rooms hold it."""
+
+
+def _can_be_asked(hub: Hub, approval: Approval) -> bool:
+    return hub.has_hearer(SCOPES[approval.kind], lambda peer: may_review(peer.principal, approval))
 
 
 def _paired_at_ms(devices: Devices, device_id: str) -> int:

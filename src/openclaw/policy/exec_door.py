@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from openclaw.policy.content_door import when_tainted
 from openclaw.policy.exec.judge import Judgement
 from openclaw.policy.exec.plan import Plan, verify
 from openclaw.policy.exec.rules_file import AskWhen
@@ -47,7 +48,10 @@ def exec_rule(ask: Ask) -> Verdict:
     elif found.answer == "allow" and wanted.takes_input and found.rule_id != "exec.full":
         found = Verdict("ask", "exec.input", "what it will be told later is not known")
     else:
-        return found
+        stricter = when_tainted(found, ask)
+        if stricter is found:
+            return found
+        found = stricter
     if wanted.ask == "off":
         return Verdict("deny", found.rule_id, f"{found.reason}; and tools.exec.ask is off")
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -59,6 +59,12 @@ class Verdict(msgspec.Struct, frozen=True):
     quiet: bool = False
 
 
+class Consent(Protocol):
+    """Asks a person (policy.consent): the decision comes back as a verdict that is not "ask"."""
+
+    async def __call__(self, ask: Ask, verdict: Verdict) -> Verdict: ...
+
+
 Rule = Callable[[Ask], Verdict]
 _UNKNOWN = Verdict("deny", "default.unknown-kind", "no rule knows this kind of act")
 
@@ -70,6 +76,8 @@ class Gatekeeper:
         self._rules = dict(rules)
         self._ledger = ledger
         self._clock = clock
+        self.consent: Consent | None = None
+        """Set once there are people to ask; without it what would be asked is refused."""
         self._written: BoundedMap[tuple[object, ...], float] = BoundedMap("policy.written", MAX_ONCE)
 
     def judge(self, ask: Ask) -> Verdict:
@@ -88,6 +96,26 @@ class Gatekeeper:
             _log.warning("door_closed", extra={"fields": fields})
         elif verdict.quiet or (once and self._known(ask, verdict)):
             return verdict
+        await self._write(ask, verdict)
+        if once and verdict.answer == "allow":
+            self._written.put(_key(ask, verdict), self._clock.monotonic_s())
+        return verdict
+
+    async def require(self, ask: Ask, *, once: bool = False) -> Verdict:
+        """Pass the door and return the verdict, or raise PolicyDenied unless it is allow. Raises: as `admit`.
+
+        What a rule wants asked, a person is asked about: the answer is in the ledger before the act, like the question.
+        """
+        verdict = await self.admit(ask, once=once)
+        if verdict.answer == "ask" and self.consent is not None:
+            verdict = await self.consent(ask, verdict)
+            await self._write(ask, verdict)
+        if verdict.answer != "allow":
+            raise refused(ask, verdict)
+        return verdict
+
+    async def _write(self, ask: Ask, verdict: Verdict) -> None:
+        by_person = verdict.answer == "allow" and verdict.rule_id.startswith("approval.")
         await self._ledger.write(
             self._ledger.entry(
                 ask.principal,
@@ -96,7 +124,7 @@ class Gatekeeper:
                 ask.target,
                 answer=verdict.answer,
                 rule=verdict.rule_id,
-                reason="" if verdict.answer == "allow" else verdict.reason,
+                reason=verdict.reason if by_person or verdict.answer != "allow" else "",
                 facts=ask.written,
                 channel=ask.channel,
                 agent=ask.agent,
@@ -105,15 +133,6 @@ class Gatekeeper:
                 tainted=ask.tainted,
             )
         )
-        if once and verdict.answer == "allow":
-            self._written.put(_key(ask, verdict), self._clock.monotonic_s())
-        return verdict
-
-    async def require(self, ask: Ask, *, once: bool = False) -> None:
-        """Pass the door, or raise PolicyDenied unless the verdict is allow. Raises: Unavailable as `admit`."""
-        verdict = await self.admit(ask, once=once)
-        if verdict.answer != "allow":
-            raise refused(ask, verdict)
 
     def _known(self, ask: Ask, verdict: Verdict) -> bool:
         written_s = self._written.get(_key(ask, verdict))

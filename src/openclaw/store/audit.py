@@ -58,6 +58,7 @@ Kind = Literal[
     "dm",
     "egress",
     "file",
+    "content",
     "spend",
     "delivery",
     "node",

@@ -47,11 +47,15 @@ class Capabilities(msgspec.Struct, frozen=True):
     """What an action declares about itself. `network` lists the hosts it talks to.
 
     `door` is for built-in tools alone: the door of their own that they pass in every call.
+    An `inward` one may be called by an agent that has read text from outside, without anybody being asked: what it
+    changes is read as data, or it passes a door of its own.
     """
 
     writes: bool = False
     dangerous: bool = False
     network: tuple[str, ...] = ()
+    inward: bool = False
+    own_words: bool = False
     door: str = ""
 
     @property
@@ -71,6 +75,10 @@ class Action:
     """It may do harm that cannot be undone."""
     network: ClassVar[Sequence[str]] = ()
     """Hosts it talks to."""
+    inward: ClassVar[bool] = False
+    """What it changes is read as data by this agent alone."""
+    own_words: ClassVar[bool] = False
+    """Its results hold nothing that a stranger may have written."""
     timeout_s: ClassVar[float] = DEFAULT_TIMEOUT_S
     """Longest one call may take."""
 
@@ -134,6 +142,11 @@ class Context:
         return self._call.tool.idempotency_key
 
     @property
+    def tainted(self) -> str:
+        """By what way text from outside came into what the model has read; empty: it has read none."""
+        return self._call.tool.tainted
+
+    @property
     def depth(self) -> int:
         """How many agents stand above the one that calls; 0 when a person or a program started its run."""
         return self._call.tool.depth
@@ -182,6 +195,8 @@ def action(
     writes: bool = False,
     dangerous: bool = False,
     network: Sequence[str] = (),
+    inward: bool = False,
+    own_words: bool = False,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     result_bytes: int = RESULT_LIMIT_BYTES,
 ) -> Callable[[F], F]: ...
@@ -193,11 +208,14 @@ def action(
     writes: bool = False,
     dangerous: bool = False,
     network: Sequence[str] = (),
+    inward: bool = False,
+    own_words: bool = False,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     result_bytes: int = RESULT_LIMIT_BYTES,
 ) -> F | Callable[[F], F]:
     """Declare a function as an action. It stays an ordinary function that can be called and tested as such."""
-    declaration = Declaration(name, Capabilities(writes, dangerous, _hosts(network)), timeout_s, result_bytes)
+    capabilities = Capabilities(writes, dangerous, _hosts(network), inward, own_words)
+    declaration = Declaration(name, capabilities, timeout_s, result_bytes)
 
     def mark(target: F) -> F:
         setattr(target, _MARK, declaration)
@@ -230,6 +248,16 @@ class ActionTool:
     def safety(self) -> Safety:
         """What the policy doors go by."""
         return self.capabilities.safety
+
+    @property
+    def inward(self) -> bool:
+        """See Capabilities."""
+        return self.capabilities.inward
+
+    @property
+    def own_words(self) -> bool:
+        """See Capabilities."""
+        return self.capabilities.own_words
 
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
         """Run the action. Raises: InvalidRequest, ToolError, and whatever the author's code raises.
@@ -292,7 +320,13 @@ def _from_instance(target: Action, name: str) -> ActionTool:
     class_doc, run_doc = _own_doc(kind), kind.run.__doc__ or ""
     declaration = Declaration(
         target.name,
-        Capabilities(bool(target.writes), bool(target.dangerous), _hosts(target.network)),
+        Capabilities(
+            bool(target.writes),
+            bool(target.dangerous),
+            _hosts(target.network),
+            bool(target.inward),
+            bool(target.own_words),
+        ),
         float(target.timeout_s),
     )
     default = target.name or _snake(kind.__name__)

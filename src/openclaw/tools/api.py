@@ -33,6 +33,10 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     progress: Callable[[str], None] | None = None
     show: Callable[[ImagePart], None] | None = None
     depth: int = 0
+    tainted: str = ""
+    """By what way text from outside came into what the model has read; empty: it has read none."""
+    took_in: Callable[[str], None] | None = None
+    """Told the way by which the call's result brings text from outside."""
     idempotency_key: str = ""
     """The same for every try of one call, also after a crash: a tool that acts outside can give it along."""
 
@@ -57,6 +61,8 @@ class Caller(Protocol):
     def session_key(self) -> SessionKey: ...
     @property
     def run_id(self) -> RunId: ...
+    @property
+    def tainted(self) -> str: ...
 
 
 class Tool(Protocol):
@@ -70,6 +76,16 @@ class Tool(Protocol):
     @property
     def safety(self) -> Safety:
         """What the policy doors go by."""
+        ...
+
+    @property
+    def inward(self) -> bool:
+        """Whether what it changes stays with the agent, or passes a door of its own: see `Capabilities`."""
+        ...
+
+    @property
+    def own_words(self) -> bool:
+        """Whether its results hold nothing that a stranger may have written."""
         ...
 
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> str:

@@ -9,13 +9,15 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import ConfigError, OpenClawError
 from openclaw.base.ids import AgentId, SessionKey, new_run_id
 from openclaw.base.model import ToolSpec
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.config.schema import ActionConfig
-from openclaw.tools.action import action_names, build_tool
+from openclaw.tools.action import ActionTool, action_names, build_tool
 from openclaw.tools.api import Tool, ToolBox, ToolContext, ToolSource
 from openclaw.tools.builtin.files import edit_file, list_files, read_file, search_files, write_file
 from openclaw.tools.builtin.image import read_image
@@ -170,11 +172,19 @@ def _configured(config: ActionConfig, base_dir: Path) -> Tool:
             f"The module {config.module!r} has no {config.class_!r}.",
             hint=f"It has: {', '.join(action_names(module)) or 'no action'}.",
         )
-    return build_tool(target, config.name, config.args)
+    return _vouched(build_tool(target, config.name, config.args))
 
 
 def _installed(entry: EntryPoint) -> Tool:
-    return build_tool(entry.load(), entry.name)
+    return _vouched(build_tool(entry.load(), entry.name))
+
+
+def _vouched(tool: ActionTool) -> ActionTool:
+    """Take what an action says that talks to no host for its own words: the operator has installed it."""
+    capabilities = tool.capabilities
+    if not capabilities.network:
+        tool.capabilities = msgspec.structs.replace(capabilities, own_words=True)
+    return tool
 
 
 def _reason(error: BaseException) -> str:

@@ -51,6 +51,8 @@ class Box:
         try:
             given = _decoded(arguments)
             await self._gate(tool, given, context)
+            if context.took_in is not None and not tool.own_words:
+                context.took_in(name)
             async with deadline:
                 return await tool.call(given, context), False
         except TimeoutError as error:

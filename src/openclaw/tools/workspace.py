@@ -21,7 +21,7 @@ from types import TracebackType
 import msgspec
 
 from openclaw.base.errors import ToolError
-from openclaw.tools.descriptor import (
+from openclaw.policy.files.descriptor import (
     WRITE_LIMIT_BYTES,
     Entry,
     locked,
@@ -32,7 +32,7 @@ from openclaw.tools.descriptor import (
     replace,
     walk,
 )
-from openclaw.tools.path import components, file_components
+from openclaw.policy.files.path import components, file_components
 
 READ_LIMIT_BYTES = 256 * 1024
 """Most text that one read returns."""

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import ToolError
+from openclaw.policy.files.path import glob
 from openclaw.testing import call_action, make_context
 from openclaw.tools.api import ToolContext
 from openclaw.tools.builtin.files import edit_file, list_files, read_file, replaced, search_files, write_file
 from openclaw.tools.builtin.search import MAX_MATCHES, Bounds, Query, search
 from openclaw.tools.builtin.session_status import session_status
-from openclaw.tools.path import glob
 from openclaw.tools.workspace import Workspace
 
 pytestmark = pytest.mark.anyio

@@ -37,6 +37,8 @@ class Study:
         self.said: dict[str, list[Message]] = {}
         self.answers: list[Sent | Exception] = []
         self.sent: list[tuple[str, str, str, float, str]] = []
+        self.marks: list[tuple[str, int]] = []
+        """How each message was marked: taint and depth."""
 
     @staticmethod
     def _row(key: str, owner: str) -> SessionRow:
@@ -71,8 +73,19 @@ class Study:
             for seq, message in enumerate(self.said.get(key, ()), start=1)
         ][-limit:]
 
-    async def send(self, key: SessionKey, text: str, principal: Principal, *, wait_s: float, run_key: str) -> Sent:
+    async def send(
+        self,
+        key: SessionKey,
+        text: str,
+        principal: Principal,
+        *,
+        wait_s: float,
+        run_key: str,
+        tainted: str = "",
+        depth: int = 0,
+    ) -> Sent:
         self.sent.append((key, text, principal.owner, wait_s, run_key))
+        self.marks.append((tainted, depth))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

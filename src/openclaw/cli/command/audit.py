@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 KINDS = (
-    *("identity", "pairing", "config", "policy", "approval", "tool", "exec", "egress", "file"),
+    *("identity", "pairing", "config", "policy", "approval", "tool", "exec", "egress", "file", "content"),
     *("spend", "delivery", "dm", "node", "skill", "run", "admin", "ledger"),
 )
 ANSWERS = ("allow", "deny", "ask")

@@ -46,6 +46,10 @@ class ToolsConfig(Section, frozen=True):
 
     allow: Annotated[tuple[str, ...], leaf("Tools any agent may use; empty = all.", "live")] = ()
     deny: Annotated[tuple[str, ...], leaf("Tools no agent may use; wins over allow.", "live")] = ()
+    tainted: Annotated[
+        tuple[str, ...],
+        leaf("Tools that act elsewhere and may do so unasked after an agent has read text from outside.", "live"),
+    ] = ()
     exec: ExecConfig = ExecConfig()
 
 

@@ -275,7 +275,7 @@ class HooksApi:
             run_id=run_id,
             session_key=self._session(task.session_key or f"hook:{run_id}", agent_id),
             agent_id=agent_id,
-            message=user(task.message),
+            message=user(task.message, "webhook"),
             principal=HOOK_PRINCIPAL,
             source="http",
             stream=False,

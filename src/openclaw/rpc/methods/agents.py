@@ -20,6 +20,7 @@ from openclaw.config.env import expand, state_dir_of
 from openclaw.config.load import Loaded
 from openclaw.config.paths import holds_state
 from openclaw.config.writing.apply import with_values
+from openclaw.policy.content_door import PROMPT_FILES
 from openclaw.protocol.validate import Params
 from openclaw.rpc.config_port import ConfigChange
 from openclaw.rpc.method import MethodSpec
@@ -30,17 +31,8 @@ from openclaw.tools.workspace import Facts, Workspace
 
 T = TypeVar("T")
 
-KNOWN_FILES: Final = (
-    "AGENTS.md",
-    "SOUL.md",
-    "TOOLS.md",
-    "IDENTITY.md",
-    "USER.md",
-    "HEARTBEAT.md",
-    "BOOTSTRAP.md",
-    "MEMORY.md",
-)
-"""Files of a workspace that speak to the agent. Only these are read and written by name."""
+KNOWN_FILES: Final = PROMPT_FILES
+"""Only these are read and written by name."""
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 MAX_ENTRIES: Final = 1000

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from openclaw.base.errors import InvalidRequest, NotFound, OpenClawError
 from openclaw.base.ids import RunId, SessionKey, new_run_id
-from openclaw.base.message import Message, TextPart
+from openclaw.base.message import user
 from openclaw.base.run import Inbound
 from openclaw.base.thinking import thinking_level
 from openclaw.rpc.nodes.desk import Nodes
@@ -147,7 +147,7 @@ async def _say(
             run_id=run_id,
             session_key=key,
             agent_id=room.agent_of(key),
-            message=Message("user", (TextPart(text.strip()),)),
+            message=user(text.strip(), "a node"),
             principal=session.peer.principal,
             thinking=thinking_level(thinking),
             timeout_s=timeout_s,

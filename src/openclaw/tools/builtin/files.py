@@ -9,9 +9,9 @@ from msgspec import Meta
 
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import ToolError
+from openclaw.policy.files.descriptor import Entry
 from openclaw.tools.action import Context, action
 from openclaw.tools.builtin.search import SEARCH_DEADLINE_S, Bounds, Query, found_entries, search
-from openclaw.tools.descriptor import Entry
 from openclaw.tools.workspace import READ_LIMIT_BYTES, Workspace
 
 MAX_LISTED = 1_000
@@ -80,7 +80,7 @@ def search_files(
         return search(room, query, Bounds(SYSTEM_CLOCK, lambda: context.cancelled))
 
 
-@action(writes=True)
+@action(writes=True, inward=True, own_words=True)
 def write_file(
     path: FilePath, content: Annotated[str, Meta(description="The whole new content.")], context: Context
 ) -> str:
@@ -90,7 +90,7 @@ def write_file(
     return f"{'Created' if new else 'Replaced'} {path} ({len(content.encode())} bytes)."
 
 
-@action(writes=True)
+@action(writes=True, inward=True, own_words=True)
 def edit_file(
     path: FilePath,
     old_text: Annotated[str, Meta(description="Exact text to replace, with enough around it to occur once.")],

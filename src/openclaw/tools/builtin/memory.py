@@ -126,7 +126,7 @@ def memory_tools(memory: Memory) -> tuple[Tool, ...]:
         found = fused(kept, near, noted)[:limit]
         return fenced("memory", "\n\n".join(found)) if found else "Nothing about this is remembered."
 
-    @action(writes=True)
+    @action(writes=True, inward=True, own_words=True)
     async def memory_write(
         text: Annotated[
             str,
@@ -157,7 +157,7 @@ def memory_tools(memory: Memory) -> tuple[Tool, ...]:
         await _embed(memory.meaning, row)
         return f"Remembered as {row.id}."
 
-    @action(writes=True)
+    @action(writes=True, own_words=True)
     async def memory_forget(
         memory_id: Annotated[str, Meta(description="The id that memory_search shows.", max_length=100)],
         context: Context,

@@ -13,8 +13,8 @@ import msgspec
 
 from openclaw.base.clock import Clock
 from openclaw.base.errors import ToolError
-from openclaw.tools.descriptor import WRITE_LIMIT_BYTES, Entry
-from openclaw.tools.path import components, glob
+from openclaw.policy.files.descriptor import WRITE_LIMIT_BYTES, Entry
+from openclaw.policy.files.path import components, glob
 from openclaw.tools.workspace import Workspace
 
 MAX_MATCHES = 200

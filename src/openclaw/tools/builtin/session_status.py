@@ -7,7 +7,7 @@ from typing import Any
 from openclaw.tools.action import Context, action
 
 
-@action
+@action(own_words=True)
 async def session_status(context: Context) -> dict[str, Any]:
     """Tell about this session: agent, session, run, and what is known of the model, its tokens and limits."""
     return {

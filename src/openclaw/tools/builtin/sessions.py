@@ -27,6 +27,8 @@ from openclaw.tools.untrusted import fenced, visible
 TEXT_CHARS = 2_000
 """Longest piece of one message that a history shows."""
 MAX_WAIT_S = 300
+MAX_HOPS = 5
+"""Sessions that a message may pass on through: two that answer each other end."""
 
 
 class Sent(NamedTuple):
@@ -66,10 +68,21 @@ class SessionPort(Protocol):
         """Return its last steps, oldest first."""
         ...
 
-    async def send(self, key: SessionKey, text: str, principal: Principal, *, wait_s: float, run_key: str) -> Sent:
+    async def send(
+        self,
+        key: SessionKey,
+        text: str,
+        principal: Principal,
+        *,
+        wait_s: float,
+        run_key: str,
+        tainted: str = "",
+        depth: int = 0,
+    ) -> Sent:
         """Give a message to a session as the principal and wait for the answer, at most `wait_s` seconds.
 
-        `run_key` is the same for every try of one call: the run it makes is made once. Raises: NotFound, LaneBusy.
+        `run_key` is the same for every try of one call: the run it makes is made once. `tainted` says by what way text
+        from outside had a part in the message, `depth` how many agents stand above its run. Raises: NotFound, LaneBusy.
         """
         ...
 
@@ -110,11 +123,21 @@ def session_tools(port: SessionPort) -> tuple[Tool, ...]:
     ) -> str:
         """Send a message to another conversation of this user and return the answer that its agent gives."""
         key = await _known(port, session, context)
+        if context.depth >= MAX_HOPS:
+            raise ToolError(f"This message has come through {context.depth} sessions, which is the limit. Answer here.")
         if key == context.session_key:
             raise ToolError("This is the session you are in. Answer here instead of sending to it.")
         try:
             run_key = call_key(context.idempotency_key, key, text)
-            sent = await port.send(key, text, as_owner(context.principal), wait_s=wait_seconds, run_key=run_key)
+            sent = await port.send(
+                key,
+                text,
+                as_owner(context.principal),
+                wait_s=wait_seconds,
+                run_key=run_key,
+                tainted=context.tainted,
+                depth=context.depth + 1,
+            )
         except CallerError as error:
             raise ToolError(f"The session did not take the message: {error.message}") from None
         if sent.state == "running":

@@ -40,6 +40,8 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     run_key: str
     parent_session: SessionKey
     parent_run: RunId
+    tainted: str = ""
+    """By what way text from outside had a part in the task; empty: by none."""
 
 
 class SubagentPort(Protocol):
@@ -63,7 +65,7 @@ def subagent_tools(port: SubagentPort, config: SubagentsConfig) -> tuple[Tool, .
         return ()
     started: BoundedMap[RunId, int] = BoundedMap("subagents", MAX_RUNS)
 
-    @action(writes=True, timeout_s=TIMEOUT_S)
+    @action(writes=True, inward=True, timeout_s=TIMEOUT_S)
     async def run_agent(
         task: Annotated[
             str,
@@ -97,6 +99,7 @@ def subagent_tools(port: SubagentPort, config: SubagentsConfig) -> tuple[Tool, .
             run_key=context.idempotency_key,
             parent_session=context.session_key,
             parent_run=context.run_id,
+            tainted=context.tainted,
         )
         try:
             sent = await port.run(errand)

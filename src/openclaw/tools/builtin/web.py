@@ -52,7 +52,7 @@ def web_tools(egress: Egress) -> tuple[Tool, ...]:
         )
         return await in_thread(page_text, answer=answer, max_chars=max_chars)
 
-    @action(writes=True, timeout_s=TIMEOUT_S + 10, result_bytes=RESULT_BYTES)
+    @action(writes=True, inward=True, timeout_s=TIMEOUT_S + 10, result_bytes=RESULT_BYTES)
     async def http_request(
         method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
         url: Url,

@@ -40,6 +40,16 @@ class McpTool:
         """What the server's hints say: `write` unless they say more."""
         return self.remote.safety
 
+    @property
+    def inward(self) -> bool:
+        """False: nobody here knows where it leads."""
+        return False
+
+    @property
+    def own_words(self) -> bool:
+        """False."""
+        return False
+
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
         """Have the server run it. Raises: ToolError. Cancels: the server is told."""
         return await self._call(self.remote.name, arguments, context)

@@ -223,6 +223,7 @@ def _ask(wanted: Wanted, context: Place, choice: Choice, approval: str = "") -> 
         agent=context.agent_id,
         session=context.session_key,
         run=context.run_id,
+        tainted=bool(context.tainted),
     )
 
 

@@ -38,7 +38,7 @@ Act = Literal["list", "poll", "log", "write", "kill", "clear"]
 def command_tools(commands: Commands, wait_ms: Callable[[], int]) -> tuple[Tool, ...]:
     """Return both tools. `wait_ms` is how long `exec` waits when it is not told."""
     run = build_tool(_exec(commands, wait_ms))
-    run.capabilities = msgspec.structs.replace(run.capabilities, door=KIND)
+    run.capabilities = msgspec.structs.replace(run.capabilities, door=KIND, inward=True)
     return (run, build_tool(_process(commands)))
 
 
@@ -81,7 +81,7 @@ def _exec(commands: Commands, wait_ms: Callable[[], int]) -> Any:
 def _process(commands: Commands) -> Any:
     jobs = commands.jobs
 
-    @action(writes=True)
+    @action(writes=True, inward=True)
     async def process(
         action: Act,
         context: Context,

@@ -39,6 +39,10 @@ _LOCKS = tuple(threading.Lock() for _ in range(64))
 Kind = Literal["file", "folder", "link", "other"]
 
 
+class Missing(ToolError):
+    """There is no such file or folder: nothing was refused."""
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One name found by a walk. `parts` is relative to the workspace; `size` is 0 but for files."""
 
@@ -69,14 +73,22 @@ def open_folder(parent: int, name: str, shown: str, create: bool) -> int:
         fd = os.open(name, _FOLDER_FLAGS, dir_fd=parent)
     except FileNotFoundError:
         if not create:
-            raise ToolError(f"There is no folder {shown!r}. list_files shows what there is.") from None
+            raise Missing(f"There is no folder {shown!r}. list_files shows what there is.") from None
         fd = _make_folder(parent, name, shown)
     except OSError as error:
         refuse(parent, name, shown, error)
-    if os.fstat(fd).st_dev in _kernel_devices():
+    try:
+        check_folder(fd, shown)
+    except ToolError:
         os.close(fd)
-        raise ToolError(f"{shown!r} is a file system of the kernel and cannot be used.")
+        raise
     return fd
+
+
+def check_folder(fd: int, shown: str) -> None:
+    """Refuse an open folder whose files the kernel makes up. Raises: ToolError."""
+    if os.fstat(fd).st_dev in _kernel_devices():
+        raise ToolError(f"{shown!r} is a file system of the kernel and cannot be used.")
 
 
 def _make_folder(parent: int, name: str, shown: str) -> int:
@@ -94,19 +106,20 @@ def open_file(folder: int, name: str, shown: str) -> int:
     # Looked at before it is opened, because opening a device or a FIFO can already act; looked at again afterwards,
     # because it may have been swapped in between.
     try:
-        _check_file(os.stat(name, dir_fd=folder, follow_symlinks=False), shown)
+        check_file(os.stat(name, dir_fd=folder, follow_symlinks=False), shown)
         fd = os.open(name, _FILE_FLAGS, dir_fd=folder)
     except OSError as error:
         refuse(folder, name, shown, error)
     try:
-        _check_file(os.fstat(fd), shown)
+        check_file(os.fstat(fd), shown)
     except BaseException:
         os.close(fd)
         raise
     return fd
 
 
-def _check_file(info: os.stat_result, shown: str) -> None:
+def check_file(info: os.stat_result, shown: str) -> None:
+    """Refuse what is not a regular file with one name. Raises: ToolError."""
     mode = info.st_mode
     if stat.S_ISLNK(mode):
         raise ToolError(f"{shown!r} is a symbolic link; links are not followed. Use the real file's path.")
@@ -123,7 +136,7 @@ def _check_file(info: os.stat_result, shown: str) -> None:
 def refuse(folder: int, name: str, shown: str, error: OSError) -> NoReturn:
     """Raise the ToolError that explains an OSError to a model."""
     if isinstance(error, FileNotFoundError):
-        raise ToolError(f"There is no file {shown!r}. list_files shows what there is.") from None
+        raise Missing(f"There is no file {shown!r}. list_files shows what there is.") from None
     if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}:
         link = False
         with suppress(OSError):
@@ -185,7 +198,7 @@ def _mode_to_keep(folder: int, name: str, shown: str) -> int | None:
         return None
     except OSError as error:
         refuse(folder, name, shown, error)
-    _check_file(info, shown)
+    check_file(info, shown)
     if not info.st_mode & stat.S_IWUSR:
         raise ToolError(f"{shown!r} is read-only.")
     return stat.S_IMODE(info.st_mode) & 0o777
