@@ -50,6 +50,7 @@ cve_2026_28480 ghsa_7jm2_g593_4qrc
 cve_2026_26324 cve_2026_28467 ghsa_w45g_5746_x9fp cve_2026_43582
 cve_2026_26319 cve_2026_28478 ghsa_q447 ghsa_rm59_992w_x2mv ghsa_qcc3_jqwp_5vh2 ghsa_ccx3_fw7q_rr2r ghsa_6rmx_gvvg_vh6j
 issue_5120 issue_85049 pr_85140 issue_50614 issue_5995 issue_19137
+clawhavoc
 """
 MISSING: Final = frozenset(IDS) - set(_TESTED.split())
 """What has no test yet; nothing may be in here that has one."""

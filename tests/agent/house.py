@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,7 @@ async def house(
     profile: Mapping[str, Any] | None = None,
     grace_s: float = 0,
     announcing: bool = False,
+    skills: Callable[[Path], Awaitable[str]] | None = None,
 ) -> AsyncIterator[House]:
     client = client or FakeClient()
     box = Box(functions or {})
@@ -177,6 +178,7 @@ async def house(
         purse=lambda inbound: None,
         recent=Recent(),
         announcements=events if announcing else None,
+        skills=skills,
     )
     study = Study(directory=directory_of(config or config_of(), box, folder), shop=shop)
     try:

@@ -37,3 +37,9 @@ def test_an_instructions_file_that_leads_elsewhere_is_not_read(tmp_path: Path) -
         make(room / "AGENTS.md", tmp_path / "secret")
         assert PromptRoom().system("x", room, tools=False) == "x"
         (room / "AGENTS.md").unlink()
+
+
+def test_skills_stand_after_the_rules_of_the_tools_that_read_them(tmp_path: Path) -> None:
+    room = PromptRoom()
+    assert room.system("x", tmp_path, tools=True, skills="S").endswith(f"{TOOL_RULES}\n\nS")
+    assert room.system("x", tmp_path, tools=False, skills="S") == "x"

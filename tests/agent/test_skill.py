@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw.agent import skill as skill_module
-from openclaw.agent.skill import Needs, Skills, frontmatter, read_skill
+from openclaw.agent.skill import Skills, read_skill
 from openclaw.config.env import Environment
+from openclaw.policy.skill import head as head_module
+from openclaw.policy.skill.gate import SkillGate
+from openclaw.policy.skill.head import Needs, frontmatter
 
 HEAD = """---
 name: weather
@@ -40,7 +43,7 @@ def put(root: Path, name: str, text: str) -> None:
 
 def skills(tmp_path: Path, config: dict[str, Any] | None = None, **env: str) -> Skills:
     environment = Environment((("test", {"PATH": "/usr/bin:/bin", **env}),))
-    return Skills(tmp_path / "managed", lambda: environment, lambda: config or {})
+    return Skills(tmp_path / "managed", lambda: environment, lambda: config or {}, SkillGate(tmp_path))
 
 
 def test_a_skill_is_read_with_what_it_needs_and_lacks(tmp_path: Path) -> None:
@@ -112,9 +115,9 @@ def test_heads_are_read_line_by_line(text: str, found: dict[str, str]) -> None:
     | st.lists(
         st.sampled_from(["---\n", "name: ", "metadata: ", "{", "[", '"', "'", "\\", "openclaw: ", "}", "\n", " x"])
     ).map("".join)
-    | st.just("---\nmetadata: " + "{a:" * 50_000 + "\n---")
+    | st.builds(lambda count: "---\nmetadata: " + "{a:" * count + "\n---", st.just(50_000))
 )
 def test_no_head_breaks_the_reader_and_all_texts_are_bounded(text: str) -> None:
     found = read_skill(frontmatter(text), Path("/skills/here"), "openclaw-managed")
     assert found.name
-    assert max(len(found.name), len(found.description), len(found.homepage)) <= skill_module.MAX_TEXT
+    assert max(len(found.name), len(found.description), len(found.homepage)) <= head_module.MAX_TEXT

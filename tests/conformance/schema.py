@@ -84,11 +84,13 @@ _OPEN: Final = """
     sessions.preview sessions.providerReview.continue sessions.reset sessions.send sessions.setInvolvement
     sessions.steer sessions.storage.run sessions.storage.status sessions.subscribe sessions.unsubscribe sessions.usage
     sessions.usage.logs sessions.usage.timeseries set-heartbeats skills.curator.pin skills.curator.restore
-    skills.curator.unpin skills.install skills.library.activate skills.library.import skills.library.list
+    skills.audit skills.curator.unpin skills.install skills.library.activate skills.library.import
+    skills.library.list skills.lock
     skills.library.mutate skills.library.read skills.library.save skills.library.upload skills.proposals.apply
     skills.proposals.create skills.proposals.evaluate skills.proposals.events.list skills.proposals.historyScan
     skills.proposals.historyStatus skills.proposals.inspect skills.proposals.quarantine skills.proposals.reject
-    skills.proposals.requestRevision skills.proposals.revise skills.proposals.update skills.status skills.update
+    skills.proposals.requestRevision skills.proposals.revise skills.proposals.update skills.remove
+    skills.status skills.update
     skills.upload.begin skills.upload.chunk skills.upload.commit skills.workshop.read status system-event
     system-presence talk.client.close talk.client.steer talk.client.transcript talk.mode talk.session.acknowledgeMark
     talk.session.appendAudio talk.session.close talk.session.steer talk.session.submitToolResult talk.voice.complete

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -30,7 +31,7 @@ from openclaw.models.spend.pricing import cost_usd_micros
 from openclaw.models.tokens import estimate_text
 from openclaw.store.api import NewStep, Store, UsageRow
 from openclaw.telemetry.metrics import METRICS
-from openclaw.tools.api import SIDE_TOOLS
+from openclaw.tools.api import READ_SKILL, SIDE_TOOLS
 
 _log = logging.getLogger("openclaw.agent")
 _calls = METRICS.counter("openclaw_model_calls", "Model calls by outcome.", ("provider", "model", "outcome"))
@@ -102,6 +103,8 @@ class Workshop(msgspec.Struct, frozen=True):
     review: Callable[[], ReviewConfig] = ReviewConfig
     """The review that is configured now."""
     announcements: Announcements | None = None
+    skills: Callable[[Path], Awaitable[str]] | None = None
+    """What the model is told of the skills that an agent with this workspace may use."""
 
 
 class Asking:
@@ -129,6 +132,8 @@ class Asking:
         self._refs: tuple[str, ...] = ()
         self._stable: tuple[str, str, tuple[ToolSpec, ...]] | None = None
         """The prompt's stable part for a model."""
+        self._skills: str | None = None
+        """As they stood when the run began."""
         self._tries_left = MAX_OVERFLOWS
         self._held: list[RunEvent] | None = [] if applies(shop.review(), spec.id) else None
         """What a review must see before readers do; None without a review."""
@@ -145,6 +150,8 @@ class Asking:
     async def ask(self, *, separate: bool) -> Answer:
         """Return the next answer. Raises: the ModelError classes naming every attempt; BudgetExceeded."""
         self.refs()
+        if self._skills is None:
+            self._skills = await self._shop.skills(self._spec.workspace) if self._shop.skills else ""
         await self._compact_early()
         while True:
             try:
@@ -332,7 +339,12 @@ class Asking:
         if self._stable is None or self._stable[0] != info.ref:
             tools = _offered(info, spec.toolbox.specs(), inbound.client_tools, inbound.tool_choice)
             system = prompts.system(
-                spec.system_prompt, spec.workspace, tools=bool(tools), memory=spec.memory, caller=inbound.system
+                spec.system_prompt,
+                spec.workspace,
+                tools=bool(tools),
+                memory=spec.memory,
+                skills=(self._skills or "") if any(tool.name == READ_SKILL for tool in tools) else "",
+                caller=inbound.system,
             )
             self._stable = (info.ref, system, tools)
         _, system, tools = self._stable

@@ -1,6 +1,6 @@
 """The prompt's stable prefix: the same bytes in every call of an agent, so that the provider's cache can hold them.
 
-Order: the agent's instructions, AGENTS.md, MEMORY.md, tool rules. Nothing in it depends on time, session or turn.
+Order: the agent's instructions, AGENTS.md, MEMORY.md, tool rules, skills. Nothing in it depends on time or session.
 """
 
 from __future__ import annotations
@@ -35,8 +35,20 @@ class PromptRoom:
         self._notes = NoteBook()
         self._costs: BoundedMap[int, tuple[tuple[ToolSpec, ...], int]] = BoundedMap("tool_costs", 256)
 
-    def system(self, instructions: str, workspace: Path, *, tools: bool, memory: bool = False, caller: str = "") -> str:
-        """Return the prefix for an agent; `caller` is the API caller's own system text and goes last."""
+    def system(
+        self,
+        instructions: str,
+        workspace: Path,
+        *,
+        tools: bool,
+        memory: bool = False,
+        skills: str = "",
+        caller: str = "",
+    ) -> str:
+        """Return the prefix for an agent; `caller` is the API caller's own system text and goes last.
+
+        `skills` is the list of those that the agent may use; it can read them only with a tool.
+        """
         parts = [instructions or DEFAULT_INSTRUCTIONS]
         notes = self._instructions_file(workspace / INSTRUCTIONS_FILE)
         if notes:
@@ -45,6 +57,7 @@ class PromptRoom:
             parts.append(recalled)
         if tools:
             parts.append(TOOL_RULES)
+            parts += [skills] if skills else []
         if caller:
             parts.append(caller)
         return "\n\n".join(parts)

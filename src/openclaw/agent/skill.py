@@ -1,14 +1,15 @@
-"""Skills as they lie on disk: folders with a SKILL.md, read as data. Nothing of one is run, installed or obeyed here.
+"""Skills as they lie on disk: folders with a SKILL.md, read as data. Nothing of one is run here.
 
-1. The head of a SKILL.md is `key: value` lines between two `---`; `metadata` is one JSON5 object.
-2. Links are not followed, and sizes and counts are bounded: a workspace is written by agents and strangers.
-3. A skill of the workspace comes before a managed one of its name.
+1. Links are not followed, and sizes and counts are bounded: a workspace is written by agents and strangers.
+2. A skill of the workspace comes before a managed one of its name, unless only the managed one may be loaded.
+3. The model is told name and description of each skill that passed its audit, within a budget, and reads the rest with
+   a tool: what it is told and what it reads are the bytes that were audited.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-import re
 import shutil
 import stat
 import sys
@@ -18,44 +19,24 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from openclaw.base.errors import ConfigError
+from openclaw.base.errors import NotFound
 from openclaw.config.env import Environment
-from openclaw.config.reading.parse import parse
+from openclaw.policy.skill.audit import FILE_NAME
+from openclaw.policy.skill.finding import shown
+from openclaw.policy.skill.gate import SkillGate, Standing
+from openclaw.policy.skill.head import MAX_HEAD_BYTES, Install, Needs, frontmatter, manifest
 
-FILE_NAME: Final = "SKILL.md"
 FOLDER: Final = "skills"
 MAX_SKILLS: Final = 200
 """Per folder of skills; the first by name."""
-MAX_HEAD_BYTES: Final = 65_536
-MAX_TEXT: Final = 1024
-MAX_ITEMS: Final = 64
+PROMPT_BYTES: Final = 8_192
+"""What the list of skills may take of a prompt; what does not fit is counted in its last line."""
+MAX_DESCRIPTION: Final = 300
+HEADING: Final = """\
+Skills:
+- Each is a folder of instructions for one kind of task. When one fits, read it first: read_skill with its name."""
 
 Source = Literal["openclaw-workspace", "openclaw-managed"]
-
-_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,63}):(?:[ \t]+(.*))?$")
-_BLOCK = re.compile(r"[|>][-+0-9]{0,3}$")
-
-
-class Needs(msgspec.Struct, frozen=True, rename="camel"):
-    """What a skill wants to find, or what of it was not found."""
-
-    bins: tuple[str, ...] = ()
-    any_bins: tuple[str, ...] = ()
-    env: tuple[str, ...] = ()
-    config: tuple[str, ...] = ()
-    os: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__struct_fields__)
-
-
-class Install(msgspec.Struct, frozen=True):
-    """A way to install what a skill needs, as its author says."""
-
-    id: str
-    kind: str
-    label: str
-    bins: tuple[str, ...] = ()
 
 
 class Skill(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,13 +54,27 @@ class Skill(msgspec.Struct, frozen=True, kw_only=True):
     needs: Needs = Needs()
     missing: Needs = Needs()
     install: tuple[Install, ...] = ()
+    standing: Standing = Standing("unaudited")
+
+    @property
+    def lacks_nothing(self) -> bool:
+        """Whether the machine has what it needs."""
+        return not self.missing.os and (self.always or not self.missing)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the model is told of it."""
+        return self.standing.answer == "ready" and self.lacks_nothing
 
 
 class Skills:
     """The skills that one gateway knows. `config` returns the configuration as written. Blocks: use a thread."""
 
-    def __init__(self, managed: Path, env: Callable[[], Environment], config: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(
+        self, managed: Path, env: Callable[[], Environment], config: Callable[[], Mapping[str, Any]], gate: SkillGate
+    ) -> None:
         self.managed = managed
+        self.gate = gate
         self._env = env
         self._config = config
 
@@ -87,8 +82,44 @@ class Skills:
         """Return the skills of an agent with that workspace, by name."""
         found: dict[str, Skill] = {}
         for root, source in _roots(self.managed, workspace):
-            found |= {skill.name: skill for skill in _read_all(root, source)}
-        return [self._judged(found[name]) for name in sorted(found)]
+            for skill in map(self._judged, _read_all(root, source)):
+                before = found.get(skill.name)
+                if before is None or skill.standing.answer == "ready" or before.standing.answer != "ready":
+                    found[skill.name] = skill
+        return [found[name] for name in sorted(found)]
+
+    def named(self, workspace: Path, name: str) -> Skill:
+        """Return one skill. Raises: NotFound."""
+        for skill in self.of(workspace):
+            if name in (skill.name, skill.key):
+                return skill
+        raise NotFound(f"there is no skill {shown(name)}", hint="`openclaw skills list` shows those that there are.")
+
+    def read(self, workspace: Path, name: str, path: str) -> str:
+        """Return a text of a skill that is ready. Raises: NotFound, PolicyDenied."""
+        return self.gate.read(self.named(workspace, name).folder, path).decode("utf-8", "replace")
+
+    async def prompt(self, workspace: Path) -> str:
+        """Return what the model is told of its skills, the same bytes for the same skills; "" when it has none."""
+        if not any(root.is_dir() for root, _ in _roots(self.managed, workspace)):
+            return ""
+        return await asyncio.to_thread(self._listed, workspace)
+
+    def _listed(self, workspace: Path) -> str:
+        lines = [
+            f"- {skill.name}: {shown(entry.description, MAX_DESCRIPTION)}"
+            for skill in self.of(workspace)
+            if skill.usable and (entry := skill.standing.entry)
+        ]
+        kept: list[str] = []
+        left = PROMPT_BYTES - len(HEADING) - 80
+        for line in lines:
+            left -= len(line.encode()) + 1
+            if left < 0:
+                kept.append(f"- [{len(lines) - len(kept)} more are not shown: their list is too long]")
+                break
+            kept.append(line)
+        return "\n".join((HEADING, *kept)) if kept else ""
 
     def _judged(self, skill: Skill) -> Skill:
         needs, env = skill.needs, self._env()
@@ -100,7 +131,7 @@ class Skills:
             config=tuple(path for path in needs.config if not self.is_set(path)),
             os=() if not needs.os or sys.platform in needs.os else needs.os,
         )
-        return msgspec.structs.replace(skill, missing=missing)
+        return msgspec.structs.replace(skill, missing=missing, standing=self.gate.standing(skill.folder))
 
     def _has(self, program: str) -> bool:
         return os.sep not in program and shutil.which(program, path=self._env().get("PATH") or os.defpath) is not None
@@ -117,16 +148,23 @@ def _roots(managed: Path, workspace: Path) -> tuple[tuple[Path, Source], ...]:
     return (managed, "openclaw-managed"), (workspace / FOLDER, "openclaw-workspace")
 
 
-def _read_all(root: Path, source: Source) -> Iterator[Skill]:
+def folders(root: Path) -> list[Path]:
+    """Return the folders of skills below a root, the first MAX_SKILLS by name. Hidden ones are none."""
     try:
         with os.scandir(root) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+            names = sorted(
+                entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name[0] != "."
+            )
     except OSError:
-        return
-    for name in names[:MAX_SKILLS]:
-        head = _head(root / name / FILE_NAME)
+        return []
+    return [root / name for name in names[:MAX_SKILLS] if os.path.lexists(root / name / FILE_NAME)]
+
+
+def _read_all(root: Path, source: Source) -> Iterator[Skill]:
+    for folder in folders(root):
+        head = _head(folder / FILE_NAME)
         if head is not None:
-            yield read_skill(frontmatter(head), root / name, source)
+            yield read_skill(frontmatter(head), folder, source)
 
 
 def _head(path: Path) -> str | None:
@@ -141,94 +179,19 @@ def _head(path: Path) -> str | None:
         return None
 
 
-def frontmatter(text: str) -> dict[str, str]:
-    """Return the keys of a head with their values as written, continued lines joined; {} when there is no head."""
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
-    if lines[0].strip() != "---":
-        return {}
-    found: dict[str, list[str]] = {}
-    key = ""
-    for line in lines[1:]:
-        if line.rstrip() == "---":
-            return {name: _joined(parts) for name, parts in found.items()}
-        begins = _KEY.match(line)
-        if begins:
-            key = begins[1]
-            found[key] = [begins[2] or ""]
-        elif key:
-            found[key].append(line)
-    return {}
-
-
-def _joined(parts: list[str]) -> str:
-    first, rest = parts[0].strip(), parts[1:]
-    if _BLOCK.match(first):
-        return ("\n" if first[0] == "|" else " ").join(line.strip() for line in rest).strip()
-    return "\n".join([first, *rest]).strip()
-
-
 def read_skill(head: Mapping[str, str], folder: Path, source: Source) -> Skill:
-    """Return the skill that a head describes; what is not as it should be is left out."""
-    said = _metadata(head.get("metadata", ""))
-    requires = said.get("requires")
-    needs = requires if isinstance(requires, dict) else {}
-    name = _scalar(head.get("name", "")) or folder.name
+    """Return the skill that a head describes."""
+    said = manifest(head, folder.name)
     return Skill(
-        name=name,
-        description=_scalar(head.get("description", "")),
+        name=said.name,
+        description=said.description,
         source=source,
         folder=folder,
-        key=_text(said.get("skillKey")) or name,
-        emoji=_text(said.get("emoji")),
-        homepage=_scalar(head.get("homepage", "")) or _text(said.get("homepage")),
-        primary_env=_text(said.get("primaryEnv")),
-        always=said.get("always") is True,
-        needs=Needs(
-            _texts(needs.get("bins")),
-            _texts(needs.get("anyBins")),
-            _texts(needs.get("env")),
-            _texts(needs.get("config")),
-            _texts(said.get("os")),
-        ),
-        install=tuple(_installs(said.get("install"))),
+        key=said.key,
+        emoji=said.emoji,
+        homepage=said.homepage,
+        primary_env=said.primary_env,
+        always=said.always,
+        needs=said.needs,
+        install=said.install,
     )
-
-
-def _metadata(text: str) -> dict[str, Any]:
-    if not text.startswith("{"):
-        return {}
-    try:
-        said = parse(text).get("openclaw")
-    except ConfigError:
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _scalar(raw: str) -> str:
-    """Return the text of a plain or quoted value."""
-    raw = " ".join(raw.split("\n")).strip()
-    if len(raw) >= 2 and raw[0] == raw[-1] == "'":
-        return raw[1:-1].replace("''", "'")[:MAX_TEXT]
-    if len(raw) >= 2 and raw[0] == raw[-1] == '"':
-        try:
-            return msgspec.json.decode(raw, type=str)[:MAX_TEXT]
-        except msgspec.DecodeError:
-            return raw[1:-1][:MAX_TEXT]
-    return raw[:MAX_TEXT]
-
-
-def _text(value: Any) -> str:
-    return value[:MAX_TEXT] if isinstance(value, str) else ""
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    items = value if isinstance(value, list) else []
-    return tuple(text for item in items[:MAX_ITEMS] if (text := _text(item)))
-
-
-def _installs(value: Any) -> Iterator[Install]:
-    items = value if isinstance(value, list) else []
-    for number, item in enumerate(items[:MAX_ITEMS]):
-        if isinstance(item, dict) and (kind := _text(item.get("kind"))):
-            name = _text(item.get("id")) or f"{kind}-{number}"
-            yield Install(name, kind, _text(item.get("label")) or f"Install ({kind})", _texts(item.get("bins")))

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from openclaw import __version__
 from openclaw.agent.directory import Directory, build_directory
 from openclaw.agent.service import Study
@@ -48,6 +50,7 @@ from openclaw.net.http import HttpClient
 from openclaw.ops.backup.desk import Backups
 from openclaw.ops.disk import DiskWatch
 from openclaw.ops.load import LoadWatch, given_memory_bytes
+from openclaw.ops.skill_desk import SkillDesk
 from openclaw.policy.approval import Approval, may_review
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.consent import Consent
@@ -71,6 +74,7 @@ from openclaw.policy.overlooking import Overlooking
 from openclaw.policy.reception import Reception
 from openclaw.policy.senders import Senders
 from openclaw.policy.sign_ins import SignIns
+from openclaw.policy.skill.gate import SkillGate
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
 from openclaw.policy.widening import Widening, widening_rule
@@ -135,6 +139,8 @@ class Rooms:
     senders: Senders
     reception: Reception
     disk: DiskWatch
+    skills: Skills
+    skill_desk: SkillDesk
     tls: TlsDoor
     egress: EgressGate
     sandboxes: Sandboxes
@@ -155,12 +161,6 @@ class Rooms:
     def tool_desk(self) -> ToolDesk:
         """Tools for people and programs, over the agents of the moment."""
         return ToolDesk(self.study.directory, self.study)
-
-    @property
-    def skills(self) -> Skills:
-        """The skills on disk, judged by the environment and the configuration of the moment."""
-        folder = self.paths.state_dir / SKILLS_FOLDER
-        return Skills(folder, lambda: self.loaded.env, lambda: self.loaded.parsed)
 
     def backups(self) -> Backups:
         """Return the backups of this gateway: from the threads they run in, they ask its own egress door."""
@@ -259,8 +259,10 @@ async def open_rooms(
         known_hosts = KnownHosts(store.shelf, clock)
         await known_hosts.load()
         purses = open_purses(lambda: rooms.config.models, store, clock, hub)
+        folder = paths.state_dir / SKILLS_FOLDER
+        skills = Skills(folder, lambda: rooms.loaded.env, lambda: rooms.loaded.parsed, SkillGate(paths.state_dir))
         shop, failover = open_workshop(lambda: rooms.config.models, store, models, credentials, clock, purses, events)
-        study = Study(directory=Directory.empty(), shop=shop)
+        study = Study(directory=Directory.empty(), shop=msgspec.structs.replace(shop, skills=skills.prompt))
         study.overlooks = Overlooking(ledger, clock).note
         secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
         rows = ConfigRows(store.shelf, clock)
@@ -287,6 +289,7 @@ async def open_rooms(
             lambda: rooms.config,
             widenings.effective,
             proposals,
+            skills,
         )
         tools = desk.registry(loaded)
         study.reload(agent_directory(loaded.config, tools, paths))
@@ -344,6 +347,8 @@ async def open_rooms(
             senders,
             Reception(gate, senders, lambda: rooms.config.dm_policy, clock),
             disk,
+            skills,
+            SkillDesk(skills),
             TlsDoor(lambda: Pair(*tls_files(rooms.config.gateway.tls, paths)), clock),
             egress,
             sandboxes,
@@ -419,6 +424,7 @@ def _rpc_deps(rooms: Rooms) -> RpcDeps:
         widenings=rooms.widenings,
         senders=rooms.senders,
         skills=rooms.skills,
+        skill_desk=rooms.skill_desk,
         memories=rooms.store,
     )
 

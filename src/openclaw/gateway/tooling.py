@@ -8,6 +8,7 @@ from typing import Any
 
 from openclaw.agent.errands import Errands
 from openclaw.agent.service import Study
+from openclaw.agent.skill import Skills
 from openclaw.base.clock import Clock
 from openclaw.base.ids import AgentId
 from openclaw.config.load import Loaded
@@ -55,6 +56,7 @@ class Tooling:
     effective: Callable[[Config], Config] = lambda config: config
     """Returns a configuration with what is open for a time."""
     proposals: ProposalPort | None = None
+    skills: Skills | None = None
     embedder: Embedder | None = field(default_factory=minilm)
     """Search by meaning, with the extra `embeddings`; nothing of it is loaded before the first memory."""
 
@@ -76,7 +78,9 @@ class Tooling:
         memory = Memory(self.store, self._keep, self.clock, meaning) if defaults.memory.enabled else None
         some = policy.allow_egress or policy.egress_allowlist or policy.classes.tools.allow
         egress = Egress(self.http, self._egress) if some else None
-        yield from room_tools(memory=memory, egress=egress, sessions=errands, proposals=self.proposals)
+        yield from room_tools(
+            memory=memory, egress=egress, sessions=errands, proposals=self.proposals, skills=self.skills
+        )
         yield from subagent_tools(errands, defaults.subagents)
         if config.tools.exec.security != "deny":
             yield from command_tools(self.commands, self._wait_ms)

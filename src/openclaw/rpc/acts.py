@@ -18,7 +18,7 @@ _KINDS: Final[dict[Kind, tuple[str, ...]]] = {
         *("config.set", "config.patch", "config.apply", "agents.create", "agents.update", "agents.delete"),
         *("agents.files.set", "exec.approvals.set", "exec.approvals.node.set", "set-heartbeats", "secrets.reload"),
         *("models.authLogout", "wizard.start", "wizard.next", "wizard.cancel", "update.run"),
-        *("skills.install", "skills.update", "channels.start", "channels.stop", "channels.logout"),
+        *("channels.start", "channels.stop", "channels.logout"),
         *("cron.add", "cron.update", "cron.remove"),
     ),
     "pairing": (
@@ -32,6 +32,7 @@ _KINDS: Final[dict[Kind, tuple[str, ...]]] = {
         *("approval.resolve", "exec.approval.request", "exec.approval.resolve", "exec.approval.grants.revoke"),
         *("plugin.approval.request", "plugin.approval.resolve"),
     ),
+    "skill": (*("skills.install", "skills.update", "skills.remove", "skills.lock"),),
     "admin": (
         *("secrets.resolve", "exec.approvals.get", "exec.approvals.node.get", "cron.scratch.get", "cron.scratch.set"),
         *("audit.query", "audit.verify", "sessions.delete", "sessions.reset", "sessions.rewind", "chat.inject"),
@@ -43,6 +44,7 @@ ACTS: Final[dict[str, Kind]] = {name: kind for kind, names in _KINDS.items() for
 
 READS: Final = frozenset(
     {
+        *("skills.upload.begin", "skills.upload.chunk", "skills.upload.commit"),
         *("approval.get", "approval.history", "exec.approval.get", "exec.approval.list", "exec.approval.waitDecision"),
         *("exec.approval.grants.list", "openclaw.approval.list", "plugin.approval.list"),
         *(
@@ -56,7 +58,7 @@ READS: Final = frozenset(
         *("update.status", "wizard.status", "secrets.status", "policy.widenings"),
     }
 )
-"""Methods of these scopes that show what their scope is there to see, and change nothing."""
+"""Methods of these scopes that show what their scope is there to see, and change nothing that lasts."""
 
 _TARGETS: Final = (
     "request_id",
@@ -69,6 +71,8 @@ _TARGETS: Final = (
     "agent_id",
     "setup_id",
     "name",
+    "slug",
+    "skill_key",
 )
 DENIED_EVERY_S: Final = 60.0
 MAX_DENIED: Final = 1024

@@ -15,6 +15,7 @@ from openclaw.base.ids import AgentId, OwnerId, TenantId
 from openclaw.base.model import ModelInfo
 from openclaw.config.schema import Config
 from openclaw.identity.devices.book import Devices
+from openclaw.ops.skill_desk import SkillDesk
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.senders import Senders
@@ -128,6 +129,7 @@ class RpcDeps:
     widenings: Widenings | None = None
     senders: Senders | None = None
     skills: Skills | None = None
+    skill_desk: SkillDesk | None = None
     memories: Memories | None = None
     audit: Audit | None = None
     ledger: Ledger | None = None

@@ -41,10 +41,11 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     """The same for every try of one call, also after a crash: a tool that acts outside can give it along."""
 
 
+READ_SKILL = "read_skill"
 SIDE_TOOLS = frozenset(
     {
         *("memory_search", "memory_write", "memory_forget", "web_fetch", "http_request", "run_agent", "read_image"),
-        *("sessions_list", "sessions_history", "sessions_send", "propose_config"),
+        *("sessions_list", "sessions_history", "sessions_send", "propose_config", READ_SKILL),
     }
 )
 """Built-in tools that a model with `few_tools` is not shown."""

@@ -318,6 +318,12 @@ ROWS: dict[str, Row] = {
         does(lambda place: place.write(".openclaw.json.0a1b.tmp", "half")),
         mended=True,
     ),
+    "skills.lock": Row("error", "cannot be read", does(lambda place: place.write("skills.lock.json", "{"))),
+    "skills.blocked": Row(
+        "warning",
+        "skills/new is not loaded: it was not audited",
+        does(lambda place: place.write("skills/new/SKILL.md", "---\nname: new\n---\n")),
+    ),
     "backup.restore": Row("error", "broken off", does(lambda place: place.write(".restore-journal.json", "{}"))),
     "backup.waiting": Row("info", "waits", does(lambda place: place.write(".restore-waiting/order", ""))),
     "backup.failed": Row(

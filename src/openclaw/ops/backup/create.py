@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from openclaw.base.path_rules import Occupied, unfit
 from openclaw.base.secret import Secret
 from openclaw.ops.backup.age import WORK, Encrypting
 from openclaw.ops.backup.database import copy_store
@@ -30,7 +31,6 @@ from openclaw.ops.backup.parts import (
     config_path,
     walk,
 )
-from openclaw.ops.backup.path_rules import Occupied, unfit
 from openclaw.ops.backup.refused import refused
 from openclaw.ops.backup.tape import PIECE, TapeWriter, new_file
 from openclaw.protocol.device_auth import DeviceKey

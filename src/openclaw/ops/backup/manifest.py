@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
+from openclaw.base.path_rules import Occupied, unfit
 from openclaw.ops.backup.parts import DATABASE, PARTS, Part, belongs
-from openclaw.ops.backup.path_rules import Occupied, unfit
 from openclaw.ops.backup.refused import refused
 from openclaw.protocol.device_auth import (
     KEY_BYTES,

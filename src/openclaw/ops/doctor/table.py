@@ -16,6 +16,7 @@ from openclaw.ops.doctor.checks import (
     policy,
     sandbox,
     service,
+    skills,
     state,
     token,
 )
@@ -73,6 +74,12 @@ CHECKS: Final = (
             "backup.schedule": "error",
             "backup.late": "warning",
         },
+    ),
+    Check(
+        "skills",
+        "managed skills, and those of the agents' workspaces, against their lock",
+        skills.skill_findings,
+        {"skills.lock": "error", "skills.blocked": "warning"},
     ),
     Check("disk", "free space", state.disk_findings, {"disk.space": "error"}),
     Check(

@@ -1,22 +1,27 @@
-"""skills.*: what skills there are. None is installed, changed or run from here."""
+"""skills.*: what skills there are, what their audit says, and changing them. Nothing of one is run from here."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from openclaw.agent.skill import FILE_NAME, Skill, Skills
-from openclaw.base.errors import NotSupported
+from openclaw.agent.skill import Skill, Skills
+from openclaw.base.errors import InvalidRequest, NotSupported, Unavailable
 from openclaw.base.secret import masked
+from openclaw.ops.skill_desk import Prepared, SkillDesk, said
+from openclaw.policy.skill.audit import FILE_NAME, Report
 from openclaw.protocol.validate import Params
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 
 READS = Rate(30, 3)
+Digest = Annotated[str, Meta(pattern="^([a-fA-F0-9]{64})?$")]
 NotEmpty = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
@@ -59,9 +64,56 @@ class SkillsInstallParams(Params, frozen=True):
     sha256: str = ""
     force: bool = False
     dangerously_force_unsafe_install: bool = False
+    accept_powers: bool = False
     agent_id: str = ""
     session_key: str = ""
     timeout_ms: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+
+
+class SkillsAuditParams(Params, frozen=True):
+    """Which skills of which agent; no name means all of them."""
+
+    name: str = ""
+    agent_id: NotEmpty = ""
+
+
+class SkillsLockParams(Params, frozen=True):
+    """Names a skill that lies in an agent's workspace or in the managed folder."""
+
+    name: NotEmpty
+    agent_id: NotEmpty = ""
+
+
+class SkillsRemoveParams(Params, frozen=True):
+    """Names a managed skill."""
+
+    slug: NotEmpty
+
+
+class SkillsUploadBeginParams(Params, frozen=True):
+    """Announces an archive. `sha256` is hexadecimal."""
+
+    kind: Literal["skill-archive"]
+    slug: NotEmpty
+    size_bytes: Annotated[int, Meta(ge=1)]
+    sha256: Digest = ""
+    force: bool = False
+    idempotency_key: Annotated[str, Meta(max_length=2048)] = ""
+
+
+class SkillsUploadChunkParams(Params, frozen=True):
+    """The next piece of an archive."""
+
+    upload_id: NotEmpty
+    offset: Annotated[int, Meta(ge=0)]
+    data_base64: Annotated[str, Meta(min_length=1, max_length=5_592_408)]
+
+
+class SkillsUploadCommitParams(Params, frozen=True):
+    """Says that an archive is whole."""
+
+    upload_id: NotEmpty
+    sha256: Digest = ""
 
 
 class SkillsUpdateParams(Params, frozen=True):
@@ -74,6 +126,7 @@ class SkillsUpdateParams(Params, frozen=True):
     source: str = ""
     slug: str = ""
     all: bool = False
+    force: bool = False
     agent_id: str = ""
 
     __repr__ = masked
@@ -85,11 +138,11 @@ async def skills_status(room: Room, peer: Peer, params: SkillsStatusParams) -> d
         agent_id = room.agent_of(room.session_key(params.session_key, params.agent_id))
     else:
         agent_id = room.deps.agent.resolve_agent(params.agent_id)
-    workspace = next(agent.workspace for agent in room.deps.agent.agents() if agent.id == agent_id)
+    workspace = _workspace(room, agent_id)
     skills = room.deps.skills
-    found = [] if skills is None else await asyncio.to_thread(_rows, skills, Path(workspace))
+    found = [] if skills is None else await asyncio.to_thread(_rows, skills, workspace)
     return {
-        "workspaceDir": workspace,
+        "workspaceDir": str(workspace),
         "managedSkillsDir": "" if skills is None else str(skills.managed),
         "agentId": agent_id,
         "skills": found,
@@ -110,14 +163,19 @@ def _row(skill: Skill, skills: Skills) -> dict[str, Any]:
         "baseDir": str(skill.folder),
         "skillKey": skill.key,
         "always": skill.always,
-        "disabled": False,
+        "disabled": skill.standing.answer == "disabled",
         "blockedByAllowlist": False,
-        "eligible": not skill.missing.os and (skill.always or not skill.missing),
+        "eligible": skill.usable,
         "requirements": skill.needs,
         "missing": skill.missing,
         "configChecks": [{"path": path, "satisfied": skills.is_set(path)} for path in skill.needs.config],
         "install": skill.install,
+        "standing": skill.standing.answer,
     }
+    if skill.standing.why:
+        row["blockedReason"] = skill.standing.why
+    if entry := skill.standing.entry:
+        row["audit"] = {"digest": entry.digest, "version": entry.version, "state": entry.state, "rows": entry.rows}
     optional = {"emoji": skill.emoji, "homepage": skill.homepage, "primaryEnv": skill.primary_env}
     return row | {name: value for name, value in optional.items() if value}
 
@@ -137,14 +195,132 @@ def skills_library_list(room: Room, peer: Peer, params: SkillsLibraryListParams)
     return {"skills": []}
 
 
-def skills_install(room: Room, peer: Peer, params: SkillsInstallParams) -> None:
-    """Refuse."""
-    raise NotSupported("this gateway installs no skills", hint="Put the skill's folder under the workspace's skills/.")
+def skills_upload_begin(room: Room, peer: Peer, params: SkillsUploadBeginParams) -> dict[str, Any]:
+    """Keep room for an archive."""
+    upload_id = _desk(room).begin(params.slug, params.size_bytes, params.sha256)
+    return {"uploadId": upload_id, "receivedBytes": 0, "sizeBytes": params.size_bytes}
 
 
-def skills_update(room: Room, peer: Peer, params: SkillsUpdateParams) -> None:
-    """Refuse."""
-    raise NotSupported("this gateway changes no skills", hint="Change or remove the skill's folder.")
+def skills_upload_chunk(room: Room, peer: Peer, params: SkillsUploadChunkParams) -> dict[str, Any]:
+    """Add a piece."""
+    try:
+        data = base64.b64decode(params.data_base64, validate=True)
+    except binascii.Error as error:
+        raise InvalidRequest("dataBase64 is not base64") from error
+    return {"uploadId": params.upload_id, "receivedBytes": _desk(room).add(params.upload_id, params.offset, data)}
+
+
+async def skills_upload_commit(room: Room, peer: Peer, params: SkillsUploadCommitParams) -> dict[str, Any]:
+    """Check the whole."""
+    digest = await asyncio.to_thread(_desk(room).commit, params.upload_id, params.sha256)
+    return {"uploadId": params.upload_id, "sha256": digest, "committed": True}
+
+
+async def skills_install(room: Room, peer: Peer, params: SkillsInstallParams) -> dict[str, Any]:
+    """Install an upload that passes its audit; refuse whatever else is meant."""
+    if params.source != "upload":
+        what = (
+            "no catalogue of skills is connected" if params.source else "this gateway installs no programs for skills"
+        )
+        raise NotSupported(what, hint="`openclaw skills install FOLDER|ARCHIVE` installs a skill that you have.")
+    desk = _desk(room)
+    change = await asyncio.to_thread(
+        desk.prepare, params.upload_id, params.slug, params.sha256, replace=params.force, accept=params.accept_powers
+    )
+    await _noted(room, peer, change)
+    await asyncio.to_thread(desk.install, change, params.upload_id)
+    done = "updated" if change.replaced else "installed"
+    return {
+        "ok": True,
+        "message": f"{params.slug} is {done}",
+        "stdout": "",
+        "stderr": "",
+        "code": 0,
+        "slug": params.slug,
+        "more": change.more,
+        "less": change.less,
+        "audit": _report(change.report),
+    }
+
+
+async def skills_update(room: Room, peer: Peer, params: SkillsUpdateParams) -> dict[str, Any]:
+    """Switch a skill on or off; refuse whatever else is meant."""
+    if params.source or not params.skill_key:
+        raise NotSupported("no catalogue of skills is connected", hint="`openclaw skills update FOLDER|ARCHIVE`.")
+    if params.api_key is not UNSET or params.env is not UNSET or params.enabled is UNSET:
+        raise NotSupported(
+            "this gateway gives skills no keys or variables of their own", hint="`enabled` is what can be changed."
+        )
+    workspace = _workspace(room, room.deps.agent.resolve_agent(params.agent_id))
+    await asyncio.to_thread(_desk(room).switch, workspace, params.skill_key, enabled=params.enabled)
+    return {"ok": True, "skillKey": params.skill_key, "config": {"enabled": params.enabled}}
+
+
+async def skills_remove(room: Room, peer: Peer, params: SkillsRemoveParams) -> dict[str, Any]:
+    """Remove a managed skill."""
+    await asyncio.to_thread(_desk(room).remove, params.slug)
+    return {"ok": True, "slug": params.slug}
+
+
+async def skills_audit(room: Room, peer: Peer, params: SkillsAuditParams) -> dict[str, Any]:
+    """Audit what lies there now."""
+    workspace = _workspace(room, room.deps.agent.resolve_agent(params.agent_id))
+    found = await asyncio.to_thread(_desk(room).audit, workspace, params.name)
+    return {
+        "skills": [
+            {**_report(report), "standing": skill.standing.answer, "reason": skill.standing.why}
+            for skill, report in found
+        ]
+    }
+
+
+async def skills_lock(room: Room, peer: Peer, params: SkillsLockParams) -> dict[str, Any]:
+    """Audit a skill where it lies and bind it to its content."""
+    workspace = _workspace(room, room.deps.agent.resolve_agent(params.agent_id))
+    desk = _desk(room)
+    found = await asyncio.to_thread(desk.inspect, workspace, params.name)
+    await _noted(room, peer, found)
+    await asyncio.to_thread(desk.lock, found)
+    return {"ok": True, **_report(found.report)}
+
+
+async def _noted(room: Room, peer: Peer, found: Prepared) -> None:
+    """Write the verdict of the audit before anything follows from it."""
+    if room.deps.ledger is None:
+        raise Unavailable("this gateway keeps no ledger")
+    report, refusal = found.report, found.refusal
+    await room.deps.ledger.note(
+        peer.principal,
+        "skill",
+        "skill.audit",
+        report.name,
+        answer="deny" if refusal else "allow",
+        rule="skill.powers" if refusal and report.state != "fail" else f"skill.audit-{report.state}",
+        facts={"digest": report.digest, "version": report.version},
+    )
+
+
+def _report(report: Report) -> dict[str, Any]:
+    return {
+        "name": report.name,
+        "version": report.version,
+        "digest": report.digest,
+        "state": report.state,
+        "rows": report.rows,
+        "declared": report.declared,
+        "observed": report.observed,
+        "findings": [{"state": each.state, "text": said(each)} for each in report.findings],
+    }
+
+
+def _workspace(room: Room, agent_id: str) -> Path:
+    return Path(next(agent.workspace for agent in room.deps.agent.agents() if agent.id == agent_id))
+
+
+def _desk(room: Room) -> SkillDesk:
+    if room.deps.skill_desk is None:
+        raise Unavailable("this gateway keeps no skills")
+    return room.deps.skill_desk
 
 
 METHODS = (
@@ -187,19 +363,76 @@ METHODS = (
         since=4,
     ),
     MethodSpec(
+        "skills.audit",
+        SkillsAuditParams,
+        "operator.read",
+        skills_audit,
+        "Audits an agent's skills as they lie there, or one of them. Nothing of a skill is run.",
+        "`{skills: [{name, version, digest, state, rows{}, declared{}, observed{}, findings[{state, text}], standing, "
+        "reason}]}`; states are `pass`, `warn` and `fail`.",
+        announced=False,
+        rate=READS,
+    ),
+    MethodSpec(
+        "skills.lock",
+        SkillsLockParams,
+        "operator.admin",
+        skills_lock,
+        "Audits a skill where it lies and binds it to its content: from then on it is loaded while it stays so.",
+        "`{ok, name, version, digest, state, rows{}, declared{}, observed{}, findings[]}`, or POLICY_DENIED.",
+        announced=False,
+    ),
+    MethodSpec(
+        "skills.remove",
+        SkillsRemoveParams,
+        "operator.admin",
+        skills_remove,
+        "Removes a managed skill and its place in the lock.",
+        "`{ok, slug}`",
+        announced=False,
+    ),
+    MethodSpec(
+        "skills.upload.begin",
+        SkillsUploadBeginParams,
+        "operator.admin",
+        skills_upload_begin,
+        "Announces a skill's archive (.zip, .tar, .tar.gz; 16 MiB at most). It is kept in memory.",
+        "`{uploadId, receivedBytes, sizeBytes}`",
+        since=4,
+    ),
+    MethodSpec(
+        "skills.upload.chunk",
+        SkillsUploadChunkParams,
+        "operator.admin",
+        skills_upload_chunk,
+        "Adds the next piece of an archive.",
+        "`{uploadId, receivedBytes}`; CONFLICT for a gap.",
+        since=4,
+    ),
+    MethodSpec(
+        "skills.upload.commit",
+        SkillsUploadCommitParams,
+        "operator.admin",
+        skills_upload_commit,
+        "Checks size and SHA-256 of an archive.",
+        "`{uploadId, sha256, committed}`",
+        since=4,
+    ),
+    MethodSpec(
         "skills.install",
         SkillsInstallParams,
         "operator.admin",
         skills_install,
-        "Refused: skills are put into their folder by hand.",
-        "An error with code NOT_SUPPORTED.",
+        'Installs an uploaded skill (`source: "upload"`) that passes its audit; `force` replaces one of that name, '
+        "`acceptPowers` agrees to what it may do beyond that. Catalogues and programs: NOT_SUPPORTED.",
+        "`{ok, message, stdout, stderr, code, slug, more{}, less{}, audit{}}`; POLICY_DENIED with the findings.",
     ),
     MethodSpec(
         "skills.update",
         SkillsUpdateParams,
         "operator.admin",
         skills_update,
-        "Refused: skills are changed in their folder.",
-        "An error with code NOT_SUPPORTED.",
+        "Switches an audited skill on or off. Keys and variables of skills: NOT_SUPPORTED.",
+        "`{ok, skillKey, config{enabled}}`",
     ),
 )

@@ -7,6 +7,7 @@ from openclaw.tools.builtin.egress import Egress
 from openclaw.tools.builtin.memory import Memory, memory_tools
 from openclaw.tools.builtin.propose import ProposalPort, proposal_tools
 from openclaw.tools.builtin.sessions import SessionPort, session_tools
+from openclaw.tools.builtin.skill import SkillPort, skill_tools
 from openclaw.tools.builtin.web import web_tools
 
 
@@ -16,6 +17,7 @@ def room_tools(
     egress: Egress | None = None,
     sessions: SessionPort | None = None,
     proposals: ProposalPort | None = None,
+    skills: SkillPort | None = None,
 ) -> tuple[Tool, ...]:
     """Return the tools over these rooms, for the registry's `more`."""
     return (
@@ -23,4 +25,5 @@ def room_tools(
         *(web_tools(egress) if egress else ()),
         *(session_tools(sessions) if sessions else ()),
         *(proposal_tools(proposals) if proposals else ()),
+        *(skill_tools(skills) if skills else ()),
     )

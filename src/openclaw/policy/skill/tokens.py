@@ -1,0 +1,91 @@
+"""Programs of other languages, by conservative marks: whatever could reach out counts as if it did."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from openclaw.policy.skill.finding import Notes, Power, line_of
+from openclaw.policy.skill.python import HARMLESS
+from openclaw.policy.skill.web import ANY, hosts
+
+_FAILS: Final = tuple(
+    (why, re.compile(pattern))
+    for why, pattern in (
+        (
+            "it runs or unpacks what is made at run time",
+            (
+                r"\beval\s*\(|\bnew\s+Function\b|\bFunction\s*\(|\bvm\.\w+|['\"](?:node:)?vm['\"]|\bsetTimeout\s*\(\s*['\"`]|\binstance_eval\b"
+                r"|\bbase64['\"]\s*\)|\bloadstring\b|\bassert\s*\(\s*\$|\bgzinflate\b|\bcreate_function\b|WebAssembly|process\.binding"
+                r"|\bprocess\.dlopen\b|\bReflect\.\w+|\bglobalThis\s*\[|\bglobal\s*\[|\bwindow\s*\[|\bconstructor\s*\.\s*constructor|"
+                r"\[\s*['\"]constructor['\"]\s*\]|(?:\\x[0-9a-fA-F]{2}){4,}|(?:\\u[0-9a-fA-F]{4}){6,}|\b_0x[0-9a-f]{4,}"
+            ),
+        ),
+        ("it loads modules that are named at run time", r"\b(?:require|import)\s*\(\s*(?!['\"])[^)\s]"),
+        ("it loads modules by address", r"\b(?:require|import)\s*\(?\s*['\"]https?:|\bfrom\s+['\"]https?:"),
+    )
+)
+_ENV_ALL: Final = re.compile(
+    r"process\.env(?!\.[A-Za-z_]|\s*\[\s*['\"])|\bDeno\.env\.toObject|\bENV\.(?:to_h|each|map)|%ENV\b|\$_ENV\b|os\.Environ\b"
+)
+_ENV: Final = re.compile(
+    r"(?:process\.env\.|Bun\.env\.|import\.meta\.env\.)(\w+)|(?:process\.env|ENV|\$ENV)\s*[\[{]\s*['\"]?(\w+)"
+    r"|(?:getenv|Deno\.env\.get|os\.Getenv|ENV\.fetch)\s*\(\s*['\"](\w+)"
+)
+_RAW: Final = re.compile(
+    r"['\"](?:node:)?(?:https?|net|tls|dgram|dns|http2)['\"]|IO::Socket|TCPSocket|fsockopen|\bnet\.Dial"
+)
+"""What reaches hosts that no address names."""
+_POWERS: Final[tuple[tuple[Power, re.Pattern[str]], ...]] = (
+    (
+        "network",
+        re.compile(
+            r"\bfetch\s*\(|XMLHttpRequest|WebSocket|\baxios\b|['\"](?:node:)?(?:https?|net|tls|dgram|dns|http2)['\"]|\bgot\s*\("
+            r"|Net::HTTP|open-uri|LWP|IO::Socket|TCPSocket|curl_\w+|fsockopen|file_get_contents|net/http|\bundici\b|sendBeacon"
+            r"|Invoke-WebRequest|Invoke-RestMethod|\biwr\b|\birm\b|Net\.WebClient|\bnet\.Dial"
+        ),
+    ),
+    (
+        "programs",
+        re.compile(
+            r"child_process|\bexecSync|\bspawnSync|\bexecFile|\bBun\.spawn|\bDeno\.(?:run|Command)|\bos/exec\b|\bexec\.Command"
+            r"|\bsystem\s*\(|\bpopen\b|\bshell_exec|\bpassthru|\bproc_open|Open3|%x\{|\bqx[/{(]|Start-Process|\bos\.execute|\bcluster\b|worker_threads"
+        ),
+    ),
+    (
+        "write",
+        re.compile(
+            r"\bwriteFile|\bappendFile|createWriteStream|\bunlink|\brmSync|\brename(?:Sync)?\s*\(|\bchmod|Deno\.write|Bun\.write|File\.write|File\.open"
+            r"|file_put_contents|fwrite|Set-Content|Out-File|Add-Content|os\.WriteFile|os\.Create|io\.open|symlink"
+        ),
+    ),
+    (
+        "read",
+        re.compile(
+            r"\breadFile|createReadStream|\breaddir|Deno\.read|Bun\.file|File\.read|fopen|Get-Content|os\.ReadFile|os\.Open\b"
+        ),
+    ),
+)
+
+
+def read_tokens(text: str, file: str, notes: Notes, first: int = 1) -> None:
+    """Note what a program in another language may do. `first` is the line of the file that it begins on."""
+
+    def line(position: int) -> int:
+        return line_of(text, position) + first - 1
+
+    for why, pattern in _FAILS:
+        if found := pattern.search(text):
+            notes.fail("processes", why, file, line(found.start()))
+    if found := _ENV_ALL.search(text):
+        notes.fail("secrets", "it reads all variables at once", file, line(found.start()))
+    for found in _ENV.finditer(text):
+        name = next(each for each in found.groups() if each)
+        if name not in HARMLESS:
+            notes.power("secrets", name, file, line(found.start()))
+    named = [(host, number) for number, each in enumerate(text.split("\n"), first) for host in hosts(each)]
+    for host, number in named:
+        notes.power("network", host, file, number)
+    for kind, pattern in _POWERS:
+        if (found := pattern.search(text)) and not (kind == "network" and named and not _RAW.search(text)):
+            notes.power(kind, ANY, file, line(found.start()))
