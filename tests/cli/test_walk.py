@@ -62,6 +62,7 @@ TALKING = {"agent", "agents", "approvals", "channels", "cron", "devices", "docto
     "models",
     "nodes",
     "pairing",
+    "policy",
     "secrets",
     "security",
     "sessions",
@@ -73,7 +74,7 @@ TALKING = {"agent", "agents", "approvals", "channels", "cron", "devices", "docto
 """The groups of commands that ask a gateway."""
 
 ONLY = {
-    "apsw": {"audit", "backup", "doctor", "security", "status", "upgrade", "version"},
+    "apsw": {"audit", "backup", "policy", "doctor", "security", "status", "upgrade", "version"},
     "cryptography": {"backup"},
     "websockets": TALKING,
 }

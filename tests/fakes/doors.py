@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from openclaw.base.audit import Entry, Head
 from openclaw.base.clock import Clock, ManualClock
 from openclaw.base.errors import Unavailable
 from openclaw.policy.gatekeeper import Gatekeeper, Rule
 from openclaw.policy.ledger import Ledger
-from openclaw.store.audit import Entry, Head
 
 
 class LedgerRows:

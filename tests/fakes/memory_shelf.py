@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from openclaw.base.audit import Entry
 from openclaw.base.errors import Conflict
-from openclaw.store.audit import Entry
 from openclaw.store.shelf import ABSENT, Change, Record, Shelf
 
 

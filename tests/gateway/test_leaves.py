@@ -45,8 +45,6 @@ from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.policy.dm_door import Message
 from openclaw.policy.egress_door import CLASSES, Errand, egress_ask
 from openclaw.policy.egress_review import reviews_due
-from openclaw.policy.exec.rules import policy_of
-from openclaw.policy.exec.rules_file import RulesFile
 from openclaw.policy.gatekeeper import Ask
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.processes.sandbox.docker import container_options
@@ -223,7 +221,10 @@ async def _use(house: House) -> None:
     rooms.gate.judge(Ask(kind=NODE, principal=LOCAL_OPERATOR, action="x", target="x", facts=facts))
     Roles(rooms.config.gateway.roles).of("nobody", ("all",))
     await rooms.reception.admit(Message(channel="telegram", sender=str(rooms.clock.now_ms())), "main")
-    policy_of(rooms.config.tools.exec, RulesFile(version=1), "main")
+    tainted = msgspec.structs.replace(caller, tainted="web_fetch")
+    for tool in rooms.tools.tools():
+        with contextlib.suppress(OpenClawError):
+            await rooms.tooling._consent(tool, {}, tainted)
     await _command(rooms, house.home.folder)
     assert list(rooms.tools.problems()) == ["mcp:far"]
     await rooms.mcp.tried()

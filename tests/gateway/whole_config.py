@@ -44,6 +44,7 @@ def whole(n: int) -> dict[str, Any]:
         "tools": {
             "allow": v(["read_file", "shout"], ["read_file", "cry", "list_files"]),
             "deny": [v("x", "y")],
+            "tainted": [v("send_a", "send_b")],
             "exec": _exec(v),
         },
         "mcp": {"servers": _servers(v)},

@@ -13,12 +13,13 @@ import pytest
 from aiohttp import web
 from moto.server import ThreadedMotoServer
 
+from openclaw.base.audit import Entry
 from openclaw.base.errors import InvalidRequest, Unavailable
 from openclaw.base.ids import OwnerId
 from openclaw.net.http import HttpClient
 from openclaw.ops.audit_export import BATCH, headers_of, otlp_logs, send_otlp, write_lines
 from openclaw.ops.backup.s3 import Bucket
-from openclaw.store.audit import Entry, Row
+from openclaw.store.audit import Row
 
 pytestmark = pytest.mark.anyio
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
+from openclaw.base.audit import Entry
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.config.schema import AgentConfig, AgentNetworkConfig, AgentsConfig, Config, NetworkPolicyConfig
 from openclaw.policy import egress_observed
 from openclaw.policy.egress_door import EgressClass, Errand, egress_ask
 from openclaw.policy.egress_observed import Unused, observed
 from openclaw.policy.egress_review import idle_entries, reviews_due
-from openclaw.store.audit import Entry
 
 
 def row(target: str, answer: Any = "allow", *, at_ms: int = 1, address: str = "", **errand: Any) -> Entry:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from openclaw.base.audit import Kind
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import PolicyDenied, Unavailable
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.policy.gatekeeper import ONCE_S, Ask, Verdict
 from openclaw.policy.tool_door import KIND, tool_verdict
-from openclaw.store.audit import Kind
 from tests.fakes.doors import LedgerRows, gatekeeper
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from openclaw.base.audit import Entry
 from openclaw.base.clock import ManualClock
-from openclaw.store.audit import Entry
 from openclaw.store.sqlite import SqliteStore
 from tests.rpc.support import Bench, FakePeer
 

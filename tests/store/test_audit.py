@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw.base.audit import Entry, Head
 from openclaw.base.clock import ManualClock
 from openclaw.base.ids import OwnerId, TenantId
-from openclaw.store.audit import Entry, Head, Wanted, append, differing, in_file, kept, prune, query, verify
+from openclaw.store.audit import Wanted, append, differing, in_file, kept, prune, query, verify
 from openclaw.store.connect import WRITER_CACHE_KIB, connect, create_private
 from openclaw.store.schema import migrate
 from openclaw.store.sqlite import SqliteStore

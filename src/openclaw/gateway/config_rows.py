@@ -11,11 +11,11 @@ from typing import Final
 
 import msgspec
 
+from openclaw.base.audit import Entry, Fact
 from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId
 from openclaw.config.changes.book import FILE_EDIT
 from openclaw.config.changes.record import ChangeRecord
-from openclaw.store.audit import Entry, Fact
 from openclaw.store.shelf import Change, Shelf
 
 KIND: Final = "config-audited"

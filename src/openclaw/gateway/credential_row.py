@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
+from openclaw.base.audit import Entry, Fact
 from openclaw.base.clock import Clock
 from openclaw.config.schema import AuthConfig
-from openclaw.store.audit import Entry, Fact
 from openclaw.store.shelf import Change, Shelf
 
 KIND: Final = "credential-in-force"

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from openclaw.base.audit import Fact
 from openclaw.base.errors import InvalidRequest, OpenClawError, PolicyDenied, TooLarge, Unavailable
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
@@ -32,7 +33,6 @@ from openclaw.policy.ledger import Ledger
 from openclaw.policy.loosening import Change, changes_between
 from openclaw.policy.posture import posture
 from openclaw.rpc.config_port import ConfigChange
-from openclaw.store.audit import Fact
 from openclaw.telemetry.redact import REDACTOR
 from openclaw.tools.api import Caller
 from openclaw.tools.untrusted import visible

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from openclaw.store.audit import Head
+from openclaw.base.audit import Head
 from openclaw.telemetry.log import LOG_FILE
 
 EVENT: Final = "audit_head"

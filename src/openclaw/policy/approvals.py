@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from openclaw.base.audit import Entry, Fact
 from openclaw.base.clock import Clock
 from openclaw.base.errors import Conflict, OpenClawError, TooLarge, Unavailable
 from openclaw.base.principal import Principal
@@ -43,7 +44,6 @@ from openclaw.policy.approval import (
 )
 from openclaw.policy.grant import Grants
 from openclaw.policy.ledger import MAX_TARGET
-from openclaw.store.audit import Entry, Fact
 from openclaw.store.shelf import ABSENT, Change, Record, Shelf
 
 KIND: Final = "approval"

@@ -7,12 +7,12 @@ from typing import Final
 
 import msgspec
 
+from openclaw.base.audit import Entry
 from openclaw.config.schema import Config
 from openclaw.net.egress import is_address
 from openclaw.policy.egress_door import CLASSES, EgressClass, Errand, egress_rules
 from openclaw.policy.egress_list import Allowlist, parsed_entry, plain
 from openclaw.policy.gatekeeper import Verdict
-from openclaw.store.audit import Entry
 
 MAX_SEEN: Final = 5_000
 """Different destinations that are kept apart; more are counted, and not told of one by one."""

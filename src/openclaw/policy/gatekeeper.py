@@ -14,12 +14,12 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
+from openclaw.base.audit import Fact, Kind
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.errors import PolicyDenied
 from openclaw.base.principal import Principal
 from openclaw.policy.ledger import Ledger
-from openclaw.store.audit import Fact, Kind
 
 _log = logging.getLogger("openclaw.policy")
 

@@ -10,10 +10,10 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, Protocol
 
+from openclaw.base.audit import Entry, Fact, Head, Kind
 from openclaw.base.clock import Clock
 from openclaw.base.errors import OpenClawError, Unavailable
 from openclaw.base.principal import Principal
-from openclaw.store.audit import Entry, Fact, Head, Kind
 
 MAX_TARGET: Final = 512
 MAX_REASON: Final = 300

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from openclaw.base.audit import Entry, Fact
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.errors import OpenClawError
@@ -18,7 +19,6 @@ from openclaw.base.ids import OwnerId
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.policy.ledger import Ledger
-from openclaw.store.audit import Entry, Fact
 
 _log = logging.getLogger("openclaw.policy")
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from openclaw.base.audit import Fact
 from openclaw.base.clock import Clock
 from openclaw.base.errors import InvalidRequest, NotFound, OpenClawError, Unavailable
 from openclaw.base.ids import OwnerId
@@ -35,7 +36,6 @@ from openclaw.policy.widening import (
     remaining_s,
     widened,
 )
-from openclaw.store.audit import Fact
 from openclaw.store.shelf import ABSENT, Change, Record, Shelf
 
 KIND: Final = "widening"

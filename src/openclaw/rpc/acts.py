@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from openclaw.base.audit import Fact, Kind
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.principal import Principal
 from openclaw.policy.ledger import Ledger
-from openclaw.store.audit import Fact, Kind
 
 _KINDS: Final[dict[Kind, tuple[str, ...]]] = {
     "config": (

@@ -12,17 +12,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import apsw
 import msgspec
 
+from openclaw.base.audit import Entry, Fact, Head
 from openclaw.base.errors import Unavailable
-from openclaw.base.ids import DEFAULT_TENANT, OwnerId, TenantId
+from openclaw.base.ids import OwnerId, TenantId
 from openclaw.store.connect import open_idle
 from openclaw.store.fault import fault
 from openclaw.store.writer import Writer
@@ -47,28 +48,6 @@ CREATE TABLE audit_head (
 INSERT INTO audit_head VALUES (1, 0, zeroblob(32), 0, zeroblob(32));
 """
 
-Kind = Literal[
-    "identity",
-    "pairing",
-    "config",
-    "policy",
-    "approval",
-    "tool",
-    "exec",
-    "dm",
-    "egress",
-    "file",
-    "content",
-    "spend",
-    "delivery",
-    "node",
-    "skill",
-    "run",
-    "admin",
-    "ledger",
-]
-Fact = str | int | bool
-
 MAX_PAGE: Final = 1000
 PRUNE_AT_ONCE: Final = 5_000
 
@@ -82,47 +61,12 @@ _ROWS: Final = "SELECT seq, at_ms, tenant, owner, kind, body, hash FROM audit OR
 T = TypeVar("T")
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """One thing that was decided or done. It names people, places and rules; never what was said or written.
-
-    Shape: `at_ms` is Unix ms; `answer` is the verdict of a door, or empty for what somebody did; `facts` are few.
-    """
-
-    at_ms: int
-    kind: Kind
-    action: str
-    target: str = ""
-    answer: Literal["", "allow", "deny", "ask"] = ""
-    rule: str = ""
-    reason: str = ""
-    tenant: TenantId = DEFAULT_TENANT
-    owner: OwnerId = OwnerId("")
-    method: str = ""
-    """How the principal proved who it is."""
-    device: str = ""
-    channel: str = ""
-    agent: str = ""
-    session: str = ""
-    run: str = ""
-    request: str = ""
-    """The id of the request of a client that led here."""
-    tainted: bool = False
-    facts: Mapping[str, Fact] = {}
-
-
 class Row(msgspec.Struct, frozen=True):
     """An entry in its place: `hash` is hexadecimal."""
 
     seq: int
     hash: str
     entry: Entry
-
-
-class Head(msgspec.Struct, frozen=True):
-    """The last row's number and hash (hexadecimal); number 0 before the first."""
-
-    seq: int
-    hash: str
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,9 +17,10 @@ from typing import Final
 import apsw
 import msgspec
 
+from openclaw.base.audit import Entry
 from openclaw.base.errors import Conflict
 from openclaw.base.ids import TenantId
-from openclaw.store.audit import Entry, append
+from openclaw.store.audit import append
 from openclaw.store.thread import DatabaseThread
 from openclaw.store.writer import Writer
 

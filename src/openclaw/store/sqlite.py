@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 import apsw
 
+from openclaw.base.audit import Entry
 from openclaw.base.clock import Clock
 from openclaw.base.errors import BudgetExceeded, InvalidRequest, Unavailable
 from openclaw.base.ids import DEFAULT_TENANT, AgentId, OwnerId, RunId, SessionId, SessionKey, TenantId, new_session_id
@@ -425,9 +426,9 @@ class SqliteStore:
             self._lock.release()
 
 
-def _admitted(inbound: Inbound, now_ms: int) -> audit.Entry:
+def _admitted(inbound: Inbound, now_ms: int) -> Entry:
     who = inbound.principal
-    return audit.Entry(
+    return Entry(
         at_ms=now_ms,
         kind="run",
         action="accepted",
@@ -442,9 +443,9 @@ def _admitted(inbound: Inbound, now_ms: int) -> audit.Entry:
     )
 
 
-def _reserved(spender: Spender, usd_micros: int, outcome: Reservation | BudgetExceeded, now_ms: int) -> audit.Entry:
+def _reserved(spender: Spender, usd_micros: int, outcome: Reservation | BudgetExceeded, now_ms: int) -> Entry:
     refused = isinstance(outcome, BudgetExceeded)
-    return audit.Entry(
+    return Entry(
         at_ms=now_ms,
         kind="spend",
         action="reserve",

@@ -17,6 +17,7 @@ import anyio
 import msgspec
 import pytest
 
+from openclaw.base.audit import Entry
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import Unauthorized
 from openclaw.base.ids import OPERATOR
@@ -30,7 +31,6 @@ from openclaw.ops.service.keeper import installed_drift
 from openclaw.ops.service.manager import ServiceState, Systemd
 from openclaw.ops.service.plan import Service
 from openclaw.policy.widening import Widening
-from openclaw.store.audit import Entry
 from openclaw.store.lock import LOCK_NAME, StateLock
 from openclaw.store.shelf import ABSENT, Change
 from openclaw.store.sqlite import SqliteStore

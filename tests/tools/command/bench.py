@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from openclaw.base.audit import Entry
 from openclaw.base.clock import Clock
 from openclaw.base.ids import AgentId, RunId, SessionKey
 from openclaw.base.principal import LOCAL_OPERATOR, Principal
@@ -14,7 +15,6 @@ from openclaw.policy.exec.rules_file import ExecRules
 from openclaw.policy.exec_door import KIND, exec_rule
 from openclaw.processes.sandbox.choice import Sandboxes
 from openclaw.processes.spawner import Spawner
-from openclaw.store.audit import Entry
 from openclaw.tools.api import Tool, ToolContext
 from openclaw.tools.builtin.command.jobs import Jobs
 from openclaw.tools.builtin.command.room import Commands, Settings

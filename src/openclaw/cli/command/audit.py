@@ -17,8 +17,9 @@ from openclaw.cli.desk import Desk, run
 from openclaw.cli.layout import plain
 
 if TYPE_CHECKING:
+    from openclaw.base.audit import Head
     from openclaw.ops.audit_export import Exported
-    from openclaw.store.audit import Head, Row, Verification, Wanted
+    from openclaw.store.audit import Row, Verification, Wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -239,7 +240,7 @@ def _pages(wanted: Wanted) -> Iterator[Row]:
 
 
 def _head(text: str) -> Head:
-    from openclaw.store.audit import Head
+    from openclaw.base.audit import Head
 
     seq, _, hash_ = text.partition(":")
     if not seq.isdigit() or len(hash_) != 64:

@@ -14,8 +14,8 @@ from openclaw.cli.desk import Desk
 from openclaw.cli.layout import plain
 
 if TYPE_CHECKING:
+    from openclaw.base.audit import Entry
     from openclaw.policy.egress_observed import Observed
-    from openclaw.store.audit import Entry
 
 PURPOSES = ("tools", "inference", "channels", "artifacts", "telemetry", "internal")
 

@@ -34,8 +34,8 @@ def file_verdict(ask: Ask) -> Verdict:
         return Verdict("deny", "file.unknown", "the call names no file")
     try:
         components(path) if op == "list" else file_components(path)
-    except ToolError as error:
-        return Verdict("deny", "file.path", error.message)
+    except ToolError:  # its words would bring the path into the ledger, and with it whatever was put there
+        return Verdict("deny", "file.path", "only relative paths that stay below the workspace are opened")
     return Verdict("allow", "file.workspace", "it stays in the workspace", quiet=op in READS)
 
 

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from openclaw.base.audit import Kind
 from openclaw.base.errors import Unavailable
 from openclaw.ops.audit_heads import heads_in
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
-from openclaw.store.audit import MAX_PAGE, Audit, Kind, Row, Wanted
+from openclaw.store.audit import MAX_PAGE, Audit, Row, Wanted
 
 READS: Final = Rate(30, 2)
 CHECKS: Final = Rate(3, 0.05)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import apsw
 
+from openclaw.base.audit import Head
 from openclaw.base.errors import OpenClawError
 from openclaw.ops.audit_heads import heads_in
 from openclaw.ops.doctor.scene import Finding, Scene
-from openclaw.store.audit import Head, Verification, differing, in_file, is_kept, verify
+from openclaw.store.audit import Verification, differing, in_file, is_kept, verify
 
 _EVIDENCE = "Keep this store as evidence, restore a backup, and ask who could write the file."
 

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec import UNSET
 
+from openclaw.base.audit import Fact
 from openclaw.base.errors import Conflict, PolicyDenied, ToolError, Unavailable
 from openclaw.config.schema import ExecConfig, SandboxConfig
 from openclaw.policy.approval import DECISIONS, Approval, Decision
@@ -31,7 +32,6 @@ from openclaw.policy.exec_door import FACT, KIND, Wanted
 from openclaw.policy.gatekeeper import Ask, Gatekeeper, Verdict, refused
 from openclaw.processes.sandbox import job as sandbox
 from openclaw.processes.sandbox.choice import Choice, Sandboxes
-from openclaw.store.audit import Fact
 from openclaw.tools.api import Caller
 from openclaw.tools.builtin.command.jobs import Job, Jobs
 
