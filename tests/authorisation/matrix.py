@@ -23,7 +23,8 @@ _METHODS: Final[dict[str, str]] = {
         exec.approvals.node.set exec.approvals.set gateway.restart.request gateway.suspend.prepare
         gateway.suspend.resume models.authLogout secrets.reload secrets.resolve secrets.status sessions.delete
         sessions.reset sessions.rewind set-heartbeats skills.install skills.update system-event update.run
-        update.status wizard.cancel wizard.next wizard.start wizard.status
+        update.status wizard.cancel wizard.next wizard.start wizard.status policy.narrow policy.widen policy.widenings
+        skills.lock skills.remove skills.upload.begin skills.upload.chunk skills.upload.commit
     """,
     "operator.approvals": """
         approval.get approval.history approval.resolve exec.approval.get exec.approval.grants.list
@@ -32,7 +33,8 @@ _METHODS: Final[dict[str, str]] = {
         plugin.approval.resolve plugin.approval.waitDecision
     """,
     "operator.pairing": """
-        channels.pairing.list device.pair.approve device.pair.list device.pair.reject device.pair.remove
+        channels.pairing.approve channels.pairing.dismiss channels.pairing.list channels.pairing.remove
+        channels.pairing.senders device.pair.approve device.pair.list device.pair.reject device.pair.remove
         device.pair.rename device.token.revoke device.token.rotate node.pair.approve node.pair.list node.pair.reject
         node.pair.remove node.pair.request node.pair.verify node.rename
     """,
@@ -53,7 +55,7 @@ _METHODS: Final[dict[str, str]] = {
         sessions.describe sessions.export sessions.get sessions.github.options sessions.groups.list sessions.list
         sessions.messages.subscribe sessions.messages.unsubscribe sessions.observer.visibility sessions.preview
         sessions.resolve sessions.search sessions.storage.status sessions.subscribe sessions.unsubscribe
-        sessions.usage sessions.usage.logs sessions.usage.timeseries sessions.viewers.set skills.detail
+        sessions.usage sessions.usage.logs sessions.usage.timeseries sessions.viewers.set skills.audit skills.detail
         skills.library.list skills.search skills.status status system-presence system.info talk.catalog talk.config
         taskSuggestions.list tasks.get tasks.list themes.list tools.catalog tools.effective tts.personas
         tts.providers tts.status usage.cost usage.status usage.totals users.list users.prefs.get voicewake.get
@@ -82,7 +84,14 @@ ONLY_4: Final = frozenset(
         "artifacts.list",
         "audit.list",
         "board.get",
+        "channels.pairing.approve",
+        "channels.pairing.dismiss",
         "channels.pairing.list",
+        "channels.pairing.remove",
+        "channels.pairing.senders",
+        "skills.upload.begin",
+        "skills.upload.chunk",
+        "skills.upload.commit",
         "channels.start",
         "channels.stop",
         "chat.message.get",

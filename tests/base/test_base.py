@@ -167,8 +167,8 @@ async def test_a_supervised_coroutine_is_started_again_with_growing_pauses() -> 
     assert pauses == [1, 2, 3]
 
 
-MAY_BE_SHOWN = frozenset(("Principal", "Attempt", "Question", "QuestionResolveParams", "InferenceProfiles"))
-"""They have names of credentials, questions about them and places in a list, but no secret."""
+MAY_BE_SHOWN = frozenset(("Principal", "Attempt", "Question", "QuestionResolveParams", "InferenceProfiles", "Powers"))
+"""They have names of credentials and variables, questions about them and places in a list, but no secret."""
 
 
 def test_no_structure_with_a_secret_in_plain_text_prints_it() -> None:

@@ -78,7 +78,7 @@ def test_a_transcript_leaves_as_a_file_that_only_its_owner_reads(live: Place) ->
         ("update", 1, "upgrade --check"),
         ("message send --to x hello", 1, "no chat channels yet"),
         ("channels add telegram --token t", 1, "no chat channels yet"),
-        ("pairing approve telegram CODE", 1, "devices approve"),
+        ("pairing approve telegram CODE", 1, "openclaw pairing list"),
     ],
 )
 def test_what_hands_remember_works_or_says_what_to_do_instead(live: Place, line: str, code: int, said: str) -> None:

@@ -92,5 +92,6 @@ def test_channels_and_skills_are_shown(live: Place) -> None:
     assert live.run("channels", "status").stdout == "There are no channels: this version has none yet.\n"
     assert msgspec.json.decode(live.run("channels", "list", "--json").stdout)["channelOrder"] == []
     lines = live.run("skills", "list").stdout.splitlines()
-    assert lines[1].split() == ["weather", "openclaw-workspace", "lacks", "no-such", "Looks", "out"]
+    assert lines[1].split()[:2] == ["weather", "openclaw-workspace"]
+    assert "audited" in lines[1], "nothing of a skill is loaded before that"
     assert msgspec.json.decode(live.run("skills", "list", "--eligible", "--json").stdout)["skills"] == []

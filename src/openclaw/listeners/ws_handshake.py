@@ -282,6 +282,9 @@ class Handshake:
 class _GivenAuth(msgspec.Struct):
     token: str = ""
 
+    def __repr__(self) -> str:
+        return "_GivenAuth(***)"
+
 
 class _GivenParams(msgspec.Struct):
     auth: _GivenAuth = msgspec.field(default_factory=_GivenAuth)

@@ -35,6 +35,9 @@ class _Line(msgspec.Struct, frozen=True):
     now: float | str | None = None
     jwks: dict[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        return "_Line(***)"
+
 
 def token_case(line: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answer to one line: `{id, verdict, rule, reason, principal?}`.
