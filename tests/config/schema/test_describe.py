@@ -94,7 +94,7 @@ print(best < 0.005, sorted(heavy))
 
 COUNTS = frozenset(
     ("port", "maxAttempts", "maxConcurrent", "steps", "toolCalls", "identicalOutcomes", "cap", "size", "maxDepth")
-) | {"maxChildren", "maxConcurrentRuns", "maxFiles", "kvVersion", "queued"}
+) | {"maxChildren", "maxConcurrentRuns", "maxFiles", "kvVersion", "queued", "cpus", "pidsLimit", "maxProcesses"}
 """Numbers that count what their own name says."""
 
 
