@@ -10,9 +10,9 @@ from openclaw.listeners.origin import OriginRules
 @pytest.mark.parametrize(
     ("public", "origin", "host", "verdict"),
     [
-        ("https://gw.example/claw/", b"https://gw.example", b"127.0.0.1:18789", "own"),
-        ("wss://gw.example/claw", b"https://gw.example", b"127.0.0.1", "own"),
-        ("https://gw.example:443", b"https://gw.example", b"127.0.0.1", "own"),
+        ("https://gw.example/claw/", b"https://gw.example", b"127.0.0.1:18789", "allowed"),
+        ("wss://gw.example/claw", b"https://gw.example", b"127.0.0.1", "allowed"),
+        ("https://gw.example:443", b"https://gw.example", b"127.0.0.1", "allowed"),
         ("https://gw.example:8443/claw", b"https://gw.example", b"127.0.0.1", "foreign"),
         ("https://gw.example.evil.example/claw", b"https://gw.example", b"127.0.0.1", "foreign"),
         ("", b"https://gw.example", b"gw.example:443", "own"),
