@@ -29,7 +29,7 @@ async def speak(url: str, http: aiohttp.ClientSession) -> None:
     """Say it to the model, to tools and by hooks."""
     for said in (
         f"hello {SAID}",
-        f'/tool write_file {{"path": "{SAID}.txt", "content": "{SAID}"}}',
+        f'/tool write_file {{"path": "note.txt", "content": "{SAID}"}}',
         f'/tool web_fetch {{"url": "https://denied.example/{SAID}?q={SAID}"}}',
         f'/tool memory_write {{"text": "{SAID}"}}',
     ):
@@ -81,6 +81,7 @@ async def test_what_was_done_is_there_and_what_was_said_is_not(tmp_path: Path) -
     denied = {(row.entry.kind, row.entry.action, row.entry.rule) for row in rows if row.entry.answer == "deny"}
     assert ("config", "config.patch", "scope.missing") in denied
     assert {row.entry.target for row in rows if row.entry.kind == "egress"} == {"denied.example:443"}
+    assert {row.entry.target for row in rows if row.entry.kind == "file"} == {"note.txt"}  # the name, not what is in it
     told = json.dumps([str(row) for row in rows])
     assert found_in(told.encode(), {"what was said": SAID, "token": TOKEN}) == []
 
