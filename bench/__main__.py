@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.completion import turns
 from bench.detour import failover
+from bench.doors import doors
 from bench.durability import sync_cost
 from bench.every_command import every_command
 from bench.fanout import fan_out
@@ -36,6 +37,7 @@ ALONE: dict[str, Callable[[Lab], list[Row]]] = {
     "sessions": kept_sessions,
     "wires": by_wire,
     "failover": failover,
+    "doors": doors,
     "streams": steady_streams,
     "fanout": fan_out,
     "soak": long_soak,

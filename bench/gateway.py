@@ -23,6 +23,7 @@ from bench.tools import BadRun, Tools
 TOKEN = "bench-token-bench-token-bench-token-0123456789"
 BEARER = f"Authorization: Bearer {TOKEN}"
 COMPLETIONS = "/v1/chat/completions"
+DOORLESS = Path(__file__).parent / "doorless.py"
 START_S = 30.0
 POLL_S = 0.001
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -41,11 +42,15 @@ class Lab(msgspec.Struct, frozen=True):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """How a gateway differs from the usual one. `folder` is where its state is kept; None = beside the others."""
+    """How a gateway differs from the usual one.
+
+    Shape: `folder` is where its state is kept, None = beside the others; `doors` False: without any (doorless.py).
+    """
 
     providers: dict[str, dict[str, object]] = {}
     agents: tuple[dict[str, object], ...] = ()
     folder: Path | None = None
+    doors: bool = True
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -63,6 +68,7 @@ class Gateway:
         """Start it; returns at once."""
         setting = setting or Setting()
         self._core = lab.cores.gateway
+        self._program = ("-m", "openclaw") if setting.doors else (str(DOORLESS),)
         self.port = free_port()
         self.state = Path(tempfile.mkdtemp(prefix="state-", dir=setting.folder or lab.folder))
         self.environment = _environment(self.state)
@@ -70,7 +76,7 @@ class Gateway:
         self._spawn()
 
     def _spawn(self) -> None:
-        argv = (sys.executable, "-m", "openclaw", "gateway", "run")
+        argv = (sys.executable, *self._program, "gateway", "run")
         log = (self.state / "gateway.out").open("wb")
         with pinned(self._core):
             self._spawned = time.perf_counter()

@@ -53,6 +53,7 @@ class Errand(NamedTuple):
 
 
 TOOLS: Final = Errand()
+_CONFIGURED: Final = Verdict("allow", "egress.configured", "a setting names it")
 
 
 class EgressRules:
@@ -65,10 +66,12 @@ class EgressRules:
 
     def host(self, errand: Errand, host: str, port: int) -> Verdict:
         """Decide about a name, or an address that stands in its place. Nothing is looked up."""
+        if errand.configured and not self._class(errand).allow:
+            return _CONFIGURED  # what every call of a model asks
         host = plain(host)
         listed = self._listed(errand).opens(host, port)
         if errand.configured:
-            return self._configured(errand, host, port, listed=listed)
+            return _CONFIGURED if listed else self._not_of_class(errand, host, port)
         if not listed:
             if kind := refusal(host) if is_address(host) else "":
                 return self._closed(errand, (host,), port, "egress.address", f"{host} is {kind}")
@@ -97,9 +100,7 @@ class EgressRules:
         said = f"{host} is {kind}" if host == address else f"{host} stands for {address}, which is {kind}"
         return self._closed(errand, missing, port, "egress.address", said)
 
-    def _configured(self, errand: Errand, host: str, port: int, *, listed: bool) -> Verdict:
-        if listed or not self._class(errand).allow:
-            return Verdict("allow", "egress.configured", "a setting names it")
+    def _not_of_class(self, errand: Errand, host: str, port: int) -> Verdict:
         setting = f"networkPolicy.classes.{errand.klass}.allow"
         reason = f"{shown(host)}:{port} is not named in {setting}"
         return Verdict(
