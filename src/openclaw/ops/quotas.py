@@ -140,7 +140,7 @@ ROOMS: Final[tuple[StateRoom, ...]] = (
         names=(
             *("openclaw.json*", "openclaw.y*ml", ".env", "service.env", "restored-config", "exec-approvals.*"),
             *("credentials", "secrets", "secrets.json*", "former-secrets.json", "auth-profiles.json"),
-            *("channels", "agents", "skills"),
+            *("channels", "agents", "skills", "skills.lock.json"),
             *("openclaw.lock", ".openclaw.json.lock", "backup-runs.json", "model-catalog.json", "chat-history"),
             *(LOCK_NAME, "gateway"),
         ),

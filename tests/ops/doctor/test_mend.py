@@ -22,7 +22,7 @@ from openclaw.ops.doctor.change import Chmod, Step, Write, apply
 from openclaw.ops.doctor.mend import Fix, fixes, mend, plan, undo
 from openclaw.ops.doctor.patches import PATCHES, Patch
 from openclaw.ops.doctor.posture import lowered, posture
-from openclaw.ops.doctor.scene import Scene
+from openclaw.ops.doctor.scene import Finding, Scene
 from openclaw.ops.doctor.summary import remarks
 from openclaw.ops.doctor.table import examine
 from tests.ops.doctor.place import OTHER, STRONG, Place
@@ -83,6 +83,11 @@ def _quick() -> Iterator[None]:
         yield
 
 
+def found(place: Place) -> list[Finding]:
+    """Return what the doctor finds, but for how much room the disk has: others use it, too."""
+    return [each for each in examine(place.scene()) if each.id != "disk.space"]
+
+
 @settings(max_examples=120, deadline=None)
 @given(broken_states())
 def test_mending_twice_is_mending_once_and_undo_restores_byte_for_byte(place: Place) -> None:
@@ -92,13 +97,13 @@ def test_mending_twice_is_mending_once_and_undo_restores_byte_for_byte(place: Pl
     assert not [one for one in fix.patches if one.result == "refused"], fix
     assert lowered(before, posture(place.scene())) == []
     mended = place.tree()
-    findings = examine(place.scene())
+    findings = found(place)
 
     again = mend(place.scene)
 
     assert again == Fix()
     assert place.tree() == mended
-    assert examine(place.scene()) == findings
+    assert found(place) == findings
     if fix.id:
         undo(place.scene, fix.id)
         assert place.own_tree() == original

@@ -28,7 +28,7 @@ NAMES: Final[dict[Part, tuple[str, ...]]] = {
     "config": (".env", "openclaw.json", "openclaw.json5", "openclaw.yaml", "openclaw.yml", OUTSIDE),
     "secrets": ("credentials", "auth-profiles.json", "secrets.json", "secrets", "channels", "gateway"),
     "agents": ("agents", "exec-approvals.json"),
-    "skills": ("skills",),
+    "skills": ("skills", "skills.lock.json"),
     "workspace": ("workspace", "workspace-*"),
     "snapshots": ("snapshots",),
 }
