@@ -6,6 +6,8 @@ UV := VENV=$(VENV) requirements/uv.sh
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock"
+# A file's tests stay together: what its fixtures start, a gateway or a browser, is started once.
+WORKERS ?= -n auto --dist loadfile
 PATHS := src tests $(wildcard bench)
 
 .DEFAULT_GOAL := help
@@ -21,7 +23,7 @@ run: setup ## Set up, start the gateway, ask it a first question, and chat
 	@if [ -t 0 ] && [ -t 1 ]; then set -m; $(BIN)/openclaw up; else exec $(BIN)/openclaw up; fi
 
 test: dev ## Run every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 lint: dev ## Check style, types and floors (changes nothing)
 	$(BIN)/ruff check $(PATHS)
