@@ -76,6 +76,7 @@ async def test_what_was_done_is_there_and_what_was_said_is_not(tmp_path: Path) -
     assert SAID.encode() in path.read_bytes()  # the conversation is kept there, too
     rows = in_file(path, lambda db: query(db, Wanted(limit=MAX_PAGE, last_first=False)))
     assert in_file(path, verify).problem == ""
+    assert [row for row in rows if row.entry.run or row.entry.kind == "admin" if not row.entry.request] == []
     kinds = {row.entry.kind for row in rows}
     assert {"run", "tool", "egress", "config", "approval", "admin", "pairing"} <= kinds, kinds
     denied = {(row.entry.kind, row.entry.action, row.entry.rule) for row in rows if row.entry.answer == "deny"}

@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     session: str = ""
     run: str = ""
     request: str = ""
-    """The id of the request of a client that led here."""
+    """The id of the request of a client that led here: a run is asked for by the id that it has."""
     tainted: bool = False
     facts: Mapping[str, Fact] = {}
 

@@ -109,7 +109,7 @@ class Ledger:
         request: str = "",
         tainted: bool = False,
     ) -> Entry:
-        """Return an entry of this moment."""
+        """Return an entry of this moment. What a turn does was asked for by its run's request."""
         return Entry(
             at_ms=self._clock.now_ms(),
             kind=kind,
@@ -126,7 +126,7 @@ class Ledger:
             agent=agent,
             session=session,
             run=run,
-            request=request[:MAX_REQUEST],
+            request=(request or run)[:MAX_REQUEST],
             tainted=tainted,
             facts=facts or {},
         )

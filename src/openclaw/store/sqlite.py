@@ -440,6 +440,7 @@ def _admitted(inbound: Inbound, now_ms: int) -> Entry:
         agent=inbound.agent_id,
         session=inbound.session_key,
         run=inbound.run_id,
+        request=inbound.run_id,
     )
 
 
@@ -456,6 +457,7 @@ def _reserved(spender: Spender, usd_micros: int, outcome: Reservation | BudgetEx
         channel=spender.channel,
         agent=spender.agent_id,
         run=spender.run_id,
+        request=spender.run_id,
         facts={"usdMicros": usd_micros},
     )
 
