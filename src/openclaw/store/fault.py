@@ -12,7 +12,7 @@ def fault(error: BaseException, what: str) -> OpenClawError:
     match error:
         case OpenClawError():
             return error
-        case apsw.FullError():
+        case apsw.FullError() | apsw.IOError() if _is_full(error):
             return Unavailable(
                 f"{what}: the disk that holds the store is full; nothing was written",
                 hint="Free some space on the disk of the state directory; the gateway goes on by itself.",
@@ -41,3 +41,10 @@ def fault(error: BaseException, what: str) -> OpenClawError:
             )
         case _:
             return InternalError(f"{what}: unexpected {type(error).__name__}: {error}")
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether the disk has no room, also for the few pages of memory that SQLite shares beside an idle store."""
+    return isinstance(error, apsw.FullError) or (
+        isinstance(error, apsw.IOError) and error.extendedresult == apsw.SQLITE_IOERR_SHMSIZE
+    )
