@@ -1,6 +1,8 @@
-"""What every test shares: the asyncio backend that production uses."""
+"""What every test shares: the asyncio backend that production uses, and reports that travel between workers."""
 
 from __future__ import annotations
+
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,3 +16,11 @@ settings.load_profile("openclaw")
 def anyio_backend() -> tuple[str, dict[str, object]]:
     """Run async tests on uvloop, as the gateway does."""
     return ("asyncio", {"use_uvloop": True})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Spell out what is no Unicode: hostile text that a test logged would else keep its report in the worker."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
