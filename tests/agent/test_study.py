@@ -448,18 +448,23 @@ async def test_a_run_that_kills_the_gateway_again_and_again_is_given_up(tmp_path
         assert "[the gateway stopped" in (await here.texts())[-1]
 
 
-async def test_a_shutdown_parks_the_run_and_the_next_start_takes_it_up(tmp_path: Path) -> None:
+async def test_a_shutdown_parks_the_run_and_who_waits_behind_it_and_the_next_start_takes_them_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with house(tmp_path) as here:
         run = await here.say("slow", run_id="parked", model="fake/fake-n1000-d20")
         await until(lambda: run.state == "running")
+        await here.say("next", run_id="behind")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
     reply = await run.result()
     assert reply.error is not None
     assert reply.error["code"] == "RUN_INTERRUPTED"
-    async with house(tmp_path, FakeClient(["done"])) as here:
-        assert await here.study.resume() == (1, 0)
-        resumed = here.study.live_run(RunId("parked"))
-        assert resumed is not None
-        assert (await resumed.result()).text == "done"
+    async with house(tmp_path, FakeClient(["done", "done too"])) as here:
+        assert await here.study.resume() == (2, 0)
+        for run_id, text in (("parked", "done"), ("behind", "done too")):
+            resumed = here.study.live_run(RunId(run_id))
+            assert resumed is not None
+            assert (await resumed.result()).text == text
 
 
 async def test_a_draining_study_takes_nothing_in(tmp_path: Path) -> None:

@@ -286,6 +286,8 @@ class Study:
         return spec.max_concurrent if spec else 0
 
     def _start(self, run: LiveRun) -> None:
+        if self._tasks.closed:
+            return  # whoever comes next after a run that was parked is parked too
         run.task = self._tasks.spawn(self._run(run), "run")
 
     async def _run(self, run: LiveRun) -> None:

@@ -129,6 +129,26 @@ async def test_a_run_can_be_stopped_and_the_page_survives_a_restart(tmp_path: Pa
             await back.stop()
 
 
+async def test_what_an_agent_asks_for_is_decided_in_the_chat_or_on_the_page_of_all(tmp_path: Path) -> None:
+    async with gateway(tmp_path / "state") as running, browser() as context:
+        page = await opened(context, running)
+        workspace = tmp_path / "state" / "workspace"
+        for name, decision in (("denied", "Deny"), ("made", "Allow once")):
+            await say(page, f'/tool exec {{"command": "touch {name}"}}')
+            asked = page.locator("#chat-approvals li", has_text=f"touch {name}")
+            await asked.get_by_role("button", name=decision).click()
+            await asked.wait_for(state="detached")
+            await page.locator("#messages li", has_text="fake:").nth(0 if name == "denied" else 1).wait_for()
+        assert [path.name for path in workspace.iterdir()] == ["made"]
+        await say(page, '/tool propose_config {"patch": {"identity": {"name": "Molly"}}, "why": "a name"}')
+        await page.locator("#approvals-waiting", has_text="1").wait_for()
+        await page.click("a[data-page=approvals]")
+        proposed = page.locator("#approvals li", has_text="identity.name")
+        await proposed.get_by_role("button", name="Allow once").click()
+        await proposed.wait_for(state="detached")
+        assert "Molly" in (tmp_path / "state" / "openclaw.json").read_text()
+
+
 async def test_a_device_from_afar_is_let_in_from_the_page(tmp_path: Path) -> None:
     async with behind_a_proxy(tmp_path / "state") as running, browser() as context:
         page = await opened(context, running)

@@ -59,7 +59,7 @@ gateway.addEventListener("open", async ({ detail: hello }) => {
   line(`openclaw ${hello.server?.version ?? ""}`);
   if (state.key === "main") state.key = hello.snapshot?.sessionDefaults?.mainSessionKey ?? "main";
   await ask("sessions.subscribe", {});
-  await Promise.all([showSessions(), openSession(state.key), showDevices(), showApprovals()]);
+  await Promise.all([showSessions(), openSession(state.key), showDevices()]);
 });
 
 // ---- pages
@@ -104,6 +104,7 @@ async function openSession(key) {
   for (const message of history.messages) show(message);
   settle();
   showSessions();
+  showApprovals();
 }
 
 $("new-session").addEventListener("click", () => {
@@ -249,29 +250,46 @@ async function showDevices() {
   );
 }
 
-async function showApprovals() {
-  const found = await ask("exec.approval.list", {});
-  if (!found) return;
-  const waiting = Array.isArray(found) ? found : (found.approvals ?? found.pending ?? []);
-  $("approvals-waiting").textContent = waiting.length || "";
-  const decide = (id, decision) => async () => {
-    await ask("exec.approval.resolve", { id, decision });
+// Each kind has its own list and its own answer; a person sees one list of what waits.
+const APPROVALS = ["exec.approval", "plugin.approval"];
+const DECISIONS = { "allow-once": "Allow once", "allow-always": "Allow always", deny: "Deny" };
+
+function approvalRow(kind, one) {
+  const request = one.request ?? {};
+  const facts = [
+    request.warningText ?? request.description,
+    request.detail,
+    request.tainted ? "the agent has read text from outside" : "",
+    request.cwd ? `in ${request.cwd}` : "",
+    request.agentId ? `agent ${request.agentId}` : "",
+    `until ${time(one.expiresAtMs)}`,
+  ];
+  const decide = (decision) => async () => {
+    await ask(`${kind}.resolve`, { id: one.id, decision });
     await showApprovals();
   };
-  $("approvals").replaceChildren(
-    ...waiting.map((one) =>
-      row(
-        plain(one.request?.command ?? one.id),
-        `in ${plain(one.request?.cwd ?? "?")} · until ${time(one.expiresAtMs)}`,
-        ["Allow once", decide(one.id, "allow-once")],
-        ["Deny", decide(one.id, "deny")],
-      ),
-    ),
+  const offered = request.allowedDecisions ?? ["allow-once", "deny"];
+  return row(
+    plain(request.command ?? request.title ?? one.id),
+    plain(facts.filter(Boolean).join(" · ")),
+    ...offered.filter((each) => DECISIONS[each]).map((each) => [DECISIONS[each], decide(each)]),
   );
 }
 
+async function showApprovals() {
+  const lists = await Promise.all(APPROVALS.map((kind) => ask(`${kind}.list`, {})));
+  if (lists.some((found) => !found)) return;
+  const waiting = lists.flatMap((found, at) => found.map((one) => [APPROVALS[at], one]));
+  const here = waiting.filter(([, one]) => one.request?.sessionKey === state.key);
+  $("approvals-waiting").textContent = waiting.length || "";
+  $("approvals").replaceChildren(...waiting.map(([kind, one]) => approvalRow(kind, one)));
+  $("chat-approvals").replaceChildren(...here.map(([kind, one]) => approvalRow(kind, one)));
+}
+
 for (const name of ["device.pair.requested", "device.pair.resolved"]) gateway.addEventListener(name, showDevices);
-for (const name of ["exec.approval.requested", "exec.approval.resolved"]) gateway.addEventListener(name, showApprovals);
+for (const kind of APPROVALS) {
+  for (const what of ["requested", "resolved"]) gateway.addEventListener(`${kind}.${what}`, showApprovals);
+}
 
 async function showStatus() {
   const health = await ask("health", {});
