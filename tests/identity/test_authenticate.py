@@ -154,6 +154,37 @@ def test_a_lockout_never_keeps_out_the_right_credential_of_a_local_program() -> 
         authenticator.http(GOOD, BROWSER)
 
 
+def test_where_people_choose_the_secret_a_lockout_holds_for_local_programs_too() -> None:
+    authenticator = make(mode="password")
+    for _ in range(10):
+        with pytest.raises(Unauthorized):
+            authenticator.http(BAD, LOCAL)
+    with pytest.raises(RateLimited):
+        authenticator.http({b"authorization": b"Bearer pass"}, LOCAL)
+    assert authenticator.http({b"authorization": b"Bearer pass"}, REMOTE).method == "password"
+
+
+@pytest.mark.parametrize("mode", ["token", "password"])
+def test_naming_another_client_with_each_guess_ends_too(mode: Mode) -> None:
+    authenticator = make(mode=mode)
+    good = {b"authorization": b"Bearer s3cret" if mode == "token" else b"Bearer pass"}
+
+    def named(number: int) -> Source:
+        return Source(f"10.0.0.{number}", False, via="by 127.0.0.1")
+
+    for number in range(100):
+        with pytest.raises(Unauthorized):
+            authenticator.http(BAD, named(number))
+    with pytest.raises(RateLimited):
+        authenticator.http(BAD, named(200))
+    if mode == "token":  # which cannot be guessed: nobody shuts out those behind the proxy
+        authenticator.http(good, named(200))
+    else:
+        with pytest.raises(RateLimited):
+            authenticator.http(good, named(200))
+    authenticator.http(good, REMOTE)
+
+
 @pytest.mark.parametrize("extra", [{}, {"device_token": "x"}, {"bootstrap_token": "x"}, {"password": "x"}])
 def test_no_other_field_switches_the_limiter_off(extra: dict[str, Any]) -> None:
     authenticator = make()

@@ -133,7 +133,8 @@ class App:
         host = headers.get(b"host")
         browser = rules.classify(headers[b"origin"], host) if b"origin" in headers else "no"
         source = locate(peer, headers, self._trusted, browser, tls=tls)
-        if not rules.host_allowed(host) and parse_address(peer) not in self._trusted:
+        # A browser here comes from where a proxy on this machine does; it is the forwarding that tells them apart.
+        if not rules.host_allowed(host) and (source.direct or parse_address(peer) not in self._trusted):
             raise Forbidden(
                 "This name is not one of the gateway's.",
                 hint="Call it by 127.0.0.1 or localhost, or set gateway.publicBaseUrl to the name you use.",
