@@ -18,7 +18,7 @@ from openclaw.agent.ended import log_ended
 from openclaw.agent.lane import Lanes
 from openclaw.agent.live import LiveRun, RepeatedRun, ended_run
 from openclaw.agent.recovery import recovery
-from openclaw.agent.register import Register
+from openclaw.agent.register import Register, within
 from openclaw.agent.runner import NotAdmitted, Runner, reply_for
 from openclaw.agent.session_key import parse_key
 from openclaw.agent.taint import EVENT, brought_in
@@ -42,7 +42,7 @@ from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.tasks import TaskSet
 from openclaw.base.thinking import Thinking
-from openclaw.store.api import NewStep, RunRow, SessionRow, StepRow
+from openclaw.store.api import EVERY_SESSION, NewStep, RunRow, SessionRow, StepRow
 from openclaw.telemetry.metrics import METRICS
 
 _log = logging.getLogger("openclaw.agent")
@@ -200,10 +200,10 @@ class Study:
 
     def _check(self, inbound: Inbound) -> None:
         self._directory.require(inbound.agent_id)
-        limits = inbound.principal.limits
-        if limits is not None and not limits.allows_agent(inbound.agent_id):
+        caller = inbound.principal
+        if not caller.may_talk_to(inbound.agent_id):
             raise Forbidden(f"none of your roles may talk to the agent '{inbound.agent_id}'")
-        if limits is not None and inbound.model and not limits.allows_model(inbound.model):
+        if inbound.model and not caller.may_call(inbound.model):
             raise Forbidden(f"none of your roles may use the model {inbound.model[:128]}")
         if not inbound.message.parts:
             raise InvalidRequest("the message is empty")
@@ -452,6 +452,8 @@ class Study:
 
     async def session(self, key: SessionKey, principal: Principal) -> SessionRow | None:
         """Return a session that the principal may see, or None."""
+        if not principal.may_talk_to(key.split(":")[1]):
+            return None
         row = await self._store.session(key, principal.looks_at)
         if row is not None and row.owner != principal.owner:
             await self.overlooks(principal, key)
@@ -459,6 +461,8 @@ class Study:
 
     async def sessions(self, principal: Principal, **filters: Any) -> tuple[list[SessionRow], int]:
         """Return the sessions that the principal may see, latest first, and how many match."""
+        if principal.limits is not None:
+            filters["wanted"] = within(principal.limits, filters.get("wanted", EVERY_SESSION))
         rows, count = await self._store.sessions(owner=principal.looks_at, **filters)
         await self.overlooked(principal, rows)
         return rows, count

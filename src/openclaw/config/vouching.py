@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 
-from openclaw.config.keypath import KeyPath
 from openclaw.config.schema import AlbConfig, AuthConfig, CognitoConfig, GatewayConfig, OidcConfig, Section
 
+_Way: TypeAlias = tuple[str, ...]
 PROVIDERS: Final[Mapping[str, type[Section]]] = {"oidc": OidcConfig, "cognito": CognitoConfig, "alb": AlbConfig}
 """Modes whose settings stand in a section of their own name."""
 _OTHER_NAMES: Final = {"jwksUri": "jwksUrl", "signerArn": "signer"}
@@ -22,7 +22,7 @@ def wire_names(section: type[msgspec.Struct]) -> frozenset[str]:
     return frozenset(field.encode_name for field in msgspec.structs.fields(section))
 
 
-def other_names(auth: Mapping[str, Any]) -> Iterator[tuple[KeyPath, KeyPath]]:
+def other_names(auth: Mapping[str, Any]) -> Iterator[tuple[_Way, _Way]]:
     """Yield where gateway.auth says a provider's settings in other words or places, and what they are in the schema.
 
     `client_id` is `clientId`, as the short YAML form has it, and the settings of the provider in use may stand beside

@@ -11,6 +11,7 @@ from openclaw.base.errors import InvalidRequest
 from openclaw.policy.cases.table import answers
 from openclaw.policy.cases.token import token_case
 from tests.policy.cases.token_rows import rows
+from tests.policy.cases.token_rows_aws import alb, cognito
 from tests.stand_ins.oidc import ALB_ARN, ISSUER, Keychain
 
 NOW = 1_800_000_000
@@ -26,7 +27,7 @@ def case(config: dict[str, Any], chain: Keychain, kid: str = "k1", now: Any = NO
 
 
 def test_every_row_of_the_table_has_its_answer() -> None:
-    table = rows()
+    table = [*rows(), *cognito(), *alb()]
     lines = [json.dumps({"id": row.name, **row.line}).encode() for row in table]
     found = {row.name: (row.verdict, answer) for row, answer in zip(table, answers(lines), strict=True)}
     assert len(found) == len(table) > 500

@@ -44,7 +44,8 @@ def chain(seed: int = 0) -> Keychain:
     return made
 
 
-def _jwks(*kids: str) -> dict[str, Any]:
+def public(*kids: str) -> dict[str, Any]:
+    """Return the chain's public keys as a JWKS."""
     keys = chain().keys
     return {"keys": [keys[kid].as_dict(private=False) for kid in kids or ("k1", "k2")]}
 
@@ -59,7 +60,7 @@ def _header(kid: str, changes: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in {**known, **changes}.items() if value is not ...}
 
 
-def made(kid: str = "k1", seed: int = 0, header: dict[str, Any] | None = None, **claims: Any) -> str:
+def made(kid: Any = "k1", seed: Any = 0, header: Any = None, **claims: Any) -> str:
     """Return a token signed by a key of the chain; `...` leaves a name out."""
     body = json.dumps(_claims(claims)).encode()
     return sign(_header(kid, header or {}), body, chain(seed).keys[kid])
@@ -77,14 +78,15 @@ def signed_with(alg: str, maker: Callable[[bytes], bytes], kid: str = "k1", **he
     return f"{signed}.{b64(maker(signed.encode()))}"
 
 
-def _line(token: str, config: dict[str, Any] = OIDC, **more: Any) -> dict[str, Any]:
-    return {"kind": "token", "config": config, "token": token, "jwks": _jwks(), "now": NOW, **more}
+def line(token: str, config: Any = OIDC, **more: Any) -> dict[str, Any]:
+    """Return a line for a token."""
+    return {"kind": "token", "config": config, "token": token, "jwks": public(), "now": NOW, **more}
 
 
 def rows() -> list[Row]:
-    """Return the table."""
+    """Return the rows that are here."""
     oidc = (_algorithms, _headers, _kids, _keys, _claim_rows, _times, _forms, _configs)
-    return [row for part in (*oidc, _cognito, _alb, _shared, _roles) for row in part()]
+    return [row for part in (*oidc, _shared, _roles) for row in part()]
 
 
 def _algorithms() -> Iterator[Row]:
@@ -92,37 +94,37 @@ def _algorithms() -> Iterator[Row]:
     ec: Any = chain().keys["k2"].private_key
     p384 = generate_private_key(SECP384R1())
     edward = Ed25519PrivateKey.generate()
-    yield Row("RS256", "allow", _line(made()))
-    yield Row("ES256", "allow", _line(made("k2")))
+    yield Row("RS256", "allow", line(made()))
+    yield Row("ES256", "allow", line(made("k2")))
     for alg in ("none", "None", "NONE", "nOnE", "", "RS256 ", "rs256", "Rs256", "RS256\x00", "ES256K", "RS1", "A128KW"):
-        yield Row(f"alg {alg!r}", "deny", _line(signed_with(alg, lambda data: b"")))
-        yield Row(f"alg {alg!r} with a good signature", "deny", _line(made(header={"alg": alg})))
+        yield Row(f"alg {alg!r}", "deny", line(signed_with(alg, lambda data: b"")))
+        yield Row(f"alg {alg!r} with a good signature", "deny", line(made(header={"alg": alg})))
     for odd in (None, 1, ["RS256"], {"RS256": 1}, True):
-        yield Row(f"alg is {odd!r}", "deny", _line(made(header={"alg": odd})))
-    yield Row("no alg", "deny", _line(made(header={"alg": ...})))
+        yield Row(f"alg is {odd!r}", "deny", line(made(header={"alg": odd})))
+    yield Row("no alg", "deny", line(made(header={"alg": ...})))
     pem, der = chain().pem("k1"), chain().keys["k1"].as_der(private=False)
     secrets = {"PEM": pem, "PEM without its last line's end": pem.rstrip(), "DER": der, "nothing": b""}
-    secrets["the JWK"] = json.dumps(_jwks()["keys"][0]).encode()
-    secrets["the modulus"] = _jwks()["keys"][0]["n"].encode()
+    secrets["the JWK"] = json.dumps(public()["keys"][0]).encode()
+    secrets["the modulus"] = public()["keys"][0]["n"].encode()
     for name, secret in secrets.items():
         for alg in ("HS256", "HS384", "RS256"):
             token = sign(_header("k1", {"alg": alg}), json.dumps(_claims({})).encode(), secret)
-            yield Row(f"{alg} by HMAC with {name} as the secret", "deny", _line(token))
+            yield Row(f"{alg} by HMAC with {name} as the secret", "deny", line(token))
     for alg, hashed in (("RS384", SHA384()), ("RS512", SHA512()), ("RS256", SHA384()), ("RS256", SHA512())):
         maker = _rsa_maker(rsa, hashed)
-        yield Row(f"{alg} made with {hashed.name}", "deny", _line(signed_with(alg, maker)))
+        yield Row(f"{alg} made with {hashed.name}", "deny", line(signed_with(alg, maker)))
     for alg in ("PS256", "RS256"):
         maker = _pss_maker(rsa)
-        yield Row(f"{alg} made with PSS", "deny", _line(signed_with(alg, maker)))
+        yield Row(f"{alg} made with PSS", "deny", line(signed_with(alg, maker)))
     for alg in ("ES384", "ES256"):
         maker = _ec_maker(p384, SHA384(), 48)
-        yield Row(f"{alg} made with P-384", "deny", _line(signed_with(alg, maker, "k2")))
+        yield Row(f"{alg} made with P-384", "deny", line(signed_with(alg, maker, "k2")))
     for alg in ("EdDSA", "Ed25519", "ES256"):
-        yield Row(f"{alg} made with Ed25519", "deny", _line(signed_with(alg, edward.sign, "k2")))
-    yield Row("RS256 by the EC key", "deny", _line(signed_with("RS256", _ec_maker(ec, SHA256(), 32), "k2")))
-    yield Row("ES256 by the RSA key", "deny", _line(signed_with("ES256", _rsa_maker(rsa, SHA256()))))
+        yield Row(f"{alg} made with Ed25519", "deny", line(signed_with(alg, edward.sign, "k2")))
+    yield Row("RS256 by the EC key", "deny", line(signed_with("RS256", _ec_maker(ec, SHA256(), 32), "k2")))
+    yield Row("ES256 by the RSA key", "deny", line(signed_with("ES256", _rsa_maker(rsa, SHA256()))))
     der_maker = lambda data: ec.sign(data, ECDSA(SHA256()))  # noqa: E731
-    yield Row("ES256 with its signature as DER", "deny", _line(signed_with("ES256", der_maker, "k2")))
+    yield Row("ES256 with its signature as DER", "deny", line(signed_with("ES256", der_maker, "k2")))
     for name, pair in {
         "r=s=0": (0, 0),
         "r=1 s=0": (1, 0),
@@ -132,17 +134,21 @@ def _algorithms() -> Iterator[Row]:
         "r=s=max": (2**256 - 1, 2**256 - 1),
     }.items():
         forged = b"".join(number.to_bytes(32, "big") for number in pair)
-        yield Row(f"ES256 with {name}", "deny", _line(signed_with("ES256", lambda data, it=forged: it, "k2")))
+        yield Row(f"ES256 with {name}", "deny", line(signed_with("ES256", _always(forged), "k2")))
     for size in (0, 1, 32, 63, 65, 128):
-        yield Row(f"ES256 with {size} bytes", "deny", _line(signed_with("ES256", lambda data, n=size: b"x" * n, "k2")))
-    yield Row("RS256 with zeros", "deny", _line(signed_with("RS256", lambda data: bytes(256))))
-    yield Row("RS256 cut short", "deny", _line(signed_with("RS256", lambda data: _rsa_maker(rsa, SHA256())(data)[:-1])))
+        yield Row(f"ES256 with {size} bytes", "deny", line(signed_with("ES256", _always(b"x" * size), "k2")))
+    yield Row("RS256 with zeros", "deny", line(signed_with("RS256", _always(bytes(256)))))
+    yield Row("RS256 cut short", "deny", line(signed_with("RS256", lambda data: _rsa_maker(rsa, SHA256())(data)[:-1])))
     longer = lambda data: b"\0" + _rsa_maker(rsa, SHA256())(data)  # noqa: E731
-    yield Row("RS256 with a zero before it", "deny", _line(signed_with("RS256", longer)))
+    yield Row("RS256 with a zero before it", "deny", line(signed_with("RS256", longer)))
     cve = lambda data: b"\0" + _ec_maker(ec, SHA256(), 32)(data)  # noqa: E731
-    yield Row("ES256 with a zero before it", "deny", _line(signed_with("ES256", cve, "k2")))
-    yield Row("a stranger's key of the same name", "deny", _line(made(seed=1)))
-    yield Row("a stranger's EC key of the same name", "deny", _line(made("k2", seed=1)))
+    yield Row("ES256 with a zero before it", "deny", line(signed_with("ES256", cve, "k2")))
+    yield Row("a stranger's key of the same name", "deny", line(made(seed=1)))
+    yield Row("a stranger's EC key of the same name", "deny", line(made("k2", seed=1)))
+
+
+def _always(signature: bytes) -> Callable[[bytes], bytes]:
+    return lambda data: signature
 
 
 def _rsa_maker(key: Any, hashed: Any) -> Callable[[bytes], bytes]:
@@ -165,9 +171,9 @@ def _headers() -> Iterator[Row]:
     stranger = chain(1)
     own = stranger.keys["k1"].as_dict(private=False)
     brought = sign(_header("k1", {"jwk": own}), json.dumps(_claims({})).encode(), stranger.keys["k1"])
-    yield Row("a key in the header", "deny", _line(brought))
+    yield Row("a key in the header", "deny", line(brought))
     for name, value in {
-        "jwk": _jwks()["keys"][0],
+        "jwk": public()["keys"][0],
         "jku": "https://evil.example/keys",
         "x5u": "https://evil.example/cert",
         "x5c": ["MIIB"],
@@ -175,11 +181,11 @@ def _headers() -> Iterator[Row]:
         "b64": False,
         "zip": "DEF",
     }.items():
-        yield Row(f"{name} in the header", "deny", _line(made(header={name: value})))
-        yield Row(f"{name} in the header, null", "deny", _line(made(header={name: None})))
-    yield Row("b64: true", "deny", _line(made(header={"b64": True})))
-    yield Row("an empty crit", "deny", _line(made(header={"crit": []})))
-    yield Row("a crit of something unknown", "deny", _line(made(header={"crit": ["x"], "x": 1})))
+        yield Row(f"{name} in the header", "deny", line(made(header={name: value})))
+        yield Row(f"{name} in the header, null", "deny", line(made(header={name: None})))
+    yield Row("b64: true", "deny", line(made(header={"b64": True})))
+    yield Row("an empty crit", "deny", line(made(header={"crit": []})))
+    yield Row("a crit of something unknown", "deny", line(made(header={"crit": ["x"], "x": 1})))
     for kind, verdict in {
         "JWT": "allow",
         "jwt": "allow",
@@ -192,13 +198,13 @@ def _headers() -> Iterator[Row]:
         7: "deny",
         None: "deny",
     }.items():
-        yield Row(f"typ {kind!r}", verdict, _line(made(header={"typ": kind})))
-    yield Row("a thumbprint, as some providers send", "allow", _line(made(header={"x5t": "abc", "x5t#S256": "d"})))
-    yield Row("a header that is a list", "deny", _line(_parts(b"[]", b"{}")))
-    yield Row("a header that is text", "deny", _line(_parts(b'"RS256"', b"{}")))
-    yield Row("a header that is no JSON", "deny", _line(_parts(b"{alg:RS256}", b"{}")))
-    yield Row("alg twice", "deny", _line(_twice(b'{"alg":"none","alg":"RS256","kid":"k1"}')))
-    yield Row("kid twice", "deny", _line(_twice(b'{"alg":"RS256","kid":"k9","kid":"k1"}')))
+        yield Row(f"typ {kind!r}", verdict, line(made(header={"typ": kind})))
+    yield Row("a thumbprint, as some providers send", "allow", line(made(header={"x5t": "abc", "x5t#S256": "d"})))
+    yield Row("a header that is a list", "deny", line(_parts(b"[]", b"{}")))
+    yield Row("a header that is text", "deny", line(_parts(b'"RS256"', b"{}")))
+    yield Row("a header that is no JSON", "deny", line(_parts(b"{alg:RS256}", b"{}")))
+    yield Row("alg twice", "deny", line(_twice(b'{"alg":"none","alg":"RS256","kid":"k1"}')))
+    yield Row("kid twice", "deny", line(_twice(b'{"alg":"RS256","kid":"k9","kid":"k1"}')))
 
 
 def _twice(header: bytes) -> str:
@@ -213,20 +219,20 @@ def _parts(header: bytes, payload: bytes) -> str:
 def _kids() -> Iterator[Row]:
     tricks = ["k9", "K1", "k1 ", " k1", "../../k1", "/dev/null", "k1' OR '1'='1", "k1\x00", "k1\n", "k1;ls", "", "k2"]
     for kid in [*tricks, "кey", "k" * 5000, "http://evil/keys", 1, None, ["k1"], {"kid": "k1"}, True]:
-        yield Row(f"kid {str(kid)[:20]!r}", "deny", _line(made(header={"kid": kid})))
-    yield Row("no kid among several keys", "deny", _line(made(header={"kid": ...})))
-    yield Row("no kid where there is one key", "allow", _line(made(header={"kid": ...}), jwks=_jwks("k1")))
+        yield Row(f"kid {str(kid)[:20]!r}", "deny", line(made(header={"kid": kid})))
+    yield Row("no kid among several keys", "deny", line(made(header={"kid": ...})))
+    yield Row("no kid where there is one key", "allow", line(made(header={"kid": ...}), jwks=public("k1")))
     yield Row(
-        "no kid and the only key is another's", "deny", _line(made(header={"kid": ...}, seed=1), jwks=_jwks("k1"))
+        "no kid and the only key is another's", "deny", line(made(header={"kid": ...}, seed=1), jwks=public("k1"))
     )
-    first, other = _jwks("k1")["keys"][0], chain(1).keys["k1"].as_dict(private=False)
-    yield Row("a kid twice in the set", "allow", _line(made(), jwks={"keys": [first, other]}))
-    yield Row("a kid twice in the set, by the later", "deny", _line(made(seed=1), jwks={"keys": [first, other]}))
+    first, other = public("k1")["keys"][0], chain(1).keys["k1"].as_dict(private=False)
+    yield Row("a kid twice in the set", "allow", line(made(), jwks={"keys": [first, other]}))
+    yield Row("a kid twice in the set, by the later", "deny", line(made(seed=1), jwks={"keys": [first, other]}))
 
 
 def _keys() -> Iterator[Row]:
-    key, curve = _jwks()["keys"]
-    public = {name: value for name, value in key.items() if name not in ("use", "key_ops", "alg")}
+    key, curve = public()["keys"]
+    bare = {name: value for name, value in key.items() if name not in ("use", "key_ops", "alg")}
     for name, verdict, change in (
         ("for signatures", "allow", {"use": "sig"}),
         ("with its algorithm", "allow", {"alg": "RS256"}),
@@ -248,9 +254,9 @@ def _keys() -> Iterator[Row]:
         ("without a modulus", "deny", {"n": None}),
         ("with a modulus of 0", "deny", {"n": "AA"}),
     ):
-        yield Row(f"a key {name}", verdict, _line(made(), jwks={"keys": [{**public, **change}]}))
+        yield Row(f"a key {name}", verdict, line(made(), jwks={"keys": [{**bare, **change}]}))
     weak = chain().keys["weak"].as_dict(private=False)
-    yield Row("an RSA key of 1024 bits", "deny", _line(made("weak"), jwks={"keys": [weak]}))
+    yield Row("an RSA key of 1024 bits", "deny", line(made("weak"), jwks={"keys": [weak]}))
     for name, change in (
         ("of another curve's name", {"crv": "P-384"}),
         ("of a curve for bitcoins", {"crv": "secp256k1"}),
@@ -258,15 +264,15 @@ def _keys() -> Iterator[Row]:
         ("at infinity", {"x": "AA", "y": "AA"}),
         ("without y", {"y": None}),
     ):
-        yield Row(f"an EC key {name}", "deny", _line(made("k2"), jwks={"keys": [{**curve, **change}]}))
-    yield Row("an empty set", "deny", _line(made(), jwks={"keys": []}))
-    yield Row("no set", "deny", {name: value for name, value in _line(made()).items() if name != "jwks"})
-    yield Row("a set as a list", "allow", _line(made(), jwks=_jwks()["keys"]))
-    yield Row("one key alone", "allow", _line(made(), jwks=_jwks("k1")["keys"][0]))
-    yield Row("a set as text", "allow", _line(made(), jwks=json.dumps(_jwks())))
-    yield Row("a set that is a number", "error", _line(made(), jwks=7))
-    yield Row("a set whose keys are none", "error", _line(made(), jwks={"keys": "k1"}))
-    yield Row("a bad key beside a good one", "allow", _line(made(), jwks={"keys": [{"kty": "RSA"}, *_jwks()["keys"]]}))
+        yield Row(f"an EC key {name}", "deny", line(made("k2"), jwks={"keys": [{**curve, **change}]}))
+    yield Row("an empty set", "deny", line(made(), jwks={"keys": []}))
+    yield Row("no set", "deny", {name: value for name, value in line(made()).items() if name != "jwks"})
+    yield Row("a set as a list", "allow", line(made(), jwks=public()["keys"]))
+    yield Row("one key alone", "allow", line(made(), jwks=public("k1")["keys"][0]))
+    yield Row("a set as text", "allow", line(made(), jwks=json.dumps(public())))
+    yield Row("a set that is a number", "error", line(made(), jwks=7))
+    yield Row("a set whose keys are none", "error", line(made(), jwks={"keys": "k1"}))
+    yield Row("a bad key beside a good one", "allow", line(made(), jwks={"keys": [{"kty": "RSA"}, *public()["keys"]]}))
 
 
 def _claim_rows() -> Iterator[Row]:
@@ -285,10 +291,10 @@ def _claim_rows() -> Iterator[Row]:
             ...,
         ),
     ):
-        yield Row(f"iss {iss!r}", "deny", _line(made(iss=iss)))
+        yield Row(f"iss {iss!r}", "deny", line(made(iss=iss)))
     for aud in ("openclaw", ["openclaw"], ["x", "openclaw"], ["openclaw", "openclaw"]):
-        yield Row(f"aud {aud!r}", "allow", _line(made(aud=aud)))
-    for aud in (
+        yield Row(f"aud {aud!r}", "allow", line(made(aud=aud)))
+    for wrong in (
         *(
             "openclaw2",
             "open",
@@ -303,7 +309,7 @@ def _claim_rows() -> Iterator[Row]:
         ),
         *([], ["open", "claw"], [["openclaw"]], {"openclaw": 1}, None, True, 1, ["*"], ...),
     ):
-        yield Row(f"aud {aud!r}", "deny", _line(made(aud=aud)))
+        yield Row(f"aud {wrong!r}", "deny", line(made(aud=wrong)))
     for sub in (
         "",
         " ",
@@ -320,12 +326,12 @@ def _claim_rows() -> Iterator[Row]:
         "\ud800",
         ...,
     ):
-        yield Row(f"sub {str(sub)[:12].encode('unicode_escape')!r}", "deny", _line(made(sub=sub)))
+        yield Row(f"sub {str(sub)[:12].encode('unicode_escape')!r}", "deny", line(made(sub=sub)))
     for sub in ("alice@example.com", "Ålice Ö", "auth0|123", "a" * 256, "arn:aws:iam::1:user/x"):
-        yield Row(f"sub {sub[:12]!r}", "allow", _line(made(sub=sub)))
+        yield Row(f"sub {sub[:12]!r}", "allow", line(made(sub=sub)))
     for groups in ([], ["a"], "staff", ..., None, ["a"] * 256, ["Ü b"], ["/realm/admins"]):
-        yield Row(f"groups {str(groups)[:24]!r}", "allow", _line(made(groups=groups)))
-    for groups in (
+        yield Row(f"groups {str(groups)[:24]!r}", "allow", line(made(groups=groups)))
+    for odd in (
         {"staff": 1},
         [["staff"]],
         [1],
@@ -338,7 +344,7 @@ def _claim_rows() -> Iterator[Row]:
         ["g"] * 257,
         ["g" * 300],
     ):
-        yield Row(f"groups {str(groups)[:24]!r}", "deny", _line(made(groups=groups)))
+        yield Row(f"groups {str(odd)[:24]!r}", "deny", line(made(groups=odd)))
 
 
 def _times() -> Iterator[Row]:
@@ -360,7 +366,7 @@ def _times() -> Iterator[Row]:
         ("iat", 61, "deny"),
         ("iat", -(10**8), "allow"),
     ):
-        yield Row(f"{claim} {offset:+} s", verdict, _line(made(**{claim: NOW + offset})))
+        yield Row(f"{claim} {offset:+} s", verdict, line(made(**{claim: NOW + offset})))
     for claim in ("exp", "nbf", "iat"):
         for value in (
             "1900000000",
@@ -374,14 +380,14 @@ def _times() -> Iterator[Row]:
             (NOW + 60) * 1000,
             10**30,
         ):
-            yield Row(f"{claim} is {value!r}", "deny", _line(made(**{claim: value})))
+            yield Row(f"{claim} is {value!r}", "deny", line(made(**{claim: value})))
         for text in (b"NaN", b"Infinity", b"-Infinity", b"1e999", b"1" * 5000):
             body = json.dumps(_claims({claim: ...}))[:-1].encode() + b', "' + claim.encode() + b'": ' + text + b"}"
-            yield Row(f"{claim} is {text[:9].decode()}", "deny", _line(raw(body)))
-    yield Row("no exp", "deny", _line(made(exp=...)))
-    yield Row("exp is null", "deny", _line(made(exp=None)))
-    yield Row("exp is 0", "deny", _line(made(exp=0)))
-    yield Row("exp is the year 9999", "allow", _line(made(exp=253402300799)))
+            yield Row(f"{claim} is {text[:9].decode()}", "deny", line(raw(body)))
+    yield Row("no exp", "deny", line(made(exp=...)))
+    yield Row("exp is null", "deny", line(made(exp=None)))
+    yield Row("exp is 0", "deny", line(made(exp=0)))
+    yield Row("exp is the year 9999", "allow", line(made(exp=253402300799)))
     for now, verdict in (
         (NOW * 1000, "allow"),
         (NOW + 0.5, "allow"),
@@ -400,7 +406,7 @@ def _times() -> Iterator[Row]:
         (1e300, "error"),
         ("", "error"),
     ):
-        yield Row(f"now is {now!r}", verdict, _line(made(), now=now))
+        yield Row(f"now is {now!r}", verdict, line(made(), now=now))
 
 
 def _forms() -> Iterator[Row]:
@@ -438,7 +444,7 @@ def _forms() -> Iterator[Row]:
         "a number": "12345",
         "JSON serialisation": json.dumps({"protected": head, "payload": body, "signature": signature}),
     }.items():
-        yield Row(f"form: {name}", "deny", _line(token))
+        yield Row(f"form: {name}", "deny", line(token))
     for name, payload in {
         "a list": b"[]",
         "a text": b'"alice"',
@@ -455,9 +461,9 @@ def _forms() -> Iterator[Row]:
         "a name twice, deep": json.dumps(_claims({})).encode()[:-1] + b',"x":{"a":1,"a":2}}',
         "sub twice, once escaped": json.dumps(_claims({})).encode()[:-1] + b',"s\\u0075b":"root"}',
     }.items():
-        yield Row(f"payload: {name}", "deny", _line(raw(payload)))
+        yield Row(f"payload: {name}", "deny", line(raw(payload)))
     yield Row(
-        "payload: spaces and unknown claims", "allow", _line(raw(json.dumps(_claims({"x": [1]}), indent=2).encode()))
+        "payload: spaces and unknown claims", "allow", line(raw(json.dumps(_claims({"x": [1]}), indent=2).encode()))
     )
 
 
@@ -493,7 +499,7 @@ def _configs() -> Iterator[Row]:
         "other modes beside": {**OIDC, "cognito": COGNITO["cognito"], "alb": ALB["alb"]},
         "a whole gateway": {"gateway": {"port": 18789, "bind": "loopback", "auth": OIDC}},
     }.items():
-        yield Row(f"config: {name}", "allow", _line(made(), config))
+        yield Row(f"config: {name}", "allow", line(made(), config))
     for name, config in {
         "no issuer": {"mode": "oidc", "oidc": {"audience": "openclaw"}},
         "no audience": {"mode": "oidc", "oidc": {"issuer": ISSUER}},
@@ -507,25 +513,18 @@ def _configs() -> Iterator[Row]:
         "mode none": {"mode": "none"},
         "mode trusted-proxy": {"mode": "trusted-proxy"},
     }.items():
-        yield Row(f"config: {name}", "deny", _line(made(), config))
+        yield Row(f"config: {name}", "deny", line(made(), config))
     yield Row(
-        "empty issuer and an empty iss", "deny", _line(made(iss=""), {"mode": "oidc", "oidc": {"audience": "openclaw"}})
+        "empty issuer and an empty iss", "deny", line(made(iss=""), {"mode": "oidc", "oidc": {"audience": "openclaw"}})
     )
-    yield Row("no issuer and no iss", "deny", _line(made(iss=...), {"mode": "oidc", "oidc": {"audience": "openclaw"}}))
-    yield Row("no audience and no aud", "deny", _line(made(aud=...), {"mode": "oidc", "oidc": {"issuer": ISSUER}}))
-    yield Row("no audience and an empty aud", "deny", _line(made(aud=""), {"mode": "oidc", "oidc": {"issuer": ISSUER}}))
-    for bad in (
-        {"mode": "magic"},
-        {"mode": 1},
-        {"mode": "oidc", "oidc": []},
-        {"mode": "oidc", "oidc": {"issuer": 1}},
-        "x",
-        [],
-        None,
-    ):
-        yield Row(f"config: {bad!r}"[:60], "error", _line(made(), bad))  # type: ignore[arg-type]
+    yield Row("no issuer and no iss", "deny", line(made(iss=...), {"mode": "oidc", "oidc": {"audience": "openclaw"}}))
+    yield Row("no audience and no aud", "deny", line(made(aud=...), {"mode": "oidc", "oidc": {"issuer": ISSUER}}))
+    yield Row("no audience and an empty aud", "deny", line(made(aud=""), {"mode": "oidc", "oidc": {"issuer": ISSUER}}))
+    broken: tuple[Any, ...] = ({"mode": "magic"}, {"mode": 1}, {"mode": "oidc", "oidc": []}, "x", [], None)
+    for bad in (*broken, {"mode": "oidc", "oidc": {"issuer": 1}}):
+        yield Row(f"config: {bad!r}"[:60], "error", line(made(), bad))
     both = {"mode": "oidc", "oidc": {"issuer": ISSUER, "audience": "openclaw", "clientId": "app"}}
-    for name, verdict, claims in (
+    cases: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("azp", "allow", {"azp": "app"}),
         ("client_id", "allow", {"client_id": "app"}),
         ("the client in aud", "allow", {"aud": ["openclaw", "app"]}),
@@ -535,10 +534,11 @@ def _configs() -> Iterator[Row]:
         ("no client", "deny", {}),
         ("another azp and ours in aud", "deny", {"aud": ["openclaw", "app"], "azp": "other"}),
         ("azp that is a list", "deny", {"azp": ["app"]}),
-    ):
-        yield Row(f"clientId and audience: {name}", verdict, _line(made(**claims), both))
+    )
+    for name, verdict, claims in cases:
+        yield Row(f"clientId and audience: {name}", verdict, line(made(**claims), both))
     alone = {"mode": "oidc", "oidc": {"issuer": ISSUER, "clientId": "app"}}
-    for name, verdict, claims in (
+    cases = (
         ("aud", "allow", {"aud": "app"}),
         ("aud and azp", "allow", {"aud": ["x", "app"], "azp": "app"}),
         ("aud and another azp", "deny", {"aud": ["x", "app"], "azp": "x"}),
@@ -546,168 +546,28 @@ def _configs() -> Iterator[Row]:
         ("client_id with another aud", "deny", {"aud": "x", "client_id": "app"}),
         ("azp without aud", "deny", {"aud": ..., "azp": "app"}),
         ("another client_id", "deny", {"aud": ..., "client_id": "x"}),
-    ):
-        yield Row(f"clientId alone: {name}", verdict, _line(made(**claims), alone))
+    )
+    for name, verdict, claims in cases:
+        yield Row(f"clientId alone: {name}", verdict, line(made(**claims), alone))
     deep = {"mode": "oidc", "oidc": {**oidc, "groupsClaim": "realm_access.roles", "subjectClaim": "email"}}
     nested = made(groups=..., realm_access={"roles": ["staff"]}, email="a@b.example")
-    yield Row("groups deep in an object", "allow", _line(nested, {"gateway": {"auth": deep, "roles": ROLES}}))
-    yield Row("no such claim", "deny", _line(made(), deep))
-
-
-def _cognito() -> Iterator[Row]:
-    access = {
-        "iss": POOL,
-        "token_use": "access",
-        "client_id": "app",
-        "aud": ...,
-        "groups": ...,
-        "cognito:groups": ["staff"],
-    }
-    ident = {"iss": POOL, "token_use": "id", "aud": "app", "groups": ..., "cognito:groups": ["staff"], "email": "a@b.c"}
-    pool = COGNITO["cognito"]
-    for name, config in {
-        "by the pool's id": COGNITO,
-        "with its region": {"mode": "cognito", "cognito": {**pool, "region": "eu-west-1"}},
-        "flat": {"mode": "cognito", **pool, "region": "eu-west-1"},
-        "in snake case": {"mode": "cognito", "cognito": {"user_pool_id": "eu-west-1_AbC", "client_id": "app"}},
-        "by its issuer": {"mode": "cognito", "cognito": {"issuer": POOL, "clientId": "app"}},
-        "by its issuer and audience": {"mode": "cognito", "cognito": {"issuer": POOL, "audience": "app"}},
-        "with keys elsewhere": {"mode": "cognito", "cognito": {**pool, "jwksUrl": "http://127.0.0.1:1/keys"}},
-        "by mode oidc": {"mode": "oidc", "oidc": {"issuer": POOL, "clientId": "app", "groupsClaim": "cognito:groups"}},
-    }.items():
-        yield Row(f"cognito {name}: access", "allow", _line(made(**access), config))
-        yield Row(f"cognito {name}: id", "allow", _line(made(**ident), config))
-    for use, of_access, of_id in (("access", "allow", "deny"), ("id", "deny", "allow"), ("any", "allow", "allow")):
-        config = {"mode": "cognito", "cognito": {**pool, "tokenUse": use}}
-        yield Row(f"cognito tokenUse {use}: access", of_access, _line(made(**access), config))
-        yield Row(f"cognito tokenUse {use}: id", of_id, _line(made(**ident), config))
-    for change in (
-        {"iss": POOL.replace("_AbC", "_Abd")},
-        {"iss": POOL.replace("https://cognito-idp.eu-west-1", "https://cognito-idp.us-east-1")},
-        {"iss": POOL.replace("_AbC", "_abc")},
-        {"iss": POOL + "/"},
-        {"iss": POOL.replace("amazonaws.com", "amazonaws.com.evil.example")},
-        {"client_id": "other"},
-        {"client_id": "APP"},
-        {"client_id": ["app"]},
-        {"client_id": ...},
-        {"client_id": ..., "aud": "app"},
-        {"token_use": "refresh"},
-        {"token_use": "ACCESS"},
-        {"token_use": ["access"]},
-        {"token_use": ...},
-        {"token_use": "id"},
-        {"exp": NOW - 61},
-        {"nbf": NOW + 61},
-        {"cognito:groups": {"staff": 1}},
-        {"sub": ...},
-    ):
-        yield Row(f"cognito access with {change!r}"[:90], "deny", _line(made(**{**access, **change}), COGNITO))
-    for change in (
-        {"aud": "other"},
-        {"aud": ...},
-        {"aud": [], "client_id": "app"},
-        {"token_use": "access"},
-        {"aud": "ap"},
-    ):
-        yield Row(f"cognito id with {change!r}", "deny", _line(made(**{**ident, **change}), COGNITO))
-    for bad in ({"mode": "cognito"}, {"mode": "cognito", "cognito": {"userPoolId": "eu-west-1_AbC"}}):
-        yield Row(f"cognito with {bad!r}"[:90], "deny", _line(made(**access), bad))
-
-
-def _alb() -> Iterator[Row]:
-    facts = {"signer": ALB_ARN, "iss": "https://idp.example", "client": "c1", "exp": NOW + 120}
-    person = {
-        "sub": "alice",
-        "email": "a@b.example",
-        "groups": ["staff"],
-        "exp": NOW + 120,
-        "iss": "https://idp.example",
-    }
-    keys = chain()
-
-    def token(person_changes: dict[str, Any] | None = None, **header: Any) -> str:
-        fields = {name: value for name, value in {**facts, **header}.items() if value is not ...}
-        body = {name: value for name, value in {**person, **(person_changes or {})}.items() if value is not ...}
-        return keys.padded(body, "k2", **fields)
-
-    good, pem = token(), keys.pem("k2").decode()
-    yield Row("alb, padded", "allow", _line(good, ALB))
-    plain = sign({"alg": "ES256", "kid": "k2", **facts}, json.dumps(person).encode(), keys.keys["k2"])
-    yield Row("alb, not padded", "allow", _line(plain, ALB))
-    yield Row("alb with its key as PEM", "allow", _line(good, ALB, jwks=pem))
-    yield Row("alb with its keys as PEM by id", "allow", _line(good, ALB, jwks={"k2": pem}))
-    yield Row("alb with another key as PEM", "deny", _line(good, ALB, jwks=chain(1).pem("k2").decode()))
-    yield Row("alb with its key under another id", "deny", _line(good, ALB, jwks={"k3": pem}))
-    yield Row("alb with an RSA key as PEM", "error", _line(good, ALB, jwks=keys.pem("k1").decode()))
-    yield Row("alb with a PEM that is none", "error", _line(good, ALB, jwks="-----BEGIN PUBLIC KEY-----\nx\n"))
-    yield Row("alb, flat", "allow", _line(good, {"mode": "alb", "region": "eu-west-1", "signer": ALB_ARN}))
-    yield Row(
-        "alb by signerArn", "allow", _line(good, {"mode": "alb", "alb": {"region": "eu-west-1", "signerArn": ALB_ARN}})
-    )
-    full = {"mode": "alb", "alb": {**ALB["alb"], "issuer": "https://idp.example", "clientId": "c1"}}
-    yield Row("alb with issuer and client", "allow", _line(good, full))
-    yield Row("alb of another issuer", "deny", _line(token(iss="https://evil.example"), full))
-    yield Row("alb of another client", "deny", _line(token(client="c2"), full))
-    yield Row("alb without its client", "deny", _line(token(client=...), full))
-    yield Row("alb without its issuer", "deny", _line(token({"iss": ...}, iss=...), full))
-    for signer in (
-        ALB_ARN + "x",
-        ALB_ARN[:-1],
-        ALB_ARN.upper(),
-        ALB_ARN.replace("eu-west-1", "us-east-1"),
-        "",
-        None,
-        [ALB_ARN],
-        ...,
-    ):
-        yield Row(f"alb signed by {str(signer)[-24:]!r}", "deny", _line(token(signer=signer), ALB))
-    yield Row("alb with its signer in the body only", "deny", _line(token({"signer": ALB_ARN}, signer=...), ALB))
-    yield Row("alb that is not told its signer", "deny", _line(good, {"mode": "alb", "alb": {"region": "eu-west-1"}}))
-    yield Row(
-        "alb: neither is there a signer",
-        "deny",
-        _line(token(signer=""), {"mode": "alb", "alb": {"region": "eu-west-1"}}),
-    )
-    yield Row("alb: it ended", "deny", _line(token(exp=NOW - 60), ALB))
-    yield Row("alb: its body ended", "deny", _line(token({"exp": NOW - 60}), ALB))
-    yield Row("alb: an end in the header only", "allow", _line(token({"exp": ...}), ALB))
-    yield Row("alb: an end in the body only", "allow", _line(token(exp=...), ALB))
-    yield Row("alb: no end", "deny", _line(token({"exp": ...}, exp=...), ALB))
-    yield Row("alb: an end that is text", "deny", _line(token(exp="9999999999"), ALB))
-    yield Row("alb: nobody", "deny", _line(token({"sub": ...}), ALB))
-    rsa = sign({"alg": "RS256", "kid": "k1", **facts}, json.dumps(person).encode(), keys.keys["k1"])
-    yield Row("alb by RS256", "deny", _line(rsa, ALB))
-    bare = sign({"alg": "ES256", **facts}, json.dumps(person).encode(), keys.keys["k2"])
-    yield Row("alb without kid", "deny", _line(bare, ALB))
-    yield Row("alb without kid, one key", "deny", _line(bare, ALB, jwks=_jwks("k2")))
-    yield Row("alb without kid, one key as PEM", "deny", _line(bare, ALB, jwks=pem))
-    yield Row("alb with an empty kid", "deny", _line(token(kid=""), ALB, jwks=pem))
-    for kid in ("../k2", "k2/", "k2?x", "k2#", "k%32", "https://evil.example/k2", "k9"):
-        yield Row(f"alb with kid {kid!r}", "deny", _line(token(kid=kid), ALB))
-    yield Row("alb with jku", "deny", _line(token(jku="https://evil.example"), ALB))
-    head, body, signature = good.split(".")
-    yield Row("alb, its signature's padding cut off", "deny", _line(f"{head}.{body}.{signature.rstrip('=')}", ALB))
-    yield Row("alb, one sign of padding cut off", "deny", _line(good[:-1], ALB))
-    yield Row("alb, its body's padding cut off", "deny", _line(f"{head}.{body.rstrip('=')}x.{signature}", ALB))
-    yield Row("alb, more padding", "deny", _line(f"{good}=", ALB))
-    yield Row("alb, the token of an OpenID provider", "deny", _line(made("k2"), ALB))
-    yield Row("an OpenID provider, the token of a load balancer", "deny", _line(good, OIDC))
+    yield Row("groups deep in an object", "allow", line(nested, {"gateway": {"auth": deep, "roles": ROLES}}))
+    yield Row("no such claim", "deny", line(made(), deep))
 
 
 def _shared() -> Iterator[Row]:
     secret = "k3J8sQ0vXw5tZ1bN7mR4cY6pL2hD9fGa"
     config = {"mode": "token", "token": secret}
-    yield Row("the shared token", "allow", _line(secret, config))
-    yield Row("the shared token, mode left out", "allow", _line(secret, {"token": secret}))
-    yield Row("the shared password", "allow", _line("correct horse", {"mode": "password", "password": "correct horse"}))
-    yield Row("a password beyond ASCII", "allow", _line("pässwörd", {"mode": "password", "password": "pässwörd"}))
+    yield Row("the shared token", "allow", line(secret, config))
+    yield Row("the shared token, mode left out", "allow", line(secret, {"token": secret}))
+    yield Row("the shared password", "allow", line("correct horse", {"mode": "password", "password": "correct horse"}))
+    yield Row("a password beyond ASCII", "allow", line("pässwörd", {"mode": "password", "password": "pässwörd"}))
     wrong = [secret[:length] for length in (0, 1, 8, 16, 31)]
     wrong += [secret + "\n", secret + " ", " " + secret, secret + "\0", secret + "x", secret.lower(), secret[::-1]]
     wrong += ["X" * 32, "Bearer " + secret, secret * 2, "ｋ" + secret[1:], "null", "undefined", made()]
-    for index, token in enumerate(wrong):
-        yield Row(f"a wrong shared token ({index})", "deny", _line(token, config))
-    for name, token, bad in (
+    for index, guess in enumerate(wrong):
+        yield Row(f"a wrong shared token ({index})", "deny", line(guess, config))
+    for name, given, bad in (
         ("empty against empty", "", {"mode": "token", "token": ""}),
         ("empty against none", "", {"mode": "token"}),
         ("anything against none", "x", {"mode": "token"}),
@@ -717,21 +577,21 @@ def _shared() -> Iterator[Row]:
         ("the shared token in mode oidc", secret, {**OIDC, "token": secret}),
         ("a password with another normal form", "pa\u0308ssword", {"mode": "password", "password": "p\u00e4ssword"}),
     ):
-        yield Row(name, "deny", _line(token, bad))
+        yield Row(name, "deny", line(given, bad))
     yield Row(
         "a reference in place of the token",
         "error",
-        _line(secret, {"mode": "token", "token": {"source": "env", "id": "X"}}),
+        line(secret, {"mode": "token", "token": {"source": "env", "id": "X"}}),
     )
-    for line in ({"token": None}, {"token": 7}, {"token": [secret]}, {"token": {"token": secret}}):
-        yield Row(f"{line!r}", "error", {**_line(secret, config), **line})
+    for token in (None, 7, [secret], {"token": secret}):
+        yield Row(f"a token that is {token!r}", "error", {**line(secret, config), "token": token})
 
 
 def _roles() -> Iterator[Row]:
     config = {"gateway": {"auth": OIDC, "roles": ROLES}}
-    yield Row("a role by group", "allow", _line(made(), config))
-    yield Row("a role by subject", "allow", _line(made(sub="root", groups=[]), config))
+    yield Row("a role by group", "allow", line(made(), config))
+    yield Row("a role by subject", "allow", line(made(sub="root", groups=[]), config))
     for groups in (["user"], ["admin"], ["STAFF"], ["staff "], ["staff2"], ["*"], [], ["operator.admin"]):
-        yield Row(f"no role for {groups!r}", "deny", _line(made(groups=groups), config))
-    yield Row("roles that give nobody anything", "deny", _line(made(), {"gateway": {"auth": OIDC, "roles": {}}}))
-    yield Row("roles that are a list", "error", _line(made(), {"gateway": {"auth": OIDC, "roles": ["admin"]}}))
+        yield Row(f"no role for {groups!r}", "deny", line(made(groups=groups), config))
+    yield Row("roles that give nobody anything", "deny", line(made(), {"gateway": {"auth": OIDC, "roles": {}}}))
+    yield Row("roles that are a list", "error", line(made(), {"gateway": {"auth": OIDC, "roles": ["admin"]}}))

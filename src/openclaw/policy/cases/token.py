@@ -123,7 +123,7 @@ def _keys(jwks: dict[str, Any] | list[dict[str, Any]] | str | None) -> Keys:
     if isinstance(jwks, str):
         if _PEM in jwks:
             return OneKey(key_of_pem(jwks.encode()))
-        jwks = msgspec.json.decode(jwks, type=dict[str, Any] | list[dict[str, Any]])  # type: ignore[arg-type]
+        jwks = msgspec.json.decode(jwks, type=dict[str, Any] | list[dict[str, Any]])
     if isinstance(jwks, list):
         return FixedKeys(usable(jwks))
     if not jwks:
