@@ -49,7 +49,7 @@ class Study(Protocol):
         """Tell the observers."""
         ...
 
-    def check_model(self, ref: str) -> None:
+    def check_model(self, principal: Principal, ref: str) -> None:
         """Raises: ModelUnavailable, ModelNotFound."""
         ...
 
@@ -88,7 +88,7 @@ class Register:
     ) -> SessionRow:
         """Change what is given in one transaction."""
         if model:
-            self._study.check_model(model)
+            self._study.check_model(principal, model)
         row = await self._store.patch_session(
             key,
             label=label,

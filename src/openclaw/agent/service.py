@@ -203,8 +203,6 @@ class Study:
         caller = inbound.principal
         if not caller.may_talk_to(inbound.agent_id):
             raise Forbidden(f"none of your roles may talk to the agent '{inbound.agent_id}'")
-        if inbound.model and not caller.may_call(inbound.model):
-            raise Forbidden(f"none of your roles may use the model {inbound.model[:128]}")
         if not inbound.message.parts:
             raise InvalidRequest("the message is empty")
         if sum(len(part.text) for part in inbound.message.parts if isinstance(part, TextPart)) > MAX_MESSAGE_CHARS:
@@ -212,7 +210,7 @@ class Study:
         if not 0 < len(inbound.run_id) <= 256:
             raise InvalidRequest("a run id has 1 to 256 characters")
         if inbound.model is not None:
-            self._models.resolve(inbound.model)
+            self.check_model(caller, inbound.model)
 
     async def _repeat(self, known: LiveRun, inbound: Inbound) -> Run:
         mine, theirs = inbound.principal, known.inbound.principal
@@ -504,9 +502,9 @@ class Study:
         model: str | None = None,
         thinking: Thinking | None = None,
     ) -> SessionRow:
-        """Change a session's label, model or thinking. Raises: NotFound, ModelUnavailable, ModelNotFound."""
+        """Change a session's label, model or thinking. Raises: NotFound, ModelUnavailable, ModelNotFound, Forbidden."""
         if model:
-            self._models.resolve(model)
+            self.check_model(principal, model)
         row = await self._store.patch_session(key, label=label, model=model, thinking=thinking, owner=principal.rows_of)
         self.changed(row, "patch")
         return row
@@ -569,8 +567,10 @@ class Study:
         for observer in self._observers:
             observer.on_session_changed(session, reason)
 
-    def check_model(self, ref: str) -> None:
-        """Raises: ModelUnavailable, ModelNotFound."""
+    def check_model(self, principal: Principal, ref: str) -> None:
+        """Raises: ModelUnavailable, ModelNotFound; Forbidden for one that no role of the caller allows."""
+        if ref and not principal.may_call(ref):
+            raise Forbidden(f"none of your roles may use the model {ref[:128]}")
         self._models.resolve(ref)
 
     def runs_of(self, key: SessionKey) -> list[RunId]:

@@ -52,10 +52,10 @@ def hello_ok(peer: Peer, room: Room, methods: Sequence[str], issued: Sequence[Is
 
 
 def _only_4(peer: Peer, room: Room) -> dict[str, Any]:
-    agents = agents_for(peer.principal, room.deps.agent)
+    agents, default = agents_for(peer.principal, room.deps.agent), default_for(peer.principal, room.deps.agent)
     defaults = {
         **_session_defaults(peer, room),
-        "modelConfigured": any(info.default and not info.problem for info in agents),
+        "modelConfigured": any(info.id == default and not info.problem for info in agents),
         "ownership": "sole" if len(agents) == 1 else "explicit",
         "selectionRequired": False,
     }

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from openclaw.agent.api import AgentInfo, AgentService
-from openclaw.base.errors import NotFound
+from openclaw.base.errors import Forbidden
 from openclaw.base.ids import AgentId
 from openclaw.base.principal import Principal
 
@@ -32,12 +32,14 @@ def default_for(principal: Principal, service: AgentService) -> AgentId:
 
 
 def check_reach(principal: Principal, params: Any, service: AgentService) -> None:
-    """Look at the agents that a method's parameters name. Raises: NotFound, as for one that there is not."""
+    """Look at the agents that a method's parameters name. Raises: NotFound, Forbidden."""
     if principal.limits is None or principal.limits.agents is None:
         return
     for name in _named(params):
-        if not principal.may_talk_to(service.resolve_agent(name)):
-            raise NotFound(f'unknown agent id "{name[:128]}"', hint="agents.list names the agents that there are.")
+        if not principal.may_talk_to(agent := service.resolve_agent(name)):
+            raise Forbidden(
+                f"none of your roles may talk to the agent '{agent}'", hint="agents.list names those that you may."
+            )
 
 
 def _named(params: Any) -> Iterator[str]:
