@@ -81,6 +81,9 @@ async def test_clawjacked_a_page_of_another_origin_gets_no_socket(origin: str) -
             with pytest.raises(InvalidStatus) as caught:
                 await connect(here.ws_url + path, additional_headers={"Origin": origin, **BEARER}, proxy=None)
             assert caught.value.response.status_code == 403
+            told = json.loads(caught.value.response.body or b"")["error"]
+            assert told["message"].startswith("origin not allowed (")
+            assert told["type"] == "CONTROL_UI_ORIGIN_NOT_ALLOWED"
 
 
 async def test_clawjacked_a_rebound_name_gets_neither_page_nor_socket() -> None:

@@ -544,6 +544,19 @@ def test_a_name_from_anybody_else_is_refused(
     assert caught.value.details["authReason"] == reason
 
 
+def test_a_name_from_anybody_else_is_left_out_beside_a_credential() -> None:
+    house = House(msgspec.structs.replace(PROXY, token=Secret("shared")))
+    given = {**NAMED, b"authorization": b"Bearer shared"}
+    for proxies in (("10.0.0.1",), ("127.0.0.1",)):
+        who = through(house, "127.0.0.1", given, proxies)
+        assert (who.method, who.subject, who.owner) == ("token", "", "operator")
+    with pytest.raises(Unauthorized):
+        through(house, "127.0.0.1", {**given, b"authorization": b"Bearer wrong"}, ("127.0.0.1",))
+    with pytest.raises(Unauthorized):
+        through(house, "10.0.0.2", given)  # which is not this machine
+    assert through(house, "10.0.0.1", given).subject == "alice"
+
+
 def test_a_proxy_names_only_users_that_are_allowed() -> None:
     proxy = msgspec.structs.replace(PROXY.trusted_proxy, allow_users=("bob",))
     house = House(msgspec.structs.replace(PROXY, trusted_proxy=proxy))

@@ -43,7 +43,7 @@ from openclaw.listeners.intake import Intake
 from openclaw.listeners.mirror import Mirror
 from openclaw.listeners.openai_api.embeddings import EmbeddingsApi
 from openclaw.listeners.openai_api.routes import OpenAiApi
-from openclaw.listeners.origin import OriginRules
+from openclaw.listeners.origin import NOT_ALLOWED, OriginRules
 from openclaw.listeners.probes import Probes
 from openclaw.listeners.responses_api.routes import ResponsesApi
 from openclaw.listeners.router import Match, Route, Router, canonical_segments
@@ -306,11 +306,9 @@ class _Watch:
 
 
 def _foreign() -> Forbidden:
-    return Forbidden(
-        "This page's origin is not allowed.",
-        hint="Add it to gateway.controlUi.allowedOrigins.",
-        details={"code": "CONTROL_UI_ORIGIN_NOT_ALLOWED"},
-    )
+    """Return what `connect` says to a browser client without an Origin: here there is no socket to say it on."""
+    details = {"code": "CONTROL_UI_ORIGIN_NOT_ALLOWED"}
+    return Forbidden(NOT_ALLOWED, hint="Add it to gateway.controlUi.allowedOrigins.", details=details)
 
 
 def merge_repeated(

@@ -204,8 +204,8 @@ class ProxyProvider:
         self._config = config
 
     def credential(self, carried: Carried, given: str) -> str:
-        """See Provider."""
-        return carried.user
+        """See Provider. A name from anybody else is left out where a credential comes with it, which counts alone."""
+        return carried.user if carried.by_proxy or not (given or carried.bearer) else ""
 
     def person(self, carried: Carried, credential: str, now_ms: int) -> Person:
         """See Provider."""
@@ -259,6 +259,7 @@ class Federation:
             return Carried(bearer=_bearer(headers), alb=_text(headers, ALB_HEADER))
         names = [name.strip().lower() for name in proxy.required_headers]
         return Carried(
+            bearer=_bearer(headers),
             user=_text(headers, proxy.user_header.lower().encode()),
             groups=_text(headers, proxy.groups_header.lower().encode()) if proxy.groups_header else "",
             missing=tuple(name for name in names if not headers.get(name.encode("utf-8", "replace"))),
