@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -193,6 +194,20 @@ def test_no_other_field_switches_the_limiter_off(extra: dict[str, Any]) -> None:
             authenticator.connect(Evidence(token="x", **extra), REMOTE, "operator", (), 4)
     with pytest.raises(RateLimited):
         authenticator.connect(Evidence(token="s3cret", **extra), REMOTE, "operator", (), 4)
+
+
+def test_who_has_a_credential_of_their_own_does_not_guess_at_the_shared_one_without_end() -> None:
+    clock = ManualClock()
+    devices = no_devices(clock)
+    asked = Ask(device_id="d", public_key="k", role="operator", scopes=("operator.read",))
+    token = anyio.run(devices.pair, asked).token
+    authenticator = Authenticator("token", Secret("s3cret"), None, RateLimitConfig, clock, devices)
+    for _ in range(10):
+        assert authenticator.http({b"authorization": b"Bearer " + token.encode()}, REMOTE).method == "device-token"
+        with pytest.raises(Unauthorized):
+            authenticator.http(BAD, REMOTE)
+    with pytest.raises(RateLimited):
+        authenticator.http(GOOD, REMOTE)
 
 
 def test_a_missing_credential_is_no_guess() -> None:

@@ -1,7 +1,8 @@
 """Evidence to Principal. Decisions rest on verified facts, never on the presence of a field.
 
 1. Every comparison is of hashes in constant time; the limiter counts every wrong credential, whichever field it came
-   in: a right one beside it lets in, but does not make guesses at the shared secret free.
+   in: a right one beside it lets in, but does not make guesses at the shared secret free. Failures are forgotten by
+   the shared credential alone: who has another could else guess at it without end.
 2. A lockout never keeps out the right credential of a local program: any process here could else lock the operator out.
    In mode `password` it does, as people choose what can be guessed.
 3. A credential that was replaced with a grace opens as before until its time is over (see `grace`).
@@ -334,7 +335,6 @@ class Authenticator:
                 return self._http_principal
             return Principal(method=self._shared_method, scopes=OPERATOR_ALLOWED, credential=fingerprint)
         if (device := self._bearer_device(text)) is not None:
-            self._succeeded(source, locked_s)
             return device
         raise self._failed(source, f"{self._shared_method}_mismatch", "http", locked_s)
 
@@ -387,7 +387,6 @@ class Authenticator:
                 hint="An operator gives one in gateway.roles.<role>.groups or .users.",
                 details={"code": "AUTH_NO_ROLE"},
             ) from None
-        self._succeeded(source, locked_s)
         return principal
 
     def _bearer_device(self, text: str) -> Principal | None:
@@ -441,10 +440,10 @@ class Authenticator:
                 reason = "device_token_mismatch"  # on which clients forget it; some send it as `token` too
             may_retry = reason == "token_mismatch" and bool(device_id) and protocol >= 4
             raise self._failed(source, reason, "connect", locked_s, may_retry=may_retry)
-        if shared in (None, found.text):
-            self._succeeded(source, locked_s)
-        else:
+        if shared not in (None, found.text):
             self._failed(source, reason, "connect", locked_s)  # counted, and let in all the same (rule 1)
+        elif found.method == self._shared_method:
+            self._succeeded(source, locked_s)
         return self._principal(found, role, scopes, device_id)
 
     def forged(self, source: Source) -> None:
