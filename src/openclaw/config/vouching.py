@@ -13,8 +13,15 @@ from openclaw.config.schema import AlbConfig, AuthConfig, CognitoConfig, Gateway
 _Way: TypeAlias = tuple[str, ...]
 PROVIDERS: Final[Mapping[str, type[Section]]] = {"oidc": OidcConfig, "cognito": CognitoConfig, "alb": AlbConfig}
 """Modes whose settings stand in a section of their own name."""
-_OTHER_NAMES: Final = {"jwksUri": "jwksUrl", "signerArn": "signer"}
-"""What the same setting is called in discovery documents and at AWS."""
+_OTHER_NAMES: Final = {
+    "jwksuri": "jwksUrl",
+    "issuerurl": "issuer",
+    "poolid": "userPoolId",
+    "signerarn": "signer",
+    "albarn": "signer",
+    "loadbalancerarn": "signer",
+}
+"""What the same setting is called in discovery documents, in other programs and at AWS; folded."""
 
 
 def wire_names(section: type[msgspec.Struct]) -> frozenset[str]:
@@ -32,18 +39,19 @@ def other_names(auth: Mapping[str, Any]) -> Iterator[tuple[_Way, _Way]]:
     for mode, section in PROVIDERS.items():
         inner, names = auth.get(mode), wire_names(section)
         for key in inner if isinstance(inner, Mapping) else ():
-            if (name := _plain(key)) != key and name in names:
+            if key not in names and (name := _meant(key, names)):
                 yield (mode, key), (mode, name)
         if auth.get("mode") == mode:
             for key in auth:
-                if key not in own and (name := _plain(key)) in names:
+                if key not in own and (name := _meant(key, names)):
                     yield (key,), (mode, name)
 
 
-def _plain(key: str) -> str:
-    first, *rest = key.split("_")
-    name = first + "".join(part.capitalize() for part in rest)
-    return _OTHER_NAMES.get(name, name)
+def _meant(key: str, names: frozenset[str]) -> str:
+    """Return the setting that a name means, "" for none. Case, `_` and `-` make no difference."""
+    folded = key.replace("_", "").replace("-", "").lower()
+    found = _OTHER_NAMES.get(folded) or next((name for name in names if name.lower() == folded), "")
+    return found if found in names else ""
 
 
 def alb_region(config: AlbConfig) -> str:

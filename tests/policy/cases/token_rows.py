@@ -490,6 +490,7 @@ def _configs() -> Iterator[Row]:
         "flat with jwksUrl": {"mode": "oidc", "jwksUrl": "https://id.example/keys", **oidc},
         "jwks_url": {"mode": "oidc", "oidc": {**oidc, "jwks_url": "https://id.example/keys"}},
         "jwksUri": {"mode": "oidc", "oidc": {**oidc, "jwksUri": "https://id.example/keys"}},
+        "clientID": {"mode": "oidc", "oidc": {"issuer-url": ISSUER, "clientID": "openclaw"}},
         "clientId instead of audience": {"mode": "oidc", "oidc": {"issuer": ISSUER, "clientId": "openclaw"}},
         "client_id": {"mode": "oidc", "oidc": {"issuer": ISSUER, "client_id": "openclaw"}},
         "both, the same": {"mode": "oidc", "oidc": {**oidc, "clientId": "openclaw"}},

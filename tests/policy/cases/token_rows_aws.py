@@ -101,6 +101,8 @@ def alb() -> Iterator[Row]:
     yield Row(
         "alb by signerArn", "allow", line(good, {"mode": "alb", "alb": {"region": "eu-west-1", "signerArn": ALB_ARN}})
     )
+    by_arn = {"mode": "alb", "alb": {"loadBalancerArn": ALB_ARN}}
+    yield Row("alb by its ARN alone", "allow", line(good, by_arn))
     full = {"mode": "alb", "alb": {**ALB["alb"], "issuer": "https://idp.example", "clientId": "c1"}}
     yield Row("alb with issuer and client", "allow", line(good, full))
     yield Row("alb of another issuer", "deny", line(token(iss="https://evil.example"), full))
