@@ -283,6 +283,7 @@ async def test_by_no_route_and_no_tool(tmp_path: Path) -> None:
         assert await look(alice) == before
         assert (await alice.get("agent.wait", runId="alice-run", timeoutMs=1))["status"] == "timeout"
         assert TOOLS.keys() & offered
+        await alice.ask("chat.abort", {"sessionKey": HELD, "runId": "alice-run"})  # the gateway would wait for its end
 
 
 def _bearer(token: str) -> dict[str, str]:
@@ -299,6 +300,7 @@ async def test_an_administrator_sees_all_and_that_is_written(tmp_path: Path) -> 
         told = {(row["target"], row["owner"].rpartition(":")[2]) for row in rows if row["action"] == "session.read"}
         assert {(KEY, "root"), ("*", "root")} <= told
         assert {owner for _, owner in told} == {"root"}
+        await alice.ask("chat.abort", {"sessionKey": HELD, "runId": "alice-run"})  # the gateway would wait for its end
 
 
 async def test_a_role_keeps_to_its_agents_and_models_everywhere(tmp_path: Path) -> None:
