@@ -27,6 +27,9 @@ from openclaw.rpc.presence import Presence
 from openclaw.rpc.snapshot import for_others, of_operator
 from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
 
+_ANYONE: Final = Principal()
+_LIMITED: Final = Principal(limits=Limits(agents=()))
+"""One event is for many: whose roles let them talk to some agents only finds those in `health`, not in the event."""
 PRESENCE_PAUSE_S: Final = 1.0
 """Changes of presence within this time are told as one: a thousand sockets coming up make one event, not a million."""
 
@@ -354,11 +357,6 @@ def _is_limited(peer: Peer) -> bool:
 
 def _has_fewer_agents(principal: Principal) -> bool:
     return principal.limits is not None and principal.limits.agents is not None
-
-
-_ANYONE: Final = Principal()
-_LIMITED: Final = Principal(limits=Limits(agents=()))
-"""One event is for many: whose roles let them talk to some agents only finds those in `health`, not in the event."""
 
 
 def sees(viewer: Principal, owner: Owner) -> bool:

@@ -13,7 +13,6 @@ from openclaw.base.errors import Forbidden
 from openclaw.base.ids import AgentId
 from openclaw.base.principal import Principal
 
-_NAMES: Final = ("agent_id",)
 _KEYS: Final = ("session_key", "key", "parent_session_key", "spawned_by")
 _LISTS: Final = ("session_keys", "keys")
 
@@ -43,9 +42,8 @@ def check_reach(principal: Principal, params: Any, service: AgentService) -> Non
 
 
 def _named(params: Any) -> Iterator[str]:
-    for name in _NAMES:
-        if isinstance(given := getattr(params, name, ""), str) and given:
-            yield given
+    if isinstance(given := getattr(params, "agent_id", ""), str) and given:
+        yield given
     keys: Iterable[Any] = [getattr(params, name, "") for name in _KEYS]
     for name in _LISTS:
         keys = [*keys, *(getattr(params, name, None) or ())]
