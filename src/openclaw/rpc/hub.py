@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId, SessionKey, TenantId
-from openclaw.base.principal import Principal
+from openclaw.base.principal import Limits, Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.protocol.frames import event_head, finish_event
 from openclaw.protocol.limits import CUT, TICK_INTERVAL_MS
@@ -27,6 +27,9 @@ from openclaw.rpc.presence import Presence
 from openclaw.rpc.snapshot import for_others, of_operator
 from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
 
+_ANYONE: Final = Principal()
+_LIMITED: Final = Principal(limits=Limits(agents=()))
+"""One event is for many: whose roles let them talk to some agents only finds those in `health`, not in the event."""
 PRESENCE_PAUSE_S: Final = 1.0
 """Changes of presence within this time are told as one: a thousand sockets coming up make one event, not a million."""
 
@@ -305,7 +308,8 @@ class Hub:
         if payload is not None and self.readers:
             self.health_version += 1
             self.broadcast("health", lambda kind: payload(kind.protocol), only=_sees_operators)
-            self.broadcast("health", lambda kind: for_others(payload(kind.protocol)), only=_sees_others)
+            self.broadcast("health", lambda kind: for_others(payload(kind.protocol), _ANYONE), only=_sees_others)
+            self.broadcast("health", lambda kind: for_others(payload(kind.protocol), _LIMITED), only=_is_limited)
 
     def _presence_changed(self) -> None:
         if not self._telling_presence and self.readers:
@@ -344,7 +348,15 @@ def _sees_operators(peer: Peer) -> bool:
 
 
 def _sees_others(peer: Peer) -> bool:
-    return not of_operator(peer.principal)
+    return not of_operator(peer.principal) and not _has_fewer_agents(peer.principal)
+
+
+def _is_limited(peer: Peer) -> bool:
+    return not of_operator(peer.principal) and _has_fewer_agents(peer.principal)
+
+
+def _has_fewer_agents(principal: Principal) -> bool:
+    return principal.limits is not None and principal.limits.agents is not None
 
 
 def sees(viewer: Principal, owner: Owner) -> bool:
