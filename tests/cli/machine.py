@@ -51,17 +51,22 @@ class Machine:
 
     def run(self, *argv: str, user: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run a program in it to its end, as root or another user."""
-        kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
-        environ = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/root", "LC_ALL": "C.UTF-8", **kept, **(env or {})}
         become = ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--") if user else ()
         return subprocess.run(
             ["nsenter", f"--target={self._init}", "--all", "--", *become, *argv],
-            env=environ,
+            env=_environment(env),
             cwd="/",
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
+        )
+
+    def start(self, *argv: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start a program in it as root, whose words nobody reads."""
+        entered = ["nsenter", f"--target={self._init}", "--all", "--", *argv]
+        return subprocess.Popen(
+            entered, env=_environment(env), cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
     def says(self, *argv: str) -> str:
@@ -73,6 +78,11 @@ class Machine:
     def writes(self, path: str, text: str) -> None:
         """Write a file in it."""
         self.says("sh", "-c", 'mkdir -p "$(dirname "$1")" && printf %s "$2" > "$1"', "sh", path, text)
+
+
+def _environment(more: dict[str, str] | None) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/root", "LC_ALL": "C.UTF-8", **kept, **(more or {})}
 
 
 @contextmanager

@@ -18,11 +18,38 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_n
 STATE = "/var/lib/openclaw"
 PORT = 18_999
 UNIT = "openclaw-gateway.service"
+URL = f"ws://127.0.0.1:{PORT}"
 TOKEN = "test-token-test-token-test-token-0123456789"
 CONFIG: dict[str, Any] = {
     "gateway": {"port": PORT, "auth": {"token": TOKEN}, "reload": {"mode": "off"}},
-    "agents": {"defaults": {"model": "fake/fake-l1000"}},
+    "agents": {"defaults": {"model": "fake/fake-l1000", "sandbox": {"backend": "bubblewrap"}}},
 }
+PROBE = f"""
+echo mine > made
+cat {STATE}/openclaw.json {STATE}/service.env /run/openclaw-commands.sock && echo state
+ls {STATE} | grep -v workspace && echo beside
+touch {STATE}/made /usr/made /etc/made && echo elsewhere
+(exec 3<>/dev/tcp/127.0.0.1/{PORT}) && echo network
+unshare -Ur true && echo nested
+grep -vl bash /proc/[0-9]*/comm | wc -l
+uname -n
+"""
+APPROVE = """
+import asyncio, json, sys
+from openclaw.client.ws import GatewayClient
+async def main(url, token, command):
+    async with await GatewayClient.connect(url, token=token) as person:
+        text = "/tool exec " + json.dumps({"command": command})
+        begun = await person.call("chat.send", {"sessionKey": "x", "message": text, "idempotencyKey": command}, 30)
+        async for event in person.events():
+            if event.name == "exec.approval.requested":
+                print(event.payload["request"]["host"])
+                await person.call("exec.approval.resolve", {"id": event.payload["id"], "decision": "allow-once"}, 30)
+            ended = event.name == "chat" and event.payload["state"] in ("final", "error")
+            if ended and event.payload["runId"] == begun["runId"]:
+                return print(json.dumps(event.payload["message"]))
+asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 30))
+"""
 QUICK = "[Service]\nRestartSec=100ms\nWatchdogSec=1\n"
 
 
@@ -87,6 +114,26 @@ def test_an_installed_service_runs_as_its_user_in_the_whole_sandbox_and_says_so(
     assert TOKEN not in service.machine.says("systemctl", "cat", UNIT)
 
 
+def approved(machine: Machine, url: str, token: str, command: str) -> tuple[str, list[str]]:
+    """Have an agent run a command and approve it; return where it was to run, and the lines that the model was told."""
+    env = {"OPENCLAW_STATE_DIR": "/tmp/person"}
+    done = machine.run(sys.executable, "-c", APPROVE, url, token, command, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    where, told = done.stdout.splitlines()
+    return where, json.loads(told)["content"][0]["text"].splitlines()
+
+
+def test_a_command_runs_within_bubblewrap_though_the_gateway_may_make_no_namespace(service: Service) -> None:
+    assert service.shows("RestrictNamespaces") == "yes"
+    service.machine.writes(f"{STATE}/workspace/probe.sh", PROBE)
+    service.machine.says("chown", "-R", "openclaw", f"{STATE}/workspace")
+    where, told = approved(service.machine, URL, TOKEN, "bash probe.sh")
+    assert (where, told[-1]) == ("sandbox", "sandbox")
+    assert int(told[-2]) <= 5
+    assert {"state", "beside", "elsewhere", "network", "nested"}.isdisjoint(told)
+    assert service.machine.says("cat", f"{STATE}/workspace/made") == "mine\n"
+
+
 def test_a_reload_keeps_the_process_and_takes_the_new_settings(service: Service) -> None:
     pid = service.shows("MainPID")
     service.configure(controlUi={"allowedOrigins": ["https://chat.example"]})
@@ -105,6 +152,32 @@ def test_a_gateway_that_is_killed_or_hangs_is_started_again(service: Service) ->
     wait_until(lambda: service.is_ready(other_than=pid))
     assert "Watchdog timeout" in service.journal()
     assert service.shows("NRestarts") == "2"
+
+
+def test_a_command_ends_with_the_gateway_though_it_runs_in_another_service(service: Service) -> None:
+    service.machine.writes(f"{STATE}/workspace/stay.sh", "setsid -f sleep 7001; echo up; exec sleep 7002")
+    asker = service.machine.start(sys.executable, "-c", APPROVE, URL, TOKEN, "bash stay.sh")
+    wait_until(lambda: service.machine.run("pgrep", "-f", "sleep 700[12]").stdout.count("\n") >= 2)
+    groups = [service.machine.says("cat", f"/proc/{pid}/cgroup") for pid in _sleepers(service.machine)]
+    assert all("/openclaw-commands@" in group for group in groups)
+    pid = service.shows("MainPID")
+    service.machine.says("kill", "-KILL", pid)
+    wait_until(lambda: not _sleepers(service.machine))
+    asker.kill()
+    asker.wait()
+    wait_until(lambda: service.is_ready(other_than=pid))
+
+
+def _sleepers(machine: Machine) -> list[str]:
+    return machine.run("pgrep", "-f", "^sleep 700[12]").stdout.split()
+
+
+def test_without_the_service_that_shuts_in_no_command_runs(service: Service) -> None:
+    service.machine.says("systemctl", "stop", "openclaw-commands.socket")
+    _, told = approved(service.machine, URL, TOKEN, "touch unheld")
+    assert "commands cannot be shut in: /run/openclaw-commands.sock" in " ".join(told)
+    assert service.machine.run("test", "-e", f"{STATE}/workspace/unheld").returncode == 1
+    service.machine.says("systemctl", "start", "openclaw-commands.socket")
 
 
 def test_a_stop_lets_the_turn_end_that_is_going(service: Service) -> None:
@@ -155,6 +228,9 @@ def test_a_user_has_a_service_of_their_own(service: Service) -> None:
     machine = service.machine
     machine.says("sh", "-c", "useradd --create-home alice && loginctl enable-linger alice")
     machine.says("systemctl", "start", f"user@{machine.says('id', '--user', 'alice').strip()}")
+    config = {"agents": {"defaults": {"model": "fake/echo", "sandbox": {"backend": "bubblewrap"}}}}
+    machine.writes("/home/alice/state/openclaw.json", json.dumps(config))
+    machine.says("chown", "-R", "alice", "/home/alice/state")
     env = {"HOME": "/home/alice", "OPENCLAW_STATE_DIR": "/home/alice/state"}
     own = ("--env", "PYTHONPATH") if machine.run("printenv", "PYTHONPATH").stdout else ()
 
@@ -166,6 +242,9 @@ def test_a_user_has_a_service_of_their_own(service: Service) -> None:
     assert "running" in openclaw("install", "--port", "19001", *own)
     told = json.loads(openclaw("status", "--json"))["service"]
     assert (told["scope"], told["active"], told["lingers"]) == ("user", "active", True)
+    token = machine.says("cat", "/home/alice/state/credentials/gateway-token").strip()
+    where, lines = approved(machine, "ws://127.0.0.1:19001", token, "cat /proc/sys/kernel/hostname")
+    assert (where, lines[-1].split()[-1]) == ("sandbox", "sandbox")
     assert "Removed" in openclaw("uninstall")
 
 

@@ -61,7 +61,8 @@ def test_every_path_and_argument_comes_back_from_the_unit(state: Path, argument:
     assert words(start[1:]) == ["/usr/bin/python3", argument]
     (writable,) = values(text, "ReadWritePaths")
     assert words(writable) == [f"-{state}"]
-    (environment,) = values(text, "Environment")
+    environment, entrance = values(text, "Environment")
+    assert entrance == "OPENCLAW_COMMANDS_SOCKET=%t/openclaw-commands.sock"
     assert words(environment) == [f"OPENCLAW_STATE_DIR={state}"]
     (folder,) = values(text, "WorkingDirectory")
     assert folder.replace("%%", "%") == str(state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ import msgspec
 
 from openclaw.ops.service.plan import Service
 
+_NOTHING: Mapping[Path, str] = {}
 MAX_UNIT_BYTES = 1_000_000
 DropState = Literal["absent", "same", "different"]
 
@@ -32,19 +33,26 @@ class Drift(msgspec.Struct, frozen=True):
     program: str = ""
 
 
-def drift(service: Service, path: Path, wanted: str) -> Drift:
-    """Compare a unit or plist on disk with the wanted text. Raises: OSError when it is there but cannot be read."""
+def drift(service: Service, path: Path, wanted: str, beside: Mapping[Path, str] = _NOTHING) -> Drift:
+    """Compare a unit or plist on disk, and what belongs beside it, with the wanted texts.
+
+    Raises: OSError when a file is there but cannot be read.
+    """
     installed = read_installed(path)
     if installed is None:
         return Drift("absent", str(path))
     overrides = tuple(sorted(str(each) for each in Path(f"{path}.d").glob("*.conf")))
     needed = (Path(service.argv[0]), service.state_dir)
     missing = tuple(str(each) for each in needed if not each.exists())
-    if installed == wanted:
-        return Drift("same", str(path), (), overrides, missing)
-    lines = difflib.unified_diff(installed.splitlines(), wanted.splitlines(), "installed", "wanted", lineterm="", n=0)
+    texts = [(path, installed, wanted), *((each, read_installed(each) or "", text) for each, text in beside.items())]
     own = {name for name, _ in service.environment}
-    return Drift("different", str(path), tuple(_without_value(line, own) for line in lines), overrides, missing)
+    changes = tuple(_without_value(line, own) for each in texts for line in _differing(*each))
+    return Drift("different" if changes else "same", str(path), changes, overrides, missing)
+
+
+def _differing(path: Path, installed: str, wanted: str) -> Iterator[str]:
+    before, after = installed.splitlines(), wanted.splitlines()
+    yield from difflib.unified_diff(before, after, f"{path} installed", f"{path} wanted", lineterm="", n=0)
 
 
 def _without_value(line: str, own: Collection[str]) -> str:

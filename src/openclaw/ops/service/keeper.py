@@ -37,15 +37,17 @@ async def install(manager: Manager, service: Service, env: Mapping[str, str]) ->
     added = write_env(service.env_file, env)
     before = read_installed(manager.path)
     kept = ""
-    if before != text:
-        if before is not None and _edited(manager, before):
-            former = manager.path.with_name(f"{manager.path.name}.before")
-            _replace(former, before, 0o600)
-            kept = str(former)
-        manager.path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(manager.path, text, 0o644)
+    if before is not None and before != text and _edited(manager, before):
+        former = manager.path.with_name(f"{manager.path.name}.before")
+        _replace(former, before, 0o600)
+        kept = str(former)
+    wanted = {manager.path: text, **manager.companions(service)}
+    changed = {path: each for path, each in wanted.items() if read_installed(path) != each}
+    for path, each in changed.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, each, 0o644)
     await manager.enable()
-    return Installed(str(manager.path), before != text, kept, added)
+    return Installed(str(manager.path), bool(changed), kept, added)
 
 
 async def uninstall(manager: Manager) -> bool:
@@ -53,7 +55,8 @@ async def uninstall(manager: Manager) -> bool:
     if read_installed(manager.path) is None:
         return False
     await manager.disable()
-    manager.path.unlink(missing_ok=True)
+    for path in (manager.path, *manager.companions(None)):
+        path.unlink(missing_ok=True)
     await manager.forget()
     return True
 
@@ -74,7 +77,7 @@ def installed_drift(manager: Manager, wanted: Service | None = None) -> Drift:
     service = wanted or was
     if service is None:
         return Drift("different", str(manager.path), ("the file was not written by openclaw",))
-    found = drift(service, manager.path, manager.text(service))
+    found = drift(service, manager.path, manager.text(service), manager.companions(service))
     return found if was is None else msgspec.structs.replace(found, port=port_of(was) or 0, program=was.argv[0])
 
 

@@ -12,7 +12,7 @@ import msgspec
 from openclaw.base.errors import NotFound, NotSupported, OpenClawError, Unavailable
 from openclaw.ops.service.launchd import LABEL, PLIST_NAME, plist_text
 from openclaw.ops.service.plan import Sandbox, Scope, Service
-from openclaw.ops.service.systemd import UNIT_NAME, sandbox_lines, unit_text
+from openclaw.ops.service.systemd import COMMANDS_NAME, SOCKET_NAME, UNIT_NAME, companion_texts, sandbox_lines, unit_text
 from openclaw.processes.spawner import Completed
 
 Run = Callable[[Sequence[str], Mapping[str, str]], Awaitable[Completed]]
@@ -49,6 +49,10 @@ class Manager(Protocol):
     """Where the file of the service lies."""
 
     def text(self, service: Service) -> str: ...
+
+    def companions(self, service: Service | None) -> dict[Path, str]:
+        """Return the files beside it that belong to it; without a service their texts are empty."""
+        ...
 
     async def fitted(self, service: Service) -> Service:
         """Return the service with as much of its sandbox as this machine gives. Raises: Unavailable."""
@@ -98,6 +102,11 @@ class Systemd:
         """Return the unit."""
         return unit_text(service)
 
+    def companions(self, service: Service | None) -> dict[Path, str]:
+        """Return the units by which commands get their walls."""
+        texts = companion_texts(service) if service else dict.fromkeys((SOCKET_NAME, COMMANDS_NAME), "")
+        return {self.path.with_name(name): text for name, text in texts.items()}
+
     async def fitted(self, service: Service) -> Service:
         """Try the sandbox on a program that does nothing: containers and some kernels refuse parts of it."""
         levels: tuple[Sandbox, ...] = ("full", "files", "none")
@@ -129,6 +138,7 @@ class Systemd:
     async def disable(self) -> None:
         """Stop the service and disable it."""
         await self._must("disable", "--now", UNIT_NAME)
+        await self._must("stop", SOCKET_NAME, may_fail=True)
 
     async def forget(self) -> None:
         """Let systemd read its units again, and drop the failure that it may remember."""
@@ -216,6 +226,10 @@ class Launchd:
     def text(self, service: Service) -> str:
         """Return the property list."""
         return plist_text(service)
+
+    def companions(self, service: Service | None) -> dict[Path, str]:
+        """macOS has no bubblewrap."""
+        return {}
 
     async def fitted(self, service: Service) -> Service:
         """launchd has no sandbox to fit."""

@@ -5,6 +5,7 @@
 2. What is hidden (state, configuration, secrets) is not there, also where it lies in the workspace.
 3. No network, no other processes, no devices but the harmless ones, no capabilities, no way to get new ones.
 4. A wall that cannot be put up is an error: nothing ever runs with fewer walls than asked for.
+5. A gateway whose own service may make no namespaces has the walls put up by another service (entrance.py).
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ TMP_BYTES: Final = 256 << 20
 PROBE_S: Final = 10.0
 TRUST_S: Final = 300.0
 """How long an answer of the probe that says no is believed."""
+ENTRANCE: Final = Path(__file__).with_name("entrance.py")
+ENTRANCE_VARIABLE: Final = "OPENCLAW_COMMANDS_SOCKET"
+"""Where the service listens that puts up the walls, for a gateway that may not."""
 _INSIDE: Final = "/run/openclaw/carrier.py"
 PROXY: Final = "/run/openclaw/proxy"
 _SYSTEM: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -51,8 +55,9 @@ class Bubblewrap:
 
     backend: Backend = "bubblewrap"
 
-    def __init__(self, spawner: Spawner, clock: Clock) -> None:
+    def __init__(self, spawner: Spawner, clock: Clock, entrance: str = "") -> None:
         self._spawner = spawner
+        self._named = entrance
         self._clock = clock
         self._problem: str | None = None
         self._asked_s = 0.0
@@ -80,10 +85,14 @@ class Bubblewrap:
         if program is None:
             raise FileNotFoundError(PROGRAM)
         argv = (program, *arguments(walls))
-        cage = self._cages.make(job.limits)
+        entrance = self._named or self._spawner.variable(ENTRANCE_VARIABLE)
+        # The service of an entrance gives every command a control group by itself.
+        cage = None if entrance else self._cages.make(job.limits)
         after = partial(self._cages.remove, cage) if cage else None
         if cage:
             argv = (*ENTER, str(cage), *argv)
+        if entrance:
+            argv = (PYTHON, "-I", "-S", str(ENTRANCE), entrance, *argv)
         try:
             child = await self._spawner.spawn(argv, name="command", allow=(), cwd=Path("/"), stdin=True, stdout=True)
             return await started(child, job, alone=True, after=after, proxy=PROXY if walls.proxy else "")

@@ -138,7 +138,8 @@ class Carrier:
             os.dup2(opened, fd)
             os.close(opened)
         self._confine()
-        os.nice(NICER)
+        with contextlib.suppress(OSError):  # a service may be forbidden to change how much it gets
+            os.nice(NICER)
         if self._job["proxy"]:
             command["environment"] += [(name, f"http://127.0.0.1:{PROXY_PORT}") for name in PROXIES]
         environment = {name.encode(): value.encode() for name, value in command["environment"]}
