@@ -286,6 +286,25 @@ async def test_a_fork_bomb_ends_itself(bubblewrap: Bubblewrap, workspace: Path, 
     assert "[ended: more than 64 processes]" in written
 
 
+async def test_memory_that_no_process_holds_is_counted(
+    bubblewrap: Bubblewrap, workspace: Path, walls: Walls
+) -> None:
+    text = """
+import ctypes, time
+libc = ctypes.CDLL(None)
+libc.shmat.restype = ctypes.c_void_p
+segment = libc.shmget(0, 96 << 20, 0o1600)
+place = libc.shmat(segment, None, 0)
+ctypes.memset(place, 1, 96 << 20)
+libc.shmdt(ctypes.c_void_p(place))
+time.sleep(30)
+"""
+    run = command(workspace, "python", "-I", "-S", "-c", text)
+    limited = job(workspace, Stage(commands=(run,)), limits=Limits(memory_bytes=64 << 20))
+    status, written = await ran(bubblewrap, limited, walls)
+    assert (status, written) == (137, "\n[ended: more than 64 MiB of memory]\n")
+
+
 async def test_where_bubblewrap_is_missing_nothing_starts(
     spawner: Spawner, workspace: Path, walls: Walls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

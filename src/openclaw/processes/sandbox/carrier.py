@@ -2,11 +2,12 @@
 
 1. It reads messages from its standard input: `J` the job, once; `I` bytes for the programs; `E` no more of those. When
    the gateway is gone, or closes this pipe, everything that was started ends.
-2. Programs are started by fork and execve, with our own pipes between them. No shell reads anything.
+2. Programs are started by fork and execve, with our own pipes between them. No shell reads anything. What they write
+   passes through us: our own output may be a socket, which nobody can open by the name /dev/stdout.
 3. Folders and files of redirections in the workspace are opened one component at a time, and no link is followed.
 4. What the command's words named when it was judged is looked at once more, right before the first program starts.
 5. Whatever the programs start is ours: orphans come to us, and none of them is left when we go.
-6. Memory and the number of processes are counted over all of them; who takes more is ended.
+6. Memory and the number of processes are counted over all of them; who takes more, or fills the disk, is ended.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ from typing import Any, NoReturn
 
 PAUSE_S = 0.1
 """How often we look what the programs use."""
+MAX_DESCRIPTORS = 1 << 16
+DISK_SPARE = 256 << 20
+"""What a command that began with more has to leave free where the workspace is, in bytes."""
+BLOCK = 1 << 16
+FLUSH_S = 2.0
+"""How long whoever reads our output may take for the last of it, once programs were ended by force."""
 MAX_PENDING = 4 << 20
 """Input that no program has read yet; what comes beyond is dropped."""
 ENDED = 137
@@ -44,10 +51,14 @@ _SUBREAPER, _DUMPABLE, _NO_NEW_PRIVS, _SECCOMP = 36, 4, 38, 22
 class Carrier:
     """One job."""
 
-    def __init__(self, job: dict[str, Any], out: int) -> None:
+    def __init__(self, job: dict[str, Any]) -> None:
         self._job = job
         self._limits = job["limits"]
-        self._out = out
+        self._said, self._out = os.pipe()
+        os.set_blocking(self._said, False)
+        os.set_blocking(1, False)
+        self._saying = b""
+        """What was read from the programs and not passed on yet."""
         self._wake, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(self._wake, False)
@@ -58,6 +69,7 @@ class Carrier:
         self._pending = bytearray()
         self._closing = False
         self._looked = 0.0
+        self._spared = _free(job["workspace"]) > DISK_SPARE
         self._input = os.open(os.devnull, os.O_RDONLY)
         self._feed = -1
         if job["takes_input"]:
@@ -69,13 +81,14 @@ class Carrier:
         """Run every stage that its join lets run; return the status of the last."""
         for path, real, digest in self._job["pins"]:
             if not self._is_pinned(path, real, digest):
-                os.write(self._out, f"[not run: {path} changed after it was judged]\n".encode("utf-8", "replace"))
+                self._flush(f"[not run: {path} changed after it was judged]\n")
                 return CHANGED
         status = 0
         for stage in self._job["stages"]:
             if stage["join"] == "always" or (stage["join"] == "and") == (status == 0):
                 status = self._pipeline(stage["commands"])
         self._end_all()
+        self._flush()
         return status
 
     def _is_pinned(self, path: str, real: str, digest: str) -> bool:
@@ -162,13 +175,15 @@ class Carrier:
 
     def _turn(self) -> None:
         """Wait until something happens, at most a moment, and take note of it."""
-        readers = [0, self._wake]
+        readers = [0, self._wake, *(() if self._saying else (self._said,))]
         writers = [self._feed] if self._pending and self._feed >= 0 else []
-        ready, writable, _ = select.select(readers, writers, [], PAUSE_S)
+        ready, writable, _ = select.select(readers, writers + ([1] if self._saying else []), [], PAUSE_S)
         if self._wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 4096)
-        if writable:
+        if self._said in ready or 1 in writable:
+            self._say()
+        if self._feed in writable:
             self._pass_on()
         if 0 in ready:
             self._hear()
@@ -202,6 +217,31 @@ class Carrier:
             os.close(self._feed)
             self._feed = -1
 
+    def _say(self) -> bool:
+        """Pass on what programs have written, as much as is taken. Return whether there was any."""
+        with contextlib.suppress(BlockingIOError):
+            self._saying = self._saying or os.read(self._said, BLOCK)
+        some = bool(self._saying)
+        try:
+            if some:
+                self._saying = self._saying[os.write(1, self._saying) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # nobody listens any more: the gateway is gone, and we learn it from our input
+            self._saying = b""
+        return some
+
+    def _flush(self, last: str = "") -> None:
+        """Pass on what is left of programs that have ended, and a last word of ours."""
+        end = time.monotonic() + FLUSH_S
+        os.close(self._out)
+        while time.monotonic() < end and self._say():
+            if self._saying:
+                select.select([], [1], [], FLUSH_S)
+        self._saying = last.encode("utf-8", "replace")
+        while self._saying and time.monotonic() < end:
+            self._say()
+
     def _reap(self) -> None:
         while True:
             try:
@@ -221,13 +261,14 @@ class Carrier:
         alive = descendants(most)
         if len(alive) > most:
             self._give_up(f"more than {self._limits['processes']} processes")
-        if sum(map(_resident, alive)) > self._limits["memory_bytes"]:
+        if self._spared and _free(self._job["workspace"]) < DISK_SPARE:
+            self._give_up("the disk is nearly full")
+        if sum(map(_resident, alive)) + (_shared() if self._job["alone"] else 0) > self._limits["memory_bytes"]:
             self._give_up(f"more than {self._limits['memory_bytes'] >> 20} MiB of memory")
 
     def _give_up(self, reason: str) -> NoReturn:
-        if reason:
-            os.write(self._out, f"\n[ended: {reason}]\n".encode())
         self._end_all()
+        self._flush(f"\n[ended: {reason}]\n" if reason else "")
         os._exit(ENDED)
 
     def _end_all(self) -> None:
@@ -310,6 +351,24 @@ def _resident(pid: int) -> int:
         return 0
 
 
+def _shared() -> int:
+    """Return the bytes of System V's shared memory, which stays when nobody is attached to it."""
+    try:
+        with open("/proc/sysvipc/shm", "rb") as file:  # noqa: PTH123
+            rows = [line.split() for line in file.read().splitlines()[1:]]
+    except OSError:
+        return 0
+    return sum(int(row[-2]) + int(row[-1]) for row in rows)
+
+
+def _free(folder: str) -> int:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return 0
+    return found.f_bavail * found.f_frsize
+
+
 def relay(path: str) -> None:
     """Begin to pass connections to a port of our own loopback on to a Unix socket, in a process of its own."""
     import socket  # only where there is a way out
@@ -369,13 +428,13 @@ def shut_in(program: bytes) -> None:
 
 def main() -> int:
     """Read the job, and carry it out."""
+    os.closerange(3, MAX_DESCRIPTORS)  # what whoever started us has left open is not for programs
     kind, payload = message()
     if kind != b"J":
         return ENDED
     job = json.loads(payload)
-    out = os.dup(1)
     shut_in(bytes.fromhex(job["seccomp"]))
-    carrier = Carrier(job, out)
+    carrier = Carrier(job)
     if job["proxy"]:
         relay(job["proxy"])
     return carrier.run()

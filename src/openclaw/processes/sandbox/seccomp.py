@@ -5,6 +5,7 @@
 3. No file becomes setuid or setgid: where the gateway is root, it would be root's for everybody outside the walls.
    `openat2`, whose mode a filter cannot see, does not exist.
 4. `clone` makes no namespace; `clone3`, whose flags a filter cannot see, does not exist, and libraries use `clone`.
+5. `memfd_create` does not exist: memory without a process or a file system to it is in nobody's account.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _COMMON: Final = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429,
     "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "clone3": 435, "openat2": 437, "pidfd_getfd": 438,
     "process_madvise": 440, "mount_setattr": 442, "quotactl_fd": 443, "memfd_secret": 447,
+    "open_tree_attr": 467,
 }  # fmt: skip
 _X86_64: Final = {
     **_COMMON, "ioctl": 16, "socket": 41, "clone": 56,
@@ -30,7 +32,7 @@ _X86_64: Final = {
     "lookup_dcookie": 212, "clock_settime": 227, "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250,
     "migrate_pages": 256, "unshare": 272, "move_pages": 279, "perf_event_open": 298, "fanotify_init": 300,
     "name_to_handle_at": 303, "open_by_handle_at": 304, "clock_adjtime": 305, "setns": 308, "process_vm_readv": 310,
-    "process_vm_writev": 311, "kcmp": 312, "finit_module": 313, "kexec_file_load": 320, "bpf": 321,
+    "process_vm_writev": 311, "kcmp": 312, "finit_module": 313, "memfd_create": 319, "kexec_file_load": 320, "bpf": 321,
     "userfaultfd": 323,
 }  # fmt: skip
 _AARCH64: Final = {
@@ -41,7 +43,7 @@ _AARCH64: Final = {
     "settimeofday": 170, "adjtimex": 171, "add_key": 217, "request_key": 218, "keyctl": 219, "swapon": 224,
     "swapoff": 225, "migrate_pages": 238, "move_pages": 239, "perf_event_open": 241, "fanotify_init": 262,
     "name_to_handle_at": 264, "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268, "process_vm_readv": 270,
-    "process_vm_writev": 271, "kcmp": 272, "finit_module": 273, "bpf": 280, "userfaultfd": 282,
+    "process_vm_writev": 271, "kcmp": 272, "finit_module": 273, "memfd_create": 279, "bpf": 280, "userfaultfd": 282,
     "kexec_file_load": 294,
 }  # fmt: skip
 _MODES_X86_64: Final = {
@@ -53,8 +55,10 @@ _MODES_AARCH64: Final = {
     "fchmodat2": (452, 2),
 }  # fmt: skip
 """Calls that give a file its mode, and the place of the mode among what they are given. `open` has flags before it."""
-_JUDGED: Final = frozenset(("ioctl", "socket", "clone", "clone3", "openat2"))
-"""Calls that are denied by what they are given."""
+_MISSING: Final = ("clone3", "openat2", "memfd_create")
+"""Calls that do not exist: libraries do without."""
+_JUDGED: Final = frozenset(("ioctl", "socket", "clone", *_MISSING))
+"""Calls that are denied otherwise, or by what they are given."""
 
 
 class _Machine(NamedTuple):
@@ -93,7 +97,7 @@ def program(machine: str) -> bytes:
     for name, number in calls.items():
         if name not in _JUDGED:
             steps += _if_equal(number, _EPERM)
-    for name in ("clone3", "openat2"):
+    for name in _MISSING:
         steps += _if_equal(calls[name], _ENOSYS)
     for name, (number, place) in known.modes.items():
         steps += _about(number, place, _if_setid(place - 1 if name.startswith("open") else None, place))
