@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from openclaw.config.paths import StatePaths
     from openclaw.config.schema import Config
     from openclaw.models.registry import ModelRegistry
-    from openclaw.ops.doctor.scene import Scene
+    from openclaw.ops.doctor.scene import Installed, Scene
+    from openclaw.ops.service.plan import Scope
 
 DEEP_TIMEOUT_S: Final = 15.0
 _EXTRA_OF_API: Final = {"embedded": ("xllamacpp", "xllamacpp"), "bedrock-converse": ("botocore", "botocore")}
@@ -37,8 +38,8 @@ def usable(paths: StatePaths, env: Environment) -> tuple[Loaded, OpenClawError |
         return load_text("{}", paths, env, "defaults"), error
 
 
-def look(reach: Reach, *, deep: bool = False, models: bool = True) -> Scene:
-    """Gather the scene anew. Without `models` the providers are not asked for: patches do not go by them."""
+def look(reach: Reach, *, deep: bool = False, models: bool = True, walls: bool = True) -> Scene:
+    """Gather the scene anew. Without `models` the providers are not asked for, without `walls` none are put up."""
     from openclaw.cli.service_desk import installed_services
     from openclaw.models.local.shelf import model_path
     from openclaw.ops.doctor.scene import Scene
@@ -52,6 +53,8 @@ def look(reach: Reach, *, deep: bool = False, models: bool = True) -> Scene:
     desk.__dict__["loaded"] = loaded  # a broken file must not end the command that is to diagnose it
     reach.__dict__.pop("target", None)
     ref, problem, problems = reach.run(_models(desk)) if models else ("", "", {})
+    services = reach.run(installed_services(desk))
+    problem_of_bubblewrap, problems_of_docker = reach.run(_wall_problems(desk, loaded.config, services)) if walls else ("", {})
     return Scene(
         paths=desk.paths,
         loaded=loaded,
@@ -67,23 +70,36 @@ def look(reach: Reach, *, deep: bool = False, models: bool = True) -> Scene:
         cwd=Path.cwd(),
         version=__version__,
         units=unit_folders(Path(desk.env.get("HOME") or Path.home())),
-        services=reach.run(installed_services(desk)),
+        services=services,
         missing_extras=tuple(_missing(loaded.config)),
         deep=Network(desk) if deep else None,
-        wall_problem=reach.run(_wall_problem()) if models else "",
+        wall_problem=problem_of_bubblewrap,
+        docker_problems=problems_of_docker,
     )
 
 
-async def _wall_problem() -> str:
-    """Put bubblewrap's walls up around nothing, and return why that cannot be, or nothing."""
+async def _wall_problems(desk: Desk, config: Config, services: Iterable[Installed]) -> tuple[str, dict[str, str]]:
+    """Put walls up around nothing; return why bubblewrap's cannot be, or "", and why which image's cannot be."""
+    from openclaw.ops.doctor.checks.sandbox import images, needs_bubblewrap
     from openclaw.processes.sandbox.bubblewrap import Bubblewrap
+    from openclaw.processes.sandbox.docker import Docker
     from openclaw.processes.spawner import Spawner
 
-    spawner = Spawner()
+    spawner = Spawner(desk.env)
     try:
-        return await Bubblewrap(spawner, SYSTEM_CLOCK).problem()
+        entrance = next((_entrance(one.scope) for one in services if one.state and one.state.active == "active"), "")
+        bubblewrap = await Bubblewrap(spawner, SYSTEM_CLOCK, entrance).problem() if needs_bubblewrap(config) else ""
+        docker = {each.docker.image: await Docker(spawner, SYSTEM_CLOCK, each).problem() for each in images(config)}
+        return bubblewrap, docker
     finally:
         await spawner.close()
+
+
+def _entrance(scope: Scope) -> str:
+    """Return where the service of a running gateway has commands started."""
+    from openclaw.ops.service.systemd import ENTRANCE
+
+    return ENTRANCE.replace("%t", "/run" if scope == "system" else f"/run/user/{os.getuid()}")
 
 
 async def _models(desk: Desk) -> tuple[str, str, Mapping[str, str]]:

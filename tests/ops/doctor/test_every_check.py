@@ -445,6 +445,14 @@ def _answers(place: Place, answer: Any) -> Facts:
     return {"version": "2"}
 
 
+def test_an_image_that_docker_has_not_is_told(tmp_path: Path) -> None:
+    place = Place(tmp_path).make()
+    config("{agents: {defaults: {sandbox: {docker: {image: 'a:1'}}}}}")(place)
+    findings = examine(place.scene(docker_problems={"a:1": "Docker has no image a:1"}), ("exposure",))
+    (found,) = [one for one in findings if one.id == "sandbox.walls"]
+    assert (found.severity, "no image a:1; so no command can run" in found.evidence) == ("error", True)
+
+
 def test_every_finding_of_the_table_has_a_breakage() -> None:
     named = {id_ for check in CHECKS for id_ in check.reports}
     assert named == set(ROWS)

@@ -20,8 +20,12 @@ from tests.ops.doctor.test_every_check import _broken_chain, _replaced_chain
 Breakage = Callable[[Place], object]
 
 
-def config(text: str) -> Breakage:
-    return lambda place: place.write("openclaw.json", text.replace("{token}", STRONG))
+def config(text: str, **seen: str) -> Breakage:
+    def write(place: Place) -> dict[str, str]:
+        place.write("openclaw.json", text.replace("{token}", STRONG))
+        return seen
+
+    return write
 
 
 def file(name: str, mode: int) -> Breakage:
@@ -119,6 +123,11 @@ BROKEN: dict[str, Breakage] = {
     "hooks.default_session_key_unset": hooks(""),
     "hooks.request_session_key_enabled": hooks("allowRequestSessionKey: true, allowedSessionKeyPrefixes: ['hook:']"),
     "hooks.request_session_key_prefixes_missing": hooks("allowRequestSessionKey: true"),
+    "tools.exec.security_full_configured": config("{tools: {exec: {security: 'full', ask: 'on-miss'}}}"),
+    "sandbox.commands_without_walls": config("{agents: {list: [{id: 'a', sandbox: {mode: 'non-main'}}]}}"),
+    "sandbox.docker_config_mode_off": config("{agents: {defaults: {sandbox: {mode: 'off', docker: {image: 'a'}}}}}"),
+    "sandbox.dangerous_bind_mount": config("{agents: {defaults: {sandbox: {docker: {binds: ['/:/host:ro']}}}}}"),
+    "sandbox.walls_missing": config("{}", wall_problem="no namespaces here"),
     "egress.open": config("{networkPolicy: {allowEgress: true}}"),
     "egress.inner_addresses": config("{networkPolicy: {egressAllowlist: ['example.com', '10.1.0.0/16:8080']}}"),
     "ledger.chain_broken": _broken_chain,
@@ -134,8 +143,8 @@ def test_every_check_of_the_table_has_a_breakage() -> None:
 @pytest.mark.parametrize("id_", BROKEN)
 def test_what_is_open_is_found_under_its_id(tmp_path: Path, id_: str) -> None:
     place = Place(tmp_path).make()
-    BROKEN[id_](place)
-    scene = place.scene()
+    more = BROKEN[id_](place)
+    scene = place.scene(**(more if isinstance(more, dict) else {}))
     findings = reported(examine(scene), redactor_of(scene))
     found = [one for one in findings if one.check_id == id_]
     assert found, findings

@@ -83,11 +83,11 @@ def look(
     chosen(checks)
     mended = None
     if dry_run:
-        mended = plan(doctoring.look(reach, models=False), checks)
+        mended = plan(doctoring.look(reach, models=False, walls=False), checks)
     elif fix:
-        mended = mend(partial(doctoring.look, reach, models=False), checks)
+        mended = mend(partial(doctoring.look, reach, models=False, walls=False), checks)
     with waiting("looking"):
-        scene = doctoring.look(reach, deep=deep, models=not checks or "models" in checks)
+        scene = doctoring.look(reach, deep=deep, models=not checks or "models" in checks, walls=not checks or "exposure" in checks)
         findings = cleaned(examine(scene, checks), scene)
     broken = any(each.severity == "error" for each in findings)
     if as_json:
@@ -146,7 +146,7 @@ def undo(fix_id: str | None, patch: str, as_json: bool) -> None:
         else:
             output.table(["id", "patches"], [(one.id, _names(one.patches)) for one in kept], "No fix is kept.")
         return
-    done = take_back(partial(doctoring.look, reach, models=False), fix_id, patch)
+    done = take_back(partial(doctoring.look, reach, models=False, walls=False), fix_id, patch)
     if as_json:
         output.emit_json(done)
     else:

@@ -59,7 +59,7 @@ def net(host: str | None, as_json: bool) -> int:
     from openclaw.cli import doctoring
     from openclaw.ops.doctor.net import net_steps
 
-    scene = doctoring.look(Reach(), models=False)
+    scene = doctoring.look(Reach(), models=False, walls=False)
     return _print(net_steps(scene, host or ""), as_json=as_json)
 
 

@@ -95,3 +95,5 @@ class Scene:
     deep: Deep | None = None
     wall_problem: str = ""
     """Why bubblewrap cannot shut commands in here, or nothing."""
+    docker_problems: Mapping[str, str] = field(default_factory=dict)
+    """Why there can be no containers of an image, or nothing, by the image's name."""

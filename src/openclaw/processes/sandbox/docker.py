@@ -57,6 +57,14 @@ class Docker:
         """Return the same with an agent's settings."""
         return Docker(self._spawner, self._clock, config, self._used)
 
+    async def problem(self) -> str:
+        """Say why there can be no container, or nothing."""
+        try:
+            await self._image()
+        except Unavailable as error:
+            return error.message
+        return ""
+
     async def start(self, job: Job, walls: Walls) -> Running:
         """See Sandbox."""
         image = await self._image()

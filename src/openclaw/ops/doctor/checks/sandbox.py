@@ -12,6 +12,8 @@ INSTALL = (
     "on Ubuntu an AppArmor profile for bwrap), or name an image in agents.defaults.sandbox.docker.image."
 )
 
+DOCKER = "Start Docker, let the gateway's user call it, and have it get the image (docker pull); nothing is pulled by itself."
+
 
 def sandbox_findings(scene: Scene) -> Iterator[Finding]:
     """Report whether commands can run, who is asked, and whether anything holds them."""
@@ -20,8 +22,34 @@ def sandbox_findings(scene: Scene) -> Iterator[Finding]:
         yield Finding(id="exec.policy", severity="ok", evidence="tools.exec.security is deny: no command runs")
         return
     yield _policy(config)
-    for where, sandbox in _sandboxes(config):
-        yield from _walls(where, sandbox, scene.wall_problem)
+    for where, sandbox in sandboxes(config):
+        yield from _walls(where, sandbox, scene)
+
+
+def needs_bubblewrap(config: Config) -> bool:
+    """Say whether some command is to be shut in by bubblewrap."""
+    return config.tools.exec.security != "deny" and any(
+        sandbox.mode != "off" and not _is_docker(sandbox) for _, sandbox in sandboxes(config)
+    )
+
+
+def images(config: Config) -> tuple[SandboxConfig, ...]:
+    """Return one sandbox for each image that commands are to run in."""
+    if config.tools.exec.security == "deny":
+        return ()
+    named = {each.docker.image: each for _, each in sandboxes(config) if each.mode != "off" and _is_docker(each)}
+    return tuple(each for image, each in named.items() if image)
+
+
+def walls_problem(sandbox: SandboxConfig, scene: Scene) -> str:
+    """Say why the walls of a sandbox cannot be put up, or nothing."""
+    if sandbox.mode == "off":
+        return ""
+    return scene.docker_problems.get(sandbox.docker.image, "") if _is_docker(sandbox) else scene.wall_problem
+
+
+def _is_docker(sandbox: SandboxConfig) -> bool:
+    return sandbox.backend == "docker" or (sandbox.backend == "auto" and bool(sandbox.docker.image))
 
 
 def _policy(config: Config) -> Finding:
@@ -33,14 +61,15 @@ def _policy(config: Config) -> Finding:
     return Finding(id="exec.policy", severity="ok", evidence=evidence)
 
 
-def _sandboxes(config: Config) -> Iterator[tuple[str, SandboxConfig]]:
+def sandboxes(config: Config) -> Iterator[tuple[str, SandboxConfig]]:
+    """Return every sandbox of the configuration, with where it stands."""
     yield "agents.defaults.sandbox", config.agents.defaults.sandbox
     for agent in config.agents.list:
         if agent.sandbox is not None:
             yield f"the sandbox of agent {agent.id}", agent.sandbox
 
 
-def _walls(where: str, sandbox: SandboxConfig, problem: str) -> Iterator[Finding]:
+def _walls(where: str, sandbox: SandboxConfig, scene: Scene) -> Iterator[Finding]:
     if sandbox.mode != "all":
         yield Finding(
             id="sandbox.off",
@@ -50,22 +79,25 @@ def _walls(where: str, sandbox: SandboxConfig, problem: str) -> Iterator[Finding
         )
     if sandbox.mode == "off":
         return
-    if sandbox.backend == "docker" and not sandbox.docker.image:
+    docker, image = _is_docker(sandbox), sandbox.docker.image
+    if docker and not image:
         yield Finding(
             id="sandbox.image",
             severity="error",
             evidence=f"{where}: backend docker without docker.image: no command can run",
             fix="openclaw config set agents.defaults.sandbox.docker.image NAME, an image that Docker has",
         )
-    if sandbox.backend == "docker" or (sandbox.backend == "auto" and sandbox.docker.image):
         return
+    problem = walls_problem(sandbox, scene)
     if not problem:
-        yield Finding(id="sandbox.walls", severity="ok", evidence=f"{where}: bubblewrap shuts commands in")
+        by = f"containers of {image} shut" if docker else "bubblewrap shuts"
+        yield Finding(id="sandbox.walls", severity="ok", evidence=f"{where}: {by} commands in")
         return
-    then = "no command can run" if sandbox.backend == "bubblewrap" else "every command is asked about, and runs unheld"
+    stops = docker or sandbox.backend == "bubblewrap"
+    then = "no command can run" if stops else "every command is asked about, and runs unheld"
     yield Finding(
         id="sandbox.walls",
-        severity="error" if sandbox.backend == "bubblewrap" else "warning",
+        severity="error" if stops else "warning",
         evidence=f"{where}: {problem}; so {then}",
-        fix=INSTALL,
+        fix=DOCKER if docker else INSTALL,
     )
