@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "cron": "cron:cron",
     "system": "system:system",
     "approvals": "approval:approvals",
+    "sandbox": "sandbox:sandbox",
     "channels": "channel:channels",
     "pairing": "channel:pairing",
     "skills": "skill:skills",

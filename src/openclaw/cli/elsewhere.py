@@ -24,7 +24,6 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
         "nothing deletes a state directory",
         "`openclaw sessions reset KEY` begins a conversation anew; `openclaw backup create`, then move the directory.",
     ),
-    "sandbox": ("there are no containers to manage", "What tools may do is said in docs/tools.md."),
     "uninstall": (
         "what installed the program removes it",
         "`openclaw gateway uninstall` removes the service; then `pip uninstall openclaw-gateway`.",

@@ -44,10 +44,14 @@ async def prune_files(rooms: Rooms) -> None:
 
 
 async def prune_containers(rooms: Rooms) -> None:
-    """Remove containers of commands that nobody uses, now and then, until cancelled."""
+    """Remove containers that a killed gateway has left at work, then those that nobody uses, until cancelled."""
+    docker, swept = rooms.sandboxes.docker, False
     while True:
         try:
-            gone = await rooms.sandboxes.docker.prune() if _has_containers(rooms) else 0
+            gone = 0
+            if _has_containers(rooms):
+                gone = await docker.prune() + (0 if swept else await docker.sweep())
+                swept = True
         except OpenClawError as error:
             _log.warning("containers_not_pruned", extra={"fields": {"error": error.message}})
         else:

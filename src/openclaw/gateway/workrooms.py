@@ -31,7 +31,7 @@ from openclaw.models.calling.failover import Failover
 from openclaw.policy.known_hosts import KnownHosts
 from openclaw.policy.overlooking import Overlooking
 from openclaw.policy.skill.gate import SkillGate
-from openclaw.processes.sandbox.choice import Sandboxes
+from openclaw.processes.sandbox.choice import Sandboxes, owner_of
 from openclaw.rpc.cron_rows import tell_beat, tell_job
 from openclaw.tools.builtin.command.jobs import Jobs
 from openclaw.tools.mcp.room import McpRoom
@@ -74,7 +74,7 @@ async def open_workrooms(
     study.overlooks = Overlooking(archive.ledger, clock).note
     mcp = McpRoom(config.mcp.servers, gates.spawner, clock, http=gates.http, cwd=paths.workspace, version=__version__)
     stack.push_async_callback(mcp.close)
-    sandboxes, jobs = Sandboxes(gates.spawner, clock), Jobs(clock)
+    sandboxes, jobs = Sandboxes(gates.spawner, clock, owner=owner_of(paths.state_dir)), Jobs(clock)
     stack.push_async_callback(jobs.close)
     study.observe(Stopping(jobs))
     tooling = Tooling(

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import io
+import json
 import os
-import re
-import shutil
-import subprocess
-import tarfile
-from collections.abc import AsyncIterator, Iterable
+import signal
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import anyio.to_thread
 import pytest
 
 from openclaw.base.clock import ManualClock, SystemClock
 from openclaw.base.errors import Unavailable
+from openclaw.cli.app import run
 from openclaw.config.schema import DockerSandboxConfig, SandboxConfig, SandboxPruneConfig
+from openclaw.processes.sandbox.choice import owner_of
 from openclaw.processes.sandbox.docker import PREFIX, Docker, container_options, text
 from openclaw.processes.sandbox.job import Command, Job, Redirect, Stage, Walls
 from openclaw.processes.spawner import Spawner
+from tests.processes.sandbox import dockerd
+from tests.processes.sandbox.dockerd import IMAGE
 from tests.processes.sandbox.support import names, outcome, ran
 
 pytestmark = pytest.mark.anyio
-
-IMAGE = "openclaw-test-sandbox:1"
 
 
 class Surroundings:
@@ -42,33 +43,12 @@ def calls(workspace: Path, *lines: str) -> Job:
     return Job(stages=(Stage(commands=(command,)),), workspace=str(workspace))
 
 
-def _image() -> str:
-    """Make a small image of the machine's own busybox. Return why that cannot be, or nothing."""
-    if shutil.which("docker") is None or shutil.which("busybox") is None:
-        return "no docker program, or no busybox to make an image of"
-    if subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False).returncode:
-        return "no docker engine answers"
-    if subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False).returncode == 0:
-        return ""
-    busybox = Path(shutil.which("busybox") or "").resolve()
-    needed = subprocess.run(["ldd", str(busybox)], capture_output=True, text=True, check=False).stdout
-    whole = io.BytesIO()
-    with tarfile.open(fileobj=whole, mode="w") as tar:
-        for path in [Path(each) for each in re.findall(r"/\S+", needed)]:
-            tar.add(path.resolve(), str(path).lstrip("/"))
-        tar.add(busybox, "bin/busybox")
-        for name in ("sh", "cat", "ls", "touch", "id", "grep", "sleep", "echo", "wget", "mount", "setsid"):
-            link = tarfile.TarInfo(f"bin/{name}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            tar.addfile(link)
-    done = subprocess.run(["docker", "import", "-", IMAGE], input=whole.getvalue(), capture_output=True, check=False)
-    return done.stderr.decode() if done.returncode else ""
-
-
 @pytest.fixture(scope="module")
-def engine() -> None:
-    if reason := _image():
-        pytest.skip(reason)
+def engine() -> Iterator[None]:
+    with dockerd.engine() as reason:
+        if reason:
+            pytest.skip(reason)
+        yield
 
 
 @pytest.fixture
@@ -76,10 +56,10 @@ async def docker(engine: None) -> AsyncIterator[Docker]:
     spawner = Spawner(Surroundings())
     pruned = SandboxPruneConfig(idle_hours=24, max_age_days=2)
     config = SandboxConfig(backend="docker", docker=DockerSandboxConfig(image=IMAGE), prune=pruned)
-    box = Docker(spawner, SystemClock(), config)
+    box = Docker(spawner, ManualClock(SystemClock().now_ms()), config, owner="mine")
     yield box
-    later = ManualClock(SystemClock().now_ms() + 30 * 86_400_000)
-    await Docker(spawner, later).prune()
+    for each in await box.containers():
+        await box.remove(each.name)
     await spawner.close(0.5)
 
 
@@ -173,9 +153,87 @@ async def test_who_shares_a_container_shares_its_tmp_and_others_do_not(docker: D
 
 
 async def test_idle_and_old_containers_are_removed(docker: Docker, workspace: Path) -> None:
+    clock = docker._clock
+    assert isinstance(clock, ManualClock)
     await ran(docker, calls(workspace, "true"), Walls(workspace=workspace, scope="idle"))
+    clock.advance(23 * 3600)
     assert await docker.prune() == 0
-    soon = ManualClock(SystemClock().now_ms() + 23 * 3_600_000)
-    assert await Docker(docker._spawner, soon).prune() == 0
-    later = ManualClock(SystemClock().now_ms() + 25 * 3_600_000)
-    assert await Docker(docker._spawner, later).prune() == 1
+    await ran(docker, calls(workspace, "true"), Walls(workspace=workspace, scope="idle"))
+    clock.advance(23 * 3600)
+    assert await docker.prune() == 0
+    (found,) = await docker.containers()
+    assert (found.scope, found.state, found.idle_hours, found.max_age_days) == ("idle", "running", 24, 2)
+    await ran(docker, calls(workspace, "true"), Walls(workspace=workspace, scope="idle"))
+    clock.advance(3 * 3600)
+    assert await docker.prune() == 1
+
+
+async def test_containers_of_another_gateway_are_let_alone(docker: Docker, workspace: Path) -> None:
+    walls = Walls(workspace=workspace, scope="s")
+    other = Docker(docker._spawner, ManualClock(SystemClock().now_ms()), docker._config, owner="another")
+    await ran(docker, calls(workspace, "true"), walls)
+    await ran(other, calls(workspace, "true"), walls)
+    (mine,), (theirs,) = await docker.containers(), await other.containers()
+    assert mine.name != theirs.name
+    later = ManualClock(SystemClock().now_ms() + 30 * 86_400_000)
+    assert await Docker(docker._spawner, later, owner="another").prune() == 1
+    assert await docker.containers() == [mine]
+
+
+async def test_what_a_killed_gateway_has_left_at_work_is_ended_and_the_rest_found_again(
+    docker: Docker, workspace: Path
+) -> None:
+    busy, idle = Walls(workspace=workspace, scope="busy"), Walls(workspace=workspace, scope="idle")
+    await ran(docker, calls(workspace, "touch /tmp/mine"), idle)
+    running = await docker.start(calls(workspace, "echo up", "sleep 802"), busy)
+    assert await running.child.stdout.readuntil(b"up\n")
+    os.kill(running.child.pid, signal.SIGKILL)  # as its gateway was: the client ends, the command does not
+    await running.child.wait()
+    again = Docker(docker._spawner, SystemClock(), docker._config, owner="mine")
+    assert await docker.sweep() == 0  # who has started it ends it
+    assert await again.sweep() == 1
+    assert [each.scope for each in await again.containers()] == ["idle"]
+    assert "mine\n" in (await ran(again, calls(workspace, "ls /tmp"), idle))[1]
+
+
+async def test_an_image_that_is_not_there_is_told(docker: Docker) -> None:
+    assert await docker.problem() == ""
+    none = Docker(docker._spawner, SystemClock(), SandboxConfig(docker=DockerSandboxConfig(image="no-such:1")))
+    assert "Docker has no image no-such:1" in await none.problem()
+
+
+@pytest.mark.parametrize(
+    "bind",
+    ["/var/run/docker.sock:/run/docker.sock:ro", "/:/host:ro", "/etc:/e:ro", "/proc:/p:ro", "{above}:/a:ro", "{ws}:/w:ro",
+     "{ws}/link:/l:ro", "{ws}/in:/x/../etc:ro", "{ws}/in:/x:rw", "{ws}/in:relative", "{ws}/missing:/m:ro", "", ":", "named:/v:ro"],
+)  # fmt: skip
+def test_no_bind_shows_more_than_the_workspace(workspace: Path, bind: str) -> None:
+    (workspace / "in").mkdir()
+    (workspace / "link").symlink_to(workspace.parent)
+    config = SandboxConfig(docker=DockerSandboxConfig(binds=(bind.format(ws=workspace, above=workspace.parent),)))
+    with pytest.raises(Unavailable, match="is not given to containers"):
+        container_options(config, Walls(workspace=workspace))
+
+
+async def test_the_command_line_lists_and_removes_containers(
+    docker: Docker, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+    monkeypatch.setenv("OPENCLAW_STATE_DIR", str(state))
+    own = Docker(docker._spawner, SystemClock(), docker._config, owner=owner_of(state))
+    for scope in ("agent:work:main", "agent:play"):
+        await ran(own, calls(workspace, "true"), Walls(workspace=workspace, scope=scope))
+
+    async def said(*arguments: str) -> Any:
+        assert await anyio.to_thread.run_sync(run, ["sandbox", *arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    rows = (await said("list"))["containers"]
+    assert [(row["scope"], row["state"], row["image"], row["current"]) for row in rows] == [
+        ("agent:work:main", "running", IMAGE, True),
+        ("agent:play", "running", IMAGE, True),
+    ]
+    assert (await said("prune"))["removed"] == []
+    assert (await said("recreate", "--agent", "work", "--force"))["removed"] == [rows[0]["name"]]
+    assert (await said("recreate", "--all", "--force"))["removed"] == [rows[1]["name"]]
+    assert await own.containers() == []

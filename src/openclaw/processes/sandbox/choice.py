@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from hashlib import sha256
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -25,12 +28,12 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Sandboxes:
-    """The walls of this machine."""
+    """The walls of this machine. `owner` tells one gateway's containers from another's."""
 
-    def __init__(self, spawner: Spawner, clock: Clock) -> None:
+    def __init__(self, spawner: Spawner, clock: Clock, *, owner: str = "") -> None:
         self.bare = Bare(spawner)
         self.bubblewrap = Bubblewrap(spawner, clock)
-        self.docker = Docker(spawner, clock)
+        self.docker = Docker(spawner, clock, owner=owner)
 
     async def choose(self, config: SandboxConfig, *, main: bool) -> Choice:
         """Return the walls for a session; `main` is an agent's main one. What is named is taken or fails later."""
@@ -42,3 +45,8 @@ class Sandboxes:
             return Choice(self.bubblewrap)
         problem = await self.bubblewrap.problem()
         return Choice(self.bare, f"{problem}; {FIX}") if problem else Choice(self.bubblewrap)
+
+
+def owner_of(state_dir: Path) -> str:
+    """Return what a gateway's containers are known by."""
+    return sha256(os.fsencode(state_dir)).hexdigest()[:16]

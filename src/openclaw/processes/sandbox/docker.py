@@ -5,7 +5,8 @@
 2. It is known by a name made of everything that it was made with: other settings, another image, another container.
 3. Names of programs are the image's. A plan is told to the image's shell with every word in quotes.
 4. Ending a job ends its container: it is the only way to end all that a command has started.
-5. Containers that nobody uses are removed, also those that an earlier gateway has left.
+5. Containers that nobody uses are removed, also those that an earlier gateway has left. What still runs in one of those
+   ends with it: its gateway was killed, and `docker exec` ends nothing by itself. Other gateways' are let alone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ from openclaw.processes.spawner import Completed, Spawner
 LABEL: Final = "ai.openclaw.sandbox"
 LIMITS: Final = "ai.openclaw.sandbox.limits"
 """Labels of a container: when it was made, Unix ms; hours of idleness and days of age after which it goes."""
+OWNER: Final = "ai.openclaw.sandbox.owner"
+SCOPE: Final = "ai.openclaw.sandbox.scope"
+IMAGE: Final = "ai.openclaw.sandbox.image"
+"""Whose it is, who shares it, and of which image it was made: its name and its id."""
+OWN_PROCESSES: Final = 3
+"""What runs in a container by itself: the first process, the shell that waits, its `sleep`."""
 PREFIX: Final = "openclaw-sandbox-"
 COMMAND_S: Final = 60.0
 HINT: Final = "Start Docker and name an image that it has (agents.defaults.sandbox.docker.image), or use bubblewrap."
@@ -45,30 +52,40 @@ class Docker:
     backend: Backend = "docker"
 
     def __init__(
-        self, spawner: Spawner, clock: Clock, config: SandboxConfig | None = None, used: dict[str, int] | None = None
+        self,
+        spawner: Spawner,
+        clock: Clock,
+        config: SandboxConfig | None = None,
+        *,
+        owner: str = "",
+        used: dict[str, int] | None = None,
     ) -> None:
         self._spawner = spawner
         self._clock = clock
         self._config = config or SandboxConfig()
+        self._owner = owner
+        self._since_ms = clock.now_ms()
         self._used = {} if used is None else used
         """When a command was last started in a container, Unix ms, by its name."""
 
     def with_settings(self, config: SandboxConfig) -> Docker:
         """Return the same with an agent's settings."""
-        return Docker(self._spawner, self._clock, config, self._used)
+        return Docker(self._spawner, self._clock, config, owner=self._owner, used=self._used)
 
     async def problem(self) -> str:
         """Say why there can be no container, or nothing."""
         try:
-            await self._image()
+            await self.image()
         except Unavailable as error:
             return error.message
         return ""
 
     async def start(self, job: Job, walls: Walls) -> Running:
         """See Sandbox."""
-        image = await self._image()
+        image = await self.image()
         options = container_options(self._config, walls)
+        labels = {OWNER: self._owner, SCOPE: walls.scope, IMAGE: f"{self._config.docker.image} {image}"}
+        options += [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
         name = PREFIX + sha256(msgspec.json.encode((image, options, walls.scope))).hexdigest()[:24]
         await self._ensure(name, image, options)
         self._used[name] = self._clock.now_ms()
@@ -92,33 +109,67 @@ class Docker:
         self._used.pop(name, None)
         await self._docker("rm", "-f", "-v", name)
 
+    async def containers(self) -> list[Container]:
+        """Return this gateway's containers, the oldest first. Raises: Unavailable."""
+        names = (LABEL, LIMITS, SCOPE, IMAGE)
+        shown = "\t".join(("{{.Names}}", "{{.State}}", *(f'{{{{.Label "{name}"}}}}' for name in names)))
+        mine = ("--filter", f"label={LABEL}", "--filter", f"label={OWNER}={self._owner}")
+        found = await self._docker("ps", "-a", *mine, "--format", shown)
+        if found.returncode:
+            raise Unavailable(f"Docker does not list containers: {_last(found)}", hint=HINT)
+        lines = found.stdout.decode("utf-8", "replace").splitlines()
+        return sorted(map(_container, lines), key=lambda each: each.made_ms)
+
     async def prune(self) -> int:
         """Remove containers that are idle or old. Return how many. Harmless without Docker."""
-        if shutil.which("docker") is None:
-            return 0
-        shown = f'{{{{.Names}}}} {{{{.Label "{LABEL}"}}}} {{{{.Label "{LIMITS}"}}}}'
-        found = await self._docker("ps", "-a", "--filter", f"label={LABEL}", "--format", shown)
-        if found.returncode:
-            return 0
         now_ms = self._clock.now_ms()
         gone = 0
-        for line in found.stdout.decode("utf-8", "replace").splitlines():
-            name, made_ms, idle_hours, max_age_days = _line(line)
-            idle_ms = now_ms - self._used.get(name, made_ms)
-            if idle_ms >= idle_hours * 3_600_000 or now_ms - made_ms >= max_age_days * 86_400_000:
-                await self.remove(name)
+        for each in await self._found():
+            idle_ms = now_ms - self._used.get(each.name, max(each.made_ms, self._since_ms))
+            if idle_ms >= each.idle_hours * 3_600_000 or now_ms - each.made_ms >= each.max_age_days * 86_400_000:
+                await self.remove(each.name)
                 gone += 1
         return gone
 
-    async def _image(self) -> str:
+    async def sweep(self) -> int:
+        """End what a gateway that was killed has left running. Return in how many containers there was something."""
+        gone = 0
+        for each in await self._found():
+            if await self.is_busy(each.name) and each.name not in self._used:
+                await self.remove(each.name)
+                gone += 1
+        return gone
+
+    async def is_busy(self, name: str) -> bool:
+        """Say whether a command runs in a container."""
+        said = await self._docker("top", name, "-eo", "pid")
+        return said.returncode == 0 and len(said.stdout.splitlines()) - 1 > OWN_PROCESSES
+
+    async def _found(self) -> list[Container]:
+        if shutil.which("docker") is None:
+            return []
+        try:
+            return await self.containers()
+        except Unavailable:
+            return []
+
+    async def image(self) -> str:
         """Return the id of the configured image: its name may come to mean another. Raises: Unavailable."""
         wanted = self._config.docker.image
         if not wanted:
             raise Unavailable("no image is named for containers", hint=HINT)
-        done = await self._docker("image", "inspect", "--format", "{{.Id}}", "--", wanted)
+        done = await self._inspect_image(wanted)
         if done.returncode:
             raise Unavailable(f"Docker has no image {wanted}: {_last(done)}", hint=HINT)
         return done.stdout.decode().strip()
+
+    async def image_id(self, name: str) -> str:
+        """Return the id that an image's name means now, "" for none. Raises: Unavailable."""
+        done = await self._inspect_image(name)
+        return "" if done.returncode else done.stdout.decode().strip()
+
+    async def _inspect_image(self, name: str) -> Completed:
+        return await self._docker("image", "inspect", "--format", "{{.Id}}", "--", name)
 
     async def _ensure(self, name: str, image: str, options: list[str]) -> None:
         state = await self._docker("inspect", "--format", "{{.State.Running}}", "--", name)
@@ -169,12 +220,26 @@ class Contained:
         return await self.child.kill()
 
 
-def _line(line: str) -> tuple[str, int, int, int]:
-    """Return a container's name, its birth, and its limits; what is not readable counts as over."""
-    name, _, rest = line.partition(" ")
-    made, _, limits = rest.partition(" ")
+class Container(msgspec.Struct, frozen=True, kw_only=True):
+    """A container. Shape: `image` is a name and an id; `made_ms` Unix ms; limits that cannot be read are 0."""
+
+    name: str
+    state: str
+    scope: str
+    image: str
+    made_ms: int
+    idle_hours: int
+    max_age_days: int
+
+
+def _container(line: str) -> Container:
+    name, state, made, limits, scope, image = (line.split("\t") + [""] * 6)[:6]
     hours, _, days = limits.partition("/")
-    return (name, *(int(each) if each.isdigit() else 0 for each in (made, hours, days)))  # type: ignore[return-value]
+    made_ms, idle_hours, max_age_days = (int(each) if each.isdigit() else 0 for each in (made, hours, days))
+    return Container(
+        name=name, state=state, scope=scope, image=image,
+        made_ms=made_ms, idle_hours=idle_hours, max_age_days=max_age_days,
+    )  # fmt: skip
 
 
 def container_options(config: SandboxConfig, walls: Walls) -> list[str]:

@@ -29,7 +29,7 @@ def sandbox_findings(scene: Scene) -> Iterator[Finding]:
 def needs_bubblewrap(config: Config) -> bool:
     """Say whether some command is to be shut in by bubblewrap."""
     return config.tools.exec.security != "deny" and any(
-        sandbox.mode != "off" and not _is_docker(sandbox) for _, sandbox in sandboxes(config)
+        sandbox.mode != "off" and not is_docker(sandbox) for _, sandbox in sandboxes(config)
     )
 
 
@@ -37,7 +37,7 @@ def images(config: Config) -> tuple[SandboxConfig, ...]:
     """Return one sandbox for each image that commands are to run in."""
     if config.tools.exec.security == "deny":
         return ()
-    named = {each.docker.image: each for _, each in sandboxes(config) if each.mode != "off" and _is_docker(each)}
+    named = {each.docker.image: each for _, each in sandboxes(config) if each.mode != "off" and is_docker(each)}
     return tuple(each for image, each in named.items() if image)
 
 
@@ -45,10 +45,11 @@ def walls_problem(sandbox: SandboxConfig, scene: Scene) -> str:
     """Say why the walls of a sandbox cannot be put up, or nothing."""
     if sandbox.mode == "off":
         return ""
-    return scene.docker_problems.get(sandbox.docker.image, "") if _is_docker(sandbox) else scene.wall_problem
+    return scene.docker_problems.get(sandbox.docker.image, "") if is_docker(sandbox) else scene.wall_problem
 
 
-def _is_docker(sandbox: SandboxConfig) -> bool:
+def is_docker(sandbox: SandboxConfig) -> bool:
+    """Say whether commands are to run in containers."""
     return sandbox.backend == "docker" or (sandbox.backend == "auto" and bool(sandbox.docker.image))
 
 
@@ -79,7 +80,7 @@ def _walls(where: str, sandbox: SandboxConfig, scene: Scene) -> Iterator[Finding
         )
     if sandbox.mode == "off":
         return
-    docker, image = _is_docker(sandbox), sandbox.docker.image
+    docker, image = is_docker(sandbox), sandbox.docker.image
     if docker and not image:
         yield Finding(
             id="sandbox.image",
