@@ -54,7 +54,9 @@ def look(reach: Reach, *, deep: bool = False, models: bool = True, walls: bool =
     reach.__dict__.pop("target", None)
     ref, problem, problems = reach.run(_models(desk)) if models else ("", "", {})
     services = reach.run(installed_services(desk))
-    problem_of_bubblewrap, problems_of_docker = reach.run(_wall_problems(desk, loaded.config, services)) if walls else ("", {})
+    problem_of_bubblewrap, problems_of_docker = (
+        reach.run(_wall_problems(desk, loaded.config, services)) if walls else ("", {})
+    )
     return Scene(
         paths=desk.paths,
         loaded=loaded,

@@ -66,6 +66,23 @@ async def test_installing_twice_changes_nothing_the_second_time(tmp_path: Path, 
     assert ("systemctl", "--user", "--no-pager", "enable", "openclaw-gateway.service") in told.calls
 
 
+async def test_the_units_of_commands_come_and_go_with_the_gateways(tmp_path: Path, service: Service) -> None:
+    told = Told()
+    manager = systemd(tmp_path, told)
+    await install(manager, service, {})
+    folder = manager.path.parent
+    names = {"openclaw-gateway.service", "openclaw-commands.socket", "openclaw-commands@.service"}
+    assert {path.name for path in folder.iterdir()} == names
+    (folder / "openclaw-commands.socket").unlink()
+    drift = installed_drift(manager, service)
+    assert (drift.state, "openclaw-commands.socket" in "".join(drift.changes)) == ("different", True)
+    assert (await install(manager, service, {})).changed
+    assert installed_drift(manager, service).state == "same"
+    assert await uninstall(manager)
+    assert list(folder.iterdir()) == []
+    assert ("systemctl", "--user", "--no-pager", "stop", "openclaw-commands.socket") in told.calls
+
+
 async def test_no_secret_is_in_the_unit_and_its_variables_are_private(tmp_path: Path, service: Service) -> None:
     manager = systemd(tmp_path, Told())
     await install(manager, service, {"ANTHROPIC_API_KEY": SECRET})

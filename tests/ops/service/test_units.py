@@ -21,7 +21,7 @@ from openclaw.base.errors import InvalidRequest
 from openclaw.gateway.run import DRAIN_S
 from openclaw.ops.service.launchd import plist_text
 from openclaw.ops.service.plan import Scope, Service, port_of, recorded
-from openclaw.ops.service.systemd import UNIT_NAME, unit_text
+from openclaw.ops.service.systemd import COMMANDS_NAME, SOCKET_NAME, UNIT_NAME, companion_texts, unit_text
 
 ODD = Path("/srv/my state/100% \"q\" $HOME 's' b\\c [a]*;#é")
 printable = st.text(
@@ -184,6 +184,33 @@ def test_systemd_has_nothing_to_say_about_the_unit_and_finds_it_hard(tmp_path: P
     scored = analyze(tmp_path, scope, "security", "--offline=yes", "--threshold=20", str(path))
     assert scored.stderr == ""
     assert scored.returncode == 0, scored.stdout.splitlines()[-1]
+
+
+@needs_analyze
+@pytest.mark.parametrize("scope", ["user", "system"])
+@pytest.mark.parametrize("state", [Path("/srv/openclaw"), Path("/home/a/.openclaw"), ODD], ids=["plain", "home", "odd"])
+def test_systemd_has_nothing_to_say_about_the_units_of_commands(tmp_path: Path, scope: Scope, state: Path) -> None:
+    one = service(scope, state)
+    texts = {UNIT_NAME: unit_text(one), **companion_texts(one)}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    verified = analyze(tmp_path, scope, "verify", *(str(tmp_path / name) for name in texts))
+    assert (verified.returncode, verified.stderr) == (0, "")
+    # A user's service "runs as root" for systemd, which adds 0.4.
+    most = {"user": "23", "system": "20"}[scope]
+    scored = analyze(tmp_path, scope, "security", "--offline=yes", f"--threshold={most}", str(tmp_path / COMMANDS_NAME))
+    assert scored.returncode == 0, scored.stdout.splitlines()[-1]
+
+
+def test_the_gateway_makes_no_namespace_and_the_service_of_a_command_reaches_no_network() -> None:
+    one = service("system")
+    command = companion_texts(one)[COMMANDS_NAME]
+    assert values(unit_text(one), "RestrictNamespaces") == ["yes"]
+    assert values(command, "PrivateNetwork") == ["yes"]
+    assert values(command, "EnvironmentFile") == values(command, "Environment") == []
+    assert values(command, "User") == values(companion_texts(one)[SOCKET_NAME], "SocketUser") == ["daemon"]
+    # A part of /proc hidden is a /proc that bubblewrap cannot mount anew.
+    assert [key for key in ("ProtectKernelTunables", "ProtectKernelLogs") if values(command, key)] == []
 
 
 @needs_analyze

@@ -1,8 +1,11 @@
 """A program that wants out: it is run within the walls and says what it could do. Standard library alone.
 
-Its one argument is JSON: what there is outside to reach. It prints one JSON object: each try's name, and what came of it:
-"" when the wall held. Every try is a process of its own, so that one that is killed has only failed.
+Its one argument is JSON: what there is outside to reach. It prints one JSON object: each try's name, and what came of
+it, "" when the wall held. Every try is a process of its own, so that one that is killed has only failed.
 """
+
+# ruff: noqa: E501, PTH101, PTH103, PTH115, PTH116, PTH123, PTH207, PTH208, PTH211, SIM105
+# Tables are wide; and what runs within the walls is to start quickly, with little of the library.
 
 from __future__ import annotations
 
@@ -161,7 +164,7 @@ def types() -> str:
             done.append(path)
         except OSError:
             continue
-    mine, own = os.openpty()
+    _, own = os.openpty()
     try:
         fcntl.ioctl(own, termios.TIOCSTI, b"x")
         done.append("a terminal of my own")
@@ -248,6 +251,16 @@ def hosts(name: str) -> str:
     return name if os.uname().nodename == name else ""
 
 
+def links(path: str) -> str:
+    os.link(path, "linked")
+    return "linked"
+
+
+def hurries() -> str:
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    return "realtime"
+
+
 def interfaces() -> str:
     return " ".join(name for _, name in socket.if_nameindex() if name != "lo")
 
@@ -297,10 +310,10 @@ def tries(there: dict[str, Any]) -> dict[str, Callable[[], str]]:
         "descriptors": foreign_descriptors, "others": others, "environments": lambda: environments(canary),
         "setuid": becomes_setuid, "privileges": privileges, "regains": regains, "a big file": big_file,
         "ceilings": lambda: ceilings(there["limits"]), "host name": lambda: hosts(there["host"]), "interfaces": interfaces,
-        "control groups": releases, "hard link": lambda: os.link(there["secrets"][0], "linked") or "linked",
+        "control groups": releases, "hard link": lambda: links(there["secrets"][0]),
         "a namespace's file": lambda: f"{os.open(f'/proc/{pid}/ns/mnt', os.O_RDONLY)}",
-        "priority": lambda: os.nice(-10) and "raised" or "",
-        "a realtime scheduler": lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)) or "realtime",
+        "priority": lambda: (os.nice(-10) and "raised") or "",
+        "a realtime scheduler": hurries,
     }  # fmt: skip
     return found | more
 
@@ -331,7 +344,11 @@ def main() -> None:
     """Try everything, then leave traps for whoever comes from outside."""
     there = json.loads(sys.argv[1])
     told = {name: tried(attempt) for name, attempt in tries(there).items()}
-    for name, target in (("trap-file", there["secrets"][0]), ("trap-folder", there["above"]), ("trap-proc", "/proc/self/environ")):
+    for name, target in (
+        ("trap-file", there["secrets"][0]),
+        ("trap-folder", there["above"]),
+        ("trap-proc", "/proc/self/environ"),
+    ):
         os.symlink(target, name)
     os.mkfifo("trap-fifo")
     socket.socket(socket.AF_UNIX).bind("trap-socket")

@@ -286,9 +286,7 @@ async def test_a_fork_bomb_ends_itself(bubblewrap: Bubblewrap, workspace: Path, 
     assert "[ended: more than 64 processes]" in written
 
 
-async def test_memory_that_no_process_holds_is_counted(
-    bubblewrap: Bubblewrap, workspace: Path, walls: Walls
-) -> None:
+async def test_memory_that_no_process_holds_is_counted(bubblewrap: Bubblewrap, workspace: Path, walls: Walls) -> None:
     text = """
 import ctypes, time
 libc = ctypes.CDLL(None)

@@ -46,8 +46,8 @@ async def test_a_hostile_program_gains_nothing(
             "canary": CANARY, "pid": os.getpid(), "parent": os.getppid(), "secrets": [str(path) for path in secrets],
             "above": str(above), "port": canary.getsockname()[1], "abstract": name, "socket": str(above / "s"),
             "host": socket.gethostname(), "limits": {
-                "RLIMIT_CPU": 600, "RLIMIT_FSIZE": 1 << 30, "RLIMIT_NOFILE": 1024, "RLIMIT_CORE": 0, "RLIMIT_DATA": 1 << 30,
-                "RLIMIT_NPROC": 256,
+                "RLIMIT_CPU": 600, "RLIMIT_FSIZE": 1 << 30, "RLIMIT_NOFILE": 1024, "RLIMIT_CORE": 0,
+                "RLIMIT_DATA": 1 << 30, "RLIMIT_NPROC": 256,
             },
         }  # fmt: skip
         run = command(workspace, "python", "-I", "-S", "hostile.py", json.dumps(there))

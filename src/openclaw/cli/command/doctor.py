@@ -87,7 +87,9 @@ def look(
     elif fix:
         mended = mend(partial(doctoring.look, reach, models=False, walls=False), checks)
     with waiting("looking"):
-        scene = doctoring.look(reach, deep=deep, models=not checks or "models" in checks, walls=not checks or "exposure" in checks)
+        scene = doctoring.look(
+            reach, deep=deep, models=not checks or "models" in checks, walls=not checks or "exposure" in checks
+        )
         findings = cleaned(examine(scene, checks), scene)
     broken = any(each.severity == "error" for each in findings)
     if as_json:

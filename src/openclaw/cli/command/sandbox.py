@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from openclaw.processes.sandbox.docker import Container, Docker
 
 NONE = "There are no containers."
-DEFAULT = "default"
 HOUR_MS = 3_600_000
 
 
@@ -151,7 +150,9 @@ def _explained(scene: Scene, agent: str | None, session: str | None) -> dict[str
     agent_id = _agent(config, agent)
     agent_id, key = parse_key(session, agent_id) if session else (agent_id, main_key(agent_id))
     own = next((each.sandbox for each in config.agents.list if each.id == agent_id), None)
-    walls, where = (own, "agents.list[].sandbox") if own else (config.agents.defaults.sandbox, "agents.defaults.sandbox")
+    walls, where = (
+        (own, "agents.list[].sandbox") if own else (config.agents.defaults.sandbox, "agents.defaults.sandbox")
+    )
     rules = config.tools.exec
     problem = walls_problem(walls, scene)
     bare = walls.mode == "off" or (walls.mode == "non-main" and key == main_key(agent_id))
@@ -177,13 +178,15 @@ def _explained(scene: Scene, agent: str | None, session: str | None) -> dict[str
 
 
 def _agent(config: Config, name: str | None) -> AgentId:
+    from openclaw.agent.directory import MAIN_AGENT
     from openclaw.base.ids import AgentId
 
-    known = [each.id for each in config.agents.list] or [DEFAULT]
-    first = next((each.id for each in config.agents.list if each.default), known[0])
-    if name is not None and name not in known:
+    known = [each.id for each in config.agents.list] or [str(MAIN_AGENT)]
+    if name in (None, "", "default"):
+        name = next((each.id for each in config.agents.list if each.default), known[0])
+    if name not in known:
         raise NotFound(f"there is no agent {name!r}", hint=f"There are: {', '.join(known[:20])}")
-    return AgentId(name or first)
+    return AgentId(name)
 
 
 @asynccontextmanager

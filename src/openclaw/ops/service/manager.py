@@ -12,7 +12,14 @@ import msgspec
 from openclaw.base.errors import NotFound, NotSupported, OpenClawError, Unavailable
 from openclaw.ops.service.launchd import LABEL, PLIST_NAME, plist_text
 from openclaw.ops.service.plan import Sandbox, Scope, Service
-from openclaw.ops.service.systemd import COMMANDS_NAME, SOCKET_NAME, UNIT_NAME, companion_texts, sandbox_lines, unit_text
+from openclaw.ops.service.systemd import (
+    COMMANDS_NAME,
+    SOCKET_NAME,
+    UNIT_NAME,
+    companion_texts,
+    sandbox_lines,
+    unit_text,
+)
 from openclaw.processes.spawner import Completed
 
 Run = Callable[[Sequence[str], Mapping[str, str]], Awaitable[Completed]]

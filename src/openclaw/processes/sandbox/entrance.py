@@ -35,7 +35,9 @@ def enter(path: str, argv: list[str]) -> int:
             socket.send_fds(door, [_HEAD.pack(len(asked))], [0, 1, 2])
             door.sendall(asked)
         except OSError as error:
-            said = f"commands cannot be shut in: {path}: {error.strerror}; `openclaw gateway install` mends the service\n"
+            said = (
+                f"commands cannot be shut in: {path}: {error.strerror}; `openclaw gateway install` mends the service\n"
+            )
             for stream in (1, 2):  # for whoever called, and for the log
                 os.write(stream, said.encode("utf-8", "replace"))
             return REFUSED
@@ -63,7 +65,7 @@ def serve(door: socket.socket) -> None:
     for stream in streams:
         os.close(stream)
     ended = os.pidfd_open(child.pid)
-    ready, _, _ = select.select([ended, door], [], [])
+    ready, _, _ = select.select([ended, door.fileno()], [], [])
     if ended not in ready:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
