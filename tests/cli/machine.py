@@ -140,7 +140,8 @@ def _init(host: subprocess.Popen[bytes]) -> int:
     def born() -> bool:
         with suppress(OSError):
             children = Path(f"/proc/{host.pid}/task/{host.pid}/children").read_text().split()
-            found[:] = [int(pid) for pid in children if "systemd" in Path(f"/proc/{pid}/exe").readlink().name]
+            # Not `systemd-nspawn`: a copy of it comes first, and is gone in a moment.
+            found[:] = [int(pid) for pid in children if Path(f"/proc/{pid}/exe").readlink().name == "systemd"]
         return bool(found) or host.poll() is not None
 
     wait_until(born, BOOT_S)

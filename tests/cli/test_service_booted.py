@@ -22,7 +22,7 @@ URL = f"ws://127.0.0.1:{PORT}"
 TOKEN = "test-token-test-token-test-token-0123456789"
 CONFIG: dict[str, Any] = {
     "gateway": {"port": PORT, "auth": {"token": TOKEN}, "reload": {"mode": "off"}},
-    "agents": {"defaults": {"model": "fake/fake-l1000", "sandbox": {"backend": "bubblewrap"}}},
+    "agents": {"defaults": {"model": "fake/fake-l1000", "sandbox": {"backend": "bubblewrap", "network": "proxy"}}},
 }
 PROBE = f"""
 echo mine > made
@@ -31,6 +31,9 @@ ls {STATE} | grep -v workspace && echo beside
 touch {STATE}/made /usr/made /etc/made && echo elsewhere
 (exec 3<>/dev/tcp/127.0.0.1/{PORT}) && echo network
 unshare -Ur true && echo nested
+exec 3<>/dev/tcp/127.0.0.1/3128
+printf 'GET http://example.com/ HTTP/1.1\\r\\nHost: example.com\\r\\nConnection: close\\r\\n\\r\\n' >&3
+cat <&3
 grep -vl bash /proc/[0-9]*/comm | wc -l
 uname -n
 """
@@ -129,7 +132,8 @@ def test_a_command_runs_within_bubblewrap_though_the_gateway_may_make_no_namespa
     service.machine.says("chown", "-R", "openclaw", f"{STATE}/workspace")
     where, told = approved(service.machine, URL, TOKEN, "bash probe.sh")
     assert (where, told[-1]) == ("sandbox", "sandbox")
-    assert int(told[-2]) <= 5
+    assert int(told[-2]) <= 6
+    assert "example.com is not named in networkPolicy.egressAllowlist" in " ".join(told)  # the door answers
     assert {"state", "beside", "elsewhere", "network", "nested"}.isdisjoint(told)
     assert service.machine.says("cat", f"{STATE}/workspace/made") == "mine\n"
 

@@ -12,6 +12,7 @@ from openclaw.processes.sandbox.bubblewrap import Bubblewrap
 from openclaw.processes.sandbox.carried import Bare
 from openclaw.processes.sandbox.job import Walls
 from openclaw.processes.spawner import Spawner
+from tests.processes.sandbox.manager import Manager
 
 
 @pytest.fixture
@@ -45,3 +46,16 @@ async def bubblewrap(spawner: Spawner) -> Bubblewrap:
     if problem := await box.problem():
         pytest.skip(f"no walls here: {problem}")
     return box
+
+
+@pytest.fixture
+async def manager(tmp_path: Path) -> AsyncIterator[Manager]:
+    one = Manager(tmp_path / "sock")
+    yield one
+    one.close()
+
+
+@pytest.fixture
+async def box(bubblewrap: Bubblewrap, spawner: Spawner, manager: Manager) -> Bubblewrap:
+    """Bubblewrap by way of another service."""
+    return Bubblewrap(spawner, SystemClock(), str(manager.path))

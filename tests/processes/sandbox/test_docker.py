@@ -205,9 +205,8 @@ async def test_an_image_that_is_not_there_is_told(docker: Docker) -> None:
 @pytest.mark.parametrize(
     "bind",
     ["/var/run/docker.sock:/run/docker.sock:ro", "/:/host:ro", "/etc:/e:ro", "/proc:/p:ro", "{above}:/a:ro",
-     "{ws}:/w:ro", "{ws}/link:/l:ro", "{ws}/in:/x/../etc:ro", "{ws}/in:/x:rw", "{ws}/in:relative", "{ws}/missing:/m:ro", "",
-     ":",
-     "named:/v:ro"],
+     "{ws}:/w:ro", "{ws}/link:/l:ro", "{ws}/in:/x/../etc:ro", "{ws}/in:/x:rw", "{ws}/in:relative", "{ws}/missing:/m:ro",
+     "", ":", "named:/v:ro"],
 )  # fmt: skip
 def test_no_bind_shows_more_than_the_workspace(workspace: Path, bind: str) -> None:
     (workspace / "in").mkdir()

@@ -3,64 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from openclaw.base.clock import ManualClock, SystemClock
+from openclaw.base.clock import ManualClock
 from openclaw.processes.sandbox.bubblewrap import ENTRANCE, Bubblewrap
 from openclaw.processes.sandbox.job import Walls
 from openclaw.processes.spawner import Spawner
+from tests.processes.sandbox.manager import Manager
 from tests.processes.sandbox.support import names, outcome, ran, shell
 from tests.processes.waiting import alive, until
 
 pytestmark = pytest.mark.anyio
-
-
-class Manager:
-    """Starts the script for every connection, as systemd does with `Accept=yes`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.started: list[subprocess.Popen[bytes]] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        self._listener.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._listener, self._accept)
-
-    def _accept(self) -> None:
-        near, _ = self._listener.accept()
-        near.setblocking(True)
-        with near:
-            command = [sys.executable, "-I", "-S", str(ENTRANCE)]
-            self.started.append(subprocess.Popen(command, stdin=near.fileno(), stdout=subprocess.DEVNULL))
-
-    def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._listener)
-        self._listener.close()
-        for each in self.started:
-            with contextlib.suppress(ProcessLookupError):
-                each.kill()
-            each.wait()
-
-
-@pytest.fixture
-async def manager(tmp_path: Path) -> AsyncIterator[Manager]:
-    one = Manager(tmp_path / "sock")
-    yield one
-    one.close()
-
-
-@pytest.fixture
-async def box(bubblewrap: Bubblewrap, spawner: Spawner, manager: Manager) -> Bubblewrap:
-    return Bubblewrap(spawner, SystemClock(), str(manager.path))
 
 
 async def test_a_command_runs_where_it_was_asked_for(

@@ -20,8 +20,9 @@ CANARY = "canary-5d41402abc4b2a76"
 LIMITS = Limits(processes=64, memory_bytes=1 << 30)
 
 
+@pytest.mark.parametrize("way", ["bubblewrap", "box"], ids=["by itself", "by way of another service"])
 async def test_a_hostile_program_gains_nothing(
-    bubblewrap: Bubblewrap, workspace: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, bubblewrap: Bubblewrap, box: Bubblewrap
 ) -> None:
     monkeypatch.setenv("PLANTED", CANARY)
     above = workspace.parent
@@ -52,7 +53,9 @@ async def test_a_hostile_program_gains_nothing(
         }  # fmt: skip
         run = command(workspace, "python", "-I", "-S", "hostile.py", json.dumps(there))
         walls = Walls(workspace=workspace, hidden=(inner, workspace / ".env"))
-        _, said = await ran(bubblewrap, job(workspace, Stage(commands=(run,)), limits=LIMITS), walls)
+        _, said = await ran(
+            box if way == "box" else bubblewrap, job(workspace, Stage(commands=(run,)), limits=LIMITS), walls
+        )
         told = json.loads(said)
         assert {name: what for name, what in told.items() if what} == {}
         assert len(told) > 150

@@ -80,6 +80,8 @@ _FULL_GATEWAY: Final = (
 _FULL_COMMANDS: Final = (
     "PrivateNetwork=yes",
     "IPAddressDeny=any",
+    # A command's own loopback: its servers, and the end of its way out.
+    "IPAddressAllow=localhost",
 )
 
 

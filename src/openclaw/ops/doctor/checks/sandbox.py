@@ -12,7 +12,7 @@ INSTALL = (
     "on Ubuntu an AppArmor profile for bwrap), or name an image in agents.defaults.sandbox.docker.image."
 )
 
-DOCKER = "Start Docker, let the gateway's user call it, and have it get the image (docker pull): nothing is pulled by itself."
+DOCKER = "Start Docker, let the gateway's user call it, and have it get the image (docker pull); it pulls nothing."
 
 
 def sandbox_findings(scene: Scene) -> Iterator[Finding]:
