@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.cli import output
 from openclaw.cli.desk import Desk
@@ -57,6 +56,8 @@ def list_(as_json: bool) -> None:
     if as_json:
         output.emit_json({"containers": rows})
         return
+    from openclaw.base.clock import SYSTEM_CLOCK
+
     now_ms = SYSTEM_CLOCK.now_ms()
     shown = [
         (row["name"], row["state"], row["scope"], row["image"], "yes" if row["current"] else "no",
@@ -106,6 +107,8 @@ def prune(as_json: bool) -> None:
     """
 
     async def work() -> list[str]:
+        from openclaw.base.clock import SYSTEM_CLOCK
+
         now_ms = SYSTEM_CLOCK.now_ms()
         async with _docker() as docker:
             over = [
@@ -192,6 +195,7 @@ def _agent(config: Config, name: str | None) -> AgentId:
 @asynccontextmanager
 async def _docker() -> AsyncIterator[Docker]:
     """Offer Docker, as the gateway of this state directory uses it."""
+    from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.processes.sandbox.choice import owner_of
     from openclaw.processes.sandbox.docker import Docker
     from openclaw.processes.spawner import Spawner
