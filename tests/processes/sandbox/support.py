@@ -45,4 +45,7 @@ async def outcome(running: Running) -> tuple[int, str]:
 
 async def ran(box: Sandbox, what: Job, walls: Walls) -> tuple[int, str]:
     """Run a job to its end."""
-    return await outcome(await box.start(what, walls))
+    running = await box.start(what, walls)
+    written = await running.child.stdout.read()
+    await running.child.wait()  # as the jobs do: what has ended by itself is not ended by force
+    return await running.end(), written.decode("utf-8", "replace")

@@ -93,12 +93,15 @@ async def install_service(
     service, owner = desk.wish(user=run_as, port=port, memory_max=memory_max)
     async with desk.manager() as manager:
         if print_only:
-            text = manager.text(service)
+            text, beside = manager.text(service), manager.companions(service)
             if as_json:
-                output.emit_json({"path": str(manager.path), "text": text})
+                texts = [{"path": str(path), "text": each} for path, each in beside.items()]
+                output.emit_json({"path": str(manager.path), "text": text, "beside": texts})
             else:
                 click.echo(f"# {manager.path}", err=True)
                 click.echo(text, nl=False)
+                for path in beside:
+                    click.echo(f"# and {path}, which --json prints", err=True)
             return 0
         env = {name: desk.desk.env.get(name) for name in names}
         if missing := [name for name, value in env.items() if not value]:
