@@ -220,7 +220,7 @@ class FakeAgentService:
             raise NotFound(f"no agent {name}")
         return AgentId(name)
 
-    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+    def resolve_key(self, principal: Principal, raw: str, agent_id: AgentId | None = None) -> SessionKey:
         if not raw.strip() or not raw.isprintable():
             raise InvalidRequest("not a session key")
         if raw.startswith("agent:"):

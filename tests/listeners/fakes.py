@@ -148,7 +148,7 @@ class FakeAgent:
             return AgentId(name)
         raise NotFound(f"unknown agent '{name}'")
 
-    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+    def resolve_key(self, principal: Principal, raw: str, agent_id: AgentId | None = None) -> SessionKey:
         if not raw.isprintable() or len(raw) > 256:
             raise InvalidRequest("bad session key")
         return SessionKey(raw if raw.startswith("agent:") else f"agent:{agent_id or 'main'}:{raw}")

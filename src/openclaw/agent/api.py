@@ -190,8 +190,11 @@ class AgentService(Protocol):
         """Return the agent for a name; `default` and "" mean the default agent. Raises: NotFound."""
         ...
 
-    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
-        """Turn what clients send (`main`, `agent:main:main`, any name) into a session key. Raises: InvalidRequest."""
+    def resolve_key(self, principal: Principal, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+        """Return the key of the session that the principal calls so (`main`, `agent:main:main`, any name).
+
+        Raises: InvalidRequest; NotFound for somebody else's.
+        """
         ...
 
     async def submit(self, inbound: Inbound) -> Run:

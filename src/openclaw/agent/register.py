@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from openclaw.agent.api import Found, Mark
+from openclaw.base import own_names
 from openclaw.base.clock import Clock
 from openclaw.base.ids import AgentId, RunId, SessionId, SessionKey
 from openclaw.base.message import Message
@@ -58,6 +59,7 @@ class Register:
 
     async def create(self, key: SessionKey, agent_id: AgentId, principal: Principal) -> SessionRow:
         """Make a session; one that is there already stays as it is."""
+        own_names.expect_own(principal, key)
         before = await self._store.session(key, principal.rows_of)
         if before is not None:
             return before

@@ -23,6 +23,7 @@ from openclaw.agent.runner import NotAdmitted, Runner, reply_for
 from openclaw.agent.session_key import parse_key
 from openclaw.agent.taint import EVENT, brought_in
 from openclaw.agent.turn import EndState
+from openclaw.base import own_names
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import (
     Conflict,
@@ -104,9 +105,9 @@ class Study:
         """Return the agent for a name; `default` and "" mean the default agent. Raises: NotFound."""
         return self._directory.resolve(name)
 
-    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
-        """Turn what clients send into a session key. Raises: InvalidRequest."""
-        return parse_key(raw, agent_id or self._directory.default)[1]
+    def resolve_key(self, principal: Principal, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+        """Return the key of the session that the principal calls so. Raises: InvalidRequest, NotFound."""
+        return own_names.kept_key(principal, parse_key(raw, agent_id or self._directory.default)[1])
 
     def directory(self) -> Directory:
         """The agents of this moment."""
@@ -200,6 +201,7 @@ class Study:
 
     def _check(self, inbound: Inbound) -> None:
         self._directory.require(inbound.agent_id)
+        own_names.expect_own(inbound.principal, inbound.session_key)
         limits = inbound.principal.limits
         if limits is not None and not limits.allows_agent(inbound.agent_id):
             raise Forbidden(f"none of your roles may talk to the agent '{inbound.agent_id}'")
@@ -209,7 +211,7 @@ class Study:
             raise InvalidRequest("the message is empty")
         if sum(len(part.text) for part in inbound.message.parts if isinstance(part, TextPart)) > MAX_MESSAGE_CHARS:
             raise InvalidRequest(f"the message is longer than {MAX_MESSAGE_CHARS} characters")
-        if not 0 < len(inbound.run_id) <= 256:
+        if not 0 < len(inbound.run_id) - len(own_names.mark(inbound.principal.owner)) <= 256:
             raise InvalidRequest("a run id has 1 to 256 characters")
         if inbound.model is not None:
             self._models.resolve(inbound.model)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from openclaw.base import own_names
 from openclaw.base.errors import Forbidden, InternalError, InvalidRequest, OpenClawError, Unavailable
 from openclaw.base.ids import new_id
 from openclaw.identity.devices.record import Issued
@@ -38,6 +39,9 @@ _requests = METRICS.counter("openclaw_rpc_requests", "RPC requests by method and
 
 NEEDS_SESSION: Final = frozenset(("chat.send",))
 """Methods for which protocol 4 says SESSION_MUTATION_TARGET_REQUIRED before it looks at anything else."""
+
+VERBATIM: Final = frozenset(("audit.query",))
+"""Methods whose answers are told as they are kept: who checks the chain must see what was hashed."""
 
 
 class _Entry:
@@ -105,7 +109,7 @@ class Counter:
             result = entry.handler(self.room, peer, params)
             if type(result) is bytes:
                 _requests.inc(entry.name, "ok")
-                return result_with(request.id, result)
+                return own_names.told(peer.principal, result_with(request.id, result))
             if isawaitable(result):
                 if entry.spec.passing:
                     return self._while_here(peer, request, result, large=entry.spec.passing == "large")
@@ -142,6 +146,10 @@ class Counter:
 
     def _answer(self, peer: Peer, request: Request, result: Any) -> bytes:
         _requests.inc(request.method, "ok")
+        frame = self._encoded(peer, request, result)
+        return frame if request.method in VERBATIM else own_names.told(peer.principal, frame)
+
+    def _encoded(self, peer: Peer, request: Request, result: Any) -> bytes:
         if type(result) is bytes:
             return result_with(request.id, result)
         if isinstance(result, Failed):
@@ -232,10 +240,11 @@ class Counter:
             return encode_result(request.id, instead)
         name = request.method if request.method in self._entries else "unknown"
         _requests.inc(name, error.code)
-        return encode_error(request.id, error_for(request.method, _told(error, peer), peer.protocol))
+        refusal = encode_error(request.id, error_for(request.method, _told(error, peer), peer.protocol))
+        return own_names.told(peer.principal, refusal)
 
 
 def _told(error: OpenClawError, peer: Peer) -> dict[str, Any]:
     """Return an error as the peer's protocol says it. What others said, and is quoted in it, may hold our secrets."""
     told = to_wire(error, peer.protocol)
-    return {**told, "message": REDACTOR.clean(told["message"])}
+    return {**told, "message": own_names.told_text(peer.principal, REDACTOR.clean(told["message"]))}

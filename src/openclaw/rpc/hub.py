@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
+from openclaw.base import own_names
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId, SessionKey, TenantId
@@ -264,7 +265,7 @@ class Hub:
             head = heads[kind]
             if head is not None:
                 member.seq += 1
-                member.peer.send(finish_event(head, member.seq))
+                member.peer.send(finish_event(own_names.told(member.peer.principal, head), member.seq))
                 told += 1
         return told
 

@@ -121,7 +121,7 @@ def _queued_events(room: Room, peer: Peer) -> list[str]:
     automation = room.deps.automation
     if automation is None:
         return []
-    lines = automation.events.waiting(room.session_key("main"))
+    lines = automation.events.waiting(room.session_key(peer.principal, "main"))
     return [line.text for line in lines if sees(peer.principal, line)]
 
 
