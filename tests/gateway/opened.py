@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base import own_names
+from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.ids import AgentId, SessionKey, new_run_id
 from openclaw.base.message import user
 from openclaw.base.principal import LOCAL_OPERATOR, Principal

@@ -44,15 +44,14 @@ def kept_key(principal: Principal, key: SessionKey) -> SessionKey:
     found = _KEY.match(key)
     if found is None:
         return key
-    agent, rest = found[1], found[2]
-    own = mark(principal.owner)
-    if own and rest.startswith(own):
-        return key
-    if not _MARK.match(rest):
-        return SessionKey(agent + own + rest)
-    if principal.looks_at is not None and principal.rows_of is not None:
-        raise _no_session(key)
-    return SessionKey(agent + rest.removeprefix(_OPERATORS))
+    agent, name = found[1], found[2]
+    owner, marked = principal.owner, _MARK.match(name)
+    if marked is not None:
+        owner, name = OwnerId(unquote(marked[1])), name[marked.end() :]
+        oversees = principal.looks_at is None or principal.rows_of is None
+        if (owner != principal.owner and not oversees) or _MARK.match(name):
+            raise _no_session(key)
+    return SessionKey(agent + mark(owner) + name)
 
 
 def plain(key: SessionKey) -> SessionKey:
