@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from openai import AsyncOpenAI
 from websockets.asyncio.client import ClientConnection
 
 from openclaw.protocol.validate import _schema
 from openclaw.rpc.build import METHODS
 from openclaw.rpc.commands import COMMANDS
 from tests.gateway.people import Here, house
+from tests.gateway.process import GatewayProcess
 from tests.rpc.good import GOOD
 
 pytestmark = pytest.mark.anyio
@@ -98,6 +100,13 @@ class Party(Here):
         self.wires.append(Wire(socket))
         return self.wires[-1]
 
+    async def again(self) -> None:
+        """End the gateway and start it again; everybody is out then."""
+        await self.running.stop()
+        self.wires.clear()
+        folder, port = self.running.folder, self.running.port
+        self.running = await (await GatewayProcess.start(folder, port)).ready()
+
 
 @asynccontextmanager
 async def party(folder: Path, roles: dict[str, Any] | None = None) -> AsyncIterator[Party]:
@@ -108,6 +117,7 @@ async def party(folder: Path, roles: dict[str, Any] | None = None) -> AsyncItera
         yield made
         for wire in made.wires:
             await wire.leave()
+        await made.running.stop()
 
 
 async def furnish(here: Party, alice: Wire) -> dict[str, str]:
@@ -488,3 +498,68 @@ async def test_a_role_keeps_to_its_agents_and_models_everywhere(tmp_path: Path) 
         done = await poor.get("agent.wait", runId="3", timeoutMs=10_000)
         assert done["status"] == "error"
         assert "none of your roles" in done["error"]
+
+
+async def test_two_people_on_main_at_once_have_two_conversations(tmp_path: Path) -> None:
+    async with party(tmp_path) as here:
+        people = {name: await here.enter(name) for name in ("alice", "bob")}
+        for wire in people.values():
+            await wire.get("sessions.subscribe")
+        await asyncio.gather(*(converse(here, wire, name) for name, wire in people.items()))
+        told = await histories(people)
+        for name, other in (("alice", "bob"), ("bob", "alice")):
+            assert f"{name} 4 by socket" in told[name]
+            assert f"{name} by http" in told[name]
+            assert f"fake: {name}" in told[name]
+            assert other not in told[name]
+            events = [json.loads(frame) for frame in people[name].frames if '"event":"chat"' in frame]
+            assert {event["payload"]["sessionKey"] for event in events} == {"agent:main:main"}
+            assert {f"same-{number}" for number in range(5)} <= {event["payload"]["runId"] for event in events}
+            assert other not in "".join(people[name].frames)
+        await lanes_are_apart(people)
+        await here.again()
+        people = {name: await here.enter(name) for name in people}
+        assert await histories(people) == told
+
+
+async def converse(here: Party, wire: Wire, name: str) -> None:
+    """Speak on `main` by the socket and by a real client of the OpenAI API, under names that the other uses too."""
+    client = AsyncOpenAI(base_url=f"{here.running.http_url}/v1", api_key=here.token(name), max_retries=0)
+    for number in range(5):
+        said = {"sessionKey": "main", "message": f"{name} {number} by socket", "idempotencyKey": f"same-{number}"}
+        assert (await wire.get("chat.send", **said))["runId"] == f"same-{number}"
+        assert (await wire.get("agent.wait", runId=f"same-{number}", timeoutMs=10_000))["status"] == "ok"
+    for headers in ({"x-openclaw-session-key": "main"}, {"x-openclaw-session-key": "agent:main:main"}):
+        asked = [{"role": "user", "content": f"{name} by http"}]
+        answer = await client.chat.completions.create(
+            model="openclaw",
+            messages=asked,  # type: ignore[arg-type]  # a dict of the shape
+            user="team",
+            extra_headers=headers,
+        )
+        assert answer.choices[0].message.content == f"fake: {name} by http"
+    await client.close()
+
+
+async def histories(people: dict[str, Wire]) -> dict[str, str]:
+    """Return what each sees of `main`."""
+    return {
+        name: json.dumps((await wire.get("chat.history", sessionKey="main"))["messages"])
+        for name, wire in people.items()
+    }
+
+
+async def lanes_are_apart(people: dict[str, Wire]) -> None:
+    """One's run on a session does not make the other's wait, and stopping it stops one's own."""
+    for name, wire in people.items():
+        await wire.get("chat.send", sessionKey="agent:slow:main", message=name, idempotencyKey="long")
+    waiting = [
+        (await wire.get("chat.history", sessionKey="agent:slow:main"))["pendingInputs"]["total"]
+        for wire in people.values()
+    ]
+    assert waiting == [0, 0]
+    alice, bob = people.values()
+    stopped = await alice.get("chat.send", sessionKey="agent:slow:main", message="/stop", idempotencyKey="halt")
+    assert stopped["runIds"] == ["long"]
+    assert (await bob.get("agent.wait", runId="long", timeoutMs=1))["status"] == "timeout"
+    assert (await bob.get("chat.abort", sessionKey="agent:slow:main"))["runIds"] == ["long"]
