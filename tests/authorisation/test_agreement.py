@@ -202,7 +202,9 @@ def test_of_names_of_sessions_they_say_the_same() -> None:
         limits = Limits(sessions="all") if oversees and "operator.admin" not in scopes else None
         who = Principal(owner=OwnerId(owner), scopes=scopes, limits=limits)
         mark = draw.choice(("", "", f"@{quote(draw.choice(people), safe='')}:", "@", "@x:", "x@y:"))
-        name = SessionKey(f"agent:{draw.choice(('main', 'a-1'))}:{mark}{draw.choice(('main', 'a:b', '@b', '@b:c', 'sub:1:2'))}")
+        name = SessionKey(
+            f"agent:{draw.choice(('main', 'a-1'))}:{mark}{draw.choice(('main', 'a:b', '@b', '@b:c', 'sub:1:2'))}"
+        )
         theirs = authoriser.session(owner, oversees, name)
         try:
             kept = own_names.kept_key(who, name)

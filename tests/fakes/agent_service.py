@@ -383,5 +383,8 @@ class FakeAgentService:
     def queued(self) -> int:
         return sum(run.state == "queued" for run in self.runs.values())
 
+    def load(self, principal: Principal) -> tuple[int, int]:
+        return self.running(), self.queued()
+
     def observe(self, observer: RunObserver) -> None:
         self.observers.append(observer)

@@ -83,7 +83,8 @@ class Wire:
 
     async def leave(self) -> None:
         """Go, and let what was begun go too."""
-        await self.ask("chat.abort", {"sessionKey": HELD})
+        for key in (HELD, HELD.replace("alice", "nobod")):
+            await self.ask("chat.abort", {"sessionKey": key})
         await self.socket.close()
         await self._reading
 

@@ -244,6 +244,9 @@ class FakeAgent:
     def queued(self) -> int:
         return 0
 
+    def load(self, principal: Principal) -> tuple[int, int]:
+        return 0, 0
+
     def observe(self, observer: RunObserver) -> None:
         return None
 

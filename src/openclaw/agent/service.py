@@ -37,7 +37,7 @@ from openclaw.base.errors import (
     RunInterrupted,
     Unavailable,
 )
-from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
+from openclaw.base.ids import OPERATOR, AgentId, OwnerId, RunId, SessionId, SessionKey
 from openclaw.base.message import Message, TextPart, assistant
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply
@@ -443,6 +443,13 @@ class Study:
         await self._tasks.close(STOP_GRACE_S)
 
     # questions
+
+    def load(self, principal: Principal) -> tuple[int, int]:
+        """How many runs go and how many messages wait: of everybody for the operator, else one's own."""
+        if principal.rows_of in (None, OPERATOR):
+            return self.running(), self.queued()
+        mine = [run.state for run in self._live.values() if _whose(run) == (principal.tenant, principal.owner)]
+        return mine.count("running"), mine.count("queued")
 
     def live_run(self, run_id: RunId) -> Run | None:
         """Return a run that is queued or running, or ended a short while ago."""

@@ -77,7 +77,7 @@ def _snapshot(peer: Peer, room: Room) -> dict[str, Any]:
     reads = holds(peer.principal, "operator.read")
     snapshot: dict[str, Any] = {
         # Who is here and which sessions there are is for readers alone, as in the methods that tell it.
-        "presence": deps.hub.presence() if reads else [],
+        "presence": deps.hub.presence(peer.principal) if reads else [],
         "health": {key: value for key, value in health.items() if key != "modelRuntime" and (reads or key in _OPEN)},
         "stateVersion": deps.hub.state_version(),
         "uptimeMs": deps.health.uptime_ms(),

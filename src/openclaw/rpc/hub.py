@@ -24,7 +24,7 @@ from openclaw.protocol.frames import event_head, finish_event
 from openclaw.protocol.limits import CUT, TICK_INTERVAL_MS
 from openclaw.rpc.method import holds
 from openclaw.rpc.peer import Peer
-from openclaw.rpc.presence import Presence
+from openclaw.rpc.presence import EVERYBODYS, Presence
 from openclaw.rpc.snapshot import for_others, of_operator
 from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
 
@@ -122,6 +122,8 @@ class Hub:
         self._tasks = TaskSet("rpc.hub")
         self._ticking = False
         self._telling_presence = False
+        self._moved: set[str] = set()
+        """Whose entries of the presence list have changed since it was told; at most one for each socket."""
         self._presence = Presence(clock, version)
         self._observers: list[PeerObserver] = []
         self._followers = 0
@@ -143,7 +145,7 @@ class Hub:
         for observer in self._observers:
             observer.joined(peer)
         if self._presence.note(peer, "connect"):
-            self._presence_changed()
+            self._presence_changed(peer.principal.owner)
         if not self._ticking:
             self._ticking = True
             self._tasks.spawn(self._tick(), "tick")
@@ -159,7 +161,7 @@ class Hub:
         for observer in self._observers:
             observer.left(peer)
         if self._presence.note(peer, "disconnect"):
-            self._presence_changed()
+            self._presence_changed(peer.principal.owner)
 
     def observe(self, observer: PeerObserver) -> None:
         """Tell an observer of every peer that comes and goes from now on."""
@@ -219,14 +221,14 @@ class Hub:
         """Return the ids of the devices that are connected."""
         return frozenset(member.peer.principal.device for member in self._members.values()) - {""}
 
-    def presence(self) -> list[dict[str, Any]]:
-        """Return the presence list: the gateway, then clients."""
-        return self._presence.entries()
+    def presence(self, viewer: Principal | None = None) -> list[dict[str, Any]]:
+        """Return the presence list: the gateway, then clients, as far as the viewer may know of them."""
+        return self._presence.entries(viewer)
 
     def show_line(self, text: str) -> None:
         """Show a line in the presence list, and tell everybody who may read."""
         self._presence.line(text)
-        self._presence_changed()
+        self._presence_changed(EVERYBODYS)
 
     def state_version(self) -> dict[str, int]:
         """Return the versions of the two states that events carry."""
@@ -264,10 +266,14 @@ class Hub:
                 heads[kind] = self._head(event, payload, kind)
             head = heads[kind]
             if head is not None:
-                member.seq += 1
-                member.peer.send(finish_event(own_names.told(member.peer.principal, head), member.seq))
+                self._send(member, head)
                 told += 1
         return told
+
+    @staticmethod
+    def _send(member: _Member, head: bytes) -> None:
+        member.seq += 1
+        member.peer.send(finish_event(own_names.told(member.peer.principal, head), member.seq))
 
     def has_hearer(self, scope: str, only: Callable[[Peer], bool]) -> bool:
         """Say whether an event of that scope would reach anybody for whom `only` holds."""
@@ -308,7 +314,8 @@ class Hub:
             self.broadcast("health", lambda kind: payload(kind.protocol), only=_sees_operators)
             self.broadcast("health", lambda kind: for_others(payload(kind.protocol)), only=_sees_others)
 
-    def _presence_changed(self) -> None:
+    def _presence_changed(self, whose: str) -> None:
+        self._moved.add(whose)
         if not self._telling_presence and self.readers:
             self._telling_presence = True
             with contextlib.suppress(RuntimeError):  # shutting down: nobody is left to tell
@@ -317,7 +324,15 @@ class Hub:
     async def _tell_presence(self) -> None:
         await self._clock.sleep(PRESENCE_PAUSE_S)
         self._telling_presence = False
-        self.broadcast("presence", {"presence": self.presence()})
+        moved, self._moved = self._moved, set()
+        self.broadcast("presence", {"presence": self.presence()}, only=_sees_operators)
+        for member in list(self._members.values()):
+            user = member.peer.principal
+            if member.reads and not of_operator(user) and (user.owner in moved or EVERYBODYS in moved):
+                kind = Kind(member.peer.protocol, member.tools)
+                head = self._head("presence", {"presence": self.presence(user)}, kind)
+                if head is not None:
+                    self._send(member, head)
 
     async def _tick(self) -> None:
         count = 0
