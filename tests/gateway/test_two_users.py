@@ -11,13 +11,14 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from openai import AsyncOpenAI
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from openclaw.protocol.validate import _schema
 from openclaw.rpc.build import METHODS
@@ -60,12 +61,13 @@ class Wire:
         self._reading = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        async for text in self.socket:
-            self.frames.append(str(text))
-            frame: dict[str, Any] = json.loads(text)
-            waiting = self._last.pop(frame["id"], None) if frame["type"] == "res" else None
-            if waiting is not None:
-                waiting.set_result(frame)
+        with suppress(ConnectionClosed):
+            async for text in self.socket:
+                self.frames.append(str(text))
+                frame: dict[str, Any] = json.loads(text)
+                waiting = self._last.pop(frame["id"], None) if frame["type"] == "res" else None
+                if waiting is not None:
+                    waiting.set_result(frame)
 
     async def ask(self, method: str, params: Any) -> dict[str, Any]:
         """Ask, and return the first answer."""
