@@ -373,8 +373,8 @@ async def test_two_people_have_a_main_session_each(driver: Driver, tmp_path: Pat
     async with house(tmp_path, agents={"defaults": {"model": "fake/echo"}}) as here:
         people = {}
         for name in ("alice", "bob"):
-            options = {"token": here.token(name), "scopes": ["operator.read", "operator.write"]}
-            people[name] = await driver.open(here.running.ws_url, minProtocol=4, maxProtocol=4, **options)
+            scopes = ["operator.read", "operator.write"]
+            people[name] = await driver.open(here.running.ws_url, token=here.token(name), scopes=scopes, maxProtocol=4)
             hello = await people[name].hello()
             assert hello["snapshot"]["sessionDefaults"]["mainSessionKey"] == "agent:main:main"
             await people[name].follow("agent:main:main")
