@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from openclaw.agent.api import AgentInfo, CompactedSession, Found, Mark, Run, RunObserver
+from openclaw.agent.api import AgentInfo, CompactedSession, Found, Mark, Owned, Run, RunObserver
 from openclaw.base.clock import Clock, ManualClock
 from openclaw.base.errors import Conflict, InvalidRequest, LaneBusy, ModelUnavailable, NotFound
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
@@ -382,6 +382,9 @@ class FakeAgentService:
 
     def queued(self) -> int:
         return sum(run.state == "queued" for run in self.runs.values())
+
+    async def overlooked(self, principal: Principal, rows: Iterable[Owned], what: str = "session") -> None:
+        """Nobody minds."""
 
     def load(self, principal: Principal) -> tuple[int, int]:
         return self.running(), self.queued()

@@ -456,6 +456,10 @@ async def test_an_administrator_sees_all_and_that_is_written(tmp_path: Path) -> 
         told = {(row["target"], row["owner"].rpartition(":")[2]) for row in rows if row["action"] == "session.read"}
         assert {(names["whole"], "root"), ("*", "root")} <= told
         assert {owner for _, owner in told} == {"root"}
+        for method in ("exec.approval.list", "question.list", "cron.list"):
+            assert MARK in json.dumps(await operator_sees(here, method)), method
+        actions = {row["action"] for row in (await root.get("audit.query", kinds=["admin"]))["rows"]}
+        assert {"session.read", "approval.read", "job.read", "event.read"} <= actions
         async with await here.running.connect(scopes=("operator.admin",)) as operator:
             await operator.call("chat.inject", {"sessionKey": names["whole"], "message": "from above"})
             await operator.call("agent", {"message": "mine", "sessionKey": MAIN, "idempotencyKey": "alice-2"})
@@ -471,6 +475,12 @@ async def test_an_administrator_sees_all_and_that_is_written(tmp_path: Path) -> 
             "chat.send", {"sessionKey": names["whole_main"], "message": "as her", "idempotencyKey": "as-her"}
         )
         assert not refused["ok"], "who sees all still speaks for himself alone"
+
+
+async def operator_sees(here: Party, method: str) -> Any:
+    """Ask as the one who holds the shared token."""
+    async with await here.running.connect(scopes=("operator.admin",)) as operator:
+        return await operator.call(method)
 
 
 async def test_a_role_keeps_to_its_agents_and_models_everywhere(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from openclaw.agent.api import AgentInfo, CompactedSession, Run, RunObserver
+from openclaw.agent.api import AgentInfo, CompactedSession, Owned, Run, RunObserver
 from openclaw.base.clock import SYSTEM_CLOCK, Clock
 from openclaw.base.errors import InvalidRequest, ModelNotFound, NotFound, OpenClawError
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
@@ -243,6 +243,9 @@ class FakeAgent:
 
     def queued(self) -> int:
         return 0
+
+    async def overlooked(self, principal: Principal, rows: Iterable[Owned], what: str = "session") -> None:
+        """Nobody minds."""
 
     def load(self, principal: Principal) -> tuple[int, int]:
         return 0, 0

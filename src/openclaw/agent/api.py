@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -174,6 +174,13 @@ class RunObserver(Protocol):
         ...
 
 
+class Owned(Protocol):
+    """What is somebody's."""
+
+    @property
+    def owner(self) -> str: ...
+
+
 class AgentService(Protocol):
     """The study's counter."""
 
@@ -230,6 +237,10 @@ class AgentService(Protocol):
         limit: int = 100,
         offset: int = 0,
     ) -> tuple[list[SessionRow], int]: ...
+
+    async def overlooked(self, principal: Principal, rows: Iterable[Owned], what: str = "session") -> None:
+        """Note in the ledger that the principal is about to see what is other people's, if it is. Raises: Unavailable."""
+        ...
 
     async def history(
         self, key: SessionKey, principal: Principal, limit: int = 200, before_seq: int | None = None

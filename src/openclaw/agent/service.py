@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from openclaw.agent.api import AgentInfo, CompactedSession, Run, RunObserver
+from openclaw.agent.api import AgentInfo, CompactedSession, Owned, Run, RunObserver
 from openclaw.agent.asking import Workshop
 from openclaw.agent.condensing import condense, stand_in
 from openclaw.agent.directory import Directory, problem_of
@@ -75,8 +75,8 @@ class Study:
         self._draining = False
         self.shed: Callable[[], OpenClawError | None] = lambda: None
         """Says why no new work is taken in, None while it is."""
-        self.overlooks: Callable[[Principal, str], Awaitable[None]] = _nobody_minds
-        """Told before somebody sees the session of somebody else; what it raises keeps it from them."""
+        self.overlooks: Callable[[Principal, str, str], Awaitable[None]] = _nobody_minds
+        """Told before somebody sees what is somebody else's (what it is, and which); what it raises keeps it from them."""
         self.register = Register(self, shop.store, shop.clock)
 
     # agents
@@ -463,7 +463,7 @@ class Study:
         """Return a session that the principal may see, or None."""
         row = await self._store.session(key, principal.looks_at)
         if row is not None and row.owner != principal.owner:
-            await self.overlooks(principal, key)
+            await self.overlooks(principal, "session", key)
         return row
 
     async def sessions(self, principal: Principal, **filters: Any) -> tuple[list[SessionRow], int]:
@@ -472,10 +472,10 @@ class Study:
         await self.overlooked(principal, rows)
         return rows, count
 
-    async def overlooked(self, principal: Principal, rows: Sequence[SessionRow]) -> None:
-        """Note that a list of sessions was looked at with some of other people's. Raises: Unavailable."""
+    async def overlooked(self, principal: Principal, rows: Iterable[Owned], what: str = "session") -> None:
+        """Note that a list of sessions, or what else, is looked at with some of other people's. Raises: Unavailable."""
         if any(row.owner != principal.owner for row in rows):
-            await self.overlooks(principal, "*")
+            await self.overlooks(principal, what, "*")
 
     async def history(
         self, key: SessionKey, principal: Principal, limit: int = 200, before_seq: int | None = None
@@ -591,7 +591,7 @@ class Study:
         return self._lanes.alive_count - self._lanes.running_count
 
 
-async def _nobody_minds(principal: Principal, key: str) -> None:
+async def _nobody_minds(principal: Principal, what: str, target: str) -> None:
     """Stands in until the gateway has a ledger."""
 
 

@@ -19,6 +19,7 @@ from openclaw.base import own_names
 from openclaw.base.errors import Forbidden, InternalError, InvalidRequest, OpenClawError, Unavailable
 from openclaw.base.ids import new_id
 from openclaw.identity.devices.record import Issued
+from openclaw.identity.federated.federation import FEDERATED
 from openclaw.identity.scopes import lacking_scope
 from openclaw.protocol.frames import Request, Response, encode_error, encode_result, result_with
 from openclaw.protocol.validate import convert
@@ -61,6 +62,12 @@ class _Entry:
     def serves(self, protocol: int) -> bool:
         """Say whether a protocol has this method."""
         return self.spec.since <= protocol <= self.spec.until
+
+
+class _Somebody:
+    """Stands for whoever else may come to speak."""
+
+    owner = ""
 
 
 def _when_empty(params: type[Any]) -> Any:
@@ -212,7 +219,16 @@ class Counter:
                 del self._passing[peer.conn_id]
 
     def joined(self, peer: Peer) -> None:
-        """See Hub.observe."""
+        """Where there are other people, an administrator hears of their runs once that is written; see Hub.observe."""
+        if peer.principal.may("operator.admin") and self.room.deps.config().config.gateway.auth.mode in FEDERATED:
+            self.room.deps.hub.oversee(peer, False)
+            with suppress(RuntimeError):  # closing: nothing more is told
+                self.room.tasks.spawn(self._oversee(peer), "oversee")
+
+    async def _oversee(self, peer: Peer) -> None:
+        with suppress(Unavailable):  # no ledger, no look
+            await self.room.overlooked(peer, (_Somebody(),), "event")
+            self.room.deps.hub.oversee(peer, True)
 
     def left(self, peer: Peer) -> None:
         """Give up what only this peer wanted to know; see Hub.observe."""

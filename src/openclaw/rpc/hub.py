@@ -81,7 +81,7 @@ MAX_FOLLOWED: Final = 32
 
 
 class _Member:
-    __slots__ = ("follows", "peer", "reads", "seq", "sessions", "spared", "tools", "watched")
+    __slots__ = ("follows", "oversees", "peer", "reads", "seq", "sessions", "spared", "tools", "watched")
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
@@ -89,6 +89,7 @@ class _Member:
         self.reads = holds(peer.principal, "operator.read")
         self.tools = TOOL_EVENTS in peer.client.caps
         self.sessions = False
+        self.oversees = True
         self.follows: frozenset[str] = frozenset()
         self.watched: BoundedMap[SessionKey, None] | None = None
         self.spared: BoundedMap[str, None] | None = None
@@ -184,6 +185,12 @@ class Hub:
         self._followers += change
         self.readers += change
         return True
+
+    def oversee(self, peer: Peer, wanted: bool) -> None:
+        """Let an administrator hear what is other people's, or not (yet)."""
+        member = self._members.get(peer.conn_id)
+        if member is not None:
+            member.oversees = wanted
 
     def subscribe_sessions(self, peer: Peer, wanted: bool) -> None:
         """Turn the events of every session (`sessions.changed`, `session.*`) on or off for one peer."""
@@ -291,7 +298,7 @@ class Hub:
                 continue
             if audience != "all" and not member.listens(audience, key):
                 continue
-            if owner is None or sees(principal, owner):
+            if owner is None or (sees(principal, owner) and (member.oversees or owner.owner == principal.owner)):
                 yield member
 
     def _head(self, event: str, payload: Any, kind: Kind) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from openclaw.agent.api import Owned
 from openclaw.base import own_names
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import Conflict, NotSupported, RateLimited, Unavailable
@@ -71,6 +72,10 @@ class Room:
             return await self.deps.agent.abort(key, principal)
         meant = own_names.runs_meant(principal, run_id)
         return [each for one in meant for each in await self.deps.agent.abort(key, principal, one)]
+
+    async def overlooked(self, peer: Peer, rows: Iterable[Owned], what: str = "approval") -> None:
+        """Note that a peer is about to see what is other people's, if some of it is. Raises: Unavailable."""
+        await self.deps.agent.overlooked(peer.principal, rows, what)
 
     def agent_of(self, key: SessionKey) -> AgentId:
         """Return the agent that a session key belongs to."""
