@@ -239,7 +239,7 @@ class AgentService(Protocol):
     ) -> tuple[list[SessionRow], int]: ...
 
     async def overlooked(self, principal: Principal, rows: Iterable[Owned], what: str = "session") -> None:
-        """Note in the ledger that the principal is about to see what is other people's, if it is. Raises: Unavailable."""
+        """Note in the ledger that the principal is about to see what is other people's. Raises: Unavailable."""
         ...
 
     async def history(

@@ -76,7 +76,7 @@ class Study:
         self.shed: Callable[[], OpenClawError | None] = lambda: None
         """Says why no new work is taken in, None while it is."""
         self.overlooks: Callable[[Principal, str, str], Awaitable[None]] = _nobody_minds
-        """Told before somebody sees what is somebody else's (what it is, and which); what it raises keeps it from them."""
+        """Told before somebody sees what is somebody else's: what, and which. What it raises keeps it from them."""
         self.register = Register(self, shop.store, shop.clock)
 
     # agents

@@ -25,7 +25,7 @@ class Overlooking:
         self._seen: BoundedMap[tuple[str, ...], float] = BoundedMap("policy.overlooked", MAX_KNOWN)
 
     async def note(self, principal: Principal, what: str, target: str) -> None:
-        """Write that somebody looks at what is not theirs: a session, `*` for a list, or what else. Raises: Unavailable."""
+        """Write that somebody looks at what is not theirs: `*` is a list of it. Raises: Unavailable."""
         if principal.method == "local":
             return  # the house asks itself whose a session is; nobody is shown anything
         key = (principal.tenant, principal.owner, principal.method, principal.device, what, target)
