@@ -81,6 +81,9 @@ async def test_clawjacked_a_page_of_another_origin_gets_no_socket(origin: str) -
             with pytest.raises(InvalidStatus) as caught:
                 await connect(here.ws_url + path, additional_headers={"Origin": origin, **BEARER}, proxy=None)
             assert caught.value.response.status_code == 403
+            told = json.loads(caught.value.response.body or b"")["error"]
+            assert told["message"].startswith("origin not allowed (")
+            assert told["type"] == "CONTROL_UI_ORIGIN_NOT_ALLOWED"
 
 
 async def test_clawjacked_a_rebound_name_gets_neither_page_nor_socket() -> None:
@@ -91,6 +94,15 @@ async def test_clawjacked_a_rebound_name_gets_neither_page_nor_socket() -> None:
                 assert answer.status == 403
         with pytest.raises(InvalidStatus):
             await connect(here.ws_url, additional_headers={"Host": host, "Origin": f"http://{host}"}, proxy=None)
+
+
+async def test_clawjacked_a_rebound_name_is_none_of_a_trusted_proxys_either() -> None:
+    async with world(GatewayConfig(trusted_proxies=("127.0.0.1",))) as here, aiohttp.ClientSession() as http:
+        host = {"Host": f"rebound.example:{here.server.port}"}
+        forwarded = {**host, "X-Forwarded-For": "9.9.9.9"}
+        for headers, status in ((host, 403), (forwarded, 200)):
+            async with http.get(here.url + "/v1/models", headers={**BEARER, **headers}) as answer:
+                assert answer.status == status
 
 
 async def test_clawjacked_a_page_on_this_machine_is_locked_out_like_anybody_and_a_program_is_not() -> None:

@@ -56,6 +56,18 @@ def method(name: str, protocol: int, role: str, scopes: frozenset[str]) -> str:
     return f"missing {who}"
 
 
+def reaches(params: Mapping[str, Any], allowed: Sequence[str] | None) -> bool:
+    """Say whether a call is about agents alone that the roles allow: those that it names, and of whose sessions."""
+    if allowed is None or "*" in allowed:
+        return True
+    about = {params["agentId"]} if params.get("agentId") else set()
+    keys = [params.get(name) for name in ("sessionKey", "key", "parentSessionKey", "spawnedBy")]
+    for name in ("sessionKeys", "keys"):
+        keys += params.get(name) or []
+    about |= {key.split(":")[1] for key in keys if isinstance(key, str) and key.startswith("agent:")}
+    return about <= set(allowed)
+
+
 def command(name: str, scopes: frozenset[str]) -> str:
     """Say what becomes of a slash command."""
     wanted = COMMANDS[name]

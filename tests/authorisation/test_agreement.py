@@ -68,7 +68,23 @@ def outcome(answer: dict[str, Any], method: str) -> str:
         return "role"
     if message.startswith("missing scope: "):
         return f"missing {message.removeprefix('missing scope: ')}"
+    if message.startswith("none of your roles may talk to"):
+        return "agent"
     return "unknown" if message == f"unknown method: {method}" else f"?? {message}"
+
+
+AGENTS: Final = ("main", "bob")
+
+
+def about(draw: random.Random, good: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters that name one agent or the other, where they name any."""
+    given = dict(good)
+    if "agentId" in given:
+        given["agentId"] = draw.choice(AGENTS)
+    for name in ("sessionKey", "key"):
+        if str(given.get(name, "")).startswith("agent:main:"):
+            given[name] = f"agent:{draw.choice(AGENTS)}:x"
+    return given
 
 
 async def test_of_calls_they_say_the_same(bench: Bench) -> None:
@@ -80,15 +96,19 @@ async def test_of_calls_they_say_the_same(bench: Bench) -> None:
         name, protocol = draw.choice(names), draw.choice((3, 4))
         role, scopes = draw.choice(("operator", "operator", "operator", "node")), some(draw)
         peer = FakePeer(protocol, tuple(scopes), owner=f"u{number % 7}", role=role)  # type: ignore[arg-type]
-        params = msgspec.json.encode(GOOD.get(name, {})) if draw.random() < 0.9 else b'{"unheardOf":1}'
-        answer = counter.handle(peer, Frame("1", name, msgspec.Raw(params)))
+        agents = draw.choice((None, None, ("main",), ("bob",), ("*",), ()))
+        peer.principal = msgspec.structs.replace(peer.principal, limits=Limits(agents=agents))
+        given = about(draw, GOOD.get(name, {})) if draw.random() < 0.9 else {"unheardOf": 1}
+        answer = counter.handle(peer, Frame("1", name, msgspec.Raw(msgspec.json.encode(given))))
         assert isinstance(answer, bytes)
         ours, theirs = outcome(msgspec.json.decode(answer), name), authoriser.method(name, protocol, role, scopes)
         if theirs == "served" and ours.startswith(("?? invalid", "?? session mutation target")):
             ours = "served"  # past the door, and refused for what it says
-        assert ours == theirs, (name, protocol, role, scopes)
+        elif theirs == "served" and not authoriser.reaches(given, agents):
+            theirs = "agent"
+        assert ours == theirs, (name, protocol, role, scopes, agents, given)
         seen.add(ours.partition(" ")[0])
-    assert seen == {"served", "role", "missing", "unknown"}
+    assert seen == {"served", "role", "missing", "unknown", "agent"}
     await counter.close()
 
 

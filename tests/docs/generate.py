@@ -16,7 +16,7 @@ from openclaw.cli.app import OLD_NAMES, cli
 from openclaw.config.schema import GatewayConfig, HooksConfig
 from openclaw.config.schema.describe import settings_markdown
 from openclaw.gateway import run  # noqa: F401  # declares every metric by importing the rooms
-from openclaw.gateway.rooms import GAUGES
+from openclaw.gateway.gauges import GAUGES
 from openclaw.listeners.app import route_table
 from openclaw.listeners.control_ui.pages import ControlUi, UiDeps
 from openclaw.listeners.deps import ListenerDeps

@@ -33,22 +33,25 @@ pytestmark = pytest.mark.anyio
 TEXT = "{\n  // ours\n  gateway: { auth: { token: 'sekret-sekret' } },\n}\n"
 
 
+WRITER = Principal(method="token")
+PEERS = {"writer": WRITER, "another": Principal(method="token"), "device": Principal(method="device-token")}
+
+
 class Told:
     """Keeps what was broadcast."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, object]] = []
-        self.cuts: list[str] = []
+        self.cuts: list[tuple[list[str], str]] = []
 
     def broadcast(self, event: str, payload: object, scope: str | None = "operator.read") -> int:
         self.events.append((event, payload))
         return 1
 
     def cut(self, wanted: Callable[[Principal], bool], reason: str) -> int:
-        assert wanted(Principal(method="token"))
-        assert not wanted(Principal(method="device-token"))
-        self.cuts.append(reason)
-        return 1
+        found = [name for name, principal in PEERS.items() if wanted(principal)]
+        self.cuts.append((found, reason))
+        return len(found)
 
 
 class House:
@@ -82,12 +85,12 @@ class House:
     def base(self) -> str:
         return self.desk.revision(self.home.load().hash)
 
-    async def patch(self, raw: str, base: str | None = None) -> ConfigWritten:
+    async def patch(self, raw: str, base: str | None = None, by: Principal = LOCAL_OPERATOR) -> ConfigWritten:
         def rewrite(before: Loaded) -> str:
             return patched(raw, before)
 
         change = ConfigChange(method="config.patch", rewrite=rewrite, base=base, about="a.b", note="why")
-        return await self.desk.write(change, LOCAL_OPERATOR)
+        return await self.desk.write(change, by)
 
     @property
     def ledger(self) -> Ledger:
@@ -281,16 +284,24 @@ async def test_a_caller_that_goes_away_stops_nothing_half_way(house: House) -> N
     assert house.file.read_text() == TEXT
 
 
-async def test_whoever_changed_the_shared_token_hears_so_before_the_line_is_cut(house: House) -> None:
+async def test_whoever_changed_the_shared_token_hears_so_before_the_line_is_cut_and_others_go_at_once(
+    house: House,
+) -> None:
     house.outcome = Outcome(("gateway.auth.token",), renewed=True)
-    done = await house.patch("{gateway: {auth: {token: 'another-token'}}}", house.base())
+    done = await house.patch("{gateway: {auth: {token: 'another-token'}}}", house.base(), WRITER)
     assert done.status == "applied"
     await anyio.lowlevel.checkpoint()
-    assert house.told.cuts == []
+    assert house.told.cuts == [(["another"], "gateway auth changed")]
     house.clock.advance(ANSWER_S)
     for _ in range(3):
         await anyio.lowlevel.checkpoint()
-    assert house.told.cuts == ["gateway auth changed"]
+    assert house.told.cuts[1:] == [(["writer"], "gateway auth changed")]
+
+
+async def test_by_an_edit_of_the_file_everybody_goes_at_once(house: House) -> None:
+    house.outcome = Outcome(("gateway.auth.token",), renewed=True)
+    await house.desk.reload()
+    assert house.told.cuts == [(["writer", "another"], "gateway auth changed")]
 
 
 async def test_a_record_holds_no_secret(house: House) -> None:

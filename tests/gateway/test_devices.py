@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from openclaw.client.errors import RpcError
@@ -78,6 +79,27 @@ async def test_a_far_device_asks_is_approved_connects_and_is_shut_out_again(tmp_
                 assert shut_out.error["message"].startswith("unauthorized: ")
     finally:
         assert await running.stop() == 0
+
+
+@pytest.mark.parametrize("method", ["device.token.revoke", "device.token.rotate", "device.pair.remove"])
+async def test_a_device_that_is_shut_out_hears_no_more_of_an_answer_that_it_asked_for(
+    tmp_path: Path, method: str
+) -> None:
+    async with gateway(tmp_path, "fake/fake-n400-d50") as running, await running.connect() as owner:
+        async with attached(running.ws_url, body()) as near:
+            bearer = {"Authorization": f"Bearer {near.auth['deviceToken']}"}
+        device_id = (await owner.call("device.pair.list"))["paired"][0]["deviceId"]
+        said = {"model": "openclaw", "stream": True, "messages": [{"role": "user", "content": "go"}]}
+        async with aiohttp.ClientSession(running.http_url, headers=bearer) as http:
+            async with http.post("/v1/chat/completions", json=said) as stream:
+                assert (await stream.content.readline()).startswith(b"data: ")
+                role = {} if method.startswith("device.pair") else {"role": "operator"}
+                await owner.call(method, {"deviceId": device_id, **role})
+                async with asyncio.timeout(1):
+                    with pytest.raises(aiohttp.ClientError):
+                        await stream.content.read()
+            async with http.get("/v1/models") as after:
+                assert after.status == 401
 
 
 async def test_more_scopes_and_another_role_of_a_far_device_wait_too(tmp_path: Path) -> None:

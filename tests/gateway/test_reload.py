@@ -205,14 +205,14 @@ async def test_a_full_disk_does_not_undo_what_is_in_force(house: House, monkeypa
 
 async def test_what_was_wrong_before_does_not_stop_another_change(house: House) -> None:
     wrong = {"storage": {"minFreeBytes": "much"}, "hooks": {"enabled": True}}
-    house.rooms.loaded = house.home.load(json.dumps(wrong))
+    house.rooms.present.loaded = house.home.load(json.dumps(wrong))
     assert (await house.take_up(json.dumps({**wrong, **GOOD}))).applied == ("identity.name",)
 
 
 async def test_an_open_door_waits_for_the_bind_that_closes_it_first(house: House) -> None:
     token = "a-token-that-is-long-enough-for-everybody-0123"
     wide = {"gateway": {"bind": "lan", "auth": {"token": token}}}
-    house.rooms.loaded = house.home.load(json.dumps(wide))
+    house.rooms.present.loaded = house.home.load(json.dumps(wide))
     outcome = await house.take_up('{ gateway: { bind: "loopback", auth: { mode: "none" } } }')
     assert "until gateway.bind takes effect by a restart" in outcome.error
     assert house.rooms.config.gateway.auth.mode == "token"

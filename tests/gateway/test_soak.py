@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from openclaw.base.ids import SessionKey
-from openclaw.gateway.rooms import resident_bytes
+from openclaw.gateway.gauges import resident_bytes
 from openclaw.models.fake.client import FakeClient
 from tests.agent.house import House, house
 

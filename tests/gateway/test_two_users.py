@@ -112,9 +112,9 @@ class Party(Here):
 
 
 @asynccontextmanager
-async def party(folder: Path, roles: dict[str, Any] | None = None) -> AsyncIterator[Party]:
+async def party(folder: Path, roles: dict[str, Any] | None = None, **sections: Any) -> AsyncIterator[Party]:
     """Run a gateway; everybody who entered leaves in the end."""
-    async with house(folder, roles or TEAM, agents=AGENTS) as here:
+    async with house(folder, roles or TEAM, agents=AGENTS, **sections) as here:
         made = Party(here.running, here.provider, here.http)
         made.wires = []
         yield made
@@ -507,6 +507,7 @@ async def test_a_role_keeps_to_its_agents_and_models_everywhere(tmp_path: Path) 
         url = here.running.http_url + "/tools/invoke"
         async with here.http.post(url, json={"tool": "list_files", "agentId": "slow"}, headers=headers) as answer:
             assert answer.status == 404
+        await shows_no_more_than_the_role_allows(here, bob)
         await poor.ask("agent", {"message": "x", "agentId": "main", "idempotencyKey": "3", "sessionKey": "poor"})
         done = await poor.get("agent.wait", runId="3", timeoutMs=10_000)
         assert done["status"] == "error"
@@ -576,3 +577,48 @@ async def lanes_are_apart(people: dict[str, Wire]) -> None:
     assert stopped["runIds"] == ["long"]
     assert (await bob.get("agent.wait", runId="long", timeoutMs=1))["status"] == "timeout"
     assert (await bob.get("chat.abort", sessionKey="agent:slow:main"))["runIds"] == ["long"]
+
+
+async def shows_no_more_than_the_role_allows(here: Party, bob: Wire) -> None:
+    told = await bob.get("agents.list")
+    assert ([agent["id"] for agent in told["agents"]], told["defaultId"]) == (["main"], "main")
+    assert [f"{each['provider']}/{each['id']}" for each in (await bob.get("models.list"))["models"]] == ["fake/echo"]
+    for method, params in (
+        ("agent.identity.get", {"agentId": "slow"}),
+        ("agents.files.list", {"agentId": "slow"}),
+        ("tools.catalog", {"agentId": "slow"}),
+        ("chat.history", {"sessionKey": HELD}),
+        ("sessions.preview", {"keys": [HELD]}),
+        ("sessions.patch", {"key": KEY, "model": "fake/fake-n3"}),
+    ):
+        assert not (await bob.ask(method, params))["ok"], method
+    for method in ("status", "health", "projects.list", "sessions.list"):
+        assert "slow" not in json.dumps(await bob.get(method)), method
+    headers = _bearer(here.token("bob"))
+    for path, names in (("/v1/models", ["openclaw", "openclaw/default", "openclaw/main"]), ("/v1/agents", ["main"])):
+        async with here.http.get(here.running.http_url + path, headers=headers) as answer:
+            assert [each["id"] for each in (await answer.json())["data"]] == names
+    async with here.http.get(here.running.http_url + "/v1/models/openclaw/slow", headers=headers) as answer:
+        assert answer.status == 404
+
+
+async def test_a_roles_cap_holds_and_is_told(tmp_path: Path) -> None:
+    roles = {"user": {"groups": ["staff"], "usdPerDay": 0.101}, "admin": {"groups": ["boss"]}}
+    priced = {"id": "echo", "maxTokens": 1000, "cost": {"input": 0, "output": 100}}
+    models = {"providers": {"fake": {"api": "fake", "models": [priced]}}}
+    async with party(tmp_path, roles, models=models) as here:
+        bob, root = await here.enter("bob"), await here.enter("root", "boss")
+        (cap,) = (await bob.get("usage.status"))["budgets"]
+        assert (cap["scope"], cap["limit"], cap["spent"]) == ("principal", 0.101, 0)
+        assert "budgets" not in await root.get("usage.status")
+        ends = []
+        for number in range(2):
+            run = {"message": "a long text " * 40, "idempotencyKey": f"b{number}"}
+            await bob.ask("agent", run)
+            ends.append(await bob.get("agent.wait", runId=run["idempotencyKey"], timeoutMs=10_000))
+        assert [end["status"] for end in ends] == ["ok", "error"]
+        assert "budget" in ends[1]["error"].lower()
+        (cap,) = (await bob.get("usage.status"))["budgets"]
+        assert 0.001 < cap["spent"] < 0.101
+        await root.get("agent", message="x", sessionKey="roots-own", idempotencyKey="r1")
+        assert (await root.get("agent.wait", runId="r1", timeoutMs=10_000))["status"] == "ok"

@@ -153,6 +153,7 @@ def _vouching(v: Any) -> dict[str, Any]:
             "region": v("eu-west-1", "eu-north-1"),
             "userPoolId": v("eu-west-1_Aaaaaaaaa", "eu-west-1_Bbbbbbbbb"),
             "clientId": v("client-c", "client-d"),
+            "audience": v("client-c", "client-d"),
             "tokenUse": v("access", "id"),
             "issuer": v("https://c.example", "https://d.example"),
             "jwksUrl": v("https://c.example/keys", "https://d.example/keys"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,6 +155,37 @@ def test_a_lockout_never_keeps_out_the_right_credential_of_a_local_program() -> 
         authenticator.http(GOOD, BROWSER)
 
 
+def test_where_people_choose_the_secret_a_lockout_holds_for_local_programs_too() -> None:
+    authenticator = make(mode="password")
+    for _ in range(10):
+        with pytest.raises(Unauthorized):
+            authenticator.http(BAD, LOCAL)
+    with pytest.raises(RateLimited):
+        authenticator.http({b"authorization": b"Bearer pass"}, LOCAL)
+    assert authenticator.http({b"authorization": b"Bearer pass"}, REMOTE).method == "password"
+
+
+@pytest.mark.parametrize("mode", ["token", "password"])
+def test_naming_another_client_with_each_guess_ends_too(mode: Mode) -> None:
+    authenticator = make(mode=mode)
+    good = {b"authorization": b"Bearer s3cret" if mode == "token" else b"Bearer pass"}
+
+    def named(number: int) -> Source:
+        return Source(f"10.0.0.{number}", False, via="by 127.0.0.1")
+
+    for number in range(100):
+        with pytest.raises(Unauthorized):
+            authenticator.http(BAD, named(number))
+    with pytest.raises(RateLimited):
+        authenticator.http(BAD, named(200))
+    if mode == "token":  # which cannot be guessed: nobody shuts out those behind the proxy
+        authenticator.http(good, named(200))
+    else:
+        with pytest.raises(RateLimited):
+            authenticator.http(good, named(200))
+    authenticator.http(good, REMOTE)
+
+
 @pytest.mark.parametrize("extra", [{}, {"device_token": "x"}, {"bootstrap_token": "x"}, {"password": "x"}])
 def test_no_other_field_switches_the_limiter_off(extra: dict[str, Any]) -> None:
     authenticator = make()
@@ -162,6 +194,20 @@ def test_no_other_field_switches_the_limiter_off(extra: dict[str, Any]) -> None:
             authenticator.connect(Evidence(token="x", **extra), REMOTE, "operator", (), 4)
     with pytest.raises(RateLimited):
         authenticator.connect(Evidence(token="s3cret", **extra), REMOTE, "operator", (), 4)
+
+
+def test_who_has_a_credential_of_their_own_does_not_guess_at_the_shared_one_without_end() -> None:
+    clock = ManualClock()
+    devices = no_devices(clock)
+    asked = Ask(device_id="d", public_key="k", role="operator", scopes=("operator.read",))
+    token = anyio.run(devices.pair, asked).token
+    authenticator = Authenticator("token", Secret("s3cret"), None, RateLimitConfig, clock, devices)
+    for _ in range(10):
+        assert authenticator.http({b"authorization": b"Bearer " + token.encode()}, REMOTE).method == "device-token"
+        with pytest.raises(Unauthorized):
+            authenticator.http(BAD, REMOTE)
+    with pytest.raises(RateLimited):
+        authenticator.http(GOOD, REMOTE)
 
 
 def test_a_missing_credential_is_no_guess() -> None:

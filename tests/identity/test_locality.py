@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw.base.secret import Secret
 from openclaw.identity.locality import (
     FORWARDING_HEADERS,
     TrustedProxies,
@@ -48,6 +49,21 @@ def test_a_listed_proxy_names_the_client_from_the_right() -> None:
     trusted = TrustedProxies(["10.0.0.0/8", "127.0.0.1"])
     source = locate("10.0.0.1", {b"x-forwarded-for": b"127.0.0.1, 6.6.6.6, 10.1.1.1"}, trusted)
     assert (source.key, source.direct, source.attributed) == ("6.6.6.6", False, True)
+
+
+def test_a_proxy_on_this_machine_that_has_not_proved_itself_is_known_behind_all_that_it_names() -> None:
+    trusted = TrustedProxies(["10.0.0.1", "127.0.0.1"])
+    forwarded = {b"x-forwarded-for": b"6.6.6.6"}
+    assert [
+        (one.key, one.via) for one in (locate("127.0.0.1", forwarded, trusted), locate("::1", forwarded, trusted))
+    ] == [
+        ("6.6.6.6", "by 127.0.0.1"),
+        ("::1", ""),  # which is not listed
+    ]
+    assert locate("10.0.0.1", forwarded, trusted).via == ""
+    proven = TrustedProxies(["127.0.0.1"], "x-proof", Secret("between-us"))
+    assert locate("127.0.0.1", {**forwarded, b"x-proof": b"between-us"}, proven).via == ""
+    assert not locate("127.0.0.1", forwarded, proven).attributed
 
 
 def test_garbage_in_the_chain_falls_back_to_the_proxy() -> None:

@@ -124,7 +124,7 @@ class FakeUpkeep:
     def __init__(self) -> None:
         self.restarts = 0
 
-    async def reload_secrets(self) -> int:
+    async def reload_secrets(self, by: Principal) -> int:
         return 0
 
     def secret_states(self) -> list[SecretState]:

@@ -165,9 +165,8 @@ class Asking:
 
     def _choose(self) -> tuple[str, ...]:
         """Return the models to try in order: what the message names, else the session, a route, the agent."""
-        limits = self._run.inbound.principal.limits
         found = self._candidates()
-        kept = found if limits is None else tuple(ref for ref in found if limits.allows_model(ref))
+        kept = tuple(ref for ref in found if self._run.inbound.principal.may_call(ref))
         if found and not kept:
             raise PolicyDenied(
                 f"none of your roles may use the model {found[0][:128]}", details={"rule": "role.models"}

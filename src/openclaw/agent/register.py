@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from openclaw.agent.api import Found, Mark
 from openclaw.base import own_names
 from openclaw.base.clock import Clock
 from openclaw.base.ids import AgentId, RunId, SessionId, SessionKey
 from openclaw.base.message import Message
-from openclaw.base.principal import Principal
+from openclaw.base.principal import Limits, Principal
 from openclaw.base.thinking import Thinking
 from openclaw.store.api import SessionFilter, SessionRow, StepRow, Store
 
@@ -21,6 +23,14 @@ CANDIDATES: Final = 200
 """Steps that a search takes from the archive to look at; what is sought may be in a field's name instead of a text."""
 
 SNIPPET_CHARS: Final = 240
+
+
+def within(limits: Limits, wanted: SessionFilter) -> SessionFilter:
+    """Return a filter that leaves out the sessions of agents that somebody's roles do not let them talk to."""
+    if limits.agents is None or "*" in limits.agents:
+        return wanted
+    allowed = tuple(AgentId(name) for name in limits.agents if wanted.agents is None or name in wanted.agents)
+    return msgspec.structs.replace(wanted, agents=allowed)
 
 
 class Study(Protocol):
@@ -40,7 +50,7 @@ class Study(Protocol):
         """Tell the observers."""
         ...
 
-    def check_model(self, ref: str) -> None:
+    def check_model(self, principal: Principal, ref: str) -> None:
         """Raises: ModelUnavailable, ModelNotFound."""
         ...
 
@@ -80,7 +90,7 @@ class Register:
     ) -> SessionRow:
         """Change what is given in one transaction."""
         if model:
-            self._study.check_model(model)
+            self._study.check_model(principal, model)
         row = await self._store.patch_session(
             key,
             label=label,
@@ -106,7 +116,7 @@ class Register:
         """Return sessions that fit, latest first, and how many fit without the limit."""
         rows, count = await self._store.sessions(
             owner=principal.looks_at,
-            wanted=wanted,
+            wanted=wanted if principal.limits is None else within(principal.limits, wanted),
             agent_id=agent_id,
             active_since_ms=active_since_ms,
             limit=limit,

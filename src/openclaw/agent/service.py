@@ -18,7 +18,7 @@ from openclaw.agent.ended import log_ended
 from openclaw.agent.lane import Lanes
 from openclaw.agent.live import LiveRun, RepeatedRun, ended_run
 from openclaw.agent.recovery import recovery
-from openclaw.agent.register import Register
+from openclaw.agent.register import Register, within
 from openclaw.agent.runner import NotAdmitted, Runner, reply_for
 from openclaw.agent.session_key import parse_key
 from openclaw.agent.taint import EVENT, brought_in
@@ -43,7 +43,7 @@ from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.tasks import TaskSet
 from openclaw.base.thinking import Thinking
-from openclaw.store.api import NewStep, RunRow, SessionRow, StepRow
+from openclaw.store.api import EVERY_SESSION, NewStep, RunRow, SessionRow, StepRow
 from openclaw.telemetry.metrics import METRICS
 
 _log = logging.getLogger("openclaw.agent")
@@ -202,11 +202,9 @@ class Study:
     def _check(self, inbound: Inbound) -> None:
         self._directory.require(inbound.agent_id)
         own_names.expect_own(inbound.principal, inbound.session_key)
-        limits = inbound.principal.limits
-        if limits is not None and not limits.allows_agent(inbound.agent_id):
+        caller = inbound.principal
+        if not caller.may_talk_to(inbound.agent_id):
             raise Forbidden(f"none of your roles may talk to the agent '{inbound.agent_id}'")
-        if limits is not None and inbound.model and not limits.allows_model(inbound.model):
-            raise Forbidden(f"none of your roles may use the model {inbound.model[:128]}")
         if not inbound.message.parts:
             raise InvalidRequest("the message is empty")
         if sum(len(part.text) for part in inbound.message.parts if isinstance(part, TextPart)) > MAX_MESSAGE_CHARS:
@@ -214,7 +212,7 @@ class Study:
         if not 0 < len(inbound.run_id) - len(own_names.mark(inbound.principal.owner)) <= 256:
             raise InvalidRequest("a run id has 1 to 256 characters")
         if inbound.model is not None:
-            self._models.resolve(inbound.model)
+            self.check_model(caller, inbound.model)
 
     async def _repeat(self, known: LiveRun, inbound: Inbound) -> Run:
         mine, theirs = inbound.principal, known.inbound.principal
@@ -461,6 +459,8 @@ class Study:
 
     async def session(self, key: SessionKey, principal: Principal) -> SessionRow | None:
         """Return a session that the principal may see, or None."""
+        if not principal.may_talk_to(key.split(":")[1]):
+            return None
         row = await self._store.session(key, principal.looks_at)
         if row is not None and row.owner != principal.owner:
             await self.overlooks(principal, "session", key)
@@ -468,6 +468,8 @@ class Study:
 
     async def sessions(self, principal: Principal, **filters: Any) -> tuple[list[SessionRow], int]:
         """Return the sessions that the principal may see, latest first, and how many match."""
+        if principal.limits is not None:
+            filters["wanted"] = within(principal.limits, filters.get("wanted", EVERY_SESSION))
         rows, count = await self._store.sessions(owner=principal.looks_at, **filters)
         await self.overlooked(principal, rows)
         return rows, count
@@ -509,9 +511,9 @@ class Study:
         model: str | None = None,
         thinking: Thinking | None = None,
     ) -> SessionRow:
-        """Change a session's label, model or thinking. Raises: NotFound, ModelUnavailable, ModelNotFound."""
+        """Change a session's label, model or thinking. Raises: NotFound, ModelUnavailable, ModelNotFound, Forbidden."""
         if model:
-            self._models.resolve(model)
+            self.check_model(principal, model)
         row = await self._store.patch_session(key, label=label, model=model, thinking=thinking, owner=principal.rows_of)
         self.changed(row, "patch")
         return row
@@ -574,8 +576,10 @@ class Study:
         for observer in self._observers:
             observer.on_session_changed(session, reason)
 
-    def check_model(self, ref: str) -> None:
-        """Raises: ModelUnavailable, ModelNotFound."""
+    def check_model(self, principal: Principal, ref: str) -> None:
+        """Raises: ModelUnavailable, ModelNotFound; Forbidden for one that no role of the caller allows."""
+        if ref and not principal.may_call(ref):
+            raise Forbidden(f"none of your roles may use the model {ref[:128]}")
         self._models.resolve(ref)
 
     def runs_of(self, key: SessionKey) -> list[RunId]:

@@ -78,6 +78,14 @@ class Principal(msgspec.Struct, frozen=True):
         """Whose sessions it may look at; as `rows_of`, but a role may open everybody's for reading."""
         return None if self.limits is not None and self.limits.sessions == "all" else self.rows_of
 
+    def may_talk_to(self, agent_id: str) -> bool:
+        """Say whether its roles let it talk to an agent; one that it may not talk to is not there for it."""
+        return self.limits is None or self.limits.allows_agent(agent_id)
+
+    def may_call(self, ref: str) -> bool:
+        """Say whether its roles let it use a `provider/model`."""
+        return self.limits is None or self.limits.allows_model(ref)
+
     def may(self, scope: str) -> bool:
         """Say whether a scope is held; admin implies read, write, approvals and pairing."""
         return scope in self.scopes or "operator.admin" in self.scopes

@@ -14,12 +14,12 @@ from openclaw.base.model import Purpose
 from openclaw.base.principal import Limits
 from openclaw.base.run import Inbound
 from openclaw.config.paths import StatePaths
-from openclaw.config.schema import BudgetConfig, ModelsConfig
+from openclaw.config.schema import ModelsConfig
 from openclaw.models.calling.credentials import Credentials
 from openclaw.models.calling.failover import Failover
 from openclaw.models.registry import ModelRegistry
 from openclaw.models.routing import Facts, choose
-from openclaw.models.spend.caps import Budget, spender_of
+from openclaw.models.spend.caps import Budget, budgets_of, spender_of
 from openclaw.models.spend.purse import StorePurse
 from openclaw.rpc.hub import Hub
 from openclaw.store.api import Spender, Store
@@ -44,11 +44,9 @@ def open_purses(config: Callable[[], ModelsConfig], store: Store, clock: Clock, 
         hub.broadcast("usage.notice", payload, owner=spender)
 
     def purse(spender: Spender, limits: Limits | None = None) -> StorePurse | None:
-        usd = limits.usd_per_day if limits is not None else 0
-        own = (BudgetConfig(usd=usd, scope="principal", subject=""),) if usd else ()
-        if not config().budgets and not own:
+        if not budgets_of(config().budgets, limits):
             return None
-        return StorePurse(store, clock, lambda: (*config().budgets, *own), spender, notice)
+        return StorePurse(store, clock, lambda: budgets_of(config().budgets, limits), spender, notice)
 
     return purse
 

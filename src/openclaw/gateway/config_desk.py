@@ -138,10 +138,10 @@ class ConfigDesk:
             await self.tell_ledger()
             await self._look(side, outcome, f"{how}; the file is of ")
 
-    async def reload(self) -> Outcome:
-        """Take up what the file says, and record it when it was changed by hand."""
+    async def reload(self, by: Principal | None = None) -> Outcome:
+        """Take up what the file says, and record it when it was changed by hand. `by` is who waits for the answer."""
         async with self._lock:
-            outcome = await self._take_up()
+            outcome = await self._take_up(by)
             side: Side = self._current()
             if outcome.error:
                 try:
@@ -217,7 +217,7 @@ class ConfigDesk:
         paths = await asyncio.to_thread(changed_paths, before.parsed, after.parsed, TOLD_PATHS)
         record, off = await self._put(change, by, before, after, text), self._off()
         try:
-            outcome = Outcome() if off else await self._take_up()
+            outcome = Outcome() if off else await self._take_up(by)
         except Exception:
             await self._put_back(record, "the gateway failed at it")
             raise
@@ -277,21 +277,27 @@ class ConfigDesk:
             _log.error("config_not_put_back", extra={"fields": {"why": str(error)}})
         await self._take_up()
 
-    async def _cut_soon(self) -> None:
+    def _cut(self, by: Principal | None) -> None:
+        """Close the connections of who may no longer come in: that of whoever waits for an answer soon after it."""
+        self._hub.cut(lambda principal: principal is not by and not self._stands(principal), RENEWED)
+        if by is not None and not self._stands(by):
+            with contextlib.suppress(RuntimeError):  # shutting down: everybody is let go anyway
+                self._tasks.spawn(self._cut_soon(by), "cut")
+
+    async def _cut_soon(self, by: Principal) -> None:
         await self._clock.sleep(ANSWER_S)
-        self._hub.cut(lambda principal: not self._stands(principal), RENEWED)
+        self._hub.cut(lambda principal: principal is by, RENEWED)
 
     def _off(self) -> bool:
         return self._current().config.gateway.reload.mode == "off"
 
-    async def _take_up(self) -> Outcome:
+    async def _take_up(self, by: Principal | None = None) -> Outcome:
         old = self._current().hash
         if self._reload is None:
             return Outcome()
         outcome = await self._reload()
         if outcome.renewed:
-            with contextlib.suppress(RuntimeError):  # shutting down: everybody is let go anyway
-                self._tasks.spawn(self._cut_soon(), "cut")
+            self._cut(by)
         loaded = self._current()
         if not outcome.error and loaded.hash != old:
             ts = self._clock.now_ms()

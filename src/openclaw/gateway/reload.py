@@ -32,7 +32,8 @@ from openclaw.config.writing.rewrite import broken
 from openclaw.gateway.calls import read_credentials
 from openclaw.gateway.credential_row import tell_credential
 from openclaw.gateway.outcome import Outcome
-from openclaw.gateway.rooms import Rooms, agent_directory
+from openclaw.gateway.rooms import Rooms
+from openclaw.gateway.workrooms import agent_directory
 from openclaw.net.certificate import Pair
 from openclaw.telemetry import log as logs
 from openclaw.telemetry.health import Standing
@@ -99,7 +100,7 @@ async def _take_up(rooms: Rooms, loaded: Loaded, *, verbose: bool, quiet: bool) 
     live = [change for change in changes if change.reload != "process"]
     if not live:
         await rooms.models.reload(loaded.config.models, loaded.env.get)  # variables outside the file may be others
-        rooms.loaded = loaded
+        rooms.present.loaded = loaded
         rooms.grace.take_up()
         return Outcome(waiting=waiting)
     renewed = await _apply(rooms, loaded, live, verbose=verbose, quiet=quiet)
@@ -167,7 +168,7 @@ def _steps(rooms: Rooms, touched: set[str], *, verbose: bool, quiet: bool) -> li
         await rooms.models.reload(to.loaded.config.models, to.loaded.env.get)
 
     async def agents(to: _Furniture) -> None:
-        rooms.loaded, rooms.tools = to.loaded, to.tools
+        rooms.present.loaded, rooms.tools = to.loaded, to.tools
         rooms.study.reload(to.directory)
 
     async def automation(_: _Furniture) -> None:

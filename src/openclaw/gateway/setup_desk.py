@@ -175,7 +175,7 @@ class SetupDesk:
         try:
             written = await rooms.config_desk.write(change, LOCAL_OPERATOR)
             if written.status == "none":  # the same words, but another key behind them
-                await rooms.upkeep.reload_secrets()
+                await rooms.upkeep.reload_secrets(LOCAL_OPERATOR)
         except BaseException:
             put_back(store, old)
             raise

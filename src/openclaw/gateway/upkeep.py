@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from openclaw.base.errors import ConfigError, ModelAuth, NotSupported
+from openclaw.base.principal import Principal
 from openclaw.config.keypath import format_path
 from openclaw.gateway.calls import read_credentials
 from openclaw.rpc.upkeep_port import ProviderAuth, SecretState
@@ -27,14 +28,14 @@ class Upkeep:
         self.restart: Callable[[], None] | None = None
         self.begin_again: Callable[[], None] | None = None
 
-    async def reload_secrets(self) -> int:
+    async def reload_secrets(self, by: Principal) -> int:
         """Read environment files, credentials and configuration again. Return how many things are wrong with them.
 
         Raises: ConfigError when what they say now cannot be used; what was in use goes on.
         """
         rooms = self._rooms
         await rooms.secrets.load(rooms.config_desk.environment(), again="all")
-        outcome = await rooms.config_desk.reload()
+        outcome = await rooms.config_desk.reload(by)
         if outcome.error:
             raise ConfigError(f"nothing was reloaded: {outcome.error}")
         read_credentials(rooms.failover.credentials)

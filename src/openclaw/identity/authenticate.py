@@ -1,8 +1,10 @@
 """Evidence to Principal. Decisions rest on verified facts, never on the presence of a field.
 
 1. Every comparison is of hashes in constant time; the limiter counts every wrong credential, whichever field it came
-   in: a right one beside it lets in, but does not make guesses at the shared secret free.
+   in: a right one beside it lets in, but does not make guesses at the shared secret free. Failures are forgotten by
+   the shared credential alone: who has another could else guess at it without end.
 2. A lockout never keeps out the right credential of a local program: any process here could else lock the operator out.
+   In mode `password` it does, as people choose what can be guessed.
 3. A credential that was replaced with a grace opens as before until its time is over (see `grace`).
 4. A device's token, as `token` or as `deviceToken`, and a setup code count only from a device that has proved its key.
    Over HTTP, where nothing can be proved, the token alone counts, for the role `operator`.
@@ -33,6 +35,8 @@ from openclaw.telemetry.metrics import METRICS
 Mode = Literal["token", "password", "none", "trusted-proxy", "oidc", "cognito", "alb"]
 MAX_CREDENTIAL_CHARS: Final = 4096
 """Longer evidence is wrong without being hashed."""
+CROWD: Final = 10
+"""As many clients' wrong guesses are what all clients together have that a proxy names without having proved itself."""
 MAX_SIGN_IN_S: Final = 86_400.0
 """No connection outlives this that came by somebody else's word, whatever that word says."""
 
@@ -331,7 +335,6 @@ class Authenticator:
                 return self._http_principal
             return Principal(method=self._shared_method, scopes=OPERATOR_ALLOWED, credential=fingerprint)
         if (device := self._bearer_device(text)) is not None:
-            self._succeeded(source, locked_s)
             return device
         raise self._failed(source, f"{self._shared_method}_mismatch", "http", locked_s)
 
@@ -375,7 +378,7 @@ class Authenticator:
             if bad.reason in UNCOUNTED:
                 raise _rejected(bad) from None
             if locked_s is None:
-                self.limiter.failed(source.key)
+                self._blame(source)
             raise (_rejected(bad) if locked_s is None else _locked(locked_s)) from None
         except NoRole:
             self._count(surface, "no_role", source)
@@ -384,7 +387,6 @@ class Authenticator:
                 hint="An operator gives one in gateway.roles.<role>.groups or .users.",
                 details={"code": "AUTH_NO_ROLE"},
             ) from None
-        self._succeeded(source, locked_s)
         return principal
 
     def _bearer_device(self, text: str) -> Principal | None:
@@ -438,10 +440,10 @@ class Authenticator:
                 reason = "device_token_mismatch"  # on which clients forget it; some send it as `token` too
             may_retry = reason == "token_mismatch" and bool(device_id) and protocol >= 4
             raise self._failed(source, reason, "connect", locked_s, may_retry=may_retry)
-        if shared in (None, found.text):
-            self._succeeded(source, locked_s)
-        else:
+        if shared not in (None, found.text):
             self._failed(source, reason, "connect", locked_s)  # counted, and let in all the same (rule 1)
+        elif found.method == self._shared_method:
+            self._succeeded(source, locked_s)
         return self._principal(found, role, scopes, device_id)
 
     def forged(self, source: Source) -> None:
@@ -450,7 +452,7 @@ class Authenticator:
         self._count("connect", "device_signature", source)
         if locked_s is not None:
             raise _locked(locked_s)
-        self.limiter.failed(source.key)
+        self._blame(source)
 
     def _candidate(self, evidence: Evidence, protocol: int) -> tuple[str | None, str]:
         """Return what may be the shared credential, and what to say when nothing that was sent is right."""
@@ -513,12 +515,20 @@ class Authenticator:
             raise _refusal("not_local")
 
     def _locked_s(self, source: Source, surface: str) -> float | None:
-        """Return how long an address is still locked out. Raises: RateLimited for all but local programs (rule 2)."""
-        locked_s = self.limiter.retry_after_s(source.key)
-        if locked_s is not None and not source.local:
+        """Return how long an address is still locked out. Raises: RateLimited for all but those of rule 2."""
+        own_s = self.limiter.retry_after_s(source.key)
+        crowd_s = self.limiter.retry_after_s(source.via) if source.via else None
+        guessable = self.mode == "password"
+        if (own_s is not None and (guessable or not source.local)) or (crowd_s is not None and guessable):
             self._count(surface, "rate_limited", source)
-            raise _locked(locked_s)
-        return locked_s
+            raise _locked(max(own_s or 0.0, crowd_s or 0.0))
+        return own_s if own_s is not None else crowd_s
+
+    def _blame(self, source: Source) -> None:
+        """Count a wrong credential against its client, and against all that one unproven proxy names."""
+        self.limiter.failed(source.key)
+        if source.via:
+            self.limiter.failed(source.via, CROWD)
 
     def _succeeded(self, source: Source, locked_s: float | None) -> None:
         if locked_s is None:
@@ -531,7 +541,7 @@ class Authenticator:
         self._count(surface, reason, source)
         if locked_s is not None:
             return _locked(locked_s)
-        self.limiter.failed(source.key)
+        self._blame(source)
         return _refusal(reason, may_retry=may_retry)
 
 

@@ -5,7 +5,9 @@
 3. Forwarding headers count only from a listed proxy, read from the right: the first address that is no listed proxy.
 4. A forwarding header from anyone else leaves the request unattributed: it is refused on every authenticated route.
 5. A listed proxy on this machine could be any program that runs here. Where a secret is agreed with the proxy, its
-   headers count only with it; a user's name from such a proxy never counts without.
+   headers count only with it; a user's name from such a proxy never counts without. Where none is agreed, the client
+   that it names is told apart from others, but `via` holds for all of them: no program here has guesses without end by
+   naming another client with each.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ class Source(msgspec.Struct, frozen=True):
 
     Shape: `key` is the canonical client address (IPv6 by /64) for rate limits; `browser` says whether an Origin header
     is there and whether it is one of ours; `https` that the client came by TLS, to us or to a listed proxy; `by_proxy`
-    that a listed proxy sent it, and proved itself where it has to. `carried` is what the headers say of the caller.
+    that a listed proxy sent it, and proved itself where it has to; `via`, else empty, is the key of a proxy that did
+    not. `carried` is what the headers say of the caller.
     """
 
     key: str
@@ -62,6 +65,7 @@ class Source(msgspec.Struct, frozen=True):
     https: bool = False
     by_proxy: bool = False
     carried: Carried | None = None
+    via: str = ""
 
     @property
     def local(self) -> bool:
@@ -156,7 +160,8 @@ def locate(
         return Source(client_key(peer), False, False, browser)
     https = headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
     by_proxy = trusted.names_users(address, headers)
-    return Source(client_key(_forwarded_for(peer, headers, trusted)), False, True, browser, https, by_proxy)
+    key, via = client_key(_forwarded_for(peer, headers, trusted)), "" if by_proxy else f"by {client_key(peer)}"
+    return Source(key, False, True, browser, https, by_proxy, via=via)
 
 
 def _forwarded_for(peer: str, headers: Mapping[bytes, bytes], trusted: TrustedProxies) -> str:

@@ -52,18 +52,19 @@ class SignInLimiter:
         left = record.locked_until_s - self._clock.monotonic_s()
         return left if left > 0 else None
 
-    def failed(self, key: str) -> None:
-        """Count a failure; the last one allowed in a window starts the lockout."""
+    def failed(self, key: str, times: int = 1) -> None:
+        """Count a failure; the last one allowed in a window starts the lockout. `times` as many are for a crowd."""
         limits = self._limits()
+        most = limits.max_attempts * times
         record = self._records.get(key)
         if record is None:
             record = _Record()
             self._records.put(key, record)
-        if record.failures.maxlen != limits.max_attempts:
-            record.failures = deque(record.failures, maxlen=limits.max_attempts)
+        if record.failures.maxlen != most:
+            record.failures = deque(record.failures, maxlen=most)
         now = self._clock.monotonic_s()
         record.failures.append(now)
-        full = len(record.failures) == limits.max_attempts
+        full = len(record.failures) == most
         if full and now - record.failures[0] <= limits.window_ms / 1000:
             record.locked_until_s = now + limits.lockout_ms / 1000
             record.failures.clear()

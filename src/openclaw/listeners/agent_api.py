@@ -121,6 +121,7 @@ class AgentApi:
         rows = [
             AgentRow(agent.id, agent.name, agent.model, agent.default, list(agent.tools), agent.problem)
             for agent in self._agent.agents()
+            if request.caller.may_talk_to(agent.id)
         ]
         await request.json(200, AgentList(rows, rows))
 

@@ -43,7 +43,7 @@ from openclaw.listeners.intake import Intake
 from openclaw.listeners.mirror import Mirror
 from openclaw.listeners.openai_api.embeddings import EmbeddingsApi
 from openclaw.listeners.openai_api.routes import OpenAiApi
-from openclaw.listeners.origin import OriginRules
+from openclaw.listeners.origin import NOT_ALLOWED, OriginRules
 from openclaw.listeners.probes import Probes
 from openclaw.listeners.responses_api.routes import ResponsesApi
 from openclaw.listeners.router import Match, Route, Router, canonical_segments
@@ -133,7 +133,8 @@ class App:
         host = headers.get(b"host")
         browser = rules.classify(headers[b"origin"], host) if b"origin" in headers else "no"
         source = locate(peer, headers, self._trusted, browser, tls=tls)
-        if not rules.host_allowed(host) and parse_address(peer) not in self._trusted:
+        # A browser here comes from where a proxy on this machine does; it is the forwarding that tells them apart.
+        if not rules.host_allowed(host) and (source.direct or parse_address(peer) not in self._trusted):
             raise Forbidden(
                 "This name is not one of the gateway's.",
                 hint="Call it by 127.0.0.1 or localhost, or set gateway.publicBaseUrl to the name you use.",
@@ -305,11 +306,9 @@ class _Watch:
 
 
 def _foreign() -> Forbidden:
-    return Forbidden(
-        "This page's origin is not allowed.",
-        hint="Add it to gateway.controlUi.allowedOrigins.",
-        details={"code": "CONTROL_UI_ORIGIN_NOT_ALLOWED"},
-    )
+    """Return what `connect` says to a browser client without an Origin: here there is no socket to say it on."""
+    details = {"code": "CONTROL_UI_ORIGIN_NOT_ALLOWED"}
+    return Forbidden(NOT_ALLOWED, hint="Add it to gateway.controlUi.allowedOrigins.", details=details)
 
 
 def merge_repeated(

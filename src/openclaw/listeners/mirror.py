@@ -74,8 +74,10 @@ class Mirror:
         request.on_gone(lambda: gone.append(True))
         await request.start_events()
         for number in range(EVENTS):
-            if number:
-                await self._clock.sleep(gap_s)
+            left_s = gap_s if number else 0.0
+            while left_s > 0 and not gone:  # nobody who has gone keeps the gateway from its end
+                await self._clock.sleep(min(left_s, GAP_S))
+                left_s -= GAP_S
             if gone:
                 return
             await request.send_events(b"data: %d\n\n" % number)

@@ -44,7 +44,7 @@ from openclaw.identity.federated.federation import FEDERATED
 from openclaw.identity.locality import Source
 from openclaw.identity.scopes import KNOWN, Role
 from openclaw.listeners.connect_params import BadConnect, Connect, ask, claim, client_info, evidence, parse_connect
-from openclaw.listeners.origin import FOREIGN, MISSING
+from openclaw.listeners.origin import FOREIGN, MISSING, NOT_ALLOWED
 from openclaw.protocol.frames import BadFrame, Request, decode_request, encode_error, encode_event
 from openclaw.protocol.limits import CUT, close_reason
 from openclaw.protocol.versions import CURRENT, OLDEST, negotiate, shape_for
@@ -358,8 +358,7 @@ def _check_origin(attempt: _Attempt) -> None:
     if browser in ("own", "allowed") or (browser == "no" and not is_browser_client):
         return
     raise _Refusal(
-        "origin not allowed "
-        "(open the Control UI from the gateway host or allow it in gateway.controlUi.allowedOrigins)",
+        NOT_ALLOWED,
         {"code": "CONTROL_UI_ORIGIN_NOT_ALLOWED", "reason": MISSING if browser == "no" else FOREIGN},
     )
 

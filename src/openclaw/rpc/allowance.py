@@ -8,7 +8,7 @@ from typing import Any
 from openclaw.base.ids import AgentId, RunId
 from openclaw.base.money import USD_MICROS, dollars
 from openclaw.base.principal import Principal
-from openclaw.models.spend.caps import Allowance, allowances, utc
+from openclaw.models.spend.caps import Allowance, allowances, budgets_of, utc
 from openclaw.rpc.room import Room
 from openclaw.store.api import Spender
 
@@ -19,7 +19,7 @@ CHANNEL = "rpc"
 async def allowance(room: Room, principal: Principal, agent_id: AgentId) -> list[Allowance]:
     """Return what is left of each budget that applies when this caller talks to this agent."""
     deps = room.deps
-    budgets = deps.config().config.models.budgets
+    budgets = budgets_of(deps.config().config.models.budgets, principal.limits)
     if deps.usage is None or not budgets:
         return []
     spender = Spender(

@@ -73,7 +73,8 @@ async def _model(room: Room, key: SessionKey, principal: Principal, argument: st
     if not argument or argument in ("list", "status"):
         row = await room.deps.agent.session(key, principal)
         current = (row.model if row else "") or room.default_model()[0] or "none"
-        known = ", ".join(model.ref for model in room.deps.models.models() if model.available) or "none"
+        usable = [each.ref for each in room.deps.models.models() if each.available and principal.may_call(each.ref)]
+        known = ", ".join(usable) or "none"
         return f"Model: {current}. Available: {known}. Change it with /model provider/model; /model default undoes it."
     if argument == "default":
         await room.deps.agent.patch_session(key, principal, model="")

@@ -29,6 +29,7 @@ from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.hello import hello_ok
 from openclaw.rpc.method import Failed, MethodSpec, holds
 from openclaw.rpc.peer import Peer
+from openclaw.rpc.reach import check_reach
 from openclaw.rpc.room import Room
 from openclaw.rpc.turns import Turns
 from openclaw.rpc.versions import OLD_PARAMS, error_for, result_for, result_instead
@@ -109,6 +110,8 @@ class Counter:
             params = entry.empty[peer.protocol] if len(request.params) == 2 and bytes(request.params) == b"{}" else None
             if params is None:
                 params = self._params(entry, peer, request)
+            if peer.principal.limits is not None:
+                check_reach(peer.principal, params, self.room.deps.agent)
             if entry.rate is not None:
                 self.room.spend(peer.principal, entry.name, entry.rate)
             if entry.written and self._acts is not None:

@@ -10,6 +10,7 @@ from openclaw.identity.devices.record import Issued
 from openclaw.protocol.limits import MAX_BUFFERED_BYTES, MAX_PAYLOAD_BYTES, TICK_INTERVAL_MS
 from openclaw.rpc.method import holds
 from openclaw.rpc.peer import Peer
+from openclaw.rpc.reach import agents_for, default_for
 from openclaw.rpc.room import Room
 from openclaw.rpc.snapshot import for_others
 from openclaw.rpc.versions import CAPABILITIES, EVENTS, hello_auth
@@ -52,10 +53,10 @@ def hello_ok(peer: Peer, room: Room, methods: Sequence[str], issued: Sequence[Is
 
 
 def _only_4(peer: Peer, room: Room) -> dict[str, Any]:
-    agents = room.deps.agent.agents()
+    agents, default = agents_for(peer.principal, room.deps.agent), default_for(peer.principal, room.deps.agent)
     defaults = {
-        **_session_defaults(room),
-        "modelConfigured": any(info.default and not info.problem for info in agents),
+        **_session_defaults(peer, room),
+        "modelConfigured": any(info.id == default and not info.problem for info in agents),
         "ownership": "sole" if len(agents) == 1 else "explicit",
         "selectionRequired": False,
     }
@@ -63,8 +64,8 @@ def _only_4(peer: Peer, room: Room) -> dict[str, Any]:
     return {**more, "authMode": room.deps.config().config.gateway.auth.mode} if room.is_admin(peer) else more
 
 
-def _session_defaults(room: Room) -> dict[str, Any]:
-    default = room.deps.agent.default_agent()
+def _session_defaults(peer: Peer, room: Room) -> dict[str, Any]:
+    default = default_for(peer.principal, room.deps.agent)
     main = f"agent:{default}:{MAIN_KEY}"
     return {"defaultAgentId": default, "mainKey": MAIN_KEY, "mainSessionKey": main, "scope": "per-sender"}
 
@@ -73,7 +74,7 @@ def _snapshot(peer: Peer, room: Room) -> dict[str, Any]:
     deps = room.deps
     health = room.health.value(peer.protocol)
     if peer.principal.owner != OPERATOR:
-        health = for_others(health)
+        health = for_others(health, peer.principal)
     reads = holds(peer.principal, "operator.read")
     snapshot: dict[str, Any] = {
         # Who is here and which sessions there are is for readers alone, as in the methods that tell it.
@@ -81,7 +82,7 @@ def _snapshot(peer: Peer, room: Room) -> dict[str, Any]:
         "health": {key: value for key, value in health.items() if key != "modelRuntime" and (reads or key in _OPEN)},
         "stateVersion": deps.hub.state_version(),
         "uptimeMs": deps.health.uptime_ms(),
-        "sessionDefaults": _session_defaults(room),
+        "sessionDefaults": _session_defaults(peer, room),
     }
     if peer.principal.may("operator.admin"):
         snapshot["configPath"] = str(deps.config().path)

@@ -18,7 +18,7 @@ from openclaw.base import own_names
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId, SessionKey, TenantId
-from openclaw.base.principal import Principal
+from openclaw.base.principal import Limits, Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.protocol.frames import event_head, finish_event
 from openclaw.protocol.limits import CUT, TICK_INTERVAL_MS
@@ -28,6 +28,9 @@ from openclaw.rpc.presence import EVERYBODYS, Presence
 from openclaw.rpc.snapshot import for_others, of_operator
 from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
 
+_ANYONE: Final = Principal()
+_LIMITED: Final = Principal(limits=Limits(agents=()))
+"""One event is for many: whose roles let them talk to some agents only finds those in `health`, not in the event."""
 PRESENCE_PAUSE_S: Final = 1.0
 """Changes of presence within this time are told as one: a thousand sockets coming up make one event, not a million."""
 
@@ -319,7 +322,8 @@ class Hub:
         if payload is not None and self.readers:
             self.health_version += 1
             self.broadcast("health", lambda kind: payload(kind.protocol), only=_sees_operators)
-            self.broadcast("health", lambda kind: for_others(payload(kind.protocol)), only=_sees_others)
+            self.broadcast("health", lambda kind: for_others(payload(kind.protocol), _ANYONE), only=_sees_others)
+            self.broadcast("health", lambda kind: for_others(payload(kind.protocol), _LIMITED), only=_is_limited)
 
     def _presence_changed(self, whose: str) -> None:
         self._moved.add(whose)
@@ -367,7 +371,15 @@ def _sees_operators(peer: Peer) -> bool:
 
 
 def _sees_others(peer: Peer) -> bool:
-    return not of_operator(peer.principal)
+    return not of_operator(peer.principal) and not _has_fewer_agents(peer.principal)
+
+
+def _is_limited(peer: Peer) -> bool:
+    return not of_operator(peer.principal) and _has_fewer_agents(peer.principal)
+
+
+def _has_fewer_agents(principal: Principal) -> bool:
+    return principal.limits is not None and principal.limits.agents is not None
 
 
 def sees(viewer: Principal, owner: Owner) -> bool:

@@ -40,10 +40,15 @@ def for_strangers(value: dict[str, Any]) -> dict[str, Any]:
     return {**{name: value[name] for name in shown}, **nothing, "channelLabels": {}, "heartbeatSeconds": 0}
 
 
-def for_others(value: dict[str, Any]) -> dict[str, Any]:
-    """Return a snapshot for somebody whose sessions are not those that it shows."""
-    agents = [{**agent, "sessions": {**agent["sessions"], **_NO_SESSIONS}} for agent in value["agents"]]
-    return {**value, "agents": agents, "sessions": {**value["sessions"], **_NO_SESSIONS}}
+def for_others(value: dict[str, Any], principal: Principal) -> dict[str, Any]:
+    """Return a snapshot for somebody whose sessions are not those that it shows: the agents are who it may talk to."""
+    allowed = [one for one in value["agents"] if principal.may_talk_to(one["agentId"])]
+    agents = [{**agent, "sessions": {**agent["sessions"], **_NO_SESSIONS}} for agent in allowed]
+    default = value["defaultAgentId"]
+    if allowed and default not in (ids := [agent["agentId"] for agent in allowed]):
+        default = ids[0]
+    sessions = {**value["sessions"], **_NO_SESSIONS}
+    return {**value, "agents": agents, "sessions": sessions, "defaultAgentId": default}
 
 
 def of_operator(principal: Principal) -> bool:

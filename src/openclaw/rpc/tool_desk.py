@@ -78,7 +78,7 @@ class ToolDesk:
         spec, key = self._place(principal, session_key, agent_id)
         if name in COMMANDS:
             raise _unavailable(name)
-        if principal.limits is not None and not principal.limits.allows_agent(spec.id):
+        if not principal.may_talk_to(spec.id):
             raise _unavailable(name)
         if not any(tool.name == name for tool in spec.toolbox.specs()):
             raise _unavailable(name)

@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from openclaw.base.principal import Principal
+
 
 class ProviderAuth(msgspec.Struct, frozen=True):
     """How a model provider's callers prove themselves: `profiles` are names of credentials, never the secrets."""
@@ -32,7 +34,7 @@ class SecretState(msgspec.Struct, frozen=True, rename="camel"):
 class UpkeepPort(Protocol):
     """What an administrator may ask of the process."""
 
-    async def reload_secrets(self) -> int:
+    async def reload_secrets(self, by: Principal) -> int:
         """Read environment files, credentials and configuration again. Return how many things are wrong with them.
 
         Raises: ConfigError when what they say now cannot be used; what was in use goes on.

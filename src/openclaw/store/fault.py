@@ -46,5 +46,5 @@ def fault(error: BaseException, what: str) -> OpenClawError:
 def _is_full(error: BaseException) -> bool:
     """Whether the disk has no room, also for the few pages of memory that SQLite shares beside an idle store."""
     return isinstance(error, apsw.FullError) or (
-        isinstance(error, apsw.IOError) and error.extendedresult == apsw.SQLITE_IOERR_SHMSIZE
+        isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
     )

@@ -48,6 +48,20 @@ def test_a_secret_under_an_old_name_is_one() -> None:
     assert "sekret" not in str(found.config) + "".join(map(str, found.issues))
 
 
+def test_what_an_identity_provider_is_called_elsewhere_is_read_in_its_section() -> None:
+    found = loaded(
+        "{ gateway: { auth: {\n mode: 'oidc', issuer: 'https://id.example',\n audiance: 'x', client_id: 'c',"
+        " oidc: { jwksUri: 'https://id.example/keys', issuer: 'https://wins.example', nope: 1 } } } }"
+    )
+    oidc = found.config.gateway.auth.oidc
+    assert (oidc.issuer, oidc.client_id, oidc.jwks_url) == ("https://wins.example", "c", "https://id.example/keys")
+    assert "has no effect" in issue_at(found, "gateway.auth.issuer").message
+    assert issue_at(found, "gateway.auth.client_id").kind == "old-name"
+    assert issue_at(found, "gateway.auth.audiance").kind == "unknown-key"
+    other = loaded("{ gateway: { auth: { mode: 'token', issuer: 'x' } } }")
+    assert issue_at(other, "gateway.auth.issuer").kind == "unknown-key"
+
+
 def test_agents_by_id_come_before_the_list_which_wins() -> None:
     found = loaded(
         "{ agents: { entries: { a: { name: 'A' }, b: { name: 'old' } },\n"

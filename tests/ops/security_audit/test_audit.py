@@ -146,6 +146,23 @@ def test_what_is_open_is_found_under_its_id(tmp_path: Path, id_: str) -> None:
     assert OTHER not in told
 
 
+@pytest.mark.parametrize(
+    ("auth", "severity"),
+    [
+        ("token: '{token}'", "info"),
+        ("mode: 'password', password: '{token}'", "warn"),
+        ("token: '{token}', trustedProxy: {secret: 'between-us-between-us-between-us-0123'}", None),
+    ],
+)
+def test_a_proxy_here_that_does_not_prove_itself_is_told_in_every_mode(
+    tmp_path: Path, auth: str, severity: str | None
+) -> None:
+    place = Place(tmp_path).make()
+    config("{gateway: {trustedProxies: ['127.0.0.1'], auth: {" + auth + "}}}")(place)
+    told = [one for one in examine(place.scene()) if one.check_id == "gateway.trusted_proxy_allow_loopback"]
+    assert [one.severity for one in told] == ([severity] if severity else [])
+
+
 def test_a_well_kept_place_has_nothing_to_mend(tmp_path: Path) -> None:
     place = Place(tmp_path).make()
     place.process["OPENCLAW_GATEWAY_TOKEN"] = STRONG

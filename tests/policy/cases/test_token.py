@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from openclaw.base.errors import InvalidRequest
+from openclaw.policy.cases.table import answers
 from openclaw.policy.cases.token import token_case
+from tests.policy.cases.token_rows import rows
+from tests.policy.cases.token_rows_aws import alb, cognito
 from tests.stand_ins.oidc import ALB_ARN, ISSUER, Keychain
 
 NOW = 1_800_000_000
@@ -20,6 +24,30 @@ def case(config: dict[str, Any], chain: Keychain, kid: str = "k1", now: Any = NO
     claims = {"iss": ISSUER, "aud": "openclaw", "sub": "alice", "groups": ["staff"], "exp": NOW + 60, **changes}
     line = {"kind": "token", "id": 7, "config": config, "token": chain.token(claims, kid), "jwks": chain.jwks()}
     return token_case({**line, "now": now})
+
+
+def test_every_row_of_the_table_has_its_answer() -> None:
+    table = [*rows(), *cognito(), *alb()]
+    lines = [json.dumps({"id": row.name, **row.line}).encode() for row in table]
+    found = {row.name: (row.verdict, answer) for row, answer in zip(table, answers(lines), strict=True)}
+    assert len(found) == len(table) > 500
+    told = {name: _told(answer) for name, (_, answer) in found.items()}
+    assert {name: told[name] for name, (verdict, _) in found.items() if told[name] != verdict} == {}
+    for verdict, answer in found.values():
+        assert ("principal" in answer) is (verdict == "allow")
+
+
+def _told(answer: dict[str, Any]) -> str:
+    if "error" in answer:
+        return "error" if answer["error"]["code"] == "INVALID_REQUEST" else str(answer["error"])
+    return str(answer["verdict"])
+
+
+def test_a_setting_that_there_is_not_is_named() -> None:
+    chain = Keychain()
+    assert "unknown" not in case(OIDC, chain)
+    config = {"mode": "oidc", "leeway": 5, "oidc": {**OIDC["oidc"], "tokenUse": "id"}}  # type: ignore[dict-item]
+    assert case(config, chain)["unknown"] == ["leeway", "oidc.tokenUse"]
 
 
 @pytest.mark.parametrize("config", [OIDC, {"auth": OIDC}, {"gateway": {"auth": OIDC}}])

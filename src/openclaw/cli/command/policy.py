@@ -11,7 +11,7 @@ import click
 
 from openclaw.cli import output
 from openclaw.cli.command.policy_egress import egress
-from openclaw.cli.desk import Desk, json_object
+from openclaw.cli.desk import Desk
 from openclaw.cli.layout import plain
 from openclaw.cli.reach import Reach, gateway_options
 
@@ -367,7 +367,11 @@ def dm_(sender: str, account: str, group: str | None, mentioned: bool, as_json: 
 
 @test.command(name="token")
 @click.argument("file", type=click.File("r"))
-@click.option("--jwks", type=click.File("r"), help="The provider's keys, for a token that it signed.")
+@click.option(
+    "--jwks",
+    type=click.File("r"),
+    help="The provider's keys (JWKS, or PEM of a load balancer), for a token that it signed.",
+)
 @output.json_option
 def token_(file: TextIO, jwks: TextIO | None, as_json: bool) -> int:
     """Whom does the token in a file (- is standard input) let in? Exit 1 when it lets nobody in.
@@ -381,6 +385,6 @@ def token_(file: TextIO, jwks: TextIO | None, as_json: bool) -> int:
         "kind": "token",
         "token": file.read(MAX_TOKEN).strip(),
         "config": {name: gateway.get(name, {}) for name in ("auth", "roles") if name == "auth" or name in gateway},
-        "jwks": json_object(jwks.read(MAX_KEYS), "--jwks") if jwks else None,
+        "jwks": jwks.read(MAX_KEYS) if jwks else None,
     }
     return _ask(line, as_json=as_json)

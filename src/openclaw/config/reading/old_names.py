@@ -14,6 +14,7 @@ from openclaw.config.issue import Issue
 from openclaw.config.keypath import KeyPath, format_path, section_of
 from openclaw.config.reading.scan import Positions
 from openclaw.config.reading.values import ABSENT, lookup, put, without
+from openclaw.config.vouching import other_names
 
 _CHANNELS: Final = ("telegram", "discord", "slack", "whatsapp", "signal", "imessage", "msteams", "webchat")
 
@@ -38,6 +39,7 @@ MOVES: Final[tuple[tuple[str, str], ...]] = (
 ROSTERS: Final[tuple[tuple[str, bool], ...]] = (("agents.entries", False), ("routing.agents", True))
 """Agents as an object by id, and whether that is an old name; in `agents.list` each says its id itself."""
 _LIST: Final[KeyPath] = ("agents", "list")
+_AUTH: Final[KeyPath] = ("gateway", "auth")
 
 
 class Renamed(Positions):
@@ -85,6 +87,7 @@ class OldNames:
                 self._move_all(_path(old[:-2]), _path(new[:-2]))
             else:
                 self._move(_path(old), _path(new))
+        self._name_providers()
         self._gather_agents()
         self.positions: Positions = Renamed(positions, self._origin) if self._origin else positions
 
@@ -110,6 +113,11 @@ class OldNames:
         self._take_out(old, f"this is called {format_path(new)} now, and is read as that", "Use the new name.")
         self.values = put(self.values, new, value)
         self._origin[new] = old
+
+    def _name_providers(self) -> None:
+        auth = lookup(self.values, _AUTH)
+        for old, new in list(other_names(auth)) if isinstance(auth, dict) else ():
+            self._move((*_AUTH, *old), (*_AUTH, *new))
 
     def _gather_agents(self) -> None:
         """Make one list of the agents; those by id come first, as whoever is first answers where none is named."""

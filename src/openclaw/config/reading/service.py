@@ -33,6 +33,7 @@ _PROVIDERS: Mapping[str, Mapping[str, str]] = {
     "cognito": {
         "user_pool_id": "userPoolId",
         "client_id": "clientId",
+        "audience": "audience",
         "region": "region",
         "token_use": "tokenUse",
         "issuer": "issuer",

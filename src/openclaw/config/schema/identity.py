@@ -49,6 +49,7 @@ class CognitoConfig(Section, frozen=True):
     region: Annotated[str, leaf("AWS region of the pool; empty = as the pool's id says.", "live")] = ""
     user_pool_id: Annotated[str, leaf("The pool's id, e.g. eu-west-1_AbCdEf123.", "live")] = ""
     client_id: Annotated[str, leaf("The app client that tokens must be for.", "live")] = ""
+    audience: Annotated[str, leaf("What `aud` of an ID token must be; empty = `clientId`.", "live")] = ""
     token_use: Annotated[Literal["access", "id", "any"], leaf("Which kind of token opens.", "live")] = "any"  # noqa: S105
     issuer: Annotated[str, leaf("Issuer of the tokens; empty = the pool's.", "live")] = ""
     jwks_url: Annotated[str, leaf("Where the pool's keys are; empty = below the issuer.", "live")] = ""
@@ -57,7 +58,7 @@ class CognitoConfig(Section, frozen=True):
 class AlbConfig(Section, frozen=True):
     """Mode `alb`: an AWS Application Load Balancer signs people in and says so in `x-amzn-oidc-data`."""
 
-    region: Annotated[str, leaf("AWS region of the load balancer.", "live")] = ""
+    region: Annotated[str, leaf("AWS region of the load balancer; empty = as its ARN says.", "live")] = ""
     signer: Annotated[str, leaf("ARN of the load balancer; a header that another one signed is refused.", "live")] = ""
     issuer: Annotated[
         str, leaf("Issuer that the load balancer signs people in at; empty = any of its own.", "live")

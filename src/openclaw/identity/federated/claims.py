@@ -12,6 +12,8 @@ LEEWAY_MS: Final = 60_000
 MAX_SUBJECT_CHARS: Final = 256
 MAX_GROUPS: Final = 256
 MAX_GROUP_CHARS: Final = 256
+_YEAR_10000_S: Final = 253_402_300_800
+"""No time is later; whoever writes milliseconds is."""
 
 
 class Person(NamedTuple):
@@ -41,7 +43,7 @@ def _time(claims: Mapping[str, Any], name: str) -> int | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _YEAR_10000_S:
         raise BadToken("malformed", f"the token's {name} is no time")
     return int(value * 1000)
 
@@ -58,6 +60,22 @@ def check_audience(claims: Mapping[str, Any], audience: str) -> None:
     listed = [given] if isinstance(given, str) else given
     if not audience or not isinstance(listed, list) or audience not in listed:
         raise BadToken("audience", "the token is for another audience")
+
+
+def check_recipient(claims: Mapping[str, Any], audience: str, client_id: str) -> None:
+    """Raises: BadToken unless a token is for this audience, and by or for this client, where one is asked for.
+
+    Where no audience is asked for it is the client; a token without any, as Cognito's access tokens are, names the
+    client in `client_id`.
+    """
+    if audience or "aud" in claims or not client_id:
+        check_audience(claims, audience or client_id)
+    else:
+        check_client(claims, client_id, ("client_id",))
+    if client_id and ("azp" in claims or "client_id" in claims):
+        check_client(claims, client_id, ("azp", "client_id"))
+    elif client_id:
+        check_audience(claims, client_id)
 
 
 def check_client(claims: Mapping[str, Any], client_id: str, names: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -18,12 +18,13 @@ from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId
 from openclaw.base.principal import FederatedMethod, Principal
 from openclaw.config.schema import AlbConfig, AuthConfig, CognitoConfig, OidcConfig, RoleConfig, TrustedProxyConfig
-from openclaw.config.vouching import cognito_issuer
+from openclaw.config.vouching import alb_region, cognito_issuer
 from openclaw.identity.federated.claims import (
     Person,
     check_audience,
     check_client,
     check_issuer,
+    check_recipient,
     check_times,
     groups_of,
     person,
@@ -128,11 +129,7 @@ class OidcProvider(_Signed):
         claims = parsed.claims
         ends_ms = check_times(claims, now_ms)
         check_issuer(claims, config.issuer)
-        check_audience(claims, config.audience or config.client_id)
-        if config.client_id and config.audience:
-            check_client(claims, config.client_id, ("azp", "client_id"))
-        elif config.client_id and "azp" in claims:
-            check_client(claims, config.client_id, ("azp",))
+        check_recipient(claims, config.audience, config.client_id)
         return person(claims, config.subject_claim, config.groups_claim, ends_ms)
 
 
@@ -155,9 +152,9 @@ class CognitoProvider(_Signed):
         if use not in ("access", "id") or config.token_use not in (use, "any"):
             raise BadToken("token_use", "the token is of another use")
         if use == "access":
-            check_client(claims, config.client_id, ("client_id",))
+            check_client(claims, config.client_id or config.audience, ("client_id",))
         else:
-            check_audience(claims, config.client_id)
+            check_audience(claims, config.audience or config.client_id)
         return person(claims, "sub", "cognito:groups", ends_ms)
 
 
@@ -182,15 +179,20 @@ class AlbProvider(_Signed):
             raise BadToken("algorithm", "a load balancer signs with ES256")
         if not config.signer or parsed.header.get("signer") != config.signer:
             raise BadToken("signer", "another load balancer signed this")
+        if not parsed.kid:
+            raise BadToken("kid", "the token does not name its key")
         verify(parsed, self.keys.find(parsed))
-        ends_ms = check_times(parsed.header, now_ms)
+        ends_ms = min(check_times(part, now_ms) for part in _ending(parsed.header, parsed.claims))
         if config.issuer:
-            check_issuer(parsed.header, config.issuer)
+            check_issuer(parsed.header if "iss" in parsed.header else parsed.claims, config.issuer)
         if config.client_id:
             check_client(parsed.header, config.client_id, ("client",))
-        if "exp" in parsed.claims:
-            ends_ms = min(ends_ms, check_times(parsed.claims, now_ms))
         return person(parsed.claims, config.subject_claim, config.groups_claim, ends_ms)
+
+
+def _ending(header: Mapping[str, Any], claims: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return those parts of a load balancer's token that say when it ends; both do, in those of AWS."""
+    return tuple(part for part in (header, claims) if "exp" in part) or (header,)
 
 
 class ProxyProvider:
@@ -202,8 +204,8 @@ class ProxyProvider:
         self._config = config
 
     def credential(self, carried: Carried, given: str) -> str:
-        """See Provider."""
-        return carried.user
+        """See Provider. A name from anybody else is left out where a credential comes with it, which counts alone."""
+        return carried.user if carried.by_proxy or not (given or carried.bearer) else ""
 
     def person(self, carried: Carried, credential: str, now_ms: int) -> Person:
         """See Provider."""
@@ -257,6 +259,7 @@ class Federation:
             return Carried(bearer=_bearer(headers), alb=_text(headers, ALB_HEADER))
         names = [name.strip().lower() for name in proxy.required_headers]
         return Carried(
+            bearer=_bearer(headers),
             user=_text(headers, proxy.user_header.lower().encode()),
             groups=_text(headers, proxy.groups_header.lower().encode()) if proxy.groups_header else "",
             missing=tuple(name for name in names if not headers.get(name.encode("utf-8", "replace"))),
@@ -336,7 +339,7 @@ def build_federation(
         url = auth.cognito.jwks_url or f"{issuer}/.well-known/jwks.json"
         provider = CognitoProvider(auth.cognito, keys or JwksKeys(issuer, url, fetch, clock))
     elif method == "alb":
-        url = auth.alb.key_url or f"https://public-keys.auth.elb.{auth.alb.region}.amazonaws.com"
+        url = auth.alb.key_url or f"https://public-keys.auth.elb.{alb_region(auth.alb)}.amazonaws.com"
         provider = AlbProvider(auth.alb, keys or AlbKeys(url, fetch, clock))
     else:
         provider = ProxyProvider(auth.trusted_proxy)

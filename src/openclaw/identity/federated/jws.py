@@ -71,6 +71,8 @@ def parse(text: str, *, padded: bool = False) -> Parsed:
     parts = text.split(".")
     if len(parts) != 3 or not text.isascii():
         raise BadToken("malformed", "the token does not have three parts")
+    if any(part.endswith("=") for part in parts) and any(len(part) % 4 for part in parts):
+        raise BadToken("malformed", "some parts of the token are padded, and some are not")
     header = _object(decode_base64url(parts[0], padded=padded))
     if found := _FORBIDDEN & header.keys():
         raise BadToken("header", f"the token's header may not have {sorted(found)[0]}")
@@ -182,7 +184,8 @@ def key_of_jwk(jwk: Mapping[str, Any]) -> Key | None:
 
     Raises: BadToken for one that claims to be, and is too weak or malformed.
     """
-    if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ("verify",)):
+    uses = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or not isinstance(uses, list) or "verify" not in uses:
         return None
     kind, algorithm = jwk.get("kty"), jwk.get("alg")
     if kind == "RSA" and algorithm in (None, "RS256"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -68,6 +68,18 @@ class FixedKeys:
 
     async def prepare(self, parsed: Parsed) -> None:
         """See Keys."""
+
+
+class OneKey(FixedKeys):
+    """The one key that there is, whatever a token calls it: a PEM text has no id."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__({})
+        self._key = key
+
+    def find(self, parsed: Parsed) -> Key:
+        """See Keys."""
+        return self._key
 
 
 class JwksKeys:
@@ -149,8 +161,13 @@ def keys_of(body: bytes) -> dict[str, Key]:
     """Return the usable keys of a JWKS by id. Raises: BadToken, msgspec.MsgspecError."""
     if len(body) > MAX_BODY_BYTES:
         raise BadToken("jwks", "the key set is too large")
+    return usable(msgspec.json.decode(body, type=_Jwks).keys)
+
+
+def usable(jwks: Sequence[Mapping[str, Any]]) -> dict[str, Key]:
+    """Return the keys that can be used by id; the first of an id wins."""
     found: dict[str, Key] = {}
-    for jwk in msgspec.json.decode(body, type=_Jwks).keys[:MAX_KEYS]:
+    for jwk in jwks[:MAX_KEYS]:
         kid = jwk.get("kid", "")
         try:
             key = key_of_jwk(jwk) if isinstance(kid, str) and kid not in found else None

@@ -13,6 +13,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.errors import InternalError, InvalidRequest, NotFound
 from openclaw.base.ids import RunId, SessionKey, new_id
 from openclaw.base.model import TextDelta, ThinkingDelta
+from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply, RunEnded, RunEvent, ToolStarted
 from openclaw.base.thinking import thinking_level
 from openclaw.listeners.http import Request
@@ -60,12 +61,14 @@ class OpenAiApi:
             Route(("POST",), "/v1/chat/completions", "api", self.chat, scope=write, max_body=most, doc=_CHAT),
         )
 
-    def _model_ids(self) -> list[str]:
-        return ["openclaw", "openclaw/default", *(f"openclaw/{agent.id}" for agent in self._agent.agents())]
+    def _model_ids(self, caller: Principal) -> list[str]:
+        agents = [agent.id for agent in self._agent.agents() if caller.may_talk_to(agent.id)]
+        default = ["openclaw", "openclaw/default"] if self._agent.default_agent() in agents else []
+        return [*default, *(f"openclaw/{agent}" for agent in agents)]
 
     async def models(self, request: Request) -> None:
         """List the agents as models."""
-        await request.json(200, ModelList([Model(name) for name in self._model_ids()]))
+        await request.json(200, ModelList([Model(name) for name in self._model_ids(request.caller)]))
 
     async def model(self, request: Request) -> None:
         """Show one."""
@@ -74,7 +77,7 @@ class OpenAiApi:
             agent_name(wanted)
         except InvalidRequest:
             raise InvalidRequest("Invalid model id.") from None
-        if wanted not in self._model_ids():
+        if wanted not in self._model_ids(request.caller):
             raise NotFound(f"Model '{wanted[:128]}' not found.")
         await request.json(200, Model(wanted))
 

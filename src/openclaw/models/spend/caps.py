@@ -15,6 +15,7 @@ import msgspec
 
 from openclaw.base.clock import Clock
 from openclaw.base.money import USD_MICROS
+from openclaw.base.principal import Limits
 from openclaw.base.run import Inbound
 from openclaw.config.schema import BudgetConfig
 from openclaw.store.api import Cap, Spender
@@ -50,6 +51,13 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     def left_usd_micros(self) -> int:
         """What the next call may cost at most."""
         return max(0, self.limit_usd_micros - self.spent_usd_micros - self.held_usd_micros)
+
+
+def budgets_of(configured: Sequence[BudgetConfig], limits: Limits | None) -> tuple[BudgetConfig, ...]:
+    """Return the budgets of a caller's calls: the configured ones, and what its roles let it spend in a day."""
+    usd = limits.usd_per_day if limits is not None else 0
+    own = (BudgetConfig(usd=usd, scope="principal"),) if usd else ()
+    return (*configured, *own)
 
 
 def spender_of(inbound: Inbound) -> Spender:

@@ -19,6 +19,7 @@ from openclaw.protocol.wire_errors import from_dict
 from openclaw.rpc.attachments import Attachment, user_message
 from openclaw.rpc.method import Failed, MethodSpec, Rate
 from openclaw.rpc.peer import Peer
+from openclaw.rpc.reach import agents_for, default_for
 from openclaw.rpc.room import Room
 from openclaw.rpc.rows import stop_reason, usage_row
 
@@ -230,10 +231,10 @@ async def _reply(room: Room, peer: Peer, named: str) -> Reply:
 
 
 def agents_list(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
-    """Return every agent, the default first."""
-    agents = room.deps.agent.agents()
+    """Return every agent that the caller may talk to, the default first."""
+    agents = agents_for(peer.principal, room.deps.agent)
     return {
-        "defaultId": room.deps.agent.default_agent(),
+        "defaultId": default_for(peer.principal, room.deps.agent),
         "ownership": "sole" if len(agents) == 1 else "explicit",
         "selectionRequired": False,
         "mainKey": "main",
@@ -273,7 +274,7 @@ METHODS = (
         NoParams,
         "operator.read",
         agents_list,
-        "Lists the agents.",
+        "Lists the agents that the caller may talk to.",
         "`{defaultId, mainKey, scope, agents: [{id, name?, workspace, model{primary}}]}`; "
         "protocol 4 adds `ownership`, `selectionRequired`.",
     ),

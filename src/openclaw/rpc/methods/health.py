@@ -13,6 +13,7 @@ from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.hub import sees
 from openclaw.rpc.method import MethodSpec, holds
 from openclaw.rpc.peer import Peer
+from openclaw.rpc.reach import agents_for, default_for
 from openclaw.rpc.room import Room
 from openclaw.rpc.rows import split_ref
 from openclaw.rpc.snapshot import for_others, for_strangers, heartbeat, of_operator
@@ -45,7 +46,7 @@ def health(room: Room, peer: Peer, params: HealthParams) -> bytes | Awaitable[by
 def _shown(room: Room, peer: Peer) -> bytes:
     if of_operator(peer.principal):
         return room.health.payload(peer.protocol)
-    return msgspec.json.encode(for_others(room.health.value(peer.protocol)))
+    return msgspec.json.encode(for_others(room.health.value(peer.protocol), peer.principal))
 
 
 async def _probe(room: Room, peer: Peer) -> bytes:
@@ -57,8 +58,8 @@ async def _probe(room: Room, peer: Peer) -> bytes:
 async def status(room: Room, peer: Peer, params: StatusParams) -> dict[str, Any]:
     """Return runs, sessions and defaults in one answer."""
     deps = room.deps
-    agents = deps.agent.agents()
-    default = deps.agent.default_agent()
+    agents = agents_for(peer.principal, deps.agent)
+    default = default_for(peer.principal, deps.agent)
     provider_model, context_tokens = room.default_model()
     rows, count = await deps.agent.sessions(peer.principal, limit=RECENT)
     recent = _recent(room, rows)

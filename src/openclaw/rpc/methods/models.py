@@ -11,6 +11,7 @@ from openclaw.base.model import ModelInfo
 from openclaw.protocol.validate import Params
 from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.peer import Peer
+from openclaw.rpc.reach import default_for
 from openclaw.rpc.room import Room
 from openclaw.rpc.upkeep_port import ProviderAuth
 
@@ -53,13 +54,13 @@ class ModelsAuthLogoutParams(Params, frozen=True):
 
 
 def models_list(room: Room, peer: Peer, params: Params) -> dict[str, Any]:
-    """Return every model, unavailable ones marked."""
+    """Return every model that the caller may use, unavailable ones marked."""
     if not isinstance(params, ModelsListParams):
         params = ModelsListParams()  # protocol 3 has none
     if params.prepared_only and params.refresh:
         raise InvalidRequest("invalid models.list params: preparedOnly and refresh exclude each other")
-    default = _default(room, params.agent_id)
-    models = room.deps.models.models()
+    default = _default(room, peer, params.agent_id)
+    models = [model for model in room.deps.models.models() if peer.principal.may_call(model.ref)]
     if params.view == "provider-config":
         configured = room.deps.config().config.models.providers
         models = [model for model in models if model.provider in configured]
@@ -71,10 +72,9 @@ def models_list(room: Room, peer: Peer, params: Params) -> dict[str, Any]:
     return {"models": [_row(model, default, keyed) for model in models]}
 
 
-def _default(room: Room, agent_id: str) -> str:
-    if not agent_id:
-        return room.default_model()[0]
-    resolved = room.deps.agent.resolve_agent(agent_id)
+def _default(room: Room, peer: Peer, agent_id: str) -> str:
+    service = room.deps.agent
+    resolved = service.resolve_agent(agent_id) if agent_id else default_for(peer.principal, service)
     return next((agent.model for agent in room.deps.agent.agents() if agent.id == resolved), "")
 
 

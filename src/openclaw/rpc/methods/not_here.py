@@ -20,6 +20,7 @@ from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.method import Handler, MethodSpec
 from openclaw.rpc.methods.sessions import Key, NotEmpty, project_id
 from openclaw.rpc.peer import Peer
+from openclaw.rpc.reach import agents_for
 from openclaw.rpc.room import Room
 
 MAX_WATCHED: Final = 32
@@ -233,7 +234,7 @@ def _projects(room: Room, peer: Peer, params: ProjectsListParams) -> dict[str, A
             "source": "workspace",
             "agentId": info.id,
         }
-        for info in room.deps.agent.agents()
+        for info in agents_for(peer.principal, room.deps.agent)
         if info.workspace
     ]
     return {"projects": projects, **({"observedProjects": []} if params.include_observed else {})}
@@ -267,7 +268,7 @@ def _mentions(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
 
 async def _storage(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
     agents = []
-    for info in room.deps.agent.agents():
+    for info in agents_for(peer.principal, room.deps.agent):
         _, count = await room.deps.agent.sessions(peer.principal, agent_id=info.id, limit=0)
         sizes = dict.fromkeys(("embeddedArchiveBytes", "databaseBytes", "walBytes", "archiveBytes"), 0)
         hot = {"hotTranscripts": count, "coldTranscripts": 0}

@@ -97,7 +97,7 @@ def _upkeep(room: Room) -> UpkeepPort:
 
 async def secrets_reload(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
     """Read secrets again."""
-    return {"ok": True, "warningCount": await _upkeep(room).reload_secrets()}
+    return {"ok": True, "warningCount": await _upkeep(room).reload_secrets(peer.principal)}
 
 
 async def secrets_status(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:

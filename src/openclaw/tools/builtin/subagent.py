@@ -80,7 +80,7 @@ def subagent_tools(port: SubagentPort, config: SubagentsConfig) -> tuple[Tool, .
     ) -> str:
         """Have another agent do a task on its own and return its answer. It knows nothing of this conversation."""
         chosen = AgentId(agent or context.agent_id)
-        known = port.agents()
+        known = [each for each in port.agents() if context.principal.may_talk_to(each)]
         if chosen not in known:
             raise ToolError(f"There is no agent {agent!r}. There are: {', '.join(known) or 'none'}.")
         if context.depth >= config.max_depth:
