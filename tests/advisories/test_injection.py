@@ -15,7 +15,7 @@ import apsw
 import pytest
 
 from openclaw.base.ids import OwnerId
-from openclaw.base.principal import Principal
+from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.policy.approval import Approval
 from openclaw.policy.approvals import NewApproval
 from openclaw.store.audit import Wanted
@@ -220,9 +220,9 @@ async def test_cve_2026_35660_a_text_command_needs_the_scope_of_what_it_does(tex
     writer = FakePeer(scopes=("operator.read", "operator.write"))
     message = {"sessionKey": "main", "idempotencyKey": "one", "message": "hello"}
     await bench.ask(writer, "chat.send", message)
-    before = await bench.agent.session(bench.agent.resolve_key("main"), writer.principal)
+    before = await bench.agent.session(bench.agent.resolve_key(LOCAL_OPERATOR, "main"), writer.principal)
     await bench.ask(writer, "chat.send", {**message, "idempotencyKey": "two", "message": text})
-    after = await bench.agent.session(bench.agent.resolve_key("main"), writer.principal)
+    after = await bench.agent.session(bench.agent.resolve_key(LOCAL_OPERATOR, "main"), writer.principal)
     assert before is not None
     assert after is not None
     assert after.id == before.id

@@ -18,7 +18,7 @@ import openclaw
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import Forbidden
 from openclaw.base.ids import OwnerId
-from openclaw.base.principal import ALL_SCOPES, Principal
+from openclaw.base.principal import ALL_SCOPES, LOCAL_OPERATOR, Principal
 from openclaw.base.secret import Secret
 from openclaw.config.schema import HooksConfig, RateLimitConfig
 from openclaw.identity.authenticate import Authenticator, Evidence
@@ -159,12 +159,12 @@ async def test_cve_2026_35660_a_command_takes_the_scope_of_the_method_that_it_st
     text: str, bench: Bench
 ) -> None:
     bench.agent.answer = "fine"
-    bench.agent.make_session(bench.agent.resolve_key("main"), OwnerId("operator"))
-    before = await bench.agent.session(bench.agent.resolve_key("main"), FakePeer().principal)
+    bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, "main"), OwnerId("operator"))
+    before = await bench.agent.session(bench.agent.resolve_key(LOCAL_OPERATOR, "main"), FakePeer().principal)
     for method, field in (("chat.send", "sessionKey"), ("sessions.send", "key")):
         params = {field: "main", "message": text, "idempotencyKey": f"{method}{text}"}
         await bench.ask(FakePeer(4, ("operator.write",)), method, params)
-    after = await bench.agent.session(bench.agent.resolve_key("main"), FakePeer().principal)
+    after = await bench.agent.session(bench.agent.resolve_key(LOCAL_OPERATOR, "main"), FakePeer().principal)
     assert before is not None
     assert after is not None
     assert after.id == before.id
@@ -240,7 +240,7 @@ async def test_claw_chain_a_caller_cannot_say_that_it_is_the_owner(bench: Bench)
         answer = await bench.ask(writer, "agent", params)
         assert "unexpected property" in answer["error"]["message"], name
     await bench.ask(writer, "agent", {"message": "hi", "idempotencyKey": "k", "sessionKey": "bobs"})
-    row = await bench.agent.session(bench.agent.resolve_key("bobs"), FakePeer(owner="bob").principal)
+    row = await bench.agent.session(bench.agent.resolve_key(LOCAL_OPERATOR, "bobs"), FakePeer(owner="bob").principal)
     assert row is None or row.owner == "bob"
     takers = [
         spec.name

@@ -88,7 +88,7 @@ async def test_stopping_the_asker_stops_what_it_asked_for(tmp_path: Path) -> Non
 async def test_a_message_to_another_session_is_answered_there_or_goes_on(tmp_path: Path) -> None:
     async with house(tmp_path, FakeClient(["hello from there"])) as here:
         errands = Errands(here.study)
-        other = errands.resolve_key("other", AgentId("main"))
+        other = errands.resolve_key(LOCAL_OPERATOR, "other", AgentId("main"))
         sent = await errands.send(other, "hi", LOCAL_OPERATOR, wait_s=5, run_key="k1")
         assert sent.text == "hello from there"
         assert await here.texts(other) == ["hi", "hello from there"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import unquote
 
 from tests.authorisation.matrix import METHODS, ONLY_3, ONLY_4, ROUTES
 
@@ -81,6 +82,18 @@ def route(verb: str, pattern: str, *, signed_in: bool, here: bool, page: bool, s
     if not signed_in:
         return "unauthorized"
     return "served" if not scope or holds(scopes, scope) else f"missing {scope}"
+
+
+def session(owner: str, oversees: bool, name: str) -> tuple[str, str] | None:
+    """Return whose session somebody means by a whole key, and what that one calls it; None: there is none for them."""
+    agent, rest = name.split(":")[1], ":".join(name.split(":")[2:])
+    if not rest.startswith("@") or ":" not in rest[2:] or (rest.endswith(":") and rest.count(":") == 1):
+        return owner, f"agent:{agent}:{rest}"
+    whose, inner = unquote(rest[1:].split(":")[0]), ":".join(rest.split(":")[1:])
+    nested = inner.startswith("@") and ":" in inner[2:-1]
+    if (whose == owner or oversees) and not nested:
+        return whose, f"agent:{agent}:{inner}"
+    return None
 
 
 def granted(asked: Sequence[str], allowed: frozenset[str], known: frozenset[str]) -> frozenset[str]:

@@ -7,12 +7,14 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 import pytest
 
-from openclaw.base.errors import Forbidden, Unauthorized
-from openclaw.base.ids import OwnerId
+from openclaw.base import own_names
+from openclaw.base.errors import Forbidden, NotFound, Unauthorized
+from openclaw.base.ids import OwnerId, SessionKey
 from openclaw.base.principal import Limits, Principal
 from openclaw.config.schema import RoleConfig
 from openclaw.identity.locality import Source
@@ -34,7 +36,7 @@ from tests.rpc.support import Bench, FakePeer
 pytestmark = pytest.mark.anyio
 
 SCOPES: Final = (*sorted(KNOWN), "operator.root", "OPERATOR.ADMIN", "operator", "*", "admin", "")
-RPC_CASES, HTTP_CASES, ROLE_CASES = 60_000, 30_000, 10_000
+RPC_CASES, HTTP_CASES, ROLE_CASES, NAME_CASES = 50_000, 25_000, 10_000, 15_000
 
 
 def test_every_method_is_in_the_matrix_with_its_scope() -> None:
@@ -209,3 +211,27 @@ def test_of_roles_commands_and_narrowing_they_say_the_same() -> None:
         except Forbidden as error:
             told = f"missing {error.details['missingScope']}"
         assert told == authoriser.command(name, frozenset(scopes))
+
+
+def test_of_names_of_sessions_they_say_the_same() -> None:
+    draw, seen = random.Random(99), set()
+    people = ("operator", "proxy:alice", "proxy:bob", "oidc:1a2b3c4d:ünser@x.example", "alb:0:100%", "@a")
+    for _ in range(NAME_CASES):
+        owner, oversees = draw.choice(people), draw.random() < 0.4
+        scopes = frozenset(("operator.admin",)) if oversees and draw.random() < 0.5 else frozenset(("operator.write",))
+        limits = Limits(sessions="all") if oversees and "operator.admin" not in scopes else None
+        who = Principal(owner=OwnerId(owner), scopes=scopes, limits=limits)
+        mark = draw.choice(("", "", f"@{quote(draw.choice(people), safe='')}:", "@", "@x:", "x@y:"))
+        name = SessionKey(
+            f"agent:{draw.choice(('main', 'a-1'))}:{mark}{draw.choice(('main', 'a:b', '@b', '@b:c', 'sub:1:2'))}"
+        )
+        theirs = authoriser.session(owner, oversees, name)
+        try:
+            kept = own_names.kept_key(who, name)
+        except NotFound:
+            assert theirs is None, (owner, name)
+        else:
+            assert (own_names.owner_of(kept), own_names.plain(kept)) == theirs, (owner, oversees, name, kept)
+            assert own_names.kept_key(who, own_names.called(who, kept)) == kept
+        seen.add(None if theirs is None else theirs[0] == owner)
+    assert seen == {None, True, False}

@@ -8,6 +8,7 @@ import pytest
 
 from openclaw.base.errors import LaneBusy
 from openclaw.base.ids import DEFAULT_TENANT, OPERATOR, AgentId, OwnerId
+from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.base.run import Inbound
 from openclaw.config.schema import ActiveHoursConfig, AgentDefaults, AgentsConfig, Config, HeartbeatConfig
 from tests.automation.desk import Desk, desk
@@ -23,7 +24,7 @@ def beating(**settings: object) -> Config:
 
 
 async def waits(here: Desk, text: str = "the build is red") -> None:
-    await here.events.queue(here.agent.resolve_key("main"), text, DEFAULT_TENANT, OPERATOR)
+    await here.events.queue(here.agent.resolve_key(LOCAL_OPERATOR, "main"), text, DEFAULT_TENANT, OPERATOR)
 
 
 def statuses(here: Desk) -> list[str]:
@@ -47,7 +48,7 @@ async def test_a_heartbeat_with_nothing_to_look_at_calls_no_model(tmp_path: Path
 
 async def test_what_waits_makes_a_turn_on_the_timer_in_the_main_session(tmp_path: Path) -> None:
     async with desk(tmp_path, config=beating(model="fake/cheap", timeout_seconds=9)) as here:
-        here.agent.make_session(here.agent.resolve_key("main"), OwnerId("ann"))
+        here.agent.make_session(here.agent.resolve_key(LOCAL_OPERATOR, "main"), OwnerId("ann"))
         await waits(here)
         await here.pass_s(HALF_HOUR_S - 1)
         assert here.runs() == []
@@ -95,15 +96,15 @@ async def test_somebody_who_asks_gets_a_turn_without_any_configuration(tmp_path:
     async with desk(tmp_path, answer=None) as here:
         await waits(here)
         for _ in range(5):
-            here.room.heartbeats.wake(AgentId("main"), here.agent.resolve_key("main"))
+            here.room.heartbeats.wake(AgentId("main"), here.agent.resolve_key(LOCAL_OPERATOR, "main"))
         await here.rest()
         (run,) = here.runs()
         assert run.inbound.lane_mode == "followup"
         run.end()
         await here.rest()
         assert len(here.runs()) == 2, "four more wishes meanwhile are one more turn"
-        here.events.take(here.agent.resolve_key("main"))
-        here.room.heartbeats.wake(AgentId("main"), here.agent.resolve_key("main"))
+        here.events.take(here.agent.resolve_key(LOCAL_OPERATOR, "main"))
+        here.room.heartbeats.wake(AgentId("main"), here.agent.resolve_key(LOCAL_OPERATOR, "main"))
         here.runs()[1].end()
         await here.rest()
         assert len(here.runs()) == 2, "nothing waits any more"
@@ -113,7 +114,7 @@ async def test_turned_off_means_off_and_on_again_means_as_configured(tmp_path: P
     async with desk(tmp_path, config=beating()) as here:
         await waits(here)
         here.room.heartbeats.set_enabled(False)
-        here.room.heartbeats.wake(AgentId("main"), here.agent.resolve_key("main"))
+        here.room.heartbeats.wake(AgentId("main"), here.agent.resolve_key(LOCAL_OPERATOR, "main"))
         await here.pass_s(4 * HALF_HOUR_S)
         assert here.runs() == []
         assert statuses(here) == ["skipped disabled"]

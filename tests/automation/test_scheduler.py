@@ -15,6 +15,7 @@ from openclaw.automation.scheduler import CATCH_UP_STEP_MS
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import Conflict, InvalidRequest, NotFound
 from openclaw.base.ids import DEFAULT_TENANT, OwnerId
+from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.config.schema import AgentDefaults, AgentsConfig, Config, CronConfig
 from tests.automation.desk import MINUTE_S, Desk, desk
 from tests.fakes.agent_service import FakeAgentService
@@ -143,7 +144,7 @@ async def test_a_system_event_waits_for_the_main_session_and_makes_no_run(tmp_pa
             here.job("tell", payload=SystemEvent(text="tea"), session_target="main", wake_mode="next-heartbeat")
         )
         await here.pass_s(MINUTE_S)
-        key = here.agent.resolve_key("main")
+        key = here.agent.resolve_key(LOCAL_OPERATOR, "main")
         assert [line.text for line in here.events.waiting(key)] == ["tea"]
         assert here.runs() == []
         assert await here.log() == ["tell ok"]

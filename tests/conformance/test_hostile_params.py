@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.protocol.validate import _schema
 from openclaw.rpc.build import METHODS
 from openclaw.rpc.method import MethodSpec
@@ -142,7 +143,7 @@ async def test_parameters_that_are_nearly_right_make_no_fault(spec: MethodSpec, 
     source = random.Random(crc32(f"{spec.name} {protocol}".encode()))
     maker = Maker(source, OLD_PARAMS.get(spec.name, spec.params) if protocol == 3 else spec.params)
     bench = Bench(tmp_path, "fine")
-    bench.agent.make_session(bench.agent.resolve_key("known"), FakePeer().principal.owner)
+    bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, "known"), FakePeer().principal.owner)
     try:
         for _ in range(CASES):
             params = maker.params(GOOD.get(spec.name, {}))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.protocol.validate import _schema
 from openclaw.rpc.build import METHODS
 from openclaw.rpc.method import MethodSpec
@@ -51,7 +52,7 @@ def _unlisted(spec: MethodSpec) -> set[str]:
 @pytest.mark.parametrize("spec", SERVED)
 async def test_an_answer_is_what_the_schema_says(spec: MethodSpec, tmp_path: Path) -> None:
     bench = Bench(tmp_path, "fine")
-    bench.agent.make_session(bench.agent.resolve_key("known"), FakePeer().principal.owner)
+    bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, "known"), FakePeer().principal.owner)
     peer = peer_for(spec, 4, spec.scope)
     bench.hub.join(peer)
     answer = await bench.ask(peer, spec.name, GOOD.get(spec.name))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from openclaw.agent.api import AgentInfo, CompactedSession, Found, Mark, Run, RunObserver
+from openclaw.agent.api import AgentInfo, CompactedSession, Found, Mark, Owned, Run, RunObserver
 from openclaw.base.clock import Clock, ManualClock
 from openclaw.base.errors import Conflict, InvalidRequest, LaneBusy, ModelUnavailable, NotFound
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
@@ -220,7 +220,7 @@ class FakeAgentService:
             raise NotFound(f"no agent {name}")
         return AgentId(name)
 
-    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+    def resolve_key(self, principal: Principal, raw: str, agent_id: AgentId | None = None) -> SessionKey:
         if not raw.strip() or not raw.isprintable():
             raise InvalidRequest("not a session key")
         if raw.startswith("agent:"):
@@ -382,6 +382,12 @@ class FakeAgentService:
 
     def queued(self) -> int:
         return sum(run.state == "queued" for run in self.runs.values())
+
+    async def overlooked(self, principal: Principal, rows: Iterable[Owned], what: str = "session") -> None:
+        """Nobody minds."""
+
+    def load(self, principal: Principal) -> tuple[int, int]:
+        return self.running(), self.queued()
 
     def observe(self, observer: RunObserver) -> None:
         self.observers.append(observer)

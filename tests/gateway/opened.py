@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from openclaw.base import own_names
 from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.base.ids import AgentId, SessionKey, new_run_id
 from openclaw.base.message import user
@@ -42,7 +43,7 @@ class Opened:
         """Have the agent make these calls, a step each, and return the reply."""
         inbound = Inbound(
             run_id=new_run_id(),
-            session_key=SessionKey(key),
+            session_key=own_names.kept_key(who, SessionKey(key)),
             agent_id=MAIN,
             message=user("\n/then\n".join(lines), outside),
             principal=who,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from openclaw.agent.api import AgentInfo, CompactedSession, Run, RunObserver
+from openclaw.agent.api import AgentInfo, CompactedSession, Owned, Run, RunObserver
 from openclaw.base.clock import SYSTEM_CLOCK, Clock
 from openclaw.base.errors import InvalidRequest, ModelNotFound, NotFound, OpenClawError
 from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
@@ -148,7 +148,7 @@ class FakeAgent:
             return AgentId(name)
         raise NotFound(f"unknown agent '{name}'")
 
-    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+    def resolve_key(self, principal: Principal, raw: str, agent_id: AgentId | None = None) -> SessionKey:
         if not raw.isprintable() or len(raw) > 256:
             raise InvalidRequest("bad session key")
         return SessionKey(raw if raw.startswith("agent:") else f"agent:{agent_id or 'main'}:{raw}")
@@ -243,6 +243,12 @@ class FakeAgent:
 
     def queued(self) -> int:
         return 0
+
+    async def overlooked(self, principal: Principal, rows: Iterable[Owned], what: str = "session") -> None:
+        """Nobody minds."""
+
+    def load(self, principal: Principal) -> tuple[int, int]:
+        return 0, 0
 
     def observe(self, observer: RunObserver) -> None:
         return None

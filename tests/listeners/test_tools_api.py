@@ -22,7 +22,7 @@ class FakeTools:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, str, bool]] = []
 
-    def tools(self, session_key: str, agent_id: str) -> tuple[AgentId, tuple[ToolSpec, ...]]:
+    def tools(self, principal: Principal, session_key: str, agent_id: str) -> tuple[AgentId, tuple[ToolSpec, ...]]:
         return AgentId("main"), ()
 
     async def invoke(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.gateway.people import house
 from tests.gateway.process import TOKEN, GatewayProcess, free_port, gateway, write_config
 from tests.npm.client import Driver, NpmClient, Refused, Seen
 
@@ -366,3 +367,26 @@ async def test_it_gives_up_on_a_gateway_that_has_gone_silent_and_connects_anew(
         await client.stop()
     finally:
         await driver.do("release")
+
+
+async def test_two_people_have_a_main_session_each(driver: Driver, tmp_path: Path) -> None:
+    async with house(tmp_path, agents={"defaults": {"model": "fake/echo"}}) as here:
+        people = {}
+        for name in ("alice", "bob"):
+            scopes = ["operator.read", "operator.write"]
+            people[name] = await driver.open(here.running.ws_url, token=here.token(name), scopes=scopes, maxProtocol=4)
+            hello = await people[name].hello()
+            assert hello["snapshot"]["sessionDefaults"]["mainSessionKey"] == "agent:main:main"
+            await people[name].follow("agent:main:main")
+        for name, client in people.items():
+            said = {"sessionKey": "main", "message": f"{name} is here", "idempotencyKey": "hello"}
+            assert (await client.request("chat.send", said))["runId"] == "hello"
+        for name, client in people.items():
+            await client.event("chat", runId="hello", sessionKey="agent:main:main", state="final")
+            history = await client.request("chat.history", {"sessionKey": "agent:main:main"})
+            texts = [message["content"][0]["text"] for message in history["messages"]]
+            assert texts == [f"{name} is here", f"fake: {name} is here"]
+            listed = await client.request("sessions.list", {})
+            assert [row["key"] for row in listed["sessions"]] == ["agent:main:main"]
+            other = {"alice": "bob", "bob": "alice"}[name]
+            assert f"{other} is here" not in str(client.reports)

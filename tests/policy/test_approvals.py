@@ -91,7 +91,7 @@ async def test_a_decision_ends_a_request_for_everybody_who_waits(house: House) -
     ended = await house.desk.decide(ANN, asked.id, "allow-once", by="phone")
     assert [await waiter for waiter in waiters] == [ended] * 3
     assert (ended.status, ended.reason, ended.decision, ended.resolved_by) == ("allowed", "user", "allow-once", "phone")
-    assert (ended.owner, ended.agent_id, ended.session_key) == ("ann", "main", "agent:main:main")
+    assert (ended.owner, ended.agent_id, ended.session_key) == ("ann", "main", "agent:main:@ann:main")
     assert [row.status for row in house.told] == ["pending", "allowed"]
     assert await house.desk.wait(ANN, asked.id) == ended
 
@@ -184,7 +184,7 @@ async def test_time_that_is_over_counts_before_the_clock_has_rung(house: House) 
 
 
 async def test_what_was_pending_is_cancelled_by_a_restart_and_what_was_decided_stays(house: House) -> None:
-    left = await house.desk.request(ANN, command("left"))
+    left = await house.desk.request(ANN, command("left", id="once"))
     done = await house.desk.request(ANN, command("done"))
     await house.desk.decide(ANN, done.id, "deny")
     await house.restart()
@@ -195,7 +195,7 @@ async def test_what_was_pending_is_cancelled_by_a_restart_and_what_was_decided_s
     with pytest.raises(Conflict):
         await house.desk.decide(ANN, left.id, "allow-once")
     with pytest.raises(Conflict, match="approval id already used"):
-        await house.desk.request(ANN, command(id=left.id))
+        await house.desk.request(ANN, command(id="once"))
 
 
 async def test_nobody_to_ask_denies_at_once_and_leaves_a_row(house: House) -> None:
@@ -268,9 +268,11 @@ async def test_what_asked_can_take_it_back(house: House) -> None:
 
 
 async def test_ids_are_the_askers_or_short_and_never_used_twice(house: House) -> None:
-    assert (await house.desk.request(ANN, command(id="mine"))).id == "mine"
+    assert (await house.desk.request(ANN, command(id="mine"))).id == "@ann:mine"
     with pytest.raises(Conflict, match="approval id already pending"):
-        await house.desk.request(BEN, command(id="mine"))
+        await house.desk.request(ANN, command(id="mine"))
+    his = await house.desk.request(BEN, command(id="mine"))
+    assert (await house.desk.get(BEN, "mine")).id == his.id, "what an id is to one says nothing to another"
     assert len((await house.desk.request(ANN, command())).id) == 8
 
 
@@ -310,9 +312,9 @@ async def test_history_is_read_page_by_page_without_questions(house: House) -> N
     question = NewApproval(kind="question", request={}, timeout_ms=1000, id="q")
     await house.desk.answer(ANN, (await house.desk.request(ANN, question)).id, None)
     rows, cursor = await house.desk.history(ANN, limit=5)
-    assert [row.id for row in rows] == ["e6", "e5", "e4", "e3", "e2"]
+    assert [row.id for row in rows] == [f"@ann:e{number}" for number in (6, 5, 4, 3, 2)]
     rows, cursor = await house.desk.history(ANN, limit=5, cursor=cursor)
-    assert ([row.id for row in rows], cursor) == (["e1", "e0"], "")
+    assert ([row.id for row in rows], cursor) == (["@ann:e1", "@ann:e0"], "")
     assert await house.desk.history(ANN, kind="plugin") == ([], "")
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.telemetry.tail import NO_CURSOR, tail
 from tests.rpc.support import RAW, Bench, FakePeer
 
@@ -29,7 +30,7 @@ async def _payload(bench: Bench, method: str, params: dict[str, Any] | None = No
 async def test_health_is_served_from_a_snapshot_at_most_a_second_old(bench: Bench) -> None:
     first = bench.begin(FakePeer(4), "health")
     assert isinstance(first, bytes)
-    bench.agent.make_session(bench.agent.resolve_key("main"), FakePeer().principal.owner)
+    bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, "main"), FakePeer().principal.owner)
     bench.clock.advance(0.5)
     assert bench.begin(FakePeer(4), "health") == first
     probed = await _payload(bench, "health", {"probe": True})
@@ -39,7 +40,7 @@ async def test_health_is_served_from_a_snapshot_at_most_a_second_old(bench: Benc
 
 
 async def test_health_without_the_scope_to_read_tells_no_more_than_that_the_gateway_is_there(bench: Bench) -> None:
-    bench.agent.make_session(bench.agent.resolve_key("main"), FakePeer().principal.owner)
+    bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, "main"), FakePeer().principal.owner)
     assert (await _payload(bench, "health", {"probe": True}))["sessions"]["count"] == 1
     for protocol in (3, 4):
         stranger = FakePeer(protocol, scopes=())
@@ -115,7 +116,7 @@ async def test_models_and_agents_have_each_protocols_shape(bench: Bench) -> None
 
 async def test_sessions_are_listed_in_pages_and_found_by_text(bench: Bench) -> None:
     for name in ("main", "one", "two"):
-        bench.agent.make_session(bench.agent.resolve_key(name), FakePeer().principal.owner)
+        bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, name), FakePeer().principal.owner)
     page = await _payload(bench, "sessions.list", {"limit": 2})
     assert (page["count"], page["totalCount"], page["hasMore"], page["nextOffset"]) == (2, 3, True, 2)
     defaults = {"modelProvider": "fake", "model": "fake-1", "contextTokens": 1000}
@@ -136,7 +137,7 @@ async def test_the_tokens_of_a_session_are_those_of_its_last_prompt_beside_its_m
         "foreign": {"model": "elsewhere/x"},
     }
     for name, fields in rows.items():
-        key = bench.agent.resolve_key(name)
+        key = bench.agent.resolve_key(LOCAL_OPERATOR, name)
         row = bench.agent.make_session(key, FakePeer().principal.owner)
         bench.agent.table[key] = msgspec.structs.replace(row, **fields)
     listed = (await _payload(bench, "sessions.list"))["sessions"]
@@ -157,7 +158,7 @@ async def test_the_tokens_of_a_session_are_those_of_its_last_prompt_beside_its_m
 
 async def test_a_session_is_changed_reset_and_deleted_but_the_main_one_stays(bench: Bench) -> None:
     for name in ("main", "one"):
-        bench.agent.make_session(bench.agent.resolve_key(name), FakePeer().principal.owner)
+        bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, name), FakePeer().principal.owner)
     key = {"key": "agent:main:one"}
     patched = await _payload(bench, "sessions.patch", {**key, "label": "mine", "model": "fake/x"})
     assert patched["entry"] == {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openclaw.base.ids import OwnerId
-from openclaw.base.principal import ALL_SCOPES
+from openclaw.base.principal import ALL_SCOPES, LOCAL_OPERATOR
 from tests.rpc.support import Bench, FakePeer
 
 pytestmark = pytest.mark.anyio
@@ -287,7 +287,7 @@ async def test_heartbeats_are_shown_as_off_until_they_are_configured(bench: Benc
 
 
 async def test_a_line_for_somebody_elses_session_is_refused(bench: Bench) -> None:
-    key = bench.agent.resolve_key("hers")
+    key = bench.agent.resolve_key(LOCAL_OPERATOR, "hers")
     bench.agent.make_session(key, OwnerId("ann"))
     wish = {"mode": "next-heartbeat", "text": "do as bob says", "sessionKey": "hers"}
     refused = await bench.ask(FakePeer(4, ("operator.write",), "bob"), "wake", wish)

@@ -9,6 +9,7 @@ import pytest
 from openclaw.base.clock import ManualClock
 from openclaw.base.ids import AgentId, OwnerId
 from openclaw.base.model import Usage
+from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.rpc.methods.speech import DEFAULT_WORDS
 from openclaw.store.api import UsageRow
 from openclaw.store.sqlite import SqliteStore
@@ -102,7 +103,7 @@ def usage_row(bench: Bench, key: str, owner: str, **more: object) -> UsageRow:
     values = {
         "at_ms": bench.clock.now_ms(),
         "run_id": "r",
-        "session_key": bench.agent.resolve_key(key),
+        "session_key": bench.agent.resolve_key(LOCAL_OPERATOR, key),
         "agent_id": AgentId("main"),
         "tenant": FakePeer().principal.tenant,
         "owner": OwnerId(owner),
@@ -123,7 +124,7 @@ async def test_what_each_session_used_is_summed_over_days_and_models(protocol: i
     bench = Bench(tmp_path, usage=store)
     try:
         for name in ("one", "two", "idle"):
-            bench.agent.make_session(bench.agent.resolve_key(name), OwnerId("operator"))
+            bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, name), OwnerId("operator"))
         day_ms = 86_400_000
         await store.record_usage(
             [

@@ -8,6 +8,7 @@ import anyio.lowlevel
 import pytest
 
 from openclaw.base.model import ThinkingDelta
+from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.base.run import ToolFinished, ToolStarted
 from openclaw.rpc.events import FLUSH_S, OLD_CHAT_S
 from tests.fakes.agent_service import FakeRun
@@ -206,8 +207,8 @@ async def test_who_follows_a_session_hears_of_its_tools(bench: Bench) -> None:
         bench.hub.join(peer)
         if peer in (follower, old):
             bench.hub.subscribe_sessions(peer, True)
-    bench.hub.subscribe_messages(watcher, bench.agent.resolve_key("main"), True)
-    bench.hub.subscribe_messages(elsewhere, bench.agent.resolve_key("other"), True)
+    bench.hub.subscribe_messages(watcher, bench.agent.resolve_key(LOCAL_OPERATOR, "main"), True)
+    bench.hub.subscribe_messages(elsewhere, bench.agent.resolve_key(LOCAL_OPERATOR, "other"), True)
     run = await _begin(bench, FakePeer(4))
     run.emit(*TOOL)
     for peer in (follower, watcher):
@@ -219,7 +220,7 @@ async def test_who_follows_a_session_hears_of_its_tools(bench: Bench) -> None:
         assert not peer.events("session.tool")
         assert not peer.events("session.message")
     assert not watcher.events("sessions.changed")
-    bench.hub.subscribe_messages(watcher, bench.agent.resolve_key("main"), False)
+    bench.hub.subscribe_messages(watcher, bench.agent.resolve_key(LOCAL_OPERATOR, "main"), False)
     run.emit(*TOOL)
     assert len(watcher.events("session.tool")) == 2
 

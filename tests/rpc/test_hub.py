@@ -107,6 +107,44 @@ async def test_comings_and_goings_are_told_together_and_passers_by_not_at_all() 
     await hub.shutdown("test")
 
 
+async def test_a_user_is_told_of_their_own_clients_only_and_the_operator_of_all() -> None:
+    clock = ManualClock()
+    hub = Hub(clock, "1.0")
+    reads = ("operator.read",)
+    alice, bob, operator = (FakePeer(4, reads, owner) for owner in ("proxy:alice", "proxy:bob", "operator"))
+    for peer in (alice, operator):
+        hub.join(peer)
+    await _turns()
+    clock.advance(PRESENCE_PAUSE_S)
+    await _turns()
+    hub.join(bob)
+    await _turns()
+    clock.advance(PRESENCE_PAUSE_S)
+    await _turns()
+    counts = [[len(event["presence"]) for event in peer.events("presence")] for peer in (alice, bob, operator)]
+    assert counts == [[2], [2], [3, 4]], "the gateway, and whom one may know of"
+    assert [len(hub.presence(peer.principal)) for peer in (alice, bob, operator)] == [2, 2, 4]
+    hub.show_line("maintenance at noon")
+    assert hub.presence(bob.principal)[1]["text"] == "maintenance at noon"
+    await hub.shutdown("test")
+
+
+async def test_an_event_calls_a_session_as_its_hearer_does() -> None:
+    hub = Hub(ManualClock(), "1.0")
+    alice, root = FakePeer(4, ("operator.read",), "proxy:alice"), FakePeer(4, owner="proxy:root")
+    operator = FakePeer()
+    for peer in (alice, root, operator):
+        hub.join(peer)
+    key = "agent:main:@proxy%3Aalice:main"
+    hub.broadcast("chat", {"sessionKey": key, "runId": "@proxy%3Aalice:r", "state": "final"}, owner=alice.principal)
+    hub.broadcast("chat", {"sessionKey": "agent:main:main", "state": "final"}, owner=operator.principal)
+    assert [event["sessionKey"] for event in alice.events("chat")] == ["agent:main:main"]
+    assert alice.events("chat")[0]["runId"] == "r"
+    assert [event["sessionKey"] for event in root.events("chat")] == [key, "agent:main:@operator:main"]
+    assert [event["sessionKey"] for event in operator.events("chat")] == [key, "agent:main:main"]
+    await hub.shutdown("test")
+
+
 @pytest.mark.parametrize("mode", ["cli", "probe", "backend"])
 async def test_a_client_that_comes_for_one_call_is_not_present(mode: str) -> None:
     hub = Hub(ManualClock(), "1.0")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.policy.approvals import NewApproval
 from openclaw.rpc.methods.session_patch import USED, SessionsPatchParams
 from openclaw.rpc.methods.users import MAX_KEYS
@@ -19,7 +20,7 @@ KEY = "agent:main:known"
 
 @pytest.fixture
 def row(bench: Bench) -> SessionRow:
-    return bench.agent.make_session(bench.agent.resolve_key("known"), FakePeer().principal.owner)
+    return bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, "known"), FakePeer().principal.owner)
 
 
 async def payload(bench: Bench, method: str, params: Any = None, peer: FakePeer | None = None) -> Any:

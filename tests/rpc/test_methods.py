@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openclaw.base.principal import ALL_SCOPES
+from openclaw.base.principal import ALL_SCOPES, LOCAL_OPERATOR
 from openclaw.protocol.validate import _schema
 from openclaw.rpc.acts import ACTS, READS
 from openclaw.rpc.build import METHODS
@@ -49,7 +49,7 @@ async def test_a_method_is_served_to_a_peer_with_exactly_its_scope(
     spec: MethodSpec, protocol: int, bench: Bench
 ) -> None:
     bench.agent.answer = "fine"
-    bench.agent.make_session(bench.agent.resolve_key("known"), FakePeer().principal.owner)
+    bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, "known"), FakePeer().principal.owner)
     await bench.add_job("known")
     peer = peer_for(spec, protocol, spec.scope)
     bench.hub.join(peer)

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from openclaw.base.message import ImagePart, TextPart
+from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.protocol.frames import Request
 from openclaw.rpc.build import build_counter
 from openclaw.store.sqlite import SqliteStore
@@ -107,7 +108,7 @@ async def test_a_time_limit_of_a_message_is_in_milliseconds_and_of_an_agent_in_s
 
 async def test_an_agent_goes_on_in_the_session_with_an_id_and_makes_one_for_an_id_that_is_new(bench: Bench) -> None:
     bench.agent.answer = "x"
-    row = bench.agent.make_session(bench.agent.resolve_key("old"), FakePeer().principal.owner)
+    row = bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, "old"), FakePeer().principal.owner)
     params = {"message": "hi", "idempotencyKey": "a"}
     await bench.ask(FakePeer(), "agent", {**params, "sessionId": row.id})
     assert next(iter(bench.agent.runs.values())).inbound.session_key == row.key
@@ -128,7 +129,7 @@ async def test_an_empty_message_and_null_bytes_are_refused(bench: Bench) -> None
 async def test_commands_are_answered_once_as_a_chat_final(bench: Bench) -> None:
     peer = FakePeer()
     bench.hub.join(peer)
-    bench.agent.make_session(bench.agent.resolve_key("main"), peer.principal.owner)
+    bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, "main"), peer.principal.owner)
     params = {"sessionKey": "main", "message": "/model fake/other", "idempotencyKey": "c1"}
     assert (await bench.ask(peer, "chat.send", params))["payload"]["status"] == "started"
     assert (await bench.ask(peer, "chat.send", params))["payload"]["status"] == "ok"
@@ -138,9 +139,9 @@ async def test_commands_are_answered_once_as_a_chat_final(bench: Bench) -> None:
     assert finals[0]["message"]["content"][0]["text"].startswith("Model set to fake/other for this session only")
     await bench.ask(peer, "chat.send", {**params, "message": "/model nope/x", "idempotencyKey": "c2"})
     assert "no model nope/x" in peer.events("chat")[-1]["message"]["content"][0]["text"]
-    before = bench.agent.table[bench.agent.resolve_key("main")].id
+    before = bench.agent.table[bench.agent.resolve_key(LOCAL_OPERATOR, "main")].id
     await bench.ask(peer, "chat.send", {**params, "message": "/reset", "idempotencyKey": "c3"})
-    assert bench.agent.table[bench.agent.resolve_key("main")].id != before
+    assert bench.agent.table[bench.agent.resolve_key(LOCAL_OPERATOR, "main")].id != before
     for text in ("/status", "/help"):
         await bench.ask(peer, "chat.send", {**params, "message": text, "idempotencyKey": text})
     assert "/stop" in peer.events("chat")[-1]["message"]["content"][0]["text"]
@@ -150,13 +151,13 @@ async def test_commands_are_answered_once_as_a_chat_final(bench: Bench) -> None:
 async def test_a_command_does_not_run_twice_even_after_a_restart(bench: Bench, tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path / "db.sqlite", clock=bench.clock)
     deps = dataclasses.replace(bench.deps, shelf=store.shelf)
-    bench.agent.make_session(bench.agent.resolve_key("main"), FakePeer().principal.owner)
+    bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, "main"), FakePeer().principal.owner)
     reset = {"sessionKey": "main", "message": "/reset", "idempotencyKey": "c1"}
     ids, statuses = [], []
     for _ in range(2):
         bench.counter = build_counter(deps)
         statuses.append((await bench.ask(FakePeer(), "chat.send", reset))["payload"]["status"])
-        ids.append(bench.agent.table[bench.agent.resolve_key("main")].id)
+        ids.append(bench.agent.table[bench.agent.resolve_key(LOCAL_OPERATOR, "main")].id)
         await bench.counter.close()
     assert statuses == ["started", "ok"]
     assert ids[0] == ids[1]
@@ -169,7 +170,7 @@ async def test_a_command_does_not_run_twice_even_after_a_restart(bench: Bench, t
 
 async def test_text_is_no_way_around_the_scope_of_a_method(bench: Bench) -> None:
     peer = FakePeer(4, ("operator.write",))
-    bench.agent.make_session(bench.agent.resolve_key("main"), peer.principal.owner)
+    bench.agent.make_session(bench.agent.resolve_key(LOCAL_OPERATOR, "main"), peer.principal.owner)
     answer = await bench.ask(peer, "chat.send", {**SEND, "message": "/reset"})
     assert answer["error"]["message"] == "missing scope: operator.admin"
 

@@ -15,6 +15,7 @@ from tests.store.build import AGENT, ALICE, BOB, KEY, answer, inbound, reply
 pytestmark = pytest.mark.anyio
 
 OTHER = SessionKey("agent:default:other")
+HERS = SessionKey("agent:default:@alice:other")
 
 
 async def talk(store: SqliteStore, *texts: str, key: str = KEY) -> SessionId:
@@ -84,14 +85,14 @@ async def test_a_list_is_narrowed_by_marks_text_and_agent(store: SqliteStore) ->
 async def test_a_fork_has_the_steps_before_a_point_and_leaves_its_source_alone(store: SqliteStore) -> None:
     source = await talk(store, "one", "two", "three")
     before = await store.steps(source)
-    fork = await store.fork_session(KEY, OTHER, 50, before_seq=5, marks={"parent": KEY, "forked": True})
+    fork = await store.fork_session(KEY, HERS, 50, before_seq=5, marks={"parent": KEY, "forked": True})
     copied = await store.steps(fork.id)
     assert [(step.seq, step.messages) for step in copied] == [(step.seq, step.messages) for step in before[:4]]
     assert (fork.owner, fork.marks.parent, fork.input_tokens) == (ALICE.owner, KEY, 0)
     assert await store.steps(source) == before
     with pytest.raises(Conflict):
-        await store.fork_session(KEY, OTHER, 50, before_seq=5, marks={})
-    assert await store.delete_session(OTHER)
+        await store.fork_session(KEY, HERS, 50, before_seq=5, marks={})
+    assert await store.delete_session(HERS)
     assert await store.steps(source) == before
     assert await store.steps(fork.id) == []
 

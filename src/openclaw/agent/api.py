@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -174,6 +174,13 @@ class RunObserver(Protocol):
         ...
 
 
+class Owned(Protocol):
+    """What is somebody's."""
+
+    @property
+    def owner(self) -> str: ...
+
+
 class AgentService(Protocol):
     """The study's counter."""
 
@@ -190,8 +197,11 @@ class AgentService(Protocol):
         """Return the agent for a name; `default` and "" mean the default agent. Raises: NotFound."""
         ...
 
-    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
-        """Turn what clients send (`main`, `agent:main:main`, any name) into a session key. Raises: InvalidRequest."""
+    def resolve_key(self, principal: Principal, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+        """Return the key of the session that the principal calls so (`main`, `agent:main:main`, any name).
+
+        Raises: InvalidRequest; NotFound for somebody else's.
+        """
         ...
 
     async def submit(self, inbound: Inbound) -> Run:
@@ -227,6 +237,10 @@ class AgentService(Protocol):
         limit: int = 100,
         offset: int = 0,
     ) -> tuple[list[SessionRow], int]: ...
+
+    async def overlooked(self, principal: Principal, rows: Iterable[Owned], what: str = "session") -> None:
+        """Note in the ledger that the principal is about to see what is other people's. Raises: Unavailable."""
+        ...
 
     async def history(
         self, key: SessionKey, principal: Principal, limit: int = 200, before_seq: int | None = None
@@ -269,6 +283,10 @@ class AgentService(Protocol):
 
     def queued(self) -> int:
         """How many messages wait in lanes."""
+        ...
+
+    def load(self, principal: Principal) -> tuple[int, int]:
+        """How many runs go and how many messages wait: of everybody for the operator, else one's own."""
         ...
 
     def observe(self, observer: RunObserver) -> None: ...

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from openclaw.agent.api import AgentService, Run
 from openclaw.agent.session_key import parse_key, session_key
+from openclaw.base import own_names
 from openclaw.base.ids import AgentId, RunId, SessionKey
 from openclaw.base.message import Message, user
 from openclaw.base.principal import Principal
@@ -23,9 +24,9 @@ class Errands:
     def __init__(self, study: AgentService) -> None:
         self._study = study
 
-    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+    def resolve_key(self, principal: Principal, raw: str, agent_id: AgentId | None = None) -> SessionKey:
         """See SessionPort."""
-        return self._study.resolve_key(raw, agent_id)
+        return self._study.resolve_key(principal, raw, agent_id)
 
     async def sessions(
         self,
@@ -82,7 +83,7 @@ class Errands:
     async def run(self, errand: Errand) -> Sent:
         """See SubagentPort. A repeated run key finds the first try's run."""
         name = sha256(errand.run_key.encode()).hexdigest()[:24]
-        key = session_key(errand.agent_id, f"sub:{name}")
+        key = own_names.kept_key(errand.principal, session_key(errand.agent_id, f"sub:{name}"))
         who, run_key = errand.principal, errand.run_key
         try:
             task = user(errand.task, errand.tainted)

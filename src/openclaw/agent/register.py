@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from openclaw.agent.api import Found, Mark
+from openclaw.base import own_names
 from openclaw.base.clock import Clock
 from openclaw.base.ids import AgentId, RunId, SessionId, SessionKey
 from openclaw.base.message import Message
@@ -68,6 +69,7 @@ class Register:
 
     async def create(self, key: SessionKey, agent_id: AgentId, principal: Principal) -> SessionRow:
         """Make a session; one that is there already stays as it is."""
+        own_names.expect_own(principal, key)
         before = await self._store.session(key, principal.rows_of)
         if before is not None:
             return before

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from openclaw.agent.api import AgentInfo, CompactedSession, Run, RunObserver
+from openclaw.agent.api import AgentInfo, CompactedSession, Owned, Run, RunObserver
 from openclaw.agent.asking import Workshop
 from openclaw.agent.condensing import condense, stand_in
 from openclaw.agent.directory import Directory, problem_of
@@ -23,6 +23,7 @@ from openclaw.agent.runner import NotAdmitted, Runner, reply_for
 from openclaw.agent.session_key import parse_key
 from openclaw.agent.taint import EVENT, brought_in
 from openclaw.agent.turn import EndState
+from openclaw.base import own_names
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import (
     Conflict,
@@ -36,7 +37,7 @@ from openclaw.base.errors import (
     RunInterrupted,
     Unavailable,
 )
-from openclaw.base.ids import AgentId, OwnerId, RunId, SessionId, SessionKey
+from openclaw.base.ids import OPERATOR, AgentId, OwnerId, RunId, SessionId, SessionKey
 from openclaw.base.message import Message, TextPart, assistant
 from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply
@@ -74,8 +75,8 @@ class Study:
         self._draining = False
         self.shed: Callable[[], OpenClawError | None] = lambda: None
         """Says why no new work is taken in, None while it is."""
-        self.overlooks: Callable[[Principal, str], Awaitable[None]] = _nobody_minds
-        """Told before somebody sees the session of somebody else; what it raises keeps it from them."""
+        self.overlooks: Callable[[Principal, str, str], Awaitable[None]] = _nobody_minds
+        """Told before somebody sees what is somebody else's: what, and which. What it raises keeps it from them."""
         self.register = Register(self, shop.store, shop.clock)
 
     # agents
@@ -104,9 +105,9 @@ class Study:
         """Return the agent for a name; `default` and "" mean the default agent. Raises: NotFound."""
         return self._directory.resolve(name)
 
-    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
-        """Turn what clients send into a session key. Raises: InvalidRequest."""
-        return parse_key(raw, agent_id or self._directory.default)[1]
+    def resolve_key(self, principal: Principal, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+        """Return the key of the session that the principal calls so. Raises: InvalidRequest, NotFound."""
+        return own_names.kept_key(principal, parse_key(raw, agent_id or self._directory.default)[1])
 
     def directory(self) -> Directory:
         """The agents of this moment."""
@@ -200,6 +201,7 @@ class Study:
 
     def _check(self, inbound: Inbound) -> None:
         self._directory.require(inbound.agent_id)
+        own_names.expect_own(inbound.principal, inbound.session_key)
         caller = inbound.principal
         if not caller.may_talk_to(inbound.agent_id):
             raise Forbidden(f"none of your roles may talk to the agent '{inbound.agent_id}'")
@@ -207,7 +209,7 @@ class Study:
             raise InvalidRequest("the message is empty")
         if sum(len(part.text) for part in inbound.message.parts if isinstance(part, TextPart)) > MAX_MESSAGE_CHARS:
             raise InvalidRequest(f"the message is longer than {MAX_MESSAGE_CHARS} characters")
-        if not 0 < len(inbound.run_id) <= 256:
+        if not 0 < len(inbound.run_id) - len(own_names.mark(inbound.principal.owner)) <= 256:
             raise InvalidRequest("a run id has 1 to 256 characters")
         if inbound.model is not None:
             self.check_model(caller, inbound.model)
@@ -440,6 +442,13 @@ class Study:
 
     # questions
 
+    def load(self, principal: Principal) -> tuple[int, int]:
+        """How many runs go and how many messages wait: of everybody for the operator, else one's own."""
+        if principal.rows_of in (None, OPERATOR):
+            return self.running(), self.queued()
+        mine = [run.state for run in self._live.values() if _whose(run) == (principal.tenant, principal.owner)]
+        return mine.count("running"), mine.count("queued")
+
     def live_run(self, run_id: RunId) -> Run | None:
         """Return a run that is queued or running, or ended a short while ago."""
         return self._live.get(run_id) or self._ended.get(run_id)
@@ -454,7 +463,7 @@ class Study:
             return None
         row = await self._store.session(key, principal.looks_at)
         if row is not None and row.owner != principal.owner:
-            await self.overlooks(principal, key)
+            await self.overlooks(principal, "session", key)
         return row
 
     async def sessions(self, principal: Principal, **filters: Any) -> tuple[list[SessionRow], int]:
@@ -465,10 +474,10 @@ class Study:
         await self.overlooked(principal, rows)
         return rows, count
 
-    async def overlooked(self, principal: Principal, rows: Sequence[SessionRow]) -> None:
-        """Note that a list of sessions was looked at with some of other people's. Raises: Unavailable."""
+    async def overlooked(self, principal: Principal, rows: Iterable[Owned], what: str = "session") -> None:
+        """Note that a list of sessions, or what else, is looked at with some of other people's. Raises: Unavailable."""
         if any(row.owner != principal.owner for row in rows):
-            await self.overlooks(principal, "*")
+            await self.overlooks(principal, what, "*")
 
     async def history(
         self, key: SessionKey, principal: Principal, limit: int = 200, before_seq: int | None = None
@@ -586,7 +595,7 @@ class Study:
         return self._lanes.alive_count - self._lanes.running_count
 
 
-async def _nobody_minds(principal: Principal, key: str) -> None:
+async def _nobody_minds(principal: Principal, what: str, target: str) -> None:
     """Stands in until the gateway has a ledger."""
 
 

@@ -31,9 +31,10 @@ from openclaw.automation.pulse import (
     shown,
 )
 from openclaw.automation.system_event import SystemEvents
+from openclaw.base import own_names
 from openclaw.base.clock import Clock
 from openclaw.base.errors import InvalidRequest, LaneBusy, OpenClawError
-from openclaw.base.ids import DEFAULT_TENANT, OPERATOR, AgentId, SessionKey, new_run_id
+from openclaw.base.ids import DEFAULT_TENANT, AgentId, SessionKey, new_run_id
 from openclaw.base.message import user
 from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.base.run import Inbound, Reply
@@ -149,7 +150,7 @@ class Heartbeats:
 
     def _on_time(self, agent_id: AgentId, settings: HeartbeatConfig) -> None:
         try:
-            key = self._agent.resolve_key(settings.session or "main", agent_id)
+            key = self._agent.resolve_key(LOCAL_OPERATOR, settings.session or "main", agent_id)
         except InvalidRequest as error:
             self._ended(Beat(self._clock.now_ms(), "failed", agent_id, f"heartbeat.session: {error.message}"))
             return
@@ -210,7 +211,7 @@ class Heartbeats:
             agent_id=agent_id,
             message=user(settings.prompt or PROMPT),
             principal=Principal(
-                owner=session.owner if session else OPERATOR,
+                owner=session.owner if session else own_names.owner_of(key),
                 tenant=session.tenant if session else DEFAULT_TENANT,
                 method="none",
                 scopes=RUN_SCOPES,

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from openclaw.automation.schedule import Every, Form, Schedule
+from openclaw.base import own_names
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.ids import AgentId, OwnerId, SessionKey, TenantId
 from openclaw.base.principal import Principal
@@ -131,12 +132,13 @@ def principal_of(owner: JobOwner) -> Principal:
 
 def session_of(job: Job, agent_id: AgentId, run_at_ms: int) -> SessionKey:
     """Return the session that a run of the job speaks in: a fresh one each time for `isolated`."""
+    name = job.session_key or "main"
     if job.session_target == "isolated":
-        return SessionKey(f"agent:{agent_id}:cron:{job.id}:run:{run_at_ms}")
-    if job.session_target.startswith("session:"):
+        name = f"cron:{job.id}:run:{run_at_ms}"
+    elif job.session_target.startswith("session:"):
         name = job.session_target.removeprefix("session:")
-        return SessionKey(name if name.startswith("agent:") else f"agent:{agent_id}:{name}")
-    return SessionKey(job.session_key or f"agent:{agent_id}:main")
+    key = SessionKey(name if name.startswith("agent:") else f"agent:{agent_id}:{name}")
+    return own_names.kept_key(principal_of(job.owner), key)
 
 
 def check_job(job: Job) -> None:

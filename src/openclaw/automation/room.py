@@ -15,8 +15,12 @@ from openclaw.automation.system_event import SystemEvents
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.ids import DEFAULT_TENANT, OPERATOR
+from openclaw.base.principal import Principal
 from openclaw.config.schema import Config
 from openclaw.store.shelf import Shelf
+
+_OPERATOR: Final = Principal(method="none")
+"""Whose main session takes notes."""
 
 MAX_ONCE: Final = 1_024
 """Notes whose repeats are known; an older one's repeat is a note of its own."""
@@ -59,7 +63,7 @@ class Automation:
         """
         if once and once in self._once:
             return "coalesced"
-        key = self._agent.resolve_key("main")
+        key = self._agent.resolve_key(_OPERATOR, "main")
         fresh = await self.events.queue(key, text, DEFAULT_TENANT, OPERATOR)
         if once:
             self._once.put(once, True)

@@ -464,9 +464,10 @@ class Scheduler:
         """Return the job with whole session keys. Raises: InvalidRequest, NotFound for an unknown agent."""
         agent_id = self._agent.resolve_agent(job.agent_id) if job.agent_id else None
         if job.session_key:
-            key = self._agent.resolve_key(job.session_key, agent_id)
+            key = self._agent.resolve_key(principal_of(job.owner), job.session_key, agent_id)
             job = msgspec.structs.replace(job, session_key=key)
-        key = self._agent.resolve_key(session_of(job, agent_id or self._agent.default_agent(), 0))
+        named = session_of(job, agent_id or self._agent.default_agent(), 0)
+        key = self._agent.resolve_key(principal_of(job.owner), named)
         speaker = self._agent.resolve_agent(key.split(":", 2)[1])
         if agent_id not in (None, speaker):
             raise InvalidRequest(f"session {key} is not of agent {agent_id}")

@@ -87,7 +87,7 @@ def inbound_of(
     agent_id = agent.resolve_agent(name)
     return Inbound(
         run_id=RunId(new_id()),
-        session_key=agent.resolve_key(f"agent:{agent_id}:http:{session_id}", agent_id),
+        session_key=agent.resolve_key(principal, f"agent:{agent_id}:http:{session_id}", agent_id),
         agent_id=agent_id,
         message=user(prompt.prompt),
         principal=principal,

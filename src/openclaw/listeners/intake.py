@@ -35,9 +35,10 @@ class Intake:
         """Return the session that is to remember the turn, None when the request stands alone."""
         header = request.header(b"x-openclaw-session-key")
         if header:
-            return self._agent.resolve_key(header, agent_id)
+            return self._agent.resolve_key(request.caller, header, agent_id)
         if user:
-            return self._agent.resolve_key(f"agent:{agent_id}:openai-user:{session_name(user)}", agent_id)
+            name = f"agent:{agent_id}:openai-user:{session_name(user)}"
+            return self._agent.resolve_key(request.caller, name, agent_id)
         return None
 
     def model(self, request: Request) -> str | None:

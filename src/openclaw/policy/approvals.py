@@ -19,9 +19,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from openclaw.base import own_names
 from openclaw.base.audit import Entry, Fact
 from openclaw.base.clock import Clock
 from openclaw.base.errors import Conflict, OpenClawError, TooLarge, Unavailable
+from openclaw.base.ids import SessionKey
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.policy.approval import (
@@ -165,20 +167,23 @@ class Approvals:
     ) -> Approval:
         """Ask. What nobody can be asked about is denied at once: its row comes back ended.
 
-        Raises: Conflict for an id that was used, TooLarge, Unavailable when too many are pending.
+        Raises: Conflict for an id that was used, NotFound for a session of another, TooLarge, Unavailable when too
+        many are pending.
         """
-        self._check(new)
+        self._check(principal, new)
         now_ms = self._clock.now_ms()
+        key = own_names.kept_key(principal, SessionKey(new.session_key))  # nobody asks in another's session
+        request = {**new.request, "sessionKey": key} if new.request.get("sessionKey") else new.request
         approval = Approval(
-            id=new.id or self._fresh_id(),
+            id=own_names.kept_name(principal, new.id) if new.id else self._fresh_id(),
             kind=new.kind,
             tenant=principal.tenant,
             owner=principal.owner,
-            request=new.request,
+            request=request,
             created_at_ms=now_ms,
             expires_at_ms=now_ms + min(new.timeout_ms, MAX_WAIT_MS),
             agent_id=new.agent_id,
-            session_key=new.session_key,
+            session_key=key,
             offered=new.offered,
             reviewers=new.reviewers,
             needs=new.needs,
@@ -208,7 +213,7 @@ class Approvals:
 
     async def wait(self, viewer: Principal, approval_id: str, kind: Kind | None = None) -> Approval:
         """Return a request as it ended; wait for that while it is pending. Raises: NotFound."""
-        waiting = self._open.get(approval_id)
+        waiting = self._open.get(self._meant(viewer, approval_id))
         if waiting is None:
             return await self.get(viewer, approval_id, kind)
         _require(viewer, waiting.approval, kind)
@@ -216,8 +221,9 @@ class Approvals:
 
     async def get(self, viewer: Principal, approval_id: str, kind: Kind | None = None) -> Approval:
         """Return a request, pending or ended. Raises: NotFound."""
-        waiting = self._open.get(approval_id)
-        place = self._places.get(approval_id)
+        meant = self._meant(viewer, approval_id)
+        waiting = self._open.get(meant)
+        place = self._places.get(meant)
         if waiting is not None:
             approval = waiting.approval
         elif place is not None and (record := await self._shelf.get(KIND, place)) is not None:
@@ -283,15 +289,21 @@ class Approvals:
         if waiting is not None:
             await self._end_quietly(cut_off(waiting.approval, "run-aborted", self._clock.now_ms()))
 
-    def _check(self, new: NewApproval) -> None:
+    def _check(self, principal: Principal, new: NewApproval) -> None:
         if len(self._open) >= MAX_PENDING:
             raise Unavailable(f"{MAX_PENDING} approvals are pending; decide some first", retry_after_s=10)
         size = len(msgspec.json.encode((new.request, new.kept)))
         if size > MAX_REQUEST_BYTES:
             raise TooLarge(f"the request has {size} bytes; an approval takes {MAX_REQUEST_BYTES}")
-        if new.id in self._places:
-            state = "pending" if new.id in self._open else "used"
+        kept = own_names.kept_name(principal, new.id)
+        if kept in self._places:
+            state = "pending" if kept in self._open else "used"
             raise Conflict(f"approval id already {state}", hint="Use a new id, or leave it out.")
+
+    def _meant(self, viewer: Principal, approval_id: str) -> str:
+        """Return the id that is kept: of the viewer's own choice, else as it was made up here."""
+        own = own_names.kept_name(viewer, approval_id)
+        return own if own in self._places else approval_id
 
     def _fresh_id(self) -> str:
         """Return a short id: people type it."""

@@ -1,6 +1,6 @@
-"""Whoever may see the sessions of others leaves a row in the ledger before they do.
+"""Whoever may see what is other people's (sessions, approvals, jobs, events) leaves a row in the ledger before they do.
 
-One row an hour for the same viewer and session; a list that holds other people's sessions is one row of its own.
+One row an hour for the same viewer and thing; a list that holds what is other people's is one row of its own.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Overlooking:
         self._clock = clock
         self._seen: BoundedMap[tuple[str, ...], float] = BoundedMap("policy.overlooked", MAX_KNOWN)
 
-    async def note(self, principal: Principal, session_key: str) -> None:
-        """Write that somebody looks at a session that is not theirs, `*` = a list of them. Raises: Unavailable."""
+    async def note(self, principal: Principal, what: str, target: str) -> None:
+        """Write that somebody looks at what is not theirs: `*` is a list of it. Raises: Unavailable."""
         if principal.method == "local":
             return  # the house asks itself whose a session is; nobody is shown anything
-        key = (principal.tenant, principal.owner, principal.method, principal.device, session_key)
+        key = (principal.tenant, principal.owner, principal.method, principal.device, what, target)
         now_s = self._clock.monotonic_s()
         last_s = self._seen.get(key)
         if last_s is not None and now_s - last_s < EVERY_S:
             return
-        await self._ledger.note(principal, "admin", "session.read", session_key, answer="allow", rule="sessions.all")
+        await self._ledger.note(principal, "admin", f"{what}.read", target, answer="allow", rule="sessions.all")
         self._seen.put(key, now_s)

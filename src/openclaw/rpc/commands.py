@@ -98,10 +98,11 @@ async def _status(room: Room, key: SessionKey, principal: Principal, argument: s
     deps = room.deps
     row = await deps.agent.session(key, principal)
     model = (row.model if row else "") or room.default_model()[0] or "none"
+    running, queued = deps.agent.load(principal)
     tokens = f"{row.input_tokens} in / {row.output_tokens} out" if row else "0 in / 0 out"
     return (
         f"openclaw {deps.version}\nSession: {key}\nModel: {model}\nTokens: {tokens}\n"
-        f"Runs: {deps.agent.running()} going, {deps.agent.queued()} waiting"
+        f"Runs: {running} going, {queued} waiting"
     )
 
 

@@ -15,9 +15,11 @@ from typing import Any, Final
 
 import msgspec
 
+from openclaw.base import own_names
 from openclaw.base.errors import Forbidden, InternalError, InvalidRequest, OpenClawError, Unavailable
 from openclaw.base.ids import new_id
 from openclaw.identity.devices.record import Issued
+from openclaw.identity.federated.federation import FEDERATED
 from openclaw.identity.scopes import lacking_scope
 from openclaw.protocol.frames import Request, Response, encode_error, encode_result, result_with
 from openclaw.protocol.validate import convert
@@ -40,6 +42,9 @@ _requests = METRICS.counter("openclaw_rpc_requests", "RPC requests by method and
 NEEDS_SESSION: Final = frozenset(("chat.send",))
 """Methods for which protocol 4 says SESSION_MUTATION_TARGET_REQUIRED before it looks at anything else."""
 
+VERBATIM: Final = frozenset(("audit.query",))
+"""Methods whose answers are told as they are kept: who checks the chain must see what was hashed."""
+
 
 class _Entry:
     """A method as dispatched: its spec with everything that can be known beforehand."""
@@ -58,6 +63,12 @@ class _Entry:
     def serves(self, protocol: int) -> bool:
         """Say whether a protocol has this method."""
         return self.spec.since <= protocol <= self.spec.until
+
+
+class _Somebody:
+    """Stands for whoever else may come to speak."""
+
+    owner = ""
 
 
 def _when_empty(params: type[Any]) -> Any:
@@ -108,7 +119,7 @@ class Counter:
             result = entry.handler(self.room, peer, params)
             if type(result) is bytes:
                 _requests.inc(entry.name, "ok")
-                return result_with(request.id, result)
+                return own_names.told(peer.principal, result_with(request.id, result))
             if isawaitable(result):
                 if entry.spec.passing:
                     return self._while_here(peer, request, result, large=entry.spec.passing == "large")
@@ -145,6 +156,10 @@ class Counter:
 
     def _answer(self, peer: Peer, request: Request, result: Any) -> bytes:
         _requests.inc(request.method, "ok")
+        frame = self._encoded(peer, request, result)
+        return frame if request.method in VERBATIM else own_names.told(peer.principal, frame)
+
+    def _encoded(self, peer: Peer, request: Request, result: Any) -> bytes:
         if type(result) is bytes:
             return result_with(request.id, result)
         if isinstance(result, Failed):
@@ -207,7 +222,16 @@ class Counter:
                 del self._passing[peer.conn_id]
 
     def joined(self, peer: Peer) -> None:
-        """See Hub.observe."""
+        """Where there are other people, an administrator hears of their runs once that is written; see Hub.observe."""
+        if peer.principal.may("operator.admin") and self.room.deps.config().config.gateway.auth.mode in FEDERATED:
+            self.room.deps.hub.oversee(peer, False)
+            with suppress(RuntimeError):  # closing: nothing more is told
+                self.room.tasks.spawn(self._oversee(peer), "oversee")
+
+    async def _oversee(self, peer: Peer) -> None:
+        with suppress(Unavailable):  # no ledger, no look
+            await self.room.overlooked(peer, (_Somebody(),), "event")
+            self.room.deps.hub.oversee(peer, True)
 
     def left(self, peer: Peer) -> None:
         """Give up what only this peer wanted to know; see Hub.observe."""
@@ -235,10 +259,11 @@ class Counter:
             return encode_result(request.id, instead)
         name = request.method if request.method in self._entries else "unknown"
         _requests.inc(name, error.code)
-        return encode_error(request.id, error_for(request.method, _told(error, peer), peer.protocol))
+        refusal = encode_error(request.id, error_for(request.method, _told(error, peer), peer.protocol))
+        return own_names.told(peer.principal, refusal)
 
 
 def _told(error: OpenClawError, peer: Peer) -> dict[str, Any]:
     """Return an error as the peer's protocol says it. What others said, and is quoted in it, may hold our secrets."""
     told = to_wire(error, peer.protocol)
-    return {**told, "message": REDACTOR.clean(told["message"])}
+    return {**told, "message": own_names.told_text(peer.principal, REDACTOR.clean(told["message"]))}

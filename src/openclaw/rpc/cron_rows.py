@@ -8,7 +8,9 @@ import msgspec
 
 from openclaw.automation.job import Job, JobChange, RunEntry
 from openclaw.automation.pulse import Beat
+from openclaw.base.principal import Scope
 from openclaw.rpc.hub import Hub
+from openclaw.rpc.snapshot import of_operator
 
 _NO_CHANNEL: Final = "no channel is configured; the answer is in the job's session"
 
@@ -94,4 +96,5 @@ def beat_row(beat: Beat) -> dict[str, Any]:
 
 def tell_beat(hub: Hub, beat: Beat) -> None:
     """Tell a heartbeat's outcome. Its preview is of an operator's session: administrators hear it."""
-    hub.broadcast("heartbeat", beat_row(beat), scope="operator.admin" if beat.preview else "operator.read")
+    scope: Scope = "operator.admin" if beat.preview else "operator.read"
+    hub.broadcast("heartbeat", beat_row(beat), scope, only=lambda peer: of_operator(peer.principal))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from openclaw.base.ids import OPERATOR
 from openclaw.identity.devices.record import Issued
 from openclaw.protocol.limits import MAX_BUFFERED_BYTES, MAX_PAYLOAD_BYTES, TICK_INTERVAL_MS
 from openclaw.rpc.method import holds
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.reach import agents_for, default_for
 from openclaw.rpc.room import Room
-from openclaw.rpc.snapshot import for_others, of_operator
+from openclaw.rpc.snapshot import for_others
 from openclaw.rpc.versions import CAPABILITIES, EVENTS, hello_auth
 
 MAX_IMAGE_BYTES: Final = 6 * 1024 * 1024
@@ -72,12 +73,12 @@ def _session_defaults(peer: Peer, room: Room) -> dict[str, Any]:
 def _snapshot(peer: Peer, room: Room) -> dict[str, Any]:
     deps = room.deps
     health = room.health.value(peer.protocol)
-    if not of_operator(peer.principal):
+    if peer.principal.owner != OPERATOR:
         health = for_others(health, peer.principal)
     reads = holds(peer.principal, "operator.read")
     snapshot: dict[str, Any] = {
         # Who is here and which sessions there are is for readers alone, as in the methods that tell it.
-        "presence": deps.hub.presence() if reads else [],
+        "presence": deps.hub.presence(peer.principal) if reads else [],
         "health": {key: value for key, value in health.items() if key != "modelRuntime" and (reads or key in _OPEN)},
         "stateVersion": deps.hub.state_version(),
         "uptimeMs": deps.health.uptime_ms(),

@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
+from openclaw.base import own_names
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.ids import OwnerId, SessionKey, TenantId
@@ -23,7 +24,7 @@ from openclaw.protocol.frames import event_head, finish_event
 from openclaw.protocol.limits import CUT, TICK_INTERVAL_MS
 from openclaw.rpc.method import holds
 from openclaw.rpc.peer import Peer
-from openclaw.rpc.presence import Presence
+from openclaw.rpc.presence import EVERYBODYS, Presence
 from openclaw.rpc.snapshot import for_others, of_operator
 from openclaw.rpc.versions import EVENTS, NOT_SENT, event_payload
 
@@ -83,7 +84,7 @@ MAX_FOLLOWED: Final = 32
 
 
 class _Member:
-    __slots__ = ("follows", "peer", "reads", "seq", "sessions", "spared", "tools", "watched")
+    __slots__ = ("follows", "oversees", "peer", "reads", "seq", "sessions", "spared", "tools", "watched")
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
@@ -91,6 +92,7 @@ class _Member:
         self.reads = holds(peer.principal, "operator.read")
         self.tools = TOOL_EVENTS in peer.client.caps
         self.sessions = False
+        self.oversees = True
         self.follows: frozenset[str] = frozenset()
         self.watched: BoundedMap[SessionKey, None] | None = None
         self.spared: BoundedMap[str, None] | None = None
@@ -124,6 +126,8 @@ class Hub:
         self._tasks = TaskSet("rpc.hub")
         self._ticking = False
         self._telling_presence = False
+        self._moved: set[str] = set()
+        """Whose entries of the presence list have changed since it was told; at most one for each socket."""
         self._presence = Presence(clock, version)
         self._observers: list[PeerObserver] = []
         self._followers = 0
@@ -145,7 +149,7 @@ class Hub:
         for observer in self._observers:
             observer.joined(peer)
         if self._presence.note(peer, "connect"):
-            self._presence_changed()
+            self._presence_changed(peer.principal.owner)
         if not self._ticking:
             self._ticking = True
             self._tasks.spawn(self._tick(), "tick")
@@ -161,7 +165,7 @@ class Hub:
         for observer in self._observers:
             observer.left(peer)
         if self._presence.note(peer, "disconnect"):
-            self._presence_changed()
+            self._presence_changed(peer.principal.owner)
 
     def observe(self, observer: PeerObserver) -> None:
         """Tell an observer of every peer that comes and goes from now on."""
@@ -184,6 +188,12 @@ class Hub:
         self._followers += change
         self.readers += change
         return True
+
+    def oversee(self, peer: Peer, wanted: bool) -> None:
+        """Let an administrator hear what is other people's, or not (yet)."""
+        member = self._members.get(peer.conn_id)
+        if member is not None:
+            member.oversees = wanted
 
     def subscribe_sessions(self, peer: Peer, wanted: bool) -> None:
         """Turn the events of every session (`sessions.changed`, `session.*`) on or off for one peer."""
@@ -221,14 +231,14 @@ class Hub:
         """Return the ids of the devices that are connected."""
         return frozenset(member.peer.principal.device for member in self._members.values()) - {""}
 
-    def presence(self) -> list[dict[str, Any]]:
-        """Return the presence list: the gateway, then clients."""
-        return self._presence.entries()
+    def presence(self, viewer: Principal | None = None) -> list[dict[str, Any]]:
+        """Return the presence list: the gateway, then clients, as far as the viewer may know of them."""
+        return self._presence.entries(viewer)
 
     def show_line(self, text: str) -> None:
         """Show a line in the presence list, and tell everybody who may read."""
         self._presence.line(text)
-        self._presence_changed()
+        self._presence_changed(EVERYBODYS)
 
     def state_version(self) -> dict[str, int]:
         """Return the versions of the two states that events carry."""
@@ -266,10 +276,14 @@ class Hub:
                 heads[kind] = self._head(event, payload, kind)
             head = heads[kind]
             if head is not None:
-                member.seq += 1
-                member.peer.send(finish_event(head, member.seq))
+                self._send(member, head)
                 told += 1
         return told
+
+    @staticmethod
+    def _send(member: _Member, head: bytes) -> None:
+        member.seq += 1
+        member.peer.send(finish_event(own_names.told(member.peer.principal, head), member.seq))
 
     def has_hearer(self, scope: str, only: Callable[[Peer], bool]) -> bool:
         """Say whether an event of that scope would reach anybody for whom `only` holds."""
@@ -287,7 +301,7 @@ class Hub:
                 continue
             if audience != "all" and not member.listens(audience, key):
                 continue
-            if owner is None or sees(principal, owner):
+            if owner is None or (sees(principal, owner) and (member.oversees or owner.owner == principal.owner)):
                 yield member
 
     def _head(self, event: str, payload: Any, kind: Kind) -> bytes | None:
@@ -311,7 +325,8 @@ class Hub:
             self.broadcast("health", lambda kind: for_others(payload(kind.protocol), _ANYONE), only=_sees_others)
             self.broadcast("health", lambda kind: for_others(payload(kind.protocol), _LIMITED), only=_is_limited)
 
-    def _presence_changed(self) -> None:
+    def _presence_changed(self, whose: str) -> None:
+        self._moved.add(whose)
         if not self._telling_presence and self.readers:
             self._telling_presence = True
             with contextlib.suppress(RuntimeError):  # shutting down: nobody is left to tell
@@ -320,7 +335,15 @@ class Hub:
     async def _tell_presence(self) -> None:
         await self._clock.sleep(PRESENCE_PAUSE_S)
         self._telling_presence = False
-        self.broadcast("presence", {"presence": self.presence()})
+        moved, self._moved = self._moved, set()
+        self.broadcast("presence", {"presence": self.presence()}, only=_sees_operators)
+        for member in list(self._members.values()):
+            user = member.peer.principal
+            if member.reads and not of_operator(user) and (user.owner in moved or EVERYBODYS in moved):
+                kind = Kind(member.peer.protocol, member.tools)
+                head = self._head("presence", {"presence": self.presence(user)}, kind)
+                if head is not None:
+                    self._send(member, head)
 
     async def _tick(self) -> None:
         count = 0

@@ -9,7 +9,9 @@ from typing import Any, Final
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.ids import new_id
+from openclaw.base.principal import Principal
 from openclaw.rpc.peer import Peer
+from openclaw.rpc.snapshot import of_operator
 
 MAX_ENTRIES = 50
 """Entries shown: every change is told to every client, so the list must stay small even with thousands of sockets."""
@@ -18,6 +20,7 @@ PASSING_MODES = frozenset(("cli", "probe", "backend"))
 """Clients that come for one call; announcing each would wake everybody once a second."""
 
 
+EVERYBODYS: Final = "*"
 MAX_LINE: Final = 256
 """Characters of a line that is shown: it goes to everybody with every change."""
 
@@ -27,7 +30,9 @@ class Presence:
 
     def __init__(self, clock: Clock, version: str) -> None:
         self._clock = clock
-        self._entries: BoundedMap[str, dict[str, Any]] = BoundedMap("presence", MAX_ENTRIES)
+        self._entries: BoundedMap[tuple[str, str], tuple[str, dict[str, Any]]]
+        self._entries = BoundedMap("presence", MAX_ENTRIES)
+        """By whose it is and what it is of; whose it is stands beside it, too."""
         self.version = 1
         host = platform.node() or "gateway"
         self._self = {
@@ -41,9 +46,12 @@ class Presence:
             "text": f"Gateway: {host} · app {version or 'unknown'} · mode gateway · reason self",
         }
 
-    def entries(self) -> list[dict[str, Any]]:
-        """Return the gateway first, then clients, latest change first."""
-        return [{**self._self, "ts": self._clock.now_ms()}, *reversed(self._entries.values())]
+    def entries(self, viewer: Principal | None = None) -> list[dict[str, Any]]:
+        """Return the gateway first, then clients, latest change first. A user sees no others' clients."""
+        all_of_it = viewer is None or of_operator(viewer)
+        own = (EVERYBODYS, "" if viewer is None else viewer.owner)
+        rows = [entry for whose, entry in self._entries.values() if all_of_it or whose in own]
+        return [{**self._self, "ts": self._clock.now_ms()}, *reversed(rows)]
 
     def note(self, peer: Peer, reason: str) -> bool:
         """Record that a peer came or went. Say whether the list changed."""
@@ -66,12 +74,13 @@ class Presence:
         entry["scopes"] = sorted(peer.principal.scopes)
         entry["text"] = f"{client.display_name or client.id} · mode {client.mode or 'unknown'} · reason {reason}"
         entry["ts"] = self._clock.now_ms()
-        self._entries.put(client.instance_id or peer.conn_id, entry)
+        whose = peer.principal.owner
+        self._entries.put((whose, client.instance_id or peer.conn_id), (whose, entry))
         self.version += 1
         return True
 
     def line(self, text: str) -> None:
         """Show a line that somebody left, in the place of an equal one."""
         text = text[:MAX_LINE]
-        self._entries.put(f"line:{text}", {"text": text, "ts": self._clock.now_ms()})
+        self._entries.put((EVERYBODYS, text), (EVERYBODYS, {"text": text, "ts": self._clock.now_ms()}))
         self.version += 1

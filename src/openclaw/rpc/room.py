@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from openclaw.agent.api import Owned
+from openclaw.base import own_names
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.errors import Conflict, NotSupported, RateLimited, Unavailable
-from openclaw.base.ids import AgentId, SessionKey, new_id
+from openclaw.base.ids import AgentId, RunId, SessionKey, new_id
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.policy.approvals import Approvals
@@ -52,10 +54,28 @@ class Room:
         automation = self.deps.automation
         return automation is not None and automation.heartbeats.is_silence(agent_id, text)
 
-    def session_key(self, raw: str, agent_id: str = "") -> SessionKey:
-        """Return the key that a client's text means. Raises: InvalidRequest, NotFound for an unknown agent."""
+    def session_key(self, principal: Principal, raw: str, agent_id: str = "") -> SessionKey:
+        """Return the key of what a caller calls so.
+
+        Raises: InvalidRequest, NotFound for an unknown agent and for somebody else's session.
+        """
         service = self.deps.agent
-        return service.resolve_key(raw, service.resolve_agent(agent_id) if agent_id else None)
+        return service.resolve_key(principal, raw, service.resolve_agent(agent_id) if agent_id else None)
+
+    def as_called(self, raw: str, key: SessionKey) -> str:
+        """Return a session's key for an answer: a short name as the caller said it."""
+        return key if raw.startswith("agent:") else raw
+
+    async def abort(self, principal: Principal, key: SessionKey, run_id: str | None) -> list[RunId]:
+        """Stop a session's run, or the one that the principal calls so, and what waits. Return the ids stopped."""
+        if run_id is None:
+            return await self.deps.agent.abort(key, principal)
+        meant = own_names.runs_meant(principal, run_id)
+        return [each for one in meant for each in await self.deps.agent.abort(key, principal, one)]
+
+    async def overlooked(self, peer: Peer, rows: Iterable[Owned], what: str = "approval") -> None:
+        """Note that a peer is about to see what is other people's, if some of it is. Raises: Unavailable."""
+        await self.deps.agent.overlooked(peer.principal, rows, what)
 
     def agent_of(self, key: SessionKey) -> AgentId:
         """Return the agent that a session key belongs to."""

@@ -10,6 +10,7 @@ import msgspec
 from openclaw.agent.api import AgentService
 from openclaw.agent.directory import AgentSpec, Directory
 from openclaw.agent.session_key import parse_key
+from openclaw.base import own_names
 from openclaw.base.errors import NotFound
 from openclaw.base.ids import AgentId, SessionKey, new_run_id
 from openclaw.base.model import ToolSpec
@@ -30,7 +31,7 @@ class ToolAnswer(msgspec.Struct, frozen=True):
 class ToolPort(Protocol):
     """What the doors need to call tools."""
 
-    def tools(self, session_key: str, agent_id: str) -> tuple[AgentId, tuple[ToolSpec, ...]]:
+    def tools(self, principal: Principal, session_key: str, agent_id: str) -> tuple[AgentId, tuple[ToolSpec, ...]]:
         """Return the agent that a session's name means, and its tools. Raises: NotFound, InvalidRequest."""
         ...
 
@@ -58,9 +59,9 @@ class ToolDesk:
         self._directory = directory
         self._agent = agent
 
-    def tools(self, session_key: str, agent_id: str) -> tuple[AgentId, tuple[ToolSpec, ...]]:
+    def tools(self, principal: Principal, session_key: str, agent_id: str) -> tuple[AgentId, tuple[ToolSpec, ...]]:
         """See ToolPort."""
-        spec, _ = self._place(session_key, agent_id)
+        spec, _ = self._place(principal, session_key, agent_id)
         return spec.id, spec.toolbox.specs()
 
     async def invoke(
@@ -74,7 +75,7 @@ class ToolDesk:
         dry_run: bool = False,
     ) -> ToolAnswer:
         """See ToolPort."""
-        spec, key = self._place(session_key, agent_id)
+        spec, key = self._place(principal, session_key, agent_id)
         if name in COMMANDS:
             raise _unavailable(name)
         if not principal.may_talk_to(spec.id):
@@ -89,10 +90,10 @@ class ToolDesk:
             raise _unavailable(name)
         return ToolAnswer(name, text, is_error)
 
-    def _place(self, session_key: str, agent_id: str) -> tuple[AgentSpec, SessionKey]:
+    def _place(self, principal: Principal, session_key: str, agent_id: str) -> tuple[AgentSpec, SessionKey]:
         named = self._agent.resolve_agent(agent_id)
-        owner, key = parse_key(session_key, named)
-        return self._directory().require(owner), key
+        agent, key = parse_key(session_key, named)
+        return self._directory().require(agent), own_names.kept_key(principal, key)
 
     async def _context(self, principal: Principal, spec: AgentSpec, key: SessionKey) -> ToolContext:
         row = await self._agent.session(key, principal)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import apsw
 import msgspec
 
+from openclaw.base import own_names
 from openclaw.base.errors import Conflict
 from openclaw.base.ids import AgentId, OwnerId, SessionId, SessionKey, TenantId
 from openclaw.store import read
@@ -40,7 +41,7 @@ _CREATE = (
 )
 _COPY_SESSION = (
     "INSERT INTO sessions (tenant, key, id, agent_id, owner, created_at_ms, updated_at_ms, label, model, thinking,"
-    " marks) SELECT tenant, ?3, ?4, agent_id, owner, ?5, ?5, '', model, thinking, ?6 FROM sessions"
+    " marks) SELECT tenant, ?3, ?4, agent_id, ?7, ?5, ?5, '', model, thinking, ?6 FROM sessions"
     " WHERE tenant = ?1 AND key = ?2"
 )
 _COPY_STEPS = (
@@ -113,11 +114,11 @@ def fork_session(
     fresh: SessionId,
     now_ms: int,
 ) -> SessionRow:
-    """Copy a session up to a step under another key, which must not be taken. The copy is the source's owner's."""
+    """Copy a session up to a step under another key, which must not be taken. The copy is whose its key says."""
     source = _source(db, tenant, key, owner)
     if read.session(db, tenant, to_key, None) is not None:
         raise Conflict(f"the session key {to_key!r} is taken", hint="Choose another one.")
-    db.execute(_COPY_SESSION, (tenant, key, to_key, fresh, now_ms, marks))
+    db.execute(_COPY_SESSION, (tenant, key, to_key, fresh, now_ms, marks, own_names.owner_of(to_key)))
     db.execute(_COPY_STEPS, (source.id, fresh, before_seq, MAX_COPIED_STEPS))
     return _source(db, tenant, to_key, None)
 

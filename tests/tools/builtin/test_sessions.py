@@ -55,7 +55,7 @@ class Study:
             output_tokens=4,
         )
 
-    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+    def resolve_key(self, principal: Principal, raw: str, agent_id: AgentId | None = None) -> SessionKey:
         if " " in raw:
             raise InvalidRequest("a session key has no spaces")
         return SessionKey(raw if ":" in raw else f"agent:{agent_id}:{raw}")

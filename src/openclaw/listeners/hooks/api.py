@@ -287,7 +287,7 @@ class HooksApi:
         return Accepted(True, run_id=run.id)
 
     def _session(self, raw: str, agent_id: AgentId) -> SessionKey:
-        key = self._deps.agent.resolve_key(raw, agent_id)
+        key = self._deps.agent.resolve_key(HOOK_PRINCIPAL, raw, agent_id)
         if not key.startswith(f"agent:{agent_id}:"):
             raise InvalidRequest(f'sessionKey does not belong to agent "{agent_id}"')
         return key

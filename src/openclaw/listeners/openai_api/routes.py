@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from openclaw.agent.api import AgentService, Run
+from openclaw.base import own_names
 from openclaw.base.clock import Clock
 from openclaw.base.errors import InternalError, InvalidRequest, NotFound
 from openclaw.base.ids import RunId, SessionKey, new_id
@@ -107,7 +108,7 @@ class OpenAiApi:
         offer = chat_offer(body.tools, body.tool_choice)
         return Inbound(
             run_id=RunId(run_id),
-            session_key=key or SessionKey(f"agent:{agent_id}:openai:{run_id}"),
+            session_key=key or own_names.kept_key(request.caller, SessionKey(f"agent:{agent_id}:openai:{run_id}")),
             agent_id=agent_id,
             message=said.message,
             principal=request.caller,

@@ -11,6 +11,7 @@ import msgspec
 
 from openclaw.agent.api import AgentService
 from openclaw.agent.conversation import HISTORY_STEPS, Conversation
+from openclaw.base import own_names
 from openclaw.base.clock import Clock
 from openclaw.base.errors import InvalidRequest, NotFound
 from openclaw.base.ids import RunId, SessionKey, new_id
@@ -130,7 +131,7 @@ class ResponsesApi:
         offer = response_offer(body.tools, body.tool_choice)
         return Inbound(
             run_id=run_id,
-            session_key=key or SessionKey(f"agent:{agent_id}:openai-resp:{run_id}"),
+            session_key=key or own_names.kept_key(request.caller, SessionKey(f"agent:{agent_id}:openai-resp:{run_id}")),
             agent_id=agent_id,
             message=said.message,
             principal=request.caller,

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from openclaw.base import own_names
 from openclaw.base.errors import InvalidRequest, NotFound
-from openclaw.base.ids import AgentId, RunId, SessionKey
+from openclaw.base.ids import AgentId, SessionKey
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.thinking import thinking_level
 from openclaw.protocol.validate import NoParams, Params
@@ -106,7 +107,7 @@ async def agent(room: Room, peer: Peer, params: AgentParams) -> AsyncIterator[di
     if agent_id is not None and agent_id != of_key:
         raise InvalidRequest(f'invalid agent params: agent "{agent_id}" does not match session key "{key}"')
     inbound = Inbound(
-        run_id=RunId(params.idempotency_key),
+        run_id=own_names.kept_run(peer.principal, params.idempotency_key),
         session_key=key,
         agent_id=of_key,
         message=user_message(params.message, params.attachments, "agent"),
@@ -137,8 +138,8 @@ async def _session_key(room: Room, peer: Peer, params: AgentParams, agent_id: Ag
     if params.session_id and not params.session_key:
         rows, _ = await service.sessions(peer.principal, agent_id=agent_id, include_ephemeral=True, limit=MAX_SEARCHED)
         found = next((row.key for row in rows if row.id == params.session_id), None)
-        return found or room.session_key(f"explicit:{params.session_id}", agent_id or "")
-    key = room.session_key(params.session_key or "main", agent_id or "")
+        return found or room.session_key(peer.principal, f"explicit:{params.session_id}", agent_id or "")
+    key = room.session_key(peer.principal, params.session_key or "main", agent_id or "")
     if params.expected_existing_session_id:
         await room.expect_session(peer, key, params.expected_existing_session_id)
     return key
@@ -196,7 +197,7 @@ def _usage(reply: Reply) -> dict[str, int]:
 
 async def agent_wait(room: Room, peer: Peer, params: AgentWaitParams) -> dict[str, Any]:
     """Wait for a run's end, at most ten minutes."""
-    run_id = RunId(params.run_id)
+    run_id = params.run_id
     try:
         async with asyncio.timeout(min(params.timeout_ms, MAX_WAIT_MS) / 1000):
             reply = await _reply(room, peer, run_id)
@@ -214,15 +215,17 @@ async def agent_wait(room: Room, peer: Peer, params: AgentWaitParams) -> dict[st
     return answer
 
 
-async def _reply(room: Room, peer: Peer, run_id: RunId) -> Reply:
+async def _reply(room: Room, peer: Peer, named: str) -> Reply:
+    meant = own_names.runs_meant(peer.principal, named)
     for look in itertools.count():
-        run = room.deps.agent.live_run(run_id)
-        if run is not None and room.may_see(peer.principal, run.inbound.principal):
-            return await run.result()
-        if look % ARCHIVE_EVERY == 0:
-            row = await room.deps.agent.past_run(run_id, peer.principal.rows_of)
-            if row is not None and row.reply is not None:
-                return row.reply
+        for run_id in meant:
+            run = room.deps.agent.live_run(run_id)
+            if run is not None and room.may_see(peer.principal, run.inbound.principal):
+                return await run.result()
+            if look % ARCHIVE_EVERY == 0:
+                row = await room.deps.agent.past_run(run_id, peer.principal.rows_of)
+                if row is not None and row.reply is not None:
+                    return row.reply
         await asyncio.sleep(POLL_S)
     raise AssertionError("counting has no end")
 
@@ -255,7 +258,7 @@ def agent_identity(room: Room, peer: Peer, params: AgentIdentityParams) -> dict[
     """Return the name and picture that clients show for an agent."""
     service = room.deps.agent
     if params.session_key and not params.agent_id:
-        agent_id = room.agent_of(service.resolve_key(params.session_key))
+        agent_id = room.agent_of(service.resolve_key(peer.principal, params.session_key))
     else:
         agent_id = service.resolve_agent(params.agent_id)
     identity = room.deps.config().config.identity

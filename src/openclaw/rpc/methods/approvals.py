@@ -62,16 +62,19 @@ def _wait(kind: Named) -> Callable[[Room, Peer, ApprovalIdParams], Awaitable[dic
     async def wait_decision(room: Room, peer: Peer, params: ApprovalIdParams) -> dict[str, Any]:
         """Wait for the end of a request; one that has ended answers at once."""
         approval = await room.approvals.wait(peer.principal, params.id, kind)
+        await room.overlooked(peer, (approval,))
         row = decision_row(approval)
         return row if approval.reason == "user" else {**row, "terminalReason": approval.reason}
 
     return wait_decision
 
 
-def _list(kind: Kind) -> Callable[[Room, Peer, NoParams], list[dict[str, Any]]]:
-    def pending(room: Room, peer: Peer, params: NoParams) -> list[dict[str, Any]]:
+def _list(kind: Kind) -> Callable[[Room, Peer, NoParams], Awaitable[list[dict[str, Any]]]]:
+    async def pending(room: Room, peer: Peer, params: NoParams) -> list[dict[str, Any]]:
         """Return what waits for a decision, the oldest first."""
-        return [pending_row(approval) for approval in room.approvals.pending(peer.principal, kind)]
+        found = room.approvals.pending(peer.principal, kind)
+        await room.overlooked(peer, found)
+        return [pending_row(approval) for approval in found]
 
     return pending
 
@@ -104,6 +107,7 @@ def decider(peer: Peer) -> str:
 async def exec_approval_get(room: Room, peer: Peer, params: ApprovalIdParams) -> dict[str, Any]:
     """Return a pending command for whoever is to decide it."""
     approval = await room.approvals.get(peer.principal, params.id, "exec")
+    await room.overlooked(peer, (approval,))
     if approval.status != "pending":
         raise unknown(params.id)
     request = approval.request
@@ -122,6 +126,7 @@ async def exec_approval_get(room: Room, peer: Peer, params: ApprovalIdParams) ->
 async def approval_get(room: Room, peer: Peer, params: ApprovalIdParams) -> dict[str, Any]:
     """Return a request of any kind but a question, pending or ended."""
     approval = await room.approvals.get(peer.principal, params.id)
+    await room.overlooked(peer, (approval,))
     if approval.kind == "question":
         raise unknown(params.id)
     return {"approval": snapshot(approval)}
@@ -141,6 +146,7 @@ async def approval_history(room: Room, peer: Peer, params: ApprovalHistoryParams
     rows, cursor = await room.approvals.history(
         peer.principal, kind=params.kind or None, cursor=params.cursor, limit=params.limit
     )
+    await room.overlooked(peer, rows)
     answer: dict[str, Any] = {"items": [snapshot(row) for row in rows]}
     return answer | ({"nextCursor": cursor} if cursor else {})
 

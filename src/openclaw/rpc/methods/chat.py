@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from openclaw.base.ids import RunId, SessionKey
+from openclaw.base import own_names
+from openclaw.base.ids import SessionKey
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.thinking import thinking_level
 from openclaw.protocol.validate import Params
@@ -88,7 +89,7 @@ class ChatAbortParams(Params, frozen=True):
 
 async def chat_send(room: Room, peer: Peer, params: ChatSendParams) -> dict[str, Any]:
     """Return as soon as the message is durable; what follows comes as events."""
-    key = room.session_key(params.session_key, params.agent_id)
+    key = room.session_key(peer.principal, params.session_key, params.agent_id)
     if not params.attachments and not params.suppress_command_interpretation:
         command = commands.parse(params.message)
         if command is not None:
@@ -96,7 +97,7 @@ async def chat_send(room: Room, peer: Peer, params: ChatSendParams) -> dict[str,
     if params.session_id:
         await room.expect_session(peer, key, params.session_id)
     inbound = Inbound(
-        run_id=RunId(params.idempotency_key),
+        run_id=own_names.kept_run(peer.principal, params.idempotency_key),
         session_key=key,
         agent_id=room.agent_of(key),
         message=user_message(params.message, params.attachments, "chat.send"),
@@ -146,7 +147,8 @@ async def _command(room: Room, peer: Peer, key: SessionKey, run_id: str, name: s
         except Exception as error:
             await ticket.forget(error)
             raise
-        room.bridge.command_answer(run_id, key, text, peer.principal)
+        kept = own_names.kept_run(peer.principal, run_id)
+        room.bridge.command_answer(kept, key, own_names.told_text(peer.principal, text), peer.principal)
         await ticket.done({"runId": run_id, "status": "ok"})
 
     if commands.COMMANDS[name].slow:
@@ -158,9 +160,8 @@ async def _command(room: Room, peer: Peer, key: SessionKey, run_id: str, name: s
 
 async def chat_abort(room: Room, peer: Peer, params: ChatAbortParams) -> dict[str, Any]:
     """Stop the run; what it has said so far stays in the history."""
-    key = room.session_key(params.session_key, params.agent_id)
-    run_id = None if isinstance(params.run_id, UnsetType) else RunId(params.run_id)
-    stopped = await room.deps.agent.abort(key, peer.principal, run_id)
+    key = room.session_key(peer.principal, params.session_key, params.agent_id)
+    stopped = await room.abort(peer.principal, key, None if isinstance(params.run_id, UnsetType) else params.run_id)
     return {"ok": True, "aborted": bool(stopped), "runIds": list(stopped)}
 
 
@@ -168,13 +169,13 @@ async def chat_history(room: Room, peer: Peer, params: ChatHistoryParams) -> dic
     """Return the last messages of a session, oldest first; an unknown session has none."""
     if params.cursor is not None:
         return {"kind": "reset"}
-    key = room.session_key(params.session_key, params.agent_id)
+    key = room.session_key(peer.principal, params.session_key, params.agent_id)
     service = room.deps.agent
     session = await service.session(key, peer.principal)
     defaults = session_defaults(room)
     if session is None:
         return {
-            "sessionKey": params.session_key,
+            "sessionKey": room.as_called(params.session_key, key),
             "messages": [],
             "hasMore": False,
             "totalMessages": 0,
@@ -187,10 +188,12 @@ async def chat_history(room: Room, peer: Peer, params: ChatHistoryParams) -> dic
     end = max(0, len(rows) - params.offset)
     cut = MAX_HISTORY_CHARS if isinstance(params.max_chars, UnsetType) else params.max_chars
     shown = newest(fitting(rows[max(0, end - params.limit) : end], cut), params.max_bytes)
-    receipts = {"inputReceipts": _receipts(room, key, steps, params.input_run_ids)} if params.input_run_ids else {}
+    receipts = (
+        {"inputReceipts": _receipts(room, peer, key, steps, params.input_run_ids)} if params.input_run_ids else {}
+    )
     waiting = _waiting(room, key)
     return {
-        "sessionKey": params.session_key,
+        "sessionKey": room.as_called(params.session_key, key),
         "sessionId": session.id,
         "messages": shown,
         "hasMore": len(shown) < end,
@@ -218,11 +221,13 @@ def _waiting(room: Room, key: SessionKey) -> list[dict[str, Any]]:
     ]
 
 
-def _receipts(room: Room, key: SessionKey, steps: Sequence[StepRow], run_ids: Sequence[str]) -> list[dict[str, Any]]:
+def _receipts(
+    room: Room, peer: Peer, key: SessionKey, steps: Sequence[StepRow], run_ids: Sequence[str]
+) -> list[dict[str, Any]]:
     """Return what became of messages: they stand in the transcript, or wait; of others nothing is known."""
     waiting = room.deps.agent.register.runs(key)
     receipts = []
-    for run_id in run_ids:
+    for run_id in (each for named in run_ids for each in own_names.runs_meant(peer.principal, named)):
         step = find_step(steps, input_id(run_id))
         if step is not None:
             receipts.append({"runId": run_id, "state": "consumed", "consumedByEventId": message_id(step)})

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from openclaw.base import own_names
 from openclaw.base.errors import InvalidRequest
+from openclaw.base.ids import SessionKey
 from openclaw.protocol.validate import Params
 from openclaw.rpc.method import MethodSpec
 from openclaw.rpc.methods.chat import DEFAULT_MESSAGES, MAX_MESSAGES, ChatHistoryParams, chat_history
@@ -78,7 +80,7 @@ async def chat_startup(room: Room, peer: Peer, params: ChatStartupParams) -> dic
     """Return the end of a session's history and what a page shows around it."""
     if params.cursor is not None:
         return {"kind": "reset"}
-    key = await _session_key(room, peer, params)
+    key = own_names.called(peer.principal, await _session_key(room, peer, params))
     wanted = ChatHistoryParams(
         session_key=key,
         agent_id=params.agent_id,
@@ -92,15 +94,15 @@ async def chat_startup(room: Room, peer: Peer, params: ChatStartupParams) -> dic
     return await chat_history(room, peer, wanted)
 
 
-async def _session_key(room: Room, peer: Peer, params: ChatStartupParams) -> str:
+async def _session_key(room: Room, peer: Peer, params: ChatStartupParams) -> SessionKey:
     if bool(params.session_key) == bool(params.short_id):
         raise InvalidRequest("chat.startup needs sessionKey, or shortId and agentId")
     if params.session_key:
-        return params.session_key
+        return room.session_key(peer.principal, params.session_key, params.agent_id)
     found = await sessions_resolve(
         room, peer, SessionsResolveParams(short_id=params.short_id, agent_id=params.agent_id)
     )
-    return str(found["key"])
+    return SessionKey(found["key"])
 
 
 def chat_metadata(room: Room, peer: Peer, params: ChatMetadataParams) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def chat_metadata(room: Room, peer: Peer, params: ChatMetadataParams) -> dict[st
 
 async def chat_message_get(room: Room, peer: Peer, params: ChatMessageGetParams) -> dict[str, Any]:
     """Return one message whole."""
-    key = room.session_key(params.session_key, params.agent_id)
+    key = room.session_key(peer.principal, params.session_key, params.agent_id)
     step, index = await message_step(room, peer.principal, key, params.message_id)
     rows = [] if step is None else list(message_rows((step,)))
     if index >= len(rows):

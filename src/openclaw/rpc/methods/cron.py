@@ -132,7 +132,7 @@ def cron_status(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
     }
 
 
-def cron_list(room: Room, peer: Peer, params: ListParams) -> dict[str, Any]:
+async def cron_list(room: Room, peer: Peer, params: ListParams) -> dict[str, Any]:
     """Return the caller's jobs, a page of them."""
     default = room.deps.agent.default_agent()
     found = [
@@ -142,6 +142,7 @@ def cron_list(room: Room, peer: Peer, params: ListParams) -> dict[str, Any]:
     ]
     found.sort(key=_ORDERS[params.sort_by], reverse=params.sort_dir == "desc")
     page = found[params.offset : params.offset + params.limit]
+    await room.overlooked(peer, [job.owner for job in page], "job")
     jobs = [{**job_row(job), "effectiveAgentId": job.agent_id or default} for job in page]
     answer: dict[str, Any] = {"jobs": jobs, "snapshotRevision": _revision(found)}
     if params.include_delivery_previews and not params.compact:
@@ -187,9 +188,11 @@ def _paging(total: int, offset: int, limit: int) -> dict[str, Any]:
     }
 
 
-def cron_get(room: Room, peer: Peer, params: JobParams) -> dict[str, Any]:
+async def cron_get(room: Room, peer: Peer, params: JobParams) -> dict[str, Any]:
     """Return one job."""
-    return job_row(_job(room, peer, params.job))
+    job = _job(room, peer, params.job)
+    await room.overlooked(peer, (job.owner,), "job")
+    return job_row(job)
 
 
 async def cron_add(room: Room, peer: Peer, params: AddParams) -> dict[str, Any]:
@@ -268,7 +271,9 @@ async def cron_runs(room: Room, peer: Peer, params: RunsParams) -> dict[str, Any
             and _may_see(peer, entry)
         )
 
-    rows = [undelivered(known.get(entry.job_id), entry_row(entry)) for entry in await jobs.runs() if wanted(entry)]
+    entries = [entry for entry in await jobs.runs() if wanted(entry)]
+    await room.overlooked(peer, entries, "job")
+    rows = [undelivered(known.get(entry.job_id), entry_row(entry)) for entry in entries]
     shown = {*params.delivery_statuses, *filter(None, (params.delivery_status,))}
     rows = [row for row in rows if not shown or row["deliveryStatus"] in shown]
     if params.sort_dir == "asc":

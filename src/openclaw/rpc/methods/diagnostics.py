@@ -66,9 +66,8 @@ def stability(room: Room, peer: Peer, params: StabilityParams) -> dict[str, Any]
 
 
 def lanes(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
-    """Return how many runs go and how many messages wait, over all lanes."""
-    agent = room.deps.agent
-    active, queued = agent.running(), agent.queued()
+    """Return how many runs go and how many messages wait, over all lanes; to a user, of their own."""
+    active, queued = room.deps.agent.load(peer.principal)
     return {
         "ts": room.deps.clock.now_ms(),
         "lanes": [{"lane": "main", "active": active, "queued": queued}] if active or queued else [],

@@ -68,7 +68,7 @@ async def status(room: Room, peer: Peer, params: StatusParams) -> dict[str, Any]
         of_agent, of_count = await deps.agent.sessions(peer.principal, agent_id=agent.id, limit=RECENT)
         shown = _recent(room, of_agent)
         by_agent.append({"agentId": agent.id, "path": room.state_path(), "count": of_count, "recent": shown})
-    running, queued = deps.agent.running(), deps.agent.queued()
+    running, queued = deps.agent.load(peer.principal)
     standing = deps.health.configuration
     return {
         "runtimeVersion": deps.version,
@@ -122,7 +122,7 @@ def _queued_events(room: Room, peer: Peer) -> list[str]:
     automation = room.deps.automation
     if automation is None:
         return []
-    lines = automation.events.waiting(room.session_key("main"))
+    lines = automation.events.waiting(room.session_key(peer.principal, "main"))
     return [line.text for line in lines if sees(peer.principal, line)]
 
 

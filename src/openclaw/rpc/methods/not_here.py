@@ -179,7 +179,7 @@ def always(value: Any) -> Handler:
 
 def _about(answer: Callable[[str], dict[str, Any]]) -> Handler:
     """Return a handler whose answer is about the session named."""
-    return lambda room, peer, params: answer(room.session_key(params.session_key, params.agent_id))
+    return lambda room, peer, params: answer(room.session_key(peer.principal, params.session_key, params.agent_id))
 
 
 def _board(key: str) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def _board(key: str) -> dict[str, Any]:
 
 
 def _members(room: Room, peer: Peer, params: OfSession) -> dict[str, Any]:
-    key = room.session_key(params.session_key, params.agent_id)
+    key = room.session_key(peer.principal, params.session_key, params.agent_id)
     role = "admin" if room.is_admin(peer) else "owner"
     return {"sessionKey": key, "members": [], "identities": [], "role": role, "allowedVisibilities": ["shared"]}
 
@@ -197,7 +197,9 @@ def _suggestions(room: Room, peer: Peer, params: OfSession) -> dict[str, Any]:
 
 
 def _viewers(room: Room, peer: Peer, params: ViewersParams) -> dict[str, Any]:
-    return {"sessionKeys": sorted({room.session_key(key, params.agent_id) for key in params.session_keys})}
+    return {
+        "sessionKeys": sorted({room.session_key(peer.principal, key, params.agent_id) for key in params.session_keys})
+    }
 
 
 def _environment(room: Room) -> dict[str, Any]:

@@ -147,12 +147,16 @@ def _either(labels: Sequence[str]) -> str:
 
 async def question_get(room: Room, peer: Peer, params: ApprovalIdParams) -> dict[str, Any]:
     """Return a set of questions, also when it has ended."""
-    return {"question": question_row(await room.approvals.get(peer.principal, params.id, "question"))}
+    asked = await room.approvals.get(peer.principal, params.id, "question")
+    await room.overlooked(peer, (asked,))
+    return {"question": question_row(asked)}
 
 
-def question_list(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
+async def question_list(room: Room, peer: Peer, params: NoParams) -> dict[str, Any]:
     """Return the questions that wait for answers."""
-    return {"questions": [question_row(asked) for asked in room.approvals.pending(peer.principal, "question")]}
+    found = room.approvals.pending(peer.principal, "question")
+    await room.overlooked(peer, found)
+    return {"questions": [question_row(asked) for asked in found]}
 
 
 METHODS = (

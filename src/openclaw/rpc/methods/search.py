@@ -84,14 +84,14 @@ async def sessions_search(room: Room, peer: Peer, params: SessionsSearchParams) 
         category=scope.group,
         pinned=scope.pinned,
         archived=None if isinstance(scope.archived, str) else scope.archived,
-        parent=scope.spawned_by or None,
+        parent=room.session_key(peer.principal, scope.spawned_by) if scope.spawned_by else None,
         cron=False if scope.exclude_cron or scope.exclude_system else None,
         subagent=False if scope.exclude_subagents else None,
     )
     found = await room.deps.agent.register.search(
         peer.principal,
         params.query,
-        keys=[room.session_key(key, params.agent_id) for key in params.session_keys or ()],
+        keys=[room.session_key(peer.principal, key, params.agent_id) for key in params.session_keys or ()],
         agent_id=room.deps.agent.resolve_agent(agent) if agent else None,
         wanted=wanted,
         limit=params.limit + 1,

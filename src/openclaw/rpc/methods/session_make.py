@@ -8,8 +8,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from openclaw.agent.session_key import session_key
+from openclaw.base import own_names
 from openclaw.base.errors import InvalidRequest, NotFound, NotSupported
-from openclaw.base.ids import RunId, SessionKey, new_id
+from openclaw.base.ids import SessionKey, new_id
 from openclaw.base.principal import Principal
 from openclaw.base.thinking import thinking_level
 from openclaw.protocol.validate import Params
@@ -183,12 +185,12 @@ def _check(params: SessionsCreateParams) -> None:
 def _new_key(room: Room, principal: Principal, params: SessionsCreateParams) -> SessionKey:
     agent = params.agent_id or params.project_id.removeprefix("workspace:")
     if params.key is not UNSET:
-        return room.session_key(params.key, agent)
+        return room.session_key(principal, params.key, agent)
     name = new_id()
     if params.idempotency_key:
         seed = "\0".join((principal.tenant, principal.owner, params.idempotency_key))
         name = hashlib.sha256(seed.encode(errors="surrogatepass")).hexdigest()[:32]
-    return room.session_key(f"dashboard:{name}", agent)
+    return room.session_key(principal, f"dashboard:{name}", agent)
 
 
 async def _taken(room: Room, principal: Principal, key: SessionKey, label: str) -> bool:
@@ -197,7 +199,7 @@ async def _taken(room: Room, principal: Principal, key: SessionKey, label: str) 
 
 
 async def _parent(room: Room, principal: Principal, raw: str) -> SessionRow:
-    parent = await room.deps.agent.session(room.session_key(raw), principal)
+    parent = await room.deps.agent.session(room.session_key(principal, raw), principal)
     if parent is None:
         raise InvalidRequest(f"unknown parent session: {raw[:128]}", hint="sessions.list shows the sessions there are.")
     return parent
@@ -223,7 +225,7 @@ async def _first_message(
 
 async def sessions_send(room: Room, peer: Peer, params: SessionsSendParams) -> dict[str, Any]:
     """Send a message to a session that is there."""
-    key = room.session_key(params.key, params.agent_id)
+    key = room.session_key(peer.principal, params.key, params.agent_id)
     if params.mentions:
         raise NotSupported("nobody can be mentioned here: a session has one person")
     if await room.deps.agent.session(key, peer.principal) is None:
@@ -241,38 +243,37 @@ async def sessions_send(room: Room, peer: Peer, params: SessionsSendParams) -> d
 
 async def sessions_abort(room: Room, peer: Peer, params: SessionsAbortParams) -> dict[str, Any]:
     """Stop what runs in a session."""
-    run_id = None if isinstance(params.run_id, UnsetType) else RunId(params.run_id)
+    run_id = None if isinstance(params.run_id, UnsetType) else params.run_id
     key = _abort_key(room, peer.principal, params, run_id)
-    stopped = [] if key is None else await room.deps.agent.abort(key, peer.principal, run_id)
+    stopped = [] if key is None else await room.abort(peer.principal, key, run_id)
     status = "aborted" if stopped else "no-active-run"
     return {"ok": True, "abortedRunId": stopped[0] if stopped else None, "status": status}
 
 
-def _abort_key(
-    room: Room, principal: Principal, params: SessionsAbortParams, run_id: RunId | None
-) -> SessionKey | None:
+def _abort_key(room: Room, principal: Principal, params: SessionsAbortParams, run_id: str | None) -> SessionKey | None:
     if params.key is not UNSET:
-        return room.session_key(params.key, params.agent_id)
+        return room.session_key(principal, params.key, params.agent_id)
     if run_id is None:
         raise InvalidRequest("sessions.abort: key required")
-    run = room.deps.agent.live_run(run_id)
-    if run is None or not room.may_see(principal, run.inbound.principal):
-        return None
-    return run.inbound.session_key
+    for meant in own_names.runs_meant(principal, run_id):
+        run = room.deps.agent.live_run(meant)
+        if run is not None and room.may_see(principal, run.inbound.principal):
+            return run.inbound.session_key
+    return None
 
 
 async def sessions_fork(room: Room, peer: Peer, params: EntryParams) -> dict[str, Any]:
     """Copy a session up to a message into a new one."""
-    key = room.session_key(params.session_key, params.agent_id)
+    key = room.session_key(peer.principal, params.session_key, params.agent_id)
     step = await _entry(room, peer.principal, key, params.entry_id)
-    new_key = room.session_key(f"dashboard:{new_id()}", room.agent_of(key))
+    new_key = session_key(room.agent_of(key), own_names.beside(key, f"dashboard:{new_id()}"))
     row = await room.deps.agent.register.fork(key, new_key, peer.principal, _cut(step))
     return {"sessionKey": row.key, **_editor(step)}
 
 
 async def sessions_rewind(room: Room, peer: Peer, params: EntryParams) -> dict[str, Any]:
     """Go on from before a message of a person, or from after one of a model."""
-    key = room.session_key(params.session_key, params.agent_id)
+    key = room.session_key(peer.principal, params.session_key, params.agent_id)
     step = await _entry(room, peer.principal, key, params.entry_id)
     await room.deps.agent.register.rewind(key, peer.principal, _cut(step))
     return _editor(step)
@@ -296,7 +297,7 @@ def _editor(step: StepRow) -> dict[str, Any]:
 
 async def branches_list(room: Room, peer: Peer, params: BranchesListParams) -> dict[str, Any]:
     """Return the one branch that a transcript is."""
-    key = room.session_key(params.session_key, params.agent_id)
+    key = room.session_key(peer.principal, params.session_key, params.agent_id)
     steps = await room.deps.agent.history(key, peer.principal, limit=1)
     if not steps:
         return {"branches": []}

@@ -144,7 +144,7 @@ USED: Final = frozenset(
 
 async def sessions_patch(room: Room, peer: Peer, params: SessionsPatchParams) -> dict[str, Any]:
     """Change one session."""
-    key = room.session_key(params.key, params.agent_id)
+    key = room.session_key(peer.principal, params.key, params.agent_id)
     check_usable(params)
     expected = (params.expected_session_id, params.expected_lifecycle_revision)
     row = await _patch(room, peer, key, params, expected, params.expected_marked_unread_at)
@@ -158,7 +158,7 @@ async def sessions_patch_many(room: Room, peer: Peer, params: SessionsPatchManyP
     check_usable(params.patch)
     if all(getattr(params.patch, name) is UNSET for name in params.patch.__struct_fields__):
         raise InvalidRequest("invalid sessions.patchMany params: at /patch: must NOT have fewer than 1 properties")
-    keys = [room.session_key(target.key, target.agent_id) for target in params.targets]
+    keys = [room.session_key(peer.principal, target.key, target.agent_id) for target in params.targets]
     if len(set(keys)) < len(keys):
         raise InvalidRequest("a session is named twice among the targets")
     outcomes = []

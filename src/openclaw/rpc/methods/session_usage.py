@@ -119,7 +119,9 @@ async def sessions_usage(room: Room, peer: Peer, params: SessionsUsageParams) ->
 
 async def _sessions(room: Room, peer: Peer, params: SessionsUsageParams) -> list[SessionRow]:
     if params.key:
-        row = await room.deps.agent.session(room.session_key(params.key, params.agent_id), peer.principal)
+        row = await room.deps.agent.session(
+            room.session_key(peer.principal, params.key, params.agent_id), peer.principal
+        )
         return [] if row is None else [row]
     agent_id = room.deps.agent.resolve_agent(params.agent_id) if params.agent_id else None
     rows, _ = await room.deps.agent.sessions(peer.principal, agent_id=agent_id, limit=params.limit)
@@ -205,7 +207,7 @@ def _aggregates(whole: _Used, by_agent: Mapping[str, _Used]) -> dict[str, Any]:
 
 async def usage_timeseries(room: Room, peer: Peer, params: SessionTimesParams) -> dict[str, Any]:
     """Return a point for each answer of the session's last steps."""
-    key = room.session_key(params.key, params.agent_id)
+    key = room.session_key(peer.principal, params.key, params.agent_id)
     row = await room.deps.agent.session(key, peer.principal)
     steps = await room.deps.agent.history(key, peer.principal, MAX_STEPS)
     prices = {model.ref: model for model in room.deps.models.models()}
@@ -243,7 +245,7 @@ def _points(steps: Iterable[StepRow], prices: Mapping[str, ModelInfo]) -> list[d
 
 async def usage_logs(room: Room, peer: Peer, params: SessionLogsParams) -> dict[str, Any]:
     """Return the session's last messages as text."""
-    key = room.session_key(params.key, params.agent_id)
+    key = room.session_key(peer.principal, params.key, params.agent_id)
     steps = await room.deps.agent.history(key, peer.principal, params.limit)
     logs = []
     for row in message_rows(steps):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import UNSET, Meta, UnsetType, structs
 
 from openclaw.agent.session_key import main_key
+from openclaw.base import own_names
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.ids import AgentId, OwnerId, SessionKey
 from openclaw.base.principal import Principal
@@ -137,7 +138,7 @@ async def sessions_list(room: Room, peer: Peer, params: SessionsListParams) -> d
     since_ms = 0 if params.active_minutes is UNSET else max(0, now_ms - params.active_minutes * 60_000)
     rows: list[SessionRow] = []
     total = 0
-    viewer, wanted = _viewer(peer.principal, params), _filter(room, params)
+    viewer, wanted = _viewer(peer.principal, params), _filter(room, peer, params)
     if viewer is not None and wanted is not None:
         rows, total = await room.deps.agent.register.find(
             viewer,
@@ -186,7 +187,7 @@ def _viewer(principal: Principal, params: SessionsListParams) -> Principal | Non
     return structs.replace(principal, owner=owner, scopes=frozenset(("operator.read",)))
 
 
-def _filter(room: Room, params: SessionsListParams) -> SessionFilter | None:
+def _filter(room: Room, peer: Peer, params: SessionsListParams) -> SessionFilter | None:
     """Return what is asked for; None when nothing can fit."""
     agents = room.deps.agent.agents()
     if params.project_id:
@@ -203,7 +204,7 @@ def _filter(room: Room, params: SessionsListParams) -> SessionFilter | None:
         pinned=None if params.pinned is UNSET else params.pinned,
         category=_or_none(params.group),
         board_face=_or_none(params.board_face),
-        parent=_or_none(params.spawned_by),
+        parent=None if params.spawned_by is UNSET else room.session_key(peer.principal, params.spawned_by),
         agents=tuple(info.id for info in agents) if narrowed else None,
         cron=False if params.exclude_cron or params.exclude_system else None,
         subagent=False if params.exclude_subagents else None,
@@ -250,7 +251,7 @@ async def _preview(room: Room, peer: Peer, key: str) -> str:
 
 async def sessions_describe(room: Room, peer: Peer, params: SessionsDescribeParams) -> dict[str, Any]:
     """Return one session's row, or null."""
-    row = await room.deps.agent.session(room.session_key(params.key, params.agent_id), peer.principal)
+    row = await room.deps.agent.session(room.session_key(peer.principal, params.key, params.agent_id), peer.principal)
     if row is None:
         return {"session": None}
     shown = room.session_row(row)
@@ -260,7 +261,7 @@ async def sessions_describe(room: Room, peer: Peer, params: SessionsDescribePara
 
 async def sessions_reset(room: Room, peer: Peer, params: SessionsResetParams) -> dict[str, Any]:
     """Start the session afresh."""
-    key = room.session_key(params.key, params.agent_id)
+    key = room.session_key(peer.principal, params.key, params.agent_id)
     await _expect(room, peer, key, params.expected_session_id)
     row = await room.deps.agent.reset_session(key, peer.principal)
     return {"ok": True, "key": key, "entry": session_entry(row)}
@@ -268,8 +269,8 @@ async def sessions_reset(room: Room, peer: Peer, params: SessionsResetParams) ->
 
 async def sessions_delete(room: Room, peer: Peer, params: SessionsDeleteParams) -> dict[str, Any]:
     """Delete the session; a main session can only be reset."""
-    key = room.session_key(params.key, params.agent_id)
-    if key.count(":") == 2 and key.endswith(":main"):
+    key = room.session_key(peer.principal, params.key, params.agent_id)
+    if own_names.plain(key) == main_key(room.agent_of(key)):
         raise InvalidRequest(f"Cannot delete the main session ({key}).", hint="Reset it instead.")
     row = await _expect(room, peer, key, params.expected_session_id, params.expected_lifecycle_revision)
     if row is not None and params.expected_session_updated_at not in (None, row.updated_at_ms):
@@ -285,7 +286,9 @@ async def message_step(room: Room, principal: Principal, key: SessionKey, wanted
     session_id, seq, index = parse_message_id(wanted)
     if seq:
         return await room.deps.agent.register.step(key, principal, session_id, seq), index
-    return find_step(await room.deps.agent.history(key, principal, limit=MAX_LIMIT), wanted), 0
+    steps = await room.deps.agent.history(key, principal, limit=MAX_LIMIT)
+    found = (find_step(steps, meant) for meant in own_names.runs_meant(principal, wanted))
+    return next((step for step in found if step is not None), None), 0
 
 
 async def _expect(room: Room, peer: Peer, key: SessionKey, *ids: str) -> SessionRow | None:
@@ -348,7 +351,7 @@ def sessions_unsubscribe(room: Room, peer: Peer, params: SubscribeParams) -> dic
 
 def messages_subscribe(room: Room, peer: Peer, params: MessagesSubscribeParams) -> dict[str, Any]:
     """Send `session.message` events of one session to this connection from now on."""
-    key = room.session_key(params.key, params.agent_id)
+    key = room.session_key(peer.principal, params.key, params.agent_id)
     room.deps.hub.subscribe_messages(peer, key, True)
     answer: dict[str, Any] = {"subscribed": True, "key": key}
     if params.include_approvals:
@@ -372,7 +375,7 @@ def _replay(room: Room, peer: Peer, key: SessionKey) -> dict[str, Any]:
 
 def messages_unsubscribe(room: Room, peer: Peer, params: MessagesSubscribeParams) -> dict[str, Any]:
     """Send no more of them."""
-    key = room.session_key(params.key, params.agent_id)
+    key = room.session_key(peer.principal, params.key, params.agent_id)
     room.deps.hub.subscribe_messages(peer, key, False)
     return {"subscribed": False, "key": key}
 

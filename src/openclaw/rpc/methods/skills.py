@@ -135,7 +135,7 @@ class SkillsUpdateParams(Params, frozen=True):
 async def skills_status(room: Room, peer: Peer, params: SkillsStatusParams) -> dict[str, Any]:
     """Read the folders of an agent in a thread and judge what is there."""
     if params.session_key:
-        agent_id = room.agent_of(room.session_key(params.session_key, params.agent_id))
+        agent_id = room.agent_of(room.session_key(peer.principal, params.session_key, params.agent_id))
     else:
         agent_id = room.deps.agent.resolve_agent(params.agent_id)
     workspace = _workspace(room, agent_id)

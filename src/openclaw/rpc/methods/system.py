@@ -12,7 +12,7 @@ from openclaw.rpc.room import Room
 
 def system_presence(room: Room, peer: Peer, params: NoParams) -> list[dict[str, Any]]:
     """Return the presence list."""
-    return room.deps.hub.presence()
+    return room.deps.hub.presence(peer.principal)
 
 
 METHODS = (

@@ -43,14 +43,14 @@ class ToolsInvokeParams(Params, frozen=True):
 
 def tools_catalog(room: Room, peer: Peer, params: ToolsCatalogParams) -> dict[str, Any]:
     """Return every tool of an agent."""
-    agent, specs = _tools(room, "", params.agent_id)
+    agent, specs = _tools(room, peer, "", params.agent_id)
     rows = [{**_row(spec), "defaultProfiles": ["full"]} for spec in specs]
     return {"agentId": agent, "profiles": [{"id": "full", "label": "Full"}], "groups": _group(rows)}
 
 
 def tools_effective(room: Room, peer: Peer, params: ToolsEffectiveParams) -> dict[str, Any]:
     """Return the tools that a session's agent may use."""
-    agent, specs = _tools(room, params.session_key, params.agent_id)
+    agent, specs = _tools(room, peer, params.session_key, params.agent_id)
     rows = [{**_row(spec), "rawDescription": spec.description} for spec in specs]
     return {"agentId": agent, "profile": "full", "groups": _group(rows)}
 
@@ -82,11 +82,11 @@ async def _invoke(room: Room, peer: Peer, params: ToolsInvokeParams) -> dict[str
     return {**answer, "ok": True, "output": {"content": [{"type": "text", "text": found.text}]}}
 
 
-def _tools(room: Room, session_key: str, agent_id: str) -> tuple[AgentId, tuple[ToolSpec, ...]]:
+def _tools(room: Room, peer: Peer, session_key: str, agent_id: str) -> tuple[AgentId, tuple[ToolSpec, ...]]:
     if room.deps.tools is not None:
-        return room.deps.tools.tools(session_key, agent_id)
+        return room.deps.tools.tools(peer.principal, session_key, agent_id)
     if session_key:
-        return room.agent_of(room.session_key(session_key, agent_id)), ()
+        return room.agent_of(room.session_key(peer.principal, session_key, agent_id)), ()
     return room.deps.agent.resolve_agent(agent_id), ()
 
 

@@ -110,14 +110,14 @@ async def sessions_preview(room: Room, peer: Peer, params: SessionsPreviewParams
 
 async def _preview(room: Room, peer: Peer, raw: str, params: SessionsPreviewParams) -> dict[str, Any]:
     try:
-        key = room.session_key(raw)
+        key = room.session_key(peer.principal, raw)
     except (InvalidRequest, NotFound):
         return {"key": raw, "status": "error", "items": []}
     if await room.deps.agent.session(key, peer.principal) is None:
-        return {"key": raw, "status": "missing", "items": []}
+        return {"key": room.as_called(raw, key), "status": "missing", "items": []}
     steps = await room.deps.agent.history(key, peer.principal, limit=params.limit)
     items = preview_items(steps, params.max_chars)[-params.limit :]
-    return {"key": raw, "status": "ok" if items else "empty", "items": items}
+    return {"key": room.as_called(raw, key), "status": "ok" if items else "empty", "items": items}
 
 
 async def sessions_resolve(room: Room, peer: Peer, params: SessionsResolveParams) -> dict[str, Any]:
@@ -147,7 +147,7 @@ async def _find(room: Room, peer: Peer, params: SessionsResolveParams) -> list[S
     if params.spawned_by:
         return []
     if params.key:
-        row = await service.session(room.session_key(params.key, params.agent_id), peer.principal)
+        row = await service.session(room.session_key(peer.principal, params.key, params.agent_id), peer.principal)
         return [] if row is None else [row]
     agent_id = AgentId(params.agent_id) if params.agent_id else None
     rows, _ = await service.sessions(
@@ -162,14 +162,14 @@ async def _find(room: Room, peer: Peer, params: SessionsResolveParams) -> list[S
 
 async def sessions_get(room: Room, peer: Peer, params: SessionsGetParams) -> dict[str, Any]:
     """Return the transcript's end; an unknown session has no messages."""
-    key = room.session_key(params.key, params.agent_id)
+    key = room.session_key(peer.principal, params.key, params.agent_id)
     rows = list(message_rows(await room.deps.agent.history(key, peer.principal, limit=params.limit)))
     return {"messages": fitting(rows[-params.limit :])}
 
 
 async def sessions_export(room: Room, peer: Peer, params: SessionsExportParams) -> dict[str, Any]:
     """Return the next page of a whole transcript, oldest first, nothing of it cut."""
-    key = room.session_key(params.key, params.agent_id)
+    key = room.session_key(peer.principal, params.key, params.agent_id)
     service = room.deps.agent
     session = await service.session(key, peer.principal)
     if session is None:
@@ -195,7 +195,7 @@ async def sessions_export(room: Room, peer: Peer, params: SessionsExportParams) 
 
 async def sessions_compact(room: Room, peer: Peer, params: SessionsCompactParams) -> dict[str, Any]:
     """Put a summary in the place of everything but the last exchange."""
-    key = room.session_key(params.key, params.agent_id)
+    key = room.session_key(peer.principal, params.key, params.agent_id)
     done = await compact(room, key, peer.principal)
     answer: dict[str, Any] = {"ok": True, "key": key, "compacted": done.compacted, "kept": done.kept}
     if done.reason:
@@ -208,7 +208,7 @@ async def sessions_compact(room: Room, peer: Peer, params: SessionsCompactParams
 
 async def chat_inject(room: Room, peer: Peer, params: ChatInjectParams) -> dict[str, Any]:
     """Write a message of the assistant's side into a session without asking a model."""
-    key = room.session_key(params.session_key, params.agent_id)
+    key = room.session_key(peer.principal, params.session_key, params.agent_id)
     row = await room.deps.agent.session(key, peer.principal)
     if row is None:
         raise NotFound(f"no session {key!r}", hint="A session begins with its first message: chat.send.")

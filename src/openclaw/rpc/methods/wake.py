@@ -16,6 +16,7 @@ from openclaw.rpc.hub import sees
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
+from openclaw.rpc.snapshot import of_operator
 
 Line = Annotated[str, Meta(min_length=1, max_length=20_000)]
 RATE = Rate(burst=30, per_s=1.0)
@@ -52,7 +53,7 @@ def automation_of(room: Room) -> Automation:
 
 
 async def _queue(room: Room, peer: Peer, params: WakeParams | SystemEventParams) -> SessionKey:
-    key = room.session_key(params.session_key or "main", params.agent_id)
+    key = room.session_key(peer.principal, params.session_key or "main", params.agent_id)
     room.deps.agent.resolve_agent(room.agent_of(key))
     principal = peer.principal
     session = await room.deps.agent.session(key, LOCAL_OPERATOR)
@@ -81,7 +82,7 @@ async def system_event(room: Room, peer: Peer, params: SystemEventParams) -> dic
 def last_heartbeat(room: Room, peer: Peer, params: NoParams) -> dict[str, Any] | None:
     """Return the last heartbeat's outcome, or null."""
     last = room.deps.automation.heartbeats.last if room.deps.automation else None
-    if last is None:
+    if last is None or not of_operator(peer.principal):
         return None
     row = beat_row(last)
     if not room.is_admin(peer):
@@ -121,7 +122,7 @@ METHODS = (
         NoParams,
         "operator.read",
         last_heartbeat,
-        "Returns the outcome of the last heartbeat since the start.",
+        "Returns the outcome of the last heartbeat since the start; `null` to users, whose it was not.",
         '`{ts, status: "sent"|"ok-token"|"skipped"|"failed", durationMs, reason?, preview?}` or `null`.',
     ),
     MethodSpec(

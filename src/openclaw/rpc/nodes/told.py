@@ -101,7 +101,7 @@ def _key(room: Room, nodes: Nodes, session: NodeSession, wanted: str | None) -> 
     if not nodes.is_approved(session):
         raise _NotHandled("not_approved")
     own = f"node-{session.node_id}"
-    key = room.session_key(wanted or own)
+    key = room.session_key(session.peer.principal, wanted or own)
     if room.deps.config().config.gateway.nodes.sessions != "any" and key.split(":", 2)[2] != own:
         raise _NotHandled("session_not_allowed")
     return key
@@ -114,7 +114,9 @@ async def _subscribe(room: Room, nodes: Nodes, session: NodeSession, payload_jso
 
 
 async def _unsubscribe(room: Room, nodes: Nodes, session: NodeSession, payload_json: str) -> None:
-    room.deps.hub.follow(session.peer, room.session_key(_read(payload_json, _Session).session_key), False)
+    room.deps.hub.follow(
+        session.peer, room.session_key(session.peer.principal, _read(payload_json, _Session).session_key), False
+    )
 
 
 async def _agent_request(room: Room, nodes: Nodes, session: NodeSession, payload_json: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from openclaw.base import own_names
 from openclaw.tools.action import Context, action
 
 
@@ -12,7 +13,7 @@ async def session_status(context: Context) -> dict[str, Any]:
     """Tell about this session: agent, session, run, and what is known of the model, its tokens and limits."""
     return {
         "agent": context.agent_id,
-        "session": context.session_key,
-        "run": context.run_id,
+        "session": own_names.told_text(context.principal, context.session_key),
+        "run": own_names.told_text(context.principal, context.run_id),
         **context.facts,
     }

@@ -14,7 +14,8 @@ from typing import Annotated, Any, NamedTuple, Protocol
 import msgspec
 from msgspec import Meta
 
-from openclaw.base.errors import CallerError, ToolError
+from openclaw.base import own_names
+from openclaw.base.errors import CallerError, NotFound, ToolError
 from openclaw.base.ids import AgentId, SessionKey
 from openclaw.base.message import Message, ToolCall, ToolOutcome
 from openclaw.base.principal import Principal
@@ -43,8 +44,8 @@ class Sent(NamedTuple):
 class SessionPort(Protocol):
     """What the study lets tools do with sessions; the principal is the run's own."""
 
-    def resolve_key(self, raw: str, agent_id: AgentId | None = None) -> SessionKey:
-        """Turn a name or key into a session key. Raises: InvalidRequest."""
+    def resolve_key(self, principal: Principal, raw: str, agent_id: AgentId | None = None) -> SessionKey:
+        """Return the key of what the principal calls so. Raises: InvalidRequest, NotFound for somebody else's."""
         ...
 
     async def sessions(
@@ -97,7 +98,7 @@ def session_tools(port: SessionPort) -> tuple[Tool, ...]:
     ) -> dict[str, Any]:
         """List this user's conversations, the latest first; `current` marks the one you are in."""
         rows, count = await port.sessions(as_owner(context.principal), limit=limit)
-        return {"count": count, "sessions": [_listed(row, context.session_key) for row in rows]}
+        return {"count": count, "sessions": [_listed(row, context) for row in rows]}
 
     @action
     async def sessions_history(
@@ -110,7 +111,11 @@ def session_tools(port: SessionPort) -> tuple[Tool, ...]:
         key = await _known(port, session, context)
         steps = await port.history(key, as_owner(context.principal), limit)
         said = [line for step in steps for message in step.messages for line in _said(message, tools)]
-        return fenced(f"the session {key}", "\n".join(said)) if said else "The session is empty."
+        return (
+            fenced(f"the session {own_names.told_text(context.principal, key)}", "\n".join(said))
+            if said
+            else "The session is empty."
+        )
 
     @action(writes=True, timeout_s=MAX_WAIT_S + 10)
     async def sessions_send(
@@ -144,7 +149,7 @@ def session_tools(port: SessionPort) -> tuple[Tool, ...]:
             return f"Sent; run {sent.run_id} goes on. sessions_history shows its answer later."
         if sent.state != "ok":
             raise ToolError(f"The run {sent.run_id} ended as {sent.state}: {sent.text[:TEXT_CHARS]}")
-        return fenced(f"the session {key}", sent.text or "(no text)")
+        return fenced(_name(key, context), sent.text or "(no text)")
 
     return tuple(map(build_tool, (sessions_list, sessions_history, sessions_send)))
 
@@ -160,22 +165,31 @@ def as_owner(principal: Principal) -> Principal:
 
 
 async def _known(port: SessionPort, raw: str, context: Context) -> SessionKey:
-    key = port.resolve_key(raw, context.agent_id)
-    if await port.session(key, as_owner(context.principal)) is None:
-        raise ToolError(f"There is no session {raw[:100]!r}. sessions_list shows which there are.")
+    missing = ToolError(f"There is no session {raw[:100]!r}. sessions_list shows which there are.")
+    me = as_owner(context.principal)
+    try:
+        key = port.resolve_key(me, raw, context.agent_id)
+    except NotFound:
+        raise missing from None
+    if await port.session(key, me) is None:
+        raise missing
     return key
 
 
-def _listed(row: SessionRow, own: SessionKey) -> dict[str, Any]:
+def _name(key: SessionKey, context: Context) -> str:
+    return f"the session {own_names.told_text(context.principal, key)}"
+
+
+def _listed(row: SessionRow, context: Context) -> dict[str, Any]:
     return {
-        "key": row.key,
+        "key": own_names.told_text(context.principal, row.key),
         "agentId": row.agent_id,
         "label": visible(row.label),
         "updatedAt": datetime.fromtimestamp(row.updated_at_ms / 1000, UTC).isoformat(timespec="seconds"),
         "model": row.model,
         "totalTokens": row.input_tokens + row.output_tokens,
         "abortedLastRun": row.aborted_last_run,
-        "current": row.key == own,
+        "current": row.key == context.session_key,
     }
 
 
