@@ -54,10 +54,6 @@ ESCAPES = [
 ]  # fmt: skip
 
 
-LITERAL = ("%", "$", "file:", "‥", "．", "․", "∕", "⁄", "／", "\u200c", "\u202e", "\ufeff")
-"""Signs that mean nothing special: such a path is an odd name below the root."""
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A workspace full of traps, beside a folder with a canary."""
@@ -125,23 +121,17 @@ def test_no_path_leaves_the_workspace(root: Path, path: str) -> None:
     outside = root.parent / "outside"
     before = _tree(outside)
     path = path.replace("{root}", str(root)).replace("{outside}", str(outside))
-    made_a_name = False
     with Workspace(root) as room:
         for act in ACTS.values():
-            try:
-                given = str(act(room, path))
-            except ToolError as refused:
-                given = str(refused)
-            else:
-                made_a_name = True
-            assert CANARY not in given
+            with pytest.raises(ToolError) as refused:
+                act(room, path)
+            assert CANARY not in refused.value.message
         for recursive in (False, True):
             try:
                 listed = [entry.path for entry in room.entries(path, recursive=recursive)]
             except ToolError:
                 continue
             assert not [name for name in listed if "secret.txt" in name and not (root / name).is_file()]
-    assert made_a_name == any(sign in path for sign in LITERAL)
     assert _tree(outside) == before
     assert sorted(item.name for item in root.parent.iterdir()) == ["outside", "root"]
 
@@ -161,10 +151,9 @@ def test_plain_relative_paths_are_read(root: Path, path: str) -> None:
 def test_a_kernel_file_system_is_refused_even_as_the_root() -> None:
     if not Path("/proc/self").exists():
         pytest.skip("no /proc here")
-    with Workspace(Path("/proc")) as room:
-        for path in ("self/environ", "1/environ", "version", "sys/kernel/hostname", f"{os.getpid()}/root/etc/passwd"):
-            with pytest.raises(ToolError):
-                room.read_bytes(path)
+    for root in ("/proc", "/proc/self", "/proc/self/fd", "/proc/sys/kernel", "/sys/kernel"):
+        with pytest.raises(ToolError):
+            Workspace(Path(root))
     with Workspace(Path("/")) as room:
         for path in ("proc/self/environ", "proc/version", "sys/kernel/notes", "dev/zero", "proc/self/root/etc/passwd"):
             with pytest.raises(ToolError):

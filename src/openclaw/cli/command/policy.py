@@ -238,13 +238,11 @@ def test(context: click.Context, stdin: bool) -> None:
         return
     if not stdin:
         raise click.UsageError("Name a kind, or say --stdin.")
-    import msgspec
-
-    from openclaw.policy.cases.table import answers, lines_of
+    from openclaw.policy.cases.table import answers, as_line, lines_of
 
     out = sys.stdout.buffer
     for answer in answers(lines_of(sys.stdin.buffer)):
-        out.write(msgspec.json.encode(answer) + b"\n")
+        out.write(as_line(answer))
         out.flush()
 
 

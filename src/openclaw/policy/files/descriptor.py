@@ -133,6 +133,18 @@ def check_file(info: os.stat_result, shown: str) -> None:
         )
 
 
+def check_not_read_only(info: os.stat_result, shown: str) -> None:
+    """Refuse a file that its owner may not write: replacing it by its folder's leave would go past that."""
+    if not info.st_mode & stat.S_IWUSR:
+        raise ToolError(f"{shown!r} is read-only.")
+
+
+def check_writable(folder: int, shown: str) -> None:
+    """Refuse a folder in which nothing can be made or removed, as the kernel would. Raises: ToolError."""
+    if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True):
+        raise ToolError(f"{shown!r} cannot be written: its folder is read-only.")
+
+
 def refuse(folder: int, name: str, shown: str, error: OSError) -> NoReturn:
     """Raise the ToolError that explains an OSError to a model."""
     if isinstance(error, FileNotFoundError):
@@ -199,8 +211,7 @@ def _mode_to_keep(folder: int, name: str, shown: str) -> int | None:
     except OSError as error:
         refuse(folder, name, shown, error)
     check_file(info, shown)
-    if not info.st_mode & stat.S_IWUSR:
-        raise ToolError(f"{shown!r} is read-only.")
+    check_not_read_only(info, shown)
     return stat.S_IMODE(info.st_mode) & 0o777
 
 
