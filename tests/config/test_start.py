@@ -70,6 +70,7 @@ def test_the_token_file_is_made_once_and_used_when_nothing_else_names_a_token(ho
         "{bogus: 1, channels: {x: 1}, models: 'x'}",
         "{gateway: {controlUi: {root: 'ui'}}}",
         "{gateway: {controlUi: {root: '.', enabled: false}}}",
+        "{agents: {defaults: {workspace: '/srv/work'}, list: [{id: 'a', workspace: '~/elsewhere'}]}}",
     ],
 )
 def test_these_start(home: Home, text: str) -> None:
@@ -91,10 +92,15 @@ def test_these_start(home: Home, text: str) -> None:
             (f"{{gateway: {{controlUi: {{root: '{root}'}}}}}}", "gateway.controlUi.root", 1)
             for root in (".", "..", "/", "logs", "credentials/x", "ui/../")
         ),
+        *(
+            (f"{{agents: {{defaults: {{workspace: '{root}'}}}}}}", "agents.defaults.workspace", 1)
+            for root in ("{state}", "{state}/..", "/", "{state}/logs", "{state}/credentials/x", "{state}/workspace/..")
+        ),
+        ("{agents: {list: [{id: 'a'},\n {id: 'b', workspace: '{state}'}]}}", "agents.list[1].workspace", 2),
     ],
 )
 def test_these_are_refused_with_the_fix(home: Home, text: str, path: str, line: int) -> None:
-    (error,) = refusals(home.load(text))
+    (error,) = refusals(home.load(text.replace("{state}", str(home.state))))
     assert error.code == "CONFIG_INVALID"
     assert error.details == {"path": path, "line": line}
     assert error.hint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from openclaw.base.errors import ConfigError
@@ -45,7 +46,24 @@ def refusals(loaded: Loaded) -> list[ConfigError]:
                 "Set gateway.controlUi.root to the folder of a built UI that holds nothing else, or remove it.",
             )
         )
+    found.extend(_open_workspaces(loaded))
     return found
+
+
+def _open_workspaces(loaded: Loaded) -> Iterator[ConfigError]:
+    """Yield a refusal for each agent whose file tools would reach the state directory or the configuration."""
+    agents, state = loaded.config.agents, state_dir_of(loaded.env)
+    named = [("agents.defaults.workspace", agents.defaults.workspace)]
+    named += [(f"agents.list[{at}].workspace", agent.workspace) for at, agent in enumerate(agents.list)]
+    for path, text in named:
+        place = Path(text).expanduser().absolute() if text else state / "workspace"
+        if holds_state(place, state) or loaded.path.resolve().is_relative_to(place.resolve()):
+            yield _refusal(
+                loaded,
+                path,
+                f"{path} holds the gateway's state or its configuration: agents could read and change them",
+                "Name a folder that holds nothing but the agent's files, e.g. ~/openclaw-workspace.",
+            )
 
 
 def _serves_state(loaded: Loaded) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -119,6 +120,30 @@ BROKEN: dict[str, Breakage] = {
     "hooks.default_session_key_unset": hooks(""),
     "hooks.request_session_key_enabled": hooks("allowRequestSessionKey: true, allowedSessionKeyPrefixes: ['hook:']"),
     "hooks.request_session_key_prefixes_missing": hooks("allowRequestSessionKey: true"),
+    "channels.*.dm.open": config("{channels: {telegram: {dmPolicy: 'open', allowFrom: ['*']}}}"),
+    "channels.*.dm.open_invalid": config("{channels: {telegram: {accounts: {a: {dmPolicy: 'open'}}}}}"),
+    "channels.*.group.open": config("{channels: {telegram: {groupPolicy: 'open', groupAllowFrom: ['*']}}}"),
+    "dm.names_in_lists": config("{dmPolicy: {allowIds: ['telegram:@alice']}}"),
+    "security.exposure.open_channels_with_exec": config(
+        "{dmPolicy: {mode: 'open', allowIds: ['*']}, tools: {exec: {security: 'full'}}}"
+    ),
+    "tools.exec.security_full_configured": config(
+        "{tools: {exec: {security: 'full', ask: 'off'}}, agents: {defaults: {sandbox: {mode: 'off'}}}}"
+    ),
+    "tools.exec.allowlist_any_program": config("{tools: {exec: {allowlist: ['* --version']}}}"),
+    "tools.tainted_wildcard": config("{tools: {tainted: ['*']}}"),
+    "sandbox.mode_off": config(
+        "{tools: {exec: {security: 'full'}}, agents: {list: [{id: 'a', sandbox: {mode: 'non-main'}}]}}"
+    ),
+    "sandbox.docker_config_mode_off": config(
+        "{agents: {defaults: {sandbox: {mode: 'off', docker: {image: 'debian:12'}}}}}"
+    ),
+    "sandbox.no_walls": lambda place: None,
+    "agents.workspace_holds_state": lambda place: config(f"{{agents: {{defaults: {{workspace: '{place.state}'}}}}}}")(
+        place
+    ),
+    "gateway.roles.admin_for_everybody": config("{gateway: {roles: {admin: {groups: ['*']}}}}"),
+    "egress.wildcard": config("{networkPolicy: {egressAllowlist: ['*.com', 'example.org']}}"),
     "egress.open": config("{networkPolicy: {allowEgress: true}}"),
     "egress.inner_addresses": config("{networkPolicy: {egressAllowlist: ['example.com', '10.1.0.0/16:8080']}}"),
     "ledger.chain_broken": _broken_chain,
@@ -135,9 +160,9 @@ def test_every_check_of_the_table_has_a_breakage() -> None:
 def test_what_is_open_is_found_under_its_id(tmp_path: Path, id_: str) -> None:
     place = Place(tmp_path).make()
     BROKEN[id_](place)
-    scene = place.scene()
+    scene = place.scene(wall_problem="there is no bwrap" if id_ == "sandbox.no_walls" else "")
     findings = reported(examine(scene), redactor_of(scene))
-    found = [one for one in findings if one.check_id == id_]
+    found = [one for one in findings if fnmatchcase(one.check_id, id_)]
     assert found, findings
     assert found[0].severity == RULES[id_].severity
     assert all(one.remediation for one in findings if one.severity != "info")

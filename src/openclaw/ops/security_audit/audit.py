@@ -9,6 +9,7 @@ import msgspec
 from openclaw.ops.doctor.checks.audit import chain_findings
 from openclaw.ops.doctor.checks.gateway import listening_findings
 from openclaw.ops.doctor.scene import Scene
+from openclaw.ops.security_audit.doors import door_findings
 from openclaw.ops.security_audit.files import file_findings
 from openclaw.ops.security_audit.live import Probe, Prober, Running
 from openclaw.ops.security_audit.rules import ORDER, Finding, found
@@ -39,7 +40,13 @@ class Summary(msgspec.Struct, frozen=True):
 
 def examine(scene: Scene) -> list[Finding]:
     """Return what settings, files and ledger show."""
-    return [*setting_findings(scene), *vouching_findings(scene), *file_findings(scene), *_ledger(scene)]
+    return [
+        *setting_findings(scene),
+        *vouching_findings(scene),
+        *door_findings(scene),
+        *file_findings(scene),
+        *_ledger(scene),
+    ]
 
 
 def counted(findings: Sequence[Finding]) -> Summary:
