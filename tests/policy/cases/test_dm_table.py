@@ -110,8 +110,9 @@ PAIRED: Final = (
     on({**PAIRING, **GROUP}, "ask"),
 )
 
+DIRECT: Final[tuple[Any, ...]] = ("dm", "direct", "DIRECT", "private", "im", "user", "", None, {})
 CHATS: Final = (
-    *(on(ME, "allow", chat=kind) for kind in ("dm", "direct", "DIRECT", "private", "im", "user", "", None, {})),
+    *(on(ME, "allow", chat=kind) for kind in DIRECT),
     *(on(ME, "allow", chat={key: "direct"}) for key in ("type", "kind", "chatType")),
     *(on(ME, "allow", chat=place) for place in ("5", 5, "telegram:5", "dm:5", "direct:5", "user:5")),
     *(on(ME, "allow", chat={"id": place}) for place in ("5", 5, "telegram:5", None, "")),
