@@ -363,3 +363,5 @@ def test_a_name_that_is_no_text_is_denied_and_the_line_keeps_its_id(root: Path) 
     assert table_answer(line(r"a\ud800/f"))["id"] == "x1"
     assert table_answer(line("a/f", extra="NaN"))["error"]["code"] == "INVALID_REQUEST"
     assert table_answer(line("a/f") + b"}")["error"]["code"] == "INVALID_REQUEST"
+    broken = rb'{"id": 3, "kind": "dm", "policy": "\udcff", "message": {"channel": "telegram"}}'
+    assert table_answer(broken)["error"]["code"] == "INVALID_REQUEST"

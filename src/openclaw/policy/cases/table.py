@@ -43,6 +43,8 @@ def answer(line: bytes) -> dict[str, Any]:
         return case_of(found.get("kind"))(found)
     except OpenClawError as error:
         return _failed(found.get("id"), error)
+    except UnicodeEncodeError:
+        return _failed(found.get("id"), InvalidRequest("the line holds half a character where only text can be"))
     except Exception as error:  # noqa: BLE001  # what nobody thought of in one line does not end the others
         return _failed(found.get("id"), InternalError(f"the line could not be judged ({type(error).__name__})"))
 
