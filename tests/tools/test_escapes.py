@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -158,6 +160,38 @@ def test_a_kernel_file_system_is_refused_even_as_the_root() -> None:
         for path in ("proc/self/environ", "proc/version", "sys/kernel/notes", "dev/zero", "proc/self/root/etc/passwd"):
             with pytest.raises(ToolError):
                 room.read_bytes(path)
+
+
+INSIDE = """
+import sys
+from pathlib import Path
+from openclaw.base.errors import ToolError
+from openclaw.tools.workspace import Workspace
+with Workspace(Path(sys.argv[1])) as room:
+    print(room.read_text("plain.txt"))
+    for act in (lambda: room.read_bytes("proc/1/environ"), lambda: next(room.entries("proc")),
+                lambda: room.read_bytes("version"), lambda: list(room.entries("proc/1/fd"))):
+        try:
+            print("got", act())
+        except ToolError as refused:
+            print("refused")
+"""
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap")
+def test_a_kernel_file_system_that_is_mounted_in_the_workspace_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "proc").mkdir(parents=True)
+    (root / "plain.txt").write_text("plain")
+    (root / "version").touch()
+    walls = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--proc", str(root / "proc")]
+    walls += ["--bind", "/proc/version", str(root / "version")]
+    done = subprocess.run(
+        [*walls, sys.executable, "-c", INSIDE, str(root)], capture_output=True, text=True, timeout=30, check=False
+    )
+    if "Operation not permitted" in done.stderr and not done.stdout:
+        pytest.skip("nothing can be mounted here")
+    assert done.stdout.split() == ["plain", *["refused"] * 4], done.stderr
 
 
 def _flip(stop: threading.Event, place: Path, link_target: Path) -> None:

@@ -133,7 +133,7 @@ def _judge_last(folder: int, name: str, line: _Line) -> None:
     if op not in _OF_FILES and (stat.S_ISDIR(info.st_mode) or op == "mkdir" or shown.endswith(("/", "/."))):
         os.close(open_folder(folder, name, shown, create=False))
     else:
-        check_file(info, shown)
+        check_file(info, shown, folder)
     if op in _OF_FILES:
         check_not_read_only(info, shown)
     if op != "mkdir":
