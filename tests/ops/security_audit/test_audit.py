@@ -127,18 +127,8 @@ BROKEN: dict[str, Breakage] = {
     "security.exposure.open_channels_with_exec": config(
         "{dmPolicy: {mode: 'open', allowIds: ['*']}, tools: {exec: {security: 'full'}}}"
     ),
-    "tools.exec.security_full_configured": config(
-        "{tools: {exec: {security: 'full', ask: 'off'}}, agents: {defaults: {sandbox: {mode: 'off'}}}}"
-    ),
     "tools.exec.allowlist_any_program": config("{tools: {exec: {allowlist: ['* --version']}}}"),
     "tools.tainted_wildcard": config("{tools: {tainted: ['*']}}"),
-    "sandbox.mode_off": config(
-        "{tools: {exec: {security: 'full'}}, agents: {list: [{id: 'a', sandbox: {mode: 'non-main'}}]}}"
-    ),
-    "sandbox.docker_config_mode_off": config(
-        "{agents: {defaults: {sandbox: {mode: 'off', docker: {image: 'debian:12'}}}}}"
-    ),
-    "sandbox.no_walls": lambda place: None,
     "agents.workspace_holds_state": lambda place: config(f"{{agents: {{defaults: {{workspace: '{place.state}'}}}}}}")(
         place
     ),
@@ -160,7 +150,7 @@ def test_every_check_of_the_table_has_a_breakage() -> None:
 def test_what_is_open_is_found_under_its_id(tmp_path: Path, id_: str) -> None:
     place = Place(tmp_path).make()
     BROKEN[id_](place)
-    scene = place.scene(wall_problem="there is no bwrap" if id_ == "sandbox.no_walls" else "")
+    scene = place.scene()
     findings = reported(examine(scene), redactor_of(scene))
     found = [one for one in findings if fnmatchcase(one.check_id, id_)]
     assert found, findings

@@ -1,4 +1,4 @@
-"""What the settings of the doors leave open: who may write, what may run and where, who is an administrator."""
+"""What the settings of the doors leave open: who may write, what runs unasked, who is an administrator."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from openclaw.base.network import parse_network
 from openclaw.config.refusal import refusals
-from openclaw.config.schema import Config, SandboxConfig
-from openclaw.ops.doctor.checks.sandbox import INSTALL, sandboxes
+from openclaw.config.schema import Config
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.security_audit.rules import Finding, Severity, found
 from openclaw.policy.dm_door import EVERYBODY, names_among
@@ -19,7 +18,6 @@ ALL_OF_THEM: Final = "all"
 """Stands for the channel's name where dmPolicy holds for every channel."""
 _NARROWER: Final = {4: 8, 6: 24}
 """A network of the web with fewer fixed bits than this is no destination."""
-_LISTED: Final = "openclaw config set tools.exec.security allowlist, and name what may run in tools.exec.allowlist"
 
 
 def door_findings(scene: Scene) -> Iterator[Finding]:
@@ -28,8 +26,6 @@ def door_findings(scene: Scene) -> Iterator[Finding]:
     writers = list(_writers(config))
     yield from writers
     yield from _commands(config, open_to_all=any(each.check_id.endswith(".open") for each in writers))
-    for where, sandbox in sandboxes(config):
-        yield from _walls(config, where, sandbox, scene.wall_problem)
     for refusal in refusals(scene.loaded):
         path = str(refusal.details["path"])
         if path.endswith(".workspace"):
@@ -83,39 +79,17 @@ def _commands(config: Config, *, open_to_all: bool) -> Iterator[Finding]:
     rules = config.tools.exec
     if rules.security == "deny":
         return
-    if rules.security == "full":
-        held = rules.ask == "always" or all(each.mode == "all" for _, each in sandboxes(config))
-        severity: Severity = "warn" if held and not open_to_all else "critical"
-        seen = f"tools.exec.security is full, tools.exec.ask is {rules.ask}"
-        yield found("tools.exec.security_full_configured", seen, _LISTED, severity=severity)
     if any_program := [entry for entry in rules.allowlist if entry.split(" ", 1)[0].strip("/") in ("*", "**")]:
         seen = f"tools.exec.allowlist holds {', '.join(any_program[:5])}"
         yield found("tools.exec.allowlist_any_program", seen, "Name each program that may run unasked.")
     if open_to_all:
         seen = f"strangers may write, and tools.exec.security is {rules.security}"
-        severity = "critical" if rules.security == "full" else "warn"
         fix = "Close the channel, or: openclaw config set tools.exec.security deny"
-        yield found("security.exposure.open_channels_with_exec", seen, fix, severity=severity)
+        severe: Severity = "critical" if rules.security == "full" else "warn"
+        yield found("security.exposure.open_channels_with_exec", seen, fix, severity=severe)
     if EVERYBODY in config.tools.tainted:
         fix = "Name the tools that may act elsewhere after an agent has read text from outside."
         yield found("tools.tainted_wildcard", "tools.tainted holds *", fix)
-
-
-def _walls(config: Config, where: str, sandbox: SandboxConfig, problem: str) -> Iterator[Finding]:
-    rules = config.tools.exec
-    if rules.security == "deny":
-        return
-    if sandbox.mode != "all":
-        unasked = rules.security == "full" and rules.ask != "always"
-        seen = f"{where}: mode {sandbox.mode} lets commands run with all rights of the gateway"
-        fix = "openclaw config set agents.defaults.sandbox.mode all (or for the agent that is named)"
-        yield found("sandbox.mode_off", seen, fix, severity="critical" if unasked else "warn")
-    docker = sandbox.backend == "docker" or bool(sandbox.docker.image)
-    if sandbox.mode == "off" and docker:
-        fix = "openclaw config set agents.defaults.sandbox.mode all, or take the settings out"
-        yield found("sandbox.docker_config_mode_off", f"{where}: docker is set up and mode is off", fix)
-    if sandbox.mode != "off" and not docker and problem:
-        yield found("sandbox.no_walls", f"{where}: {problem}", INSTALL)
 
 
 def _destinations(config: Config) -> Iterator[str]:

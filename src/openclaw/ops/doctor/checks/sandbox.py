@@ -20,7 +20,7 @@ def sandbox_findings(scene: Scene) -> Iterator[Finding]:
         yield Finding(id="exec.policy", severity="ok", evidence="tools.exec.security is deny: no command runs")
         return
     yield _policy(config)
-    for where, sandbox in sandboxes(config):
+    for where, sandbox in _sandboxes(config):
         yield from _walls(where, sandbox, scene.wall_problem)
 
 
@@ -33,8 +33,7 @@ def _policy(config: Config) -> Finding:
     return Finding(id="exec.policy", severity="ok", evidence=evidence)
 
 
-def sandboxes(config: Config) -> Iterator[tuple[str, SandboxConfig]]:
-    """Yield every sandbox that is configured, with where it is."""
+def _sandboxes(config: Config) -> Iterator[tuple[str, SandboxConfig]]:
     yield "agents.defaults.sandbox", config.agents.defaults.sandbox
     for agent in config.agents.list:
         if agent.sandbox is not None:
