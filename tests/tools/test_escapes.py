@@ -162,6 +162,25 @@ def test_a_kernel_file_system_is_refused_even_as_the_root() -> None:
                 room.read_bytes(path)
 
 
+def test_a_folder_in_which_a_gateway_keeps_its_state_is_not_entered_by_any_name(tmp_path: Path) -> None:
+    state = tmp_path / "home" / ".openclaw"
+    (state / "credentials").mkdir(parents=True)
+    (state / "workspace").mkdir()
+    for name in ("openclaw.lock", "openclaw.json", "credentials/token"):
+        (state / name).write_text(CANARY)
+    with Workspace(state.parent) as room:
+        for path in (".openclaw/openclaw.json", ".openclaw/credentials/token", "./.openclaw//openclaw.json"):
+            for act in ACTS.values():
+                with pytest.raises(ToolError, match="keeps its state"):
+                    act(room, path)
+        assert [entry.path for entry in room.entries(recursive=True)] == [".openclaw"]
+    with pytest.raises(ToolError):
+        Workspace(state)
+    with Workspace(state / "workspace") as room:
+        assert room.write_text("own.txt", "fine")
+    assert {path.read_text() for path in state.rglob("*") if path.is_file()} == {CANARY, "fine"}
+
+
 INSIDE = """
 import sys
 from pathlib import Path

@@ -50,14 +50,26 @@ def refusals(loaded: Loaded) -> list[ConfigError]:
     return found
 
 
-def _open_workspaces(loaded: Loaded) -> Iterator[ConfigError]:
-    """Yield a refusal for each agent whose file tools would reach the state directory or the configuration."""
-    agents, state = loaded.config.agents, state_dir_of(loaded.env)
+def workspaces(loaded: Loaded) -> Iterator[tuple[str, Path]]:
+    """Yield each setting of a workspace with the folder that it means."""
+    agents = loaded.config.agents
     named = [("agents.defaults.workspace", agents.defaults.workspace)]
     named += [(f"agents.list[{at}].workspace", agent.workspace) for at, agent in enumerate(agents.list)]
     for path, text in named:
-        place = Path(text).expanduser().absolute() if text else state / "workspace"
-        if holds_state(place, state) or loaded.path.resolve().is_relative_to(place.resolve()):
+        if text:
+            yield path, Path(text).expanduser().absolute().resolve()
+
+
+def _open_workspaces(loaded: Loaded) -> Iterator[ConfigError]:
+    """Yield a refusal for each agent whose file tools would reach the gateway's own files.
+
+    A workspace above the state directory is none: the tools do not enter that (`policy.files`).
+    """
+    state, config = state_dir_of(loaded.env).resolve(), loaded.path.resolve()
+    for path, place in workspaces(loaded):
+        above = state != place and state.is_relative_to(place)
+        inside = holds_state(place, state) and not above
+        if inside or (config.is_relative_to(place) and not config.is_relative_to(state)):
             yield _refusal(
                 loaded,
                 path,

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import Any, Final
 
 from openclaw.base.network import parse_network
-from openclaw.config.refusal import refusals
+from openclaw.config.paths import holds_state
+from openclaw.config.refusal import workspaces
 from openclaw.config.schema import Config
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.security_audit.rules import Finding, Severity, found
@@ -26,10 +27,10 @@ def door_findings(scene: Scene) -> Iterator[Finding]:
     writers = list(_writers(config))
     yield from writers
     yield from _commands(config, open_to_all=any(each.check_id.endswith(".open") for each in writers))
-    for refusal in refusals(scene.loaded):
-        path = str(refusal.details["path"])
-        if path.endswith(".workspace"):
-            yield found("agents.workspace_holds_state", refusal.message, refusal.hint or "Name another folder.")
+    for path, place in workspaces(scene.loaded):
+        if holds_state(place, scene.paths.state_dir) or scene.paths.config_path.resolve().is_relative_to(place):
+            fix = "Name a folder that holds nothing but the agent's files, e.g. ~/openclaw-workspace."
+            yield found("agents.workspace_holds_state", f"{path} is {place}", fix)
     for name, role in config.gateway.roles.items():
         admin = name == "admin" if role.scopes is None else "operator.admin" in role.scopes
         if admin and EVERYBODY in role.groups:

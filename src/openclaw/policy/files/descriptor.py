@@ -20,6 +20,7 @@ from typing import Final, Literal, NoReturn
 import msgspec
 
 from openclaw.base.errors import ToolError
+from openclaw.store.lock import LOCK_NAME
 
 WRITE_LIMIT_BYTES = 1024 * 1024
 """Largest file that is written, edited or searched."""
@@ -104,7 +105,14 @@ def open_folder(parent: int, name: str, shown: str, create: bool) -> int:
 
 
 def check_folder(fd: int, shown: str, parent: int = -1) -> None:
-    """Refuse an open folder whose files the kernel makes up; `parent` was found to be none. Raises: ToolError."""
+    """Refuse an open folder whose files the kernel makes up, or in which a gateway keeps its state. Raises: ToolError.
+
+    `parent` was found to be none of the first kind.
+    """
+    # The lock lies in every state directory, so that one is known by whatever way and name somebody comes there.
+    with suppress(OSError):
+        os.stat(LOCK_NAME, dir_fd=fd, follow_symlinks=False)
+        raise ToolError(f"{shown!r} is where a gateway keeps its state; no tool enters it.")
     device = os.fstat(fd).st_dev
     if (parent < 0 or device != os.fstat(parent).st_dev) and _is_kernels(device):
         raise ToolError(f"{shown!r} is a file system of the kernel and cannot be used.")
