@@ -174,10 +174,10 @@ def test_a_folder_in_which_a_gateway_keeps_its_state_is_not_entered_by_any_name(
                 with pytest.raises(ToolError, match="keeps its state"):
                     act(room, path)
         assert [entry.path for entry in room.entries(recursive=True)] == [".openclaw"]
-    with pytest.raises(ToolError):
-        Workspace(state)
     with Workspace(state / "workspace") as room:
         assert room.write_text("own.txt", "fine")
+        assert room.write_text("openclaw.lock", "fine")
+        assert room.read_text("own.txt") == "fine", "a file of that name does not shut the workspace itself"
     assert {path.read_text() for path in state.rglob("*") if path.is_file()} == {CANARY, "fine"}
 
 

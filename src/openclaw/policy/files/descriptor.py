@@ -105,14 +105,16 @@ def open_folder(parent: int, name: str, shown: str, create: bool) -> int:
 
 
 def check_folder(fd: int, shown: str, parent: int = -1) -> None:
-    """Refuse an open folder whose files the kernel makes up, or in which a gateway keeps its state. Raises: ToolError.
+    """Refuse an open folder whose files the kernel makes up. Raises: ToolError.
 
-    `parent` was found to be none of the first kind.
+    With a `parent`, which was found to be none, also one in which a gateway keeps its state: the lock lies in each, so
+    that it is known by whatever way and name somebody comes there. A workspace's own root is looked at at the start
+    (`config.refusal`); here a file of that name would shut it for good.
     """
-    # The lock lies in every state directory, so that one is known by whatever way and name somebody comes there.
-    with suppress(OSError):
-        os.stat(LOCK_NAME, dir_fd=fd, follow_symlinks=False)
-        raise ToolError(f"{shown!r} is where a gateway keeps its state; no tool enters it.")
+    if parent >= 0:
+        with suppress(OSError):
+            os.stat(LOCK_NAME, dir_fd=fd, follow_symlinks=False)
+            raise ToolError(f"{shown!r} is where a gateway keeps its state; no tool enters it.")
     device = os.fstat(fd).st_dev
     if (parent < 0 or device != os.fstat(parent).st_dev) and _is_kernels(device):
         raise ToolError(f"{shown!r} is a file system of the kernel and cannot be used.")
