@@ -35,19 +35,11 @@ def every_command(lab: Lab, gateway: Gateway) -> list[Row]:
 
 def leaves() -> Iterator[str]:
     """Yield every command's name as it is typed."""
-    from openclaw.cli.app import cli
+    from tests.docs.generate import commands
 
-    yield from (name for name, command in _walk(cli) if not isinstance(command, click.Group))
-
-
-def _walk(command: click.Command, names: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    yield " ".join(names), command
-    if isinstance(command, click.Group):
-        with click.Context(command) as context:
-            for name in command.list_commands(context):
-                found = command.get_command(context, name)
-                assert found is not None, name
-                yield from _walk(found, (*names, name))
+    for path, command, _ in commands():
+        if not isinstance(command, click.Group):
+            yield path.removeprefix("openclaw ")
 
 
 def timed(lab: Lab, arguments: list[str], environment: Mapping[str, str]) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from tests.ops.backup import test_hostile as hostile
 from tests.ops.backup.house import NOW_MS, Forge, tree
 
 READS: Final = 20_000
-WRITES: Final = 200
+CHANGES: Final = 2_000
 CANARY: Final = "outside-canary-2219"
 
 # A process of its own, so that nothing keeps it from running between two steps of ours. 2 is RENAME_EXCHANGE.
@@ -87,16 +87,70 @@ def test_cve_2026_44112_no_read_of_20_000_follows_a_link_that_another_process_sw
     race(rooms, kind, READS, lambda room: room.read_text("sub/data.txt"))
 
 
-@pytest.mark.parametrize("kind", ["folder", "file"])
-def test_cve_2026_44113_no_write_lands_behind_a_link_that_another_process_swaps_in(
-    rooms: tuple[Path, Path], kind: str
-) -> None:
-    def write(room: Workspace) -> str:
-        room.write_text("sub/data.txt", "inside")
-        room.write_text("sub/new/deep.txt", "inside")
+def _write(room: Workspace) -> str:
+    room.write_text("sub/data.txt", "inside")
+    room.write_text("sub/new/deep.txt", "inside")
+    return "inside"
+
+
+def _patch(room: Workspace) -> str:
+    seen: list[str] = []
+
+    def change(old: str) -> str:
+        seen.append(old)
         return "inside"
 
-    race(rooms, kind, WRITES, write)
+    room.edit_text("sub/data.txt", change)
+    return seen[0]
+
+
+def _list(room: Workspace) -> str:
+    return CANARY if [entry.path for entry in room.entries("sub")] != ["sub/data.txt"] else "inside"
+
+
+def _walk(room: Workspace) -> str:
+    names = {entry.path for entry in room.entries(recursive=True)}
+    if "sub/data.txt" not in names:
+        raise ToolError("the folder was a link just then")
+    return CANARY if "sub/canary" in names else "inside"
+
+
+@pytest.mark.parametrize(
+    ("kind", "act"),
+    [("folder", _write), ("file", _write), ("folder", _patch), ("file", _patch), ("folder", _list), ("folder", _walk)],
+)
+def test_cve_2026_44113_nothing_is_changed_or_seen_behind_a_link_that_another_process_swaps_in(
+    rooms: tuple[Path, Path], kind: str, act: Callable[[Workspace], str]
+) -> None:
+    (rooms[1] / "canary").mkdir()
+    race(rooms, kind, CHANGES, act)
+
+
+# Writes two texts in turns for ever; says when it has begun.
+WRITER: Final = """
+import sys
+from pathlib import Path
+from openclaw.tools.workspace import Workspace
+with Workspace(Path(sys.argv[1])) as room:
+    turn = 0
+    while True:
+        room.write_text("file.txt", "ab"[turn % 2] * 900_000)
+        turn += 1
+        if turn == 2:
+            print("on", flush=True)
+"""
+
+
+def test_a_writer_that_is_killed_leaves_the_old_text_or_the_new_one(tmp_path: Path) -> None:
+    whole = {"a" * 900_000, "b" * 900_000}
+    for _ in range(8):
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.kill()
+        with Workspace(tmp_path) as room:
+            assert room.read_bytes("file.txt").decode() in whole
+            assert [entry.path for entry in room.entries()] == ["file.txt"]
 
 
 @pytest.mark.parametrize(

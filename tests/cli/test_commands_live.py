@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from openclaw.base.clock import SYSTEM_CLOCK
 from tests.cli.gateway_process import Place
 
 pytestmark = pytest.mark.slow
@@ -91,6 +92,15 @@ def test_a_streamed_turn_shows_its_tools_on_lines_of_their_own(live: Place) -> N
     assert lines[3].startswith("  ← read_file failed: ")
     assert lines[4].startswith("fake: ")
     assert (live.state / "workspace" / "notes.txt").read_text() == "hi"
+
+
+def test_a_question_whose_agent_needs_an_approval_is_told_at_once_that_nobody_can_give_it(live: Place) -> None:
+    began = SYSTEM_CLOCK.monotonic_s()
+    asked = live.run("agent", "-m", '/tool exec {"command": "touch made"}', "--session", "asking")
+    assert "nobody who could give it is connected" in asked.stdout
+    assert SYSTEM_CLOCK.monotonic_s() - began < 60, "an approval would be waited for much longer"
+    live.run("agent", "-m", "so that there is something", "--session", "afresh")
+    assert live.run("agent", "-m", "/reset", "--session", "afresh").returncode == 0
 
 
 def test_a_session_is_reset_and_deleted(live: Place) -> None:

@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -15,7 +14,7 @@ import pytest
 
 from openclaw.cli.app import cli
 from tests.cli.conftest import Run
-from tests.docs.generate import cli_page
+from tests.docs.generate import cli_page, commands
 
 NO_JSON = {
     "approvals allowlist add": "changes a rule; says one sentence",
@@ -53,19 +52,7 @@ HEAVY = {"aiohttp", "apsw", "boto3", "cryptography", "jinja2", "numpy", "pydanti
 """What no help may import; `asyncio` and `msgspec` are on the way of nearly every command."""
 
 
-def walk(command: click.Command, names: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    """Yield every command and group below one, with its name as it is typed."""
-    if names:
-        yield " ".join(names), command
-    if isinstance(command, click.Group):
-        with click.Context(command) as context:
-            for name in command.list_commands(context):
-                found = command.get_command(context, name)
-                assert found is not None, name
-                yield from walk(found, (*names, name))
-
-
-TREE = dict(walk(cli))
+TREE = {path.removeprefix("openclaw "): command for path, command, _ in commands() if " " in path}
 LEAVES = {name: command for name, command in TREE.items() if not isinstance(command, click.Group)}
 
 

@@ -8,9 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from openclaw.base.clock import SYSTEM_CLOCK
+from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.policy.cases import table
+from openclaw.policy.ledger import Ledger
+from openclaw.policy.widenings import Widenings
+from openclaw.store.sqlite import SqliteStore
 from tests.cli.conftest import Run
 
 
@@ -40,6 +46,22 @@ def test_every_area_is_shown_with_the_line_that_makes_it_so(command: Run, home: 
 
 def test_a_fresh_install_is_fit_for_production(command: Run) -> None:
     assert {row["level"] for row in command("policy", "show", "--json").json} == {"production"}
+
+
+def test_what_is_open_for_a_time_is_shown_without_a_gateway_until_it_ends(command: Run, home: Path) -> None:
+    async def open_two() -> None:
+        store = await SqliteStore.open(home / "openclaw.db", clock=SYSTEM_CLOCK)
+        desk = Widenings(store.shelf, Ledger(store.audit, SYSTEM_CLOCK), SYSTEM_CLOCK, home)
+        await desk.start(LOCAL_OPERATOR, "egress", "a.example.com", 60_000, "CHG-1", "a test")
+        over = await desk.start(LOCAL_OPERATOR, "egress", "b.example.com", 60_000, "CHG-1", "a test")
+        await desk.narrow(LOCAL_OPERATOR, over.id)
+        await desk.close()
+        await store.close()
+
+    anyio.run(open_two)
+    (row,) = [row for row in command("policy", "show", "--json").json if row["area"] == "open for a time"]
+    assert (row["what"], row["level"], row["is"][:20]) == ("egress", "developer", "a.example.com, until")
+    assert row["setting"] in command("policy", "show").out
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ def test_the_token_file_is_made_once_and_used_when_nothing_else_names_a_token(ho
         "{bogus: 1, channels: {x: 1}, models: 'x'}",
         "{gateway: {controlUi: {root: 'ui'}}}",
         "{gateway: {controlUi: {root: '.', enabled: false}}}",
+        "{agents: {defaults: {workspace: '/srv/work'}, list: [{id: 'a', workspace: '~/elsewhere'}]}}",
+        "{agents: {defaults: {workspace: '/'}}}",
     ],
 )
 def test_these_start(home: Home, text: str) -> None:
@@ -91,13 +93,28 @@ def test_these_start(home: Home, text: str) -> None:
             (f"{{gateway: {{controlUi: {{root: '{root}'}}}}}}", "gateway.controlUi.root", 1)
             for root in (".", "..", "/", "logs", "credentials/x", "ui/../")
         ),
+        *(
+            (f"{{agents: {{defaults: {{workspace: '{root}'}}}}}}", "agents.defaults.workspace", 1)
+            for root in ("{state}", "{state}/logs", "{state}/credentials/x", "{state}/workspace/..")
+        ),
+        ("{agents: {list: [{id: 'a'},\n {id: 'b', workspace: '{state}'}]}}", "agents.list[1].workspace", 2),
     ],
 )
 def test_these_are_refused_with_the_fix(home: Home, text: str, path: str, line: int) -> None:
-    (error,) = refusals(home.load(text))
+    (error,) = refusals(home.load(text.replace("{state}", str(home.state))))
     assert error.code == "CONFIG_INVALID"
     assert error.details == {"path": path, "line": line}
     assert error.hint
+
+
+def test_a_workspace_that_holds_the_configuration_beside_the_state_is_refused(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "my.json").write_text(
+        "{agents: {defaults: {workspace: './'}}}".replace("./", str(tmp_path))
+    )
+    loaded = home.load(variables={"OPENCLAW_CONFIG_PATH": str(tmp_path / "project" / "my.json")})
+    (error,) = refusals(loaded)
+    assert error.details["path"] == "agents.defaults.workspace"
 
 
 def test_a_refusal_says_where_the_weak_secret_comes_from_and_never_shows_it(home: Home) -> None:

@@ -128,8 +128,16 @@ async def test_heartbeats_come_and_go_with_the_configuration(tmp_path: Path) -> 
 
         await until(shown_now, lambda enabled: enabled is False)
         before = await _beats(client)
-        await asyncio.sleep(1.5)
-        assert await _beats(client) == before
+        payload = {"kind": "agentTurn", "message": "a job of the same pace"}
+        schedule = {"kind": "every", "everyMs": 1_000}
+        wish = {"name": "pace", "schedule": schedule, "sessionTarget": "isolated", "payload": payload}
+        job = await client.call("cron.add", wish)
+
+        async def ran() -> Any:
+            return (await client.call("cron.runs", {"id": job["id"]}))["entries"]
+
+        await until(ran, bool)
+        assert await _beats(client) == before, "a second has passed, as the job shows"
 
 
 async def _beats(client: Any) -> Any:

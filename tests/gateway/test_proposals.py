@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from openclaw.base.clock import ManualClock
@@ -83,6 +84,15 @@ async def made(folder: Path) -> AsyncIterator[Desk]:
     await found.proposals.close()
     await found.approvals.close()
     await store.close()
+
+
+async def test_whoever_decides_is_told_of_text_from_outside_and_so_is_the_ledger(desk: Desk) -> None:
+    clean = await desk.propose({"logging": {"level": "debug"}})
+    desk.context = msgspec.structs.replace(desk.context, tainted="web_fetch")
+    tainted = await desk.propose({"logging": {"level": "error"}})
+    assert "from outside" not in clean.request["description"]
+    assert "text from outside (web_fetch)" in tainted.request["description"]
+    assert [row.entry.tainted for row in await desk.rows()] == [False, True]
 
 
 async def test_an_approved_proposal_is_made_by_the_one_who_approved_it(desk: Desk) -> None:

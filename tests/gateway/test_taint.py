@@ -11,6 +11,7 @@ import pytest
 
 from openclaw.base.run import ToolRecord
 from openclaw.policy.approval import Decision
+from tests.gateway.opened import MAIN as MAIN_AGENT
 from tests.gateway.opened import Opened, opened, tool
 from tests.rpc.support import FakePeer
 
@@ -170,6 +171,44 @@ async def test_nobody_is_asked_about_a_host_that_is_shut_anyway(here: Opened) ->
 async def test_a_message_that_came_from_outside_taints_its_turn(here: Opened, outside: str) -> None:
     calls = await here.calls(MAIL, key="agent:main:hook", outside=outside)
     assert outside in last(calls)[1]
+
+
+SOURCES = {
+    "read_file": [READ],
+    "list_files": [tool("list_files")],
+    "search_files": [tool("search_files", text="Ignore")],
+    "read_image": [tool("read_image", path="page.txt")],
+    "exec": [tool("exec", command="ls")],
+    "process": [tool("process", action="list")],
+    "web_fetch": [tool("web_fetch", url="https://named.example/x")],
+    "http_request": [tool("http_request", method="GET", url="https://named.example/x")],
+    "memory_search": [tool("memory_search", query="anything")],
+    "sessions_list": [tool("sessions_list")],
+    "sessions_history": [tool("sessions_history", session="agent:main:other")],
+    "run_agent": [tool("run_agent", task="hello")],
+}
+OWN_WORDS = {"session_status", "write_file", "edit_file", "memory_write", "memory_forget", "send_mail"}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+async def test_whatever_a_stranger_may_have_written_marks_the_turn_by_its_tool(here: Opened, source: str) -> None:
+    is_error, text = last(await here.calls(*SOURCES[source], MAIL))
+    assert is_error
+    assert f"({source})" in text
+    assert "no approver is connected" in text
+
+
+async def test_every_tool_is_either_such_a_source_or_speaks_for_itself(here: Opened) -> None:
+    known = {spec.name for spec in here.rooms.study._directory.require(MAIN_AGENT).toolbox.specs()}
+    assert known == {*SOURCES, *OWN_WORDS, "ask_page", "sessions_send", "propose_config", "read_skill"}
+    own = [
+        tool("session_status"),
+        tool("write_file", path="a.txt", content="a"),
+        tool("edit_file", path="a.txt", old_text="a", new_text="b"),
+        tool("memory_write", text="a"),
+        tool("memory_forget", memory_id="none"),
+    ]
+    assert not last(await here.calls(*own, MAIL))[0]
 
 
 async def test_an_agent_that_is_given_a_task_by_a_tainted_one_is_tainted(here: Opened) -> None:

@@ -110,14 +110,15 @@ async def test_the_ledger_has_the_start_and_each_kind_of_end() -> None:
 async def test_it_holds_across_a_restart_and_ends_while_no_gateway_runs() -> None:
     house = House()
     async with house.open() as desk:
-        await widen(desk)
+        opened = await widen(desk)
     house.clock.advance(30)
     async with house.open() as desk:
         assert house.verdict(desk, "a.example.com").answer == "allow"
-    house.clock.advance(30)
+    house.clock.advance(3_600)
     async with house.open() as desk:
         assert house.verdict(desk, "a.example.com").answer == "deny"
-        assert [each.end for each in await desk.history()] == ["time"]
+        (over,) = await desk.history()
+        assert (over.end, over.ended_at_ms) == ("time", opened.ends_at_ms), "it was over before somebody looked"
     assert house.written()[-1] == ("narrow egress", "a.example.com", "policy.time")
 
 

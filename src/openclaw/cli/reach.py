@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -77,16 +77,17 @@ class Reach:
         return run(work)
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[GatewayClient]:
-        """Open a connection for the block. Raises: GatewayDown, Unauthorized."""
-        from openclaw.client.handshake import Credentials, Role
+    async def connect(self, *, scopes: Sequence[str] = ()) -> AsyncIterator[GatewayClient]:
+        """Open a connection for the block, with all scopes or those alone. Raises: GatewayDown, Unauthorized."""
+        from openclaw.client.handshake import ALL_SCOPES, Credentials, Role
         from openclaw.client.tls import Trust
         from openclaw.client.ws import GatewayClient
 
         to = self.target
+        asked = tuple(scopes) or ALL_SCOPES
         client = await GatewayClient.open(
             to.url,
-            Role(client_id="cli", mode="cli", version=__version__, caps=("tool-events",)),
+            Role(client_id="cli", mode="cli", version=__version__, caps=("tool-events",), scopes=asked),
             Credentials(token=to.token, password=to.password, source=to.token_source),
             trust=Trust(fingerprint=to.tls_fingerprint),
             timeout_s=self.timeout_s,

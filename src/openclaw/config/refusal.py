@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from openclaw.base.errors import ConfigError
@@ -45,7 +46,36 @@ def refusals(loaded: Loaded) -> list[ConfigError]:
                 "Set gateway.controlUi.root to the folder of a built UI that holds nothing else, or remove it.",
             )
         )
+    found.extend(_open_workspaces(loaded))
     return found
+
+
+def workspaces(loaded: Loaded) -> Iterator[tuple[str, Path]]:
+    """Yield each setting of a workspace with the folder that it means."""
+    agents = loaded.config.agents
+    named = [("agents.defaults.workspace", agents.defaults.workspace)]
+    named += [(f"agents.list[{at}].workspace", agent.workspace) for at, agent in enumerate(agents.list)]
+    for path, text in named:
+        if text:
+            yield path, Path(text).expanduser().absolute().resolve()
+
+
+def _open_workspaces(loaded: Loaded) -> Iterator[ConfigError]:
+    """Yield a refusal for each agent whose file tools would reach the gateway's own files.
+
+    A workspace above the state directory is none: the tools do not enter that (`policy.files`).
+    """
+    state, config = state_dir_of(loaded.env).resolve(), loaded.path.resolve()
+    for path, place in workspaces(loaded):
+        above = state != place and state.is_relative_to(place)
+        inside = holds_state(place, state) and not above
+        if inside or (config.is_relative_to(place) and not config.is_relative_to(state)):
+            yield _refusal(
+                loaded,
+                path,
+                f"{path} holds the gateway's state or its configuration: agents could read and change them",
+                "Name a folder that holds nothing but the agent's files, e.g. ~/openclaw-workspace.",
+            )
 
 
 def _serves_state(loaded: Loaded) -> bool:

@@ -91,7 +91,7 @@ class Proposals:
                 agent=caller.agent_id,
                 session=caller.session_key,
                 run=caller.run_id,
-                tainted=bool(_taint(caller)),
+                tainted=bool(caller.tainted),
             )
         )
         kept = {"patch": raw.decode(), "base": self._desk.revision(before.hash), "target": target}
@@ -128,7 +128,7 @@ def _shown(caller: Caller, changes: tuple[Change, ...], why: str, effects: list[
     told = [
         f"The agent {caller.agent_id} proposes {len(changes)} changed settings.",
         f"{len(looser)} of them may open a door." if looser else "None of them opens a door.",
-        "It had read text from outside." if _taint(caller) else "",
+        f"It had read text from outside ({visible(caller.tainted)[:80]})." if caller.tainted else "",
         f"It says: {visible(why)}",
     ]
     lines = [f"{'LOOSER ' if each.looser else ''}{each.path}: {each.before} -> {each.after}" for each in changes]
@@ -186,7 +186,3 @@ def _forbidden(value: Any, path: KeyPath) -> Iterator[KeyPath]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _forbidden(item, (*path, index))
-
-
-def _taint(caller: Caller) -> str:
-    return str(getattr(caller, "tainted", ""))

@@ -33,10 +33,13 @@ _FORMS: Final = {
     "signal": rf"{_NUMBER}|{_UUID}",
     "slack": r"[A-Z][A-Z0-9]{1,30}",
     "telegram": r"-?[0-9]{1,20}",
-    "whatsapp": rf"{_NUMBER}(?:@[a-z.]+)?",
+    "whatsapp": rf"{_NUMBER}(?:(?::[0-9]+)?@s\.whatsapp\.net|@c\.us)?|[0-9]{{5,20}}@lid",
 }
+_SPOKEN: Final = re.compile(r"\+[0-9][0-9 ()./-]*")
+"""A number as people write it; the signs between its digits mean nothing."""
+_BY_NUMBER: Final = ("imessage", "signal", "whatsapp")
 _OTHER_FORM: Final = r"[A-Za-z0-9+][A-Za-z0-9+._:=@/-]{0,127}"
-_CHANNEL: Final = r"[a-z][a-z0-9_-]{0,31}"
+CHANNEL_FORM: Final = r"[a-z][a-z0-9_-]{0,31}"
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +103,7 @@ def dm_ask(principal: Principal, message: Message, agent: str) -> Ask:
 
 def dm_verdict(terms: Terms, message: Message, is_paired: Callable[[Message], bool]) -> Verdict:
     """Decide about one message. `ask` means: a person is asked, and until then the message goes nowhere."""
-    known = own_id(message.channel, message.sender) if re.fullmatch(_CHANNEL, message.channel) else ""
+    known = own_id(message.channel, message.sender) if re.fullmatch(CHANNEL_FORM, message.channel) else ""
     if not known or known != message.sender:
         return Verdict("deny", "dm.no-id", "the sender has no id of this channel; names open nothing")
     if message.group:
@@ -138,11 +141,11 @@ def _group(terms: Terms, message: Message) -> Verdict:
 def terms_of(policy: DmPolicyConfig, channels: Mapping[str, Mapping[str, Any]], message: Message) -> Terms:
     """Return what a message's account goes by. What cannot be understood opens nothing."""
     channel = message.channel
-    body = _mapping(channels.get(channel))
-    body = {**body, **_mapping(_mapping(body.get("accounts")).get(message.account))}
+    whole = _mapping(channels.get(channel))
+    body = {**whole, **_mapping(_mapping(whole.get("accounts")).get(message.account))}
     groups = _mapping(body.get("groups"))
     group = _mapping(groups.get(message.group, groups.get(EVERYBODY)))
-    off = policy.mode == "disabled" or body.get("enabled", True) is not True
+    off = policy.mode == "disabled" or not all(each.get("enabled", True) is True for each in (whole, body))
     group_ids = group.get("allowFrom", body.get("groupAllowFrom"))
     return Terms(
         mode="disabled" if off else str(body.get("dmPolicy", policy.mode)),
@@ -159,9 +162,13 @@ def own_id(channel: str, text: object) -> str:
     if isinstance(text, bool) or not isinstance(text, int | str):
         return ""
     bare = str(text).strip().removeprefix(f"{channel}:")
+    if channel in _BY_NUMBER and _SPOKEN.fullmatch(bare):
+        bare = re.sub("[^+0-9]", "", bare)
     if not re.fullmatch(_FORMS.get(channel, _OTHER_FORM), bare):
         return ""
-    return bare.partition("@")[0].removeprefix("+") if channel == "whatsapp" else bare
+    if channel == "whatsapp" and not bare.endswith("@lid"):  # those numbers are no telephones'
+        bare = re.split("[:@]", bare)[0]
+    return bare.removeprefix("+") if channel in _BY_NUMBER else bare
 
 
 def _ids(channel: str, entries: object) -> frozenset[str]:

@@ -98,6 +98,11 @@ def _high_risk(config: Config) -> Iterator[Row]:
     yield Row(area, "commands", rules.security, _level(good=rules.security != "full"), "tools.exec.security")
     unasked = rules.ask == "off" and rules.security == "full"
     yield Row(area, "asking", rules.ask, _level(good=not unasked), "tools.exec.ask")
+    held = config.agents.defaults.sandbox
+    bare = [agent.id for agent in config.agents.list if agent.sandbox is not None and agent.sandbox.mode != "all"]
+    value = f"{held.mode}, {held.backend}" + (f"; not all of {', '.join(bare[:5])}" if bare else "")
+    safe = (held.mode == "all" and not bare) or rules.security == "deny"
+    yield Row(area, "sandbox", value, _level(good=safe), "agents.defaults.sandbox.mode")
     any_program = any(entry.split(" ", 1)[0] in ("*", "**", "/**") for entry in rules.allowlist)
     value = ", ".join(rules.allowlist[:5]) or "nothing"
     yield Row(area, "unasked commands", value, _level(good=not any_program), "tools.exec.allowlist")

@@ -249,7 +249,9 @@ class Widenings:
 
 
 def _over(widening: Widening, end: Any, at: Moment) -> Widening:
-    return msgspec.structs.replace(widening, end=end, ended_at_ms=max(at.now_ms, at.floor_ms))
+    seen_ms = max(at.now_ms, at.floor_ms)  # later than it was over, where no gateway ran just then
+    ended_ms = min(seen_ms, widening.ends_at_ms) if end == "time" else seen_ms
+    return msgspec.structs.replace(widening, end=end, ended_at_ms=ended_ms)
 
 
 def _decode(record: Record) -> Widening:

@@ -2,7 +2,9 @@
 
 1. The root is opened once; every path is walked from it one component at a time, relative to the descriptor of the
    folder before, and no component is ever followed if it is a symbolic link. What counts is checked on the opened
-   descriptor, so a link that is swapped in between a check and its use changes nothing.
+   descriptor, so a link that is swapped in between a check and its use changes nothing. `openat2` would do the walk
+   in one call; but kernels and seccomp filters without it need this walk all the same, a write makes the folders on
+   its way, and a refusal names the component: a second way would only be one more to prove.
 2. Only regular files with one name (no hard links) and folders are used. Devices, FIFOs, sockets and the kernel's own
    file systems are refused before they are opened.
 3. A write goes to a temporary file beside the target, is synced, then renamed over it: readers see the old or the new
@@ -24,6 +26,7 @@ from openclaw.base.errors import ToolError
 from openclaw.policy.files.descriptor import (
     WRITE_LIMIT_BYTES,
     Entry,
+    check_folder,
     locked,
     open_file,
     open_folder,
@@ -73,6 +76,11 @@ class Workspace:
             self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise ToolError(f"The workspace cannot be opened: {error.strerror}.") from None
+        try:
+            check_folder(self._fd, ".")
+        except ToolError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of the root. Calling it twice is harmless."""

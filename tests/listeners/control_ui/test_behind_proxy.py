@@ -15,10 +15,10 @@ from openclaw.ops.doctor.proxy import snippet
 from tests.cli.nginx import serving_nginx
 from tests.gateway.process import TOKEN, GatewayProcess, free_port, write_config
 from tests.listeners.control_ui.test_browser import CHROMIUM, answered, browser, say
+from tests.listeners.setup.steps import PASSWORD, connect_and_export, enter
 from tests.net.certificates import pair_in
 
 MANUAL = Path(__file__).parents[3] / "docs" / "proxy.md"
-PASSWORD = "setup-password-7"
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.slow,
@@ -75,20 +75,10 @@ async def test_the_set_up_leads_to_the_page_and_the_page_talks(
                 shown = await page.goto(f"{url}/setup")
                 assert shown is not None
                 assert shown.headers["strict-transport-security"] == "max-age=60"
-                await page.fill("#password", PASSWORD)
-                await page.click("#door button")
-                await page.locator("#steps").wait_for()
+                await enter(page)
                 (cookie,) = await context.cookies()
                 assert (cookie["path"], cookie["secure"], cookie["httpOnly"]) == (f"{base}/setup", True, True)
-                await page.select_option("#provider", "custom")
-                await page.fill("#key", TOKEN)
-                await page.fill("#base-url", f"http://127.0.0.1:{port}{setting}/v1")
-                await page.fill("#model", "openclaw")
-                await page.click("#provider-form button")
-                await page.locator("#provider-line", has_text="custom/openclaw answers").wait_for()
-                async with page.expect_download() as download:
-                    await page.click("#export-form button")
-                assert (await (await download.value).path()).stat().st_size > 1_000
+                await connect_and_export(page, f"http://127.0.0.1:{port}{setting}/v1", TOKEN)
                 await page.click("#pair")
                 await page.locator("#door-why", has_text="pairing required").wait_for()
                 assert page.url == f"{url}/"

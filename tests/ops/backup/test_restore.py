@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -183,29 +185,36 @@ async def moves_of(state: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) 
     return count
 
 
+@contextmanager
+def power_cut_at(rename: int) -> Iterator[None]:
+    """Have the power fail at the rename of that number, and nothing run after it."""
+    move, left = swap._move, rename
+
+    def cut(old: Path, new: Path) -> None:
+        nonlocal left
+        if left == 0:
+            raise PowerCut
+        left -= 1
+        move(old, new)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(swap, "_move", cut)
+        patched.setattr(swap, "recover", lambda _: True)
+        with pytest.raises(PowerCut):
+            yield
+
+
 async def test_a_power_cut_at_any_rename_leaves_all_as_it_was(
     state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make(state, tmp_path / "out")
     spoil(state)
     before = content(state)
-    move, whole = swap._move, await moves_of(state, made.place, monkeypatch)
+    whole = await moves_of(state, made.place, monkeypatch)
     assert whole > 10
     for at in range(whole):
-        left = at
-
-        def cut(old: Path, new: Path) -> None:
-            nonlocal left
-            if left == 0:
-                raise PowerCut
-            left -= 1
-            move(old, new)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(swap, "_move", cut)
-            patched.setattr(swap, "recover", lambda _: True)
-            with pytest.raises(PowerCut):
-                restore_in_place(made.place, state, None, now_ms=NOW_MS + 10 + at)
+        with power_cut_at(at):
+            restore_in_place(made.place, state, None, now_ms=NOW_MS + 10 + at)
         assert (state / JOURNAL).exists()
         assert recover(state)
         assert not recover(state)
@@ -291,29 +300,14 @@ async def test_one_that_waits_can_be_dropped_and_a_hostile_one_never_waits(state
     assert take_up(state, now_ms=NOW_MS) is None
 
 
-async def test_a_start_after_a_power_cut_never_exchanges_everything_for_nothing(
-    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_start_after_a_power_cut_never_exchanges_everything_for_nothing(state: Path, tmp_path: Path) -> None:
     made = make(state, tmp_path / "out")
     spoil(state)
     before = content(state)
-    move = swap._move
     for at in range(12):
         restore_at_start(made.place, state, None)
-        left = at
-
-        def cut(old: Path, new: Path) -> None:
-            nonlocal left
-            if left == 0:
-                raise PowerCut
-            left -= 1
-            move(old, new)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(swap, "_move", cut)
-            patched.setattr(swap, "recover", lambda _: True)
-            with pytest.raises(PowerCut):
-                take_up(state, now_ms=NOW_MS + at)
+        with power_cut_at(at):
+            take_up(state, now_ms=NOW_MS + at)
         assert recover(state)
         assert take_up(state, now_ms=NOW_MS + 100) is None
         after = {path: held for path, held in content(state).items() if not path.startswith(".restore-waiting/")}

@@ -56,10 +56,14 @@ def configurations(draw: st.DrawFn) -> str:
     return "\n".join([*lines, " }, prot: 1,", "}"]) + "\n"
 
 
+_base: list[Path] = []
+"""Where states are made: a strategy gets no fixture."""
+
+
 @st.composite
 def broken_states(draw: st.DrawFn) -> Place:
     """Make a state directory that is wrong in many ways."""
-    place = Place(Path(tempfile.mkdtemp(prefix="doctor-")))
+    place = Place(Path(tempfile.mkdtemp(dir=_base[0])))
     place.make(draw(st.sampled_from([0o700, 0o755, 0o750, 0o777])))
     if (text := draw(configurations())) != "\0":
         place.write("openclaw.json", text, draw(MODES))
@@ -77,7 +81,8 @@ def broken_states(draw: st.DrawFn) -> Place:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick() -> Iterator[None]:
+def _quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    _base[:] = [tmp_path_factory.mktemp("states")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)  # hundreds of states; the order of writes stays as it is
         yield

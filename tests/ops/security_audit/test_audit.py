@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -128,6 +129,20 @@ BROKEN: dict[str, Breakage] = {
     "sandbox.docker_config_mode_off": config("{agents: {defaults: {sandbox: {mode: 'off', docker: {image: 'a'}}}}}"),
     "sandbox.dangerous_bind_mount": config("{agents: {defaults: {sandbox: {docker: {binds: ['/:/host:ro']}}}}}"),
     "sandbox.walls_missing": config("{}", wall_problem="no namespaces here"),
+    "channels.*.dm.open": config("{channels: {telegram: {dmPolicy: 'open', allowFrom: ['*']}}}"),
+    "channels.*.dm.open_invalid": config("{channels: {telegram: {accounts: {a: {dmPolicy: 'open'}}}}}"),
+    "channels.*.group.open": config("{channels: {telegram: {groupPolicy: 'open', groupAllowFrom: ['*']}}}"),
+    "dm.names_in_lists": config("{dmPolicy: {allowIds: ['telegram:@alice']}}"),
+    "security.exposure.open_channels_with_exec": config(
+        "{dmPolicy: {mode: 'open', allowIds: ['*']}, tools: {exec: {security: 'full'}}}"
+    ),
+    "tools.exec.allowlist_any_program": config("{tools: {exec: {allowlist: ['* --version']}}}"),
+    "tools.tainted_wildcard": config("{tools: {tainted: ['*']}}"),
+    "agents.workspace_holds_state": lambda place: config(f"{{agents: {{defaults: {{workspace: '{place.state}'}}}}}}")(
+        place
+    ),
+    "gateway.roles.admin_for_everybody": config("{gateway: {roles: {admin: {groups: ['*']}}}}"),
+    "egress.wildcard": config("{networkPolicy: {egressAllowlist: ['*.com', 'example.org']}}"),
     "egress.open": config("{networkPolicy: {allowEgress: true}}"),
     "egress.inner_addresses": config("{networkPolicy: {egressAllowlist: ['example.com', '10.1.0.0/16:8080']}}"),
     "ledger.chain_broken": _broken_chain,
@@ -146,7 +161,7 @@ def test_what_is_open_is_found_under_its_id(tmp_path: Path, id_: str) -> None:
     more = BROKEN[id_](place)
     scene = place.scene(**(more if isinstance(more, dict) else {}))
     findings = reported(examine(scene), redactor_of(scene))
-    found = [one for one in findings if one.check_id == id_]
+    found = [one for one in findings if fnmatchcase(one.check_id, id_)]
     assert found, findings
     assert found[0].severity == RULES[id_].severity
     assert all(one.remediation for one in findings if one.severity != "info")

@@ -54,7 +54,8 @@ def test_a_name_in_the_message_changes_nothing() -> None:
 )
 def test_a_pairing_holds_for_one_account_of_one_channel(paired: list[Any], rule: str) -> None:
     assert answer({"mode": "pairing"}, paired) == rule
-    assert answer({"mode": "pairing"}, paired, account="third") == "dm.pairing"
+    named = paired != ["telegram:1"]
+    assert answer({"mode": "pairing"}, paired, account="third") == ("dm.pairing" if named else "dm.paired")
 
 
 @pytest.mark.parametrize("chat", ["group", "supergroup", "channel", "anything", {"type": "group", "id": "-5"}])
@@ -67,12 +68,27 @@ def test_a_pairing_opens_no_group(chat: Any) -> None:
     [
         {},
         {"message": "x"},
-        {"message": {"channel": "telegram"}},
         {"message": {"channel": 1, "sender": "1"}},
+        {"message": {"channel": "Telegram", "sender": "1"}},
+        {"message": {"channel": "", "sender": "1"}},
+        {"message": {"sender": "1"}},
+        {"message": {"channel": "telegram", "sender": ["1"]}},
+        {"message": {"channel": "telegram", "sender": True}},
+        {"message": {"channel": "telegram", "sender": 1.5}},
+        {"message": {"channel": "telegram", "sender": "1", "chat": ["dm"]}},
+        {"message": {"channel": "telegram", "sender": "1", "mentioned": "yes"}},
+        {"message": {"channel": "telegram", "sender": "1"}, "policy": {"dmPolicy": "sometimes"}},
+        {"message": {"channel": "telegram", "sender": "1"}, "policy": {"groupPolicy": "pairing"}},
+        {"message": {"channel": "telegram", "sender": "1"}, "policy": {"requireMention": "no"}},
+        {"message": {"channel": "telegram", "sender": "1"}, "policy": {"accounts": {"a": {"dmPolicy": "yes"}}}},
+        {"message": {"channel": "telegram", "sender": "1"}, "policy": {"accounts": {"a": "pairing"}}},
+        {"message": {"channel": "telegram", "sender": "1"}, "policy": {"groups": {"-5": {"allowFrom": 1}}}},
+        {"message": {"channel": "telegram", "sender": "1"}, "policy": {"groups": []}},
         {"message": {"channel": "telegram", "sender": "1"}, "policy": []},
         {"message": {"channel": "telegram", "sender": "1"}, "policy": {"mode": "sometimes"}},
         {"message": {"channel": "telegram", "sender": "1"}, "policy": {"allowFrom": "1"}},
-        {"message": {"channel": "telegram", "sender": "1"}, "paired": [1]},
+        {"message": {"channel": "telegram", "sender": "1"}, "paired": [True]},
+        {"message": {"channel": "telegram", "sender": "1"}, "paired": "telegram:1"},
     ],
 )
 def test_a_bad_line_says_so(line: dict[str, Any]) -> None:

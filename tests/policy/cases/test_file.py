@@ -69,7 +69,7 @@ def test_no_hard_link_pipe_or_socket_is_used(root: Path, op: str, path: str) -> 
     [
         *(("read", "a/f"), ("write", "a/f"), ("write", "new"), ("write", "new/deep/f"), ("append", "a/f")),
         *(("patch", "a/f"), ("delete", "a/f"), ("delete", "a"), ("list", "."), ("list", "a"), ("mkdir", "b")),
-        *(("mkdir", "a"), ("rename_to", "a/g"), ("rename_to", "a/f"), ("read", "..a/…"), ("read", "%2e%2e/x")),
+        *(("mkdir", "a"), ("rename_to", "a/g"), ("rename_to", "a/f"), ("read", "..a/…"), ("read", "100%/a%2fb")),
     ],
 )
 def test_what_stays_inside_is_allowed(root: Path, op: str, path: str) -> None:
@@ -85,7 +85,7 @@ def test_a_kernel_file_system_is_refused_even_as_the_root() -> None:
     "line",
     [
         *({}, {"op": "read"}, {"op": "eat", "root": "/tmp", "path": "x"}, {"op": "read", "root": "tmp", "path": "x"}),
-        *({"op": "read", "root": "/nowhere/at/all", "path": "x"}, {"op": "read", "root": "/tmp", "path": 3}),
+        {"op": "read", "root": "/tmp", "path": 3},
         {"op": "read", "root": "/tmp\0", "path": "x"},
     ],
 )

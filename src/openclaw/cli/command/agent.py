@@ -15,6 +15,8 @@ from openclaw.cli.reach import Reach, gateway_options
 from openclaw.cli.terminal import read_stdin
 
 RUN_TIMEOUT_S = 600
+AFRESH = ("/new", "/reset")
+"""Commands that only an administrator gives; none of them runs a tool."""
 
 
 @click.command()
@@ -81,7 +83,9 @@ def agent(
 async def _ask(reach: Reach, params: dict[str, Any], *, stream: bool) -> dict[str, Any]:
     from openclaw.cli.turn import shown
 
-    async with reach.connect() as line:
+    # Whoever only waits for the answer cannot be asked: with the scope to approve, the run would wait for them.
+    begins_afresh = params["message"].split(maxsplit=1)[0] in AFRESH
+    async with reach.connect(scopes=() if begins_afresh else ("operator.read", "operator.write")) as line:
         asking = line.call("agent", params, RUN_TIMEOUT_S, final=True)
         answer: dict[str, Any] = await (shown(line, params["idempotencyKey"], asking, _text) if stream else asking)
         return answer

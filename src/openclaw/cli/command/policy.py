@@ -47,10 +47,17 @@ def show(as_json: bool) -> None:
     Example:
       openclaw policy show --json
     """
-    from openclaw.policy.posture import posture
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.ops.doctor.checks.policy import open_widenings
+    from openclaw.policy.posture import Row, posture
 
-    loaded = Desk().loaded
+    desk = Desk()
+    loaded = desk.loaded
     rows = [(row, _place(loaded, row.setting)) for row in posture(loaded.config)]
+    for each in open_widenings(desk.paths.db_path, SYSTEM_CLOCK.now_ms()):
+        until = f"until {_clock(each.ends_at_ms)} ({each.ticket})"
+        value = f"{each.value}, {until}"
+        rows.append((Row("open for a time", each.door, value, "developer", f"policy narrow {each.id}"), 0))
     if as_json:
         output.emit_json([{**_shown(row), "line": line} for row, line in rows])
         return
@@ -62,11 +69,17 @@ def show(as_json: bool) -> None:
                 row.what,
                 plain(row.value),
                 row.level,
-                f"{row.setting} ({f'line {line}' if line else 'default'})",
+                _by(row, line),
             )
             for row, line in rows
         ],
     )
+
+
+def _by(row: Row, line: int) -> str:
+    if row.setting.startswith("policy narrow"):
+        return row.setting
+    return f"{row.setting} ({f'line {line}' if line else 'default'})"
 
 
 def _place(loaded: Loaded, setting: str) -> int:
@@ -238,13 +251,11 @@ def test(context: click.Context, stdin: bool) -> None:
         return
     if not stdin:
         raise click.UsageError("Name a kind, or say --stdin.")
-    import msgspec
-
-    from openclaw.policy.cases.table import answers, lines_of
+    from openclaw.policy.cases.table import answers, as_line, lines_of
 
     out = sys.stdout.buffer
     for answer in answers(lines_of(sys.stdin.buffer)):
-        out.write(msgspec.json.encode(answer) + b"\n")
+        out.write(as_line(answer))
         out.flush()
 
 

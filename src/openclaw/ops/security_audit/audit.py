@@ -10,6 +10,7 @@ from openclaw.ops.doctor.checks.audit import chain_findings
 from openclaw.ops.doctor.checks.gateway import listening_findings
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.security_audit.commands import command_findings
+from openclaw.ops.security_audit.doors import door_findings
 from openclaw.ops.security_audit.files import file_findings
 from openclaw.ops.security_audit.live import Probe, Prober, Running
 from openclaw.ops.security_audit.rules import ORDER, Finding, found
@@ -40,7 +41,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 def examine(scene: Scene) -> list[Finding]:
     """Return what settings, files and ledger show."""
-    checks = (setting_findings, vouching_findings, command_findings, file_findings, _ledger)
+    checks = (setting_findings, vouching_findings, command_findings, door_findings, file_findings, _ledger)
     return [one for check in checks for one in check(scene)]
 
 

@@ -83,7 +83,17 @@ RULES: Final[Mapping[str, Rule]] = {
     "sandbox.docker_config_mode_off": Rule("warn", "Containers are configured and not used"),
     "sandbox.dangerous_bind_mount": Rule("info", "Containers are to see more folders"),
     "sandbox.walls_missing": Rule("warn", "The walls around commands cannot be put up"),
+    "channels.*.dm.open": Rule("critical", "Everybody may write to an agent"),
+    "channels.*.dm.open_invalid": Rule("warn", "Open to everybody in name only"),
+    "channels.*.group.open": Rule("warn", "Everybody in a group may write to an agent"),
+    "dm.names_in_lists": Rule("warn", "Lists of senders hold names, which let nobody in"),
+    "security.exposure.open_channels_with_exec": Rule("critical", "Strangers reach an agent that runs commands"),
+    "tools.exec.allowlist_any_program": Rule("warn", "A rule lets programs run unasked that nobody named"),
+    "tools.tainted_wildcard": Rule("warn", "What text from outside leads to is not asked about"),
+    "agents.workspace_holds_state": Rule("critical", "Agents could reach the state or the configuration"),
+    "gateway.roles.admin_for_everybody": Rule("critical", "Everybody who signs in is an administrator"),
     "egress.open": Rule("warn", "Tools may reach every public host"),
+    "egress.wildcard": Rule("warn", "Tools may reach whole top-level domains or networks of the web"),
     "egress.inner_addresses": Rule("warn", "Tools may reach addresses inside this network"),
     "ledger.chain_broken": Rule("critical", "The audit ledger was changed"),
     "ledger.chain_replaced": Rule("critical", "The audit ledger is another than the log has seen"),
@@ -103,7 +113,11 @@ RULES: Final[Mapping[str, Rule]] = {
 }
 
 
-def found(check_id: str, detail: str, remediation: str = "", severity: Severity | None = None) -> Finding:
-    """Return a finding of the table; `severity` where it is less than the worst."""
+def found(
+    check_id: str, detail: str, remediation: str = "", severity: Severity | None = None, *, of: str = ""
+) -> Finding:
+    """Return a finding of the table; `severity` where it is less than the worst, `of` what stands for the `*`."""
     rule = RULES[check_id]
-    return Finding(check_id, severity or rule.severity, rule.title, detail, remediation)
+    return Finding(
+        check_id.replace("*", of) if of else check_id, severity or rule.severity, rule.title, detail, remediation
+    )

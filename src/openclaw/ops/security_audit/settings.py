@@ -187,5 +187,7 @@ def _flags(scene: Scene) -> list[str]:
         "networkPolicy.allowEgress=true": config.network_policy.allow_egress,
         "hooks.allowRequestSessionKey=true": config.hooks.enabled and config.hooks.allow_request_session_key,
         "gateway.nodes.sessions=any": config.gateway.nodes.sessions == "any",
+        "tools.exec.security=full": config.tools.exec.security == "full",
+        "agents.defaults.sandbox.mode=off": config.agents.defaults.sandbox.mode == "off",
     }
     return [name for name, is_set in flags.items() if is_set]

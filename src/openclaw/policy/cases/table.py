@@ -5,6 +5,7 @@ Nothing is sent, run, opened or written. A bad line is answered with an error of
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from importlib import import_module
@@ -33,8 +34,8 @@ def answer(line: bytes) -> dict[str, Any]:
     if len(line) > MAX_LINE_BYTES:
         return _failed(None, TooLarge(f"the line has more than {MAX_LINE_BYTES} bytes"))
     try:
-        found = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = _decoded(line)
+    except (ValueError, RecursionError) as error:
         return _failed(None, InvalidRequest(f"the line is not JSON: {error}"))
     if not isinstance(found, dict):
         return _failed(None, InvalidRequest("the line is no JSON object"))
@@ -42,8 +43,31 @@ def answer(line: bytes) -> dict[str, Any]:
         return case_of(found.get("kind"))(found)
     except OpenClawError as error:
         return _failed(found.get("id"), error)
+    except UnicodeEncodeError:
+        return _failed(found.get("id"), InvalidRequest("the line holds half a character where only text can be"))
     except Exception as error:  # noqa: BLE001  # what nobody thought of in one line does not end the others
         return _failed(found.get("id"), InternalError(f"the line could not be judged ({type(error).__name__})"))
+
+
+def _decoded(line: bytes) -> Any:
+    """Return what a line says. Half a surrogate pair is what others write for a byte of a file's name that is no text.
+
+    Raises: ValueError, RecursionError for what is no JSON.
+    """
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        if b"\\ud" not in line.lower():
+            raise
+    return json.loads(line, parse_constant=msgspec.json.decode)  # which knows no NaN
+
+
+def as_line(answer: Mapping[str, Any]) -> bytes:
+    """Return an answer as a line; halves of surrogate pairs are written as they came in."""
+    try:
+        return msgspec.json.encode(answer) + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(answer).encode() + b"\n"
 
 
 def case_of(kind: object) -> Case:

@@ -15,11 +15,12 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
-from typing import Literal, NoReturn
+from typing import Final, Literal, NoReturn
 
 import msgspec
 
 from openclaw.base.errors import ToolError
+from openclaw.store.lock import LOCK_NAME
 
 WRITE_LIMIT_BYTES = 1024 * 1024
 """Largest file that is written, edited or searched."""
@@ -29,6 +30,13 @@ MAX_FOLDER_ENTRIES = 10_000
 SKIPPED_FOLDERS = frozenset({".git", ".hg", ".venv", "__pycache__", "node_modules"})
 """Machine-made folders that a recursive walk names but does not enter."""
 
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_MADE_UP: Final = frozenset(
+    (
+        *("proc", "sysfs", "cgroup", "cgroup2", "cpuset", "debugfs", "tracefs", "securityfs", "configfs", "bpf"),
+        *("binfmt_misc", "devpts", "mqueue", "pstore", "efivarfs", "fusectl", "nsfs", "selinuxfs", "rpc_pipefs"),
+    )
+)
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _TEMP_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,14 +65,25 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=1)
-def _kernel_devices() -> frozenset[int]:
-    """Return the devices of the kernel's file systems, whose files give out what no file of a user's does."""
-    plain = Path("/").stat().st_dev
-    found = set()
-    for path in ("/proc", "/sys"):
-        with suppress(OSError):
-            found.add(Path(path).stat().st_dev)
-    return frozenset(found - {plain})
+def _plain_device() -> int:
+    return Path("/").stat().st_dev
+
+
+def _is_kernels(device: int) -> bool:
+    """Say whether a device is a file system that the kernel makes up: its files give out what no file of a user's does.
+
+    Each mount of /proc has a device of its own, and numbers are used again once nothing is mounted there: so it is
+    looked up each time, but for the device of `/`.
+    """
+    if device == _plain_device():
+        return False
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        mounts = _MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return False  # without /proc nobody can have it mounted here
+    split = (line.split(" ") for line in mounts)
+    return any(fields[2] == number and fields[fields.index("-", 6) + 1] in _MADE_UP for fields in split)
 
 
 def open_folder(parent: int, name: str, shown: str, create: bool) -> int:
@@ -78,16 +97,26 @@ def open_folder(parent: int, name: str, shown: str, create: bool) -> int:
     except OSError as error:
         refuse(parent, name, shown, error)
     try:
-        check_folder(fd, shown)
+        check_folder(fd, shown, parent)
     except ToolError:
         os.close(fd)
         raise
     return fd
 
 
-def check_folder(fd: int, shown: str) -> None:
-    """Refuse an open folder whose files the kernel makes up. Raises: ToolError."""
-    if os.fstat(fd).st_dev in _kernel_devices():
+def check_folder(fd: int, shown: str, parent: int = -1) -> None:
+    """Refuse an open folder whose files the kernel makes up. Raises: ToolError.
+
+    With a `parent`, which was found to be none, also one in which a gateway keeps its state: the lock lies in each, so
+    that it is known by whatever way and name somebody comes there. A workspace's own root is looked at at the start
+    (`config.refusal`); here a file of that name would shut it for good.
+    """
+    if parent >= 0:
+        with suppress(OSError):
+            os.stat(LOCK_NAME, dir_fd=fd, follow_symlinks=False)
+            raise ToolError(f"{shown!r} is where a gateway keeps its state; no tool enters it.")
+    device = os.fstat(fd).st_dev
+    if (parent < 0 or device != os.fstat(parent).st_dev) and _is_kernels(device):
         raise ToolError(f"{shown!r} is a file system of the kernel and cannot be used.")
 
 
@@ -106,31 +135,43 @@ def open_file(folder: int, name: str, shown: str) -> int:
     # Looked at before it is opened, because opening a device or a FIFO can already act; looked at again afterwards,
     # because it may have been swapped in between.
     try:
-        check_file(os.stat(name, dir_fd=folder, follow_symlinks=False), shown)
+        check_file(os.stat(name, dir_fd=folder, follow_symlinks=False), shown, folder)
         fd = os.open(name, _FILE_FLAGS, dir_fd=folder)
     except OSError as error:
         refuse(folder, name, shown, error)
     try:
-        check_file(os.fstat(fd), shown)
+        check_file(os.fstat(fd), shown, folder)
     except BaseException:
         os.close(fd)
         raise
     return fd
 
 
-def check_file(info: os.stat_result, shown: str) -> None:
-    """Refuse what is not a regular file with one name. Raises: ToolError."""
+def check_file(info: os.stat_result, shown: str, folder: int) -> None:
+    """Refuse what is not a regular file with one name, in a folder that was checked. Raises: ToolError."""
     mode = info.st_mode
     if stat.S_ISLNK(mode):
         raise ToolError(f"{shown!r} is a symbolic link; links are not followed. Use the real file's path.")
     if stat.S_ISDIR(mode):
         raise ToolError(f"{shown!r} is a folder, not a file. list_files shows what is in it.")
-    if not stat.S_ISREG(mode) or info.st_dev in _kernel_devices():
+    if not stat.S_ISREG(mode) or (info.st_dev != os.fstat(folder).st_dev and _is_kernels(info.st_dev)):
         raise ToolError(f"{shown!r} is not a regular file (a device, pipe or socket) and cannot be used.")
     if info.st_nlink > 1:
         raise ToolError(
             f"{shown!r} is a hard link: the same file has another name, maybe outside the workspace. It cannot be used."
         )
+
+
+def check_not_read_only(info: os.stat_result, shown: str) -> None:
+    """Refuse a file that its owner may not write: replacing it by its folder's leave would go past that."""
+    if not info.st_mode & stat.S_IWUSR:
+        raise ToolError(f"{shown!r} is read-only.")
+
+
+def check_writable(folder: int, shown: str) -> None:
+    """Refuse a folder in which nothing can be made or removed, as the kernel would. Raises: ToolError."""
+    if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True):
+        raise ToolError(f"{shown!r} cannot be written: its folder is read-only.")
 
 
 def refuse(folder: int, name: str, shown: str, error: OSError) -> NoReturn:
@@ -198,9 +239,8 @@ def _mode_to_keep(folder: int, name: str, shown: str) -> int | None:
         return None
     except OSError as error:
         refuse(folder, name, shown, error)
-    check_file(info, shown)
-    if not info.st_mode & stat.S_IWUSR:
-        raise ToolError(f"{shown!r} is read-only.")
+    check_file(info, shown, folder)
+    check_not_read_only(info, shown)
     return stat.S_IMODE(info.st_mode) & 0o777
 
 

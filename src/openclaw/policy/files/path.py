@@ -1,7 +1,9 @@
 """Path text as a model writes it → the components that the workspace walks. Pure.
 
 1. Only relative paths; `.` (or `./`) is the workspace itself.
-2. `..`, a leading `~`, backslashes, control characters and text that is not UTF-8 are refused, never repaired.
+2. `..`, `~` and `~name` at the start, backslashes, control characters and text that is not UTF-8 are refused, never
+   repaired. So is what means one of them to another reader: percent-encoded, in signs that look or normalize like dots
+   and slashes, with signs between that do not show; an address, a drive, a variable that stands for a folder.
 3. Empty components and `.` are dropped. A component has at most 255 bytes, a path at most 4096 bytes and 64 components.
 4. A glob without `/` matches a file's name; with `/` it matches the whole path, where `**` spans any number of folders.
 """
@@ -9,8 +11,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from fnmatch import translate
+from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from openclaw.base.errors import ToolError
 
@@ -19,6 +24,12 @@ MAX_PATH_BYTES = 4096
 MAX_COMPONENTS = 64
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_HOME: Final = re.compile(r"~(?:[+-]?|[A-Za-z_][A-Za-z0-9_-]*)|\$(?:\{.*|[A-Z_][A-Z0-9_]*)|%[A-Z_]+%")
+"""First names that a shell takes for a folder elsewhere; `~$draft.docx` and `$id.tsx` are names like any other."""
+_ELSEWHERE: Final = re.compile(r"[A-Za-z]:(?:/|$)|[A-Za-z][A-Za-z0-9+.-]+://|file:/")
+_OVERLONG: Final = ((b"\xc0\xae", b"."), (b"\xe0\x80\xae", b"."), (b"\xc0\xaf", b"/"), (b"\xe0\x80\xaf", b"/"))
+_SLASHES: Final = str.maketrans(dict.fromkeys("\\\u2044\u2215\u29f8\u2571\u27cb\ufe68", "/"))
+_DECODINGS: Final = 5
 
 
 def components(path: str) -> tuple[str, ...]:
@@ -41,19 +52,38 @@ def components(path: str) -> tuple[str, ...]:
         )
     parts = tuple(part for part in path.split("/") if part not in {"", "."})
     _check(path, parts)
+    if not path.isascii() or "%" in path:
+        _check_readings(path)
     return parts
 
 
 def _check(path: str, parts: tuple[str, ...]) -> None:
     if ".." in parts:
         raise ToolError(f"The path {path!r} goes up by `..`. Nothing outside the workspace can be reached.")
-    if parts and parts[0] == "~":
+    if parts and _HOME.fullmatch(parts[0]):
         raise ToolError(f"The path {path!r} means a home folder. Give a path relative to the workspace.")
+    if _ELSEWHERE.match(path):
+        raise ToolError(f"The path {path!r} is an address or names a drive. Give a path relative to the workspace.")
     if len(parts) > MAX_COMPONENTS:
         raise ToolError(f"The path has {len(parts)} components; the limit is {MAX_COMPONENTS}.")
     for part in parts:
         if len(part.encode()) > MAX_COMPONENT_BYTES:
             raise ToolError(f"A name in the path is longer than {MAX_COMPONENT_BYTES} bytes: {part[:40]!r}…")
+
+
+def _check_readings(path: str) -> None:
+    """Refuse a path that goes up for a reader who decodes or normalizes it: somebody may, after it was judged."""
+    read = path
+    for _ in range(_DECODINGS):
+        plain = unicodedata.normalize("NFKC", "".join(c for c in read if unicodedata.category(c) != "Cf"))
+        if ".." in plain.translate(_SLASHES).split("/") or _CONTROL.search(plain):
+            raise ToolError(f"The path {ascii(path)[:200]} goes up by `..` in another notation. Use a plain file name.")
+        raw = unquote_to_bytes(read)
+        for long, short in _OVERLONG:
+            raw = raw.replace(long, short)
+        if (decoded := raw.decode("utf-8", "replace")) == read:
+            return
+        read = decoded
 
 
 def file_components(path: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import msgspec
 
@@ -16,22 +17,28 @@ from openclaw.store.inspect import records
 MAX_TOLD = 20
 
 
-def widening_findings(scene: Scene) -> Iterator[Finding]:
-    """Report every door that is open for a time."""
-    for body in records(scene.paths.db_path, WIDENING) if scene.paths.db_path.is_file() else []:
+def open_widenings(db_path: Path, now_ms: int) -> Iterator[Widening]:
+    """Yield what the store of a gateway, running or not, says is open for a time."""
+    for body in records(db_path, WIDENING) if db_path.is_file() else []:
         try:
             widening = msgspec.json.decode(body, type=Widening)
         except msgspec.MsgspecError:
             continue
-        if not widening.end and scene.now_ms < widening.ends_at_ms:
-            minutes = -(-(widening.ends_at_ms - scene.now_ms) // 60_000)
-            what = f"{widening.door} is open to {widening.value!r}"
-            yield Finding(
-                id="policy.widened",
-                severity="warning",
-                evidence=f"{what} for {minutes} minutes more ({widening.ticket})",
-                fix=f"openclaw policy narrow {widening.id}",
-            )
+        if not widening.end and now_ms < widening.ends_at_ms:
+            yield widening
+
+
+def widening_findings(scene: Scene) -> Iterator[Finding]:
+    """Report every door that is open for a time."""
+    for widening in open_widenings(scene.paths.db_path, scene.now_ms):
+        minutes = -(-(widening.ends_at_ms - scene.now_ms) // 60_000)
+        what = f"{widening.door} is open to {widening.value!r}"
+        yield Finding(
+            id="policy.widened",
+            severity="warning",
+            evidence=f"{what} for {minutes} minutes more ({widening.ticket})",
+            fix=f"openclaw policy narrow {widening.id}",
+        )
 
 
 def sender_findings(scene: Scene) -> Iterator[Finding]:
