@@ -199,6 +199,7 @@ def _gateway(v: Any) -> dict[str, Any]:
             "token": TOKENS[v(0, 1)],
             "password": TOKENS[v(0, 1)].replace("token", "paswd"),
             **_vouching(v),
+            "allowUrlToken": v(True, False),
             "rateLimit": {"maxAttempts": v(11, 1), "windowMs": v(61_000, 62_000), "lockoutMs": v(63_000, 64_000)},
         },
         "remote": {

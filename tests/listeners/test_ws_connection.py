@@ -264,6 +264,40 @@ async def test_the_upgrade_takes_any_path(path: str) -> None:
         assert (await receive(socket))["event"] == "connect.challenge"
 
 
+@pytest.mark.parametrize(
+    ("headers", "query", "allowed", "let_in"),
+    [
+        ({"Authorization": f"Bearer {TOKEN}"}, "", False, True),
+        ({"Authorization": f"bearer  {TOKEN} "}, "", False, True),
+        ({"Authorization": f"Basic {TOKEN}"}, "", False, False),
+        ({"Authorization": "Bearer wrong"}, f"?token={TOKEN}", True, False),
+        ({}, f"?token={TOKEN}", False, False),
+        ({}, f"?token={TOKEN}", True, True),
+        ({}, f"?a=b&token={TOKEN}&c", True, True),
+        ({}, "?token=wrong", True, False),
+        ({}, f"?access_token={TOKEN}", True, False),
+        ({}, f"?{'a' * 9000}&token={TOKEN}", True, False),
+    ],
+)
+@pytest.mark.parametrize("mode", ["token", "password"])
+async def test_what_the_upgrade_brings_counts_where_the_message_has_no_credential(
+    headers: dict[str, str], query: str, allowed: bool, let_in: bool, mode: Literal["token", "password"]
+) -> None:
+    config = GatewayConfig(auth=AuthConfig(mode=mode, allow_url_token=allowed))
+    async with (
+        world(config, mode=mode) as here,
+        connect(f"{here.ws_url}/{query}", additional_headers=headers, proxy=None) as socket,
+    ):
+        await receive(socket)
+        await socket.send(hello(auth={}))
+        assert (await receive(socket))["ok"] is let_in
+    async with world(config, mode=mode) as here:
+        status, _, _ = await raw_request(
+            here.port, f"GET /v1/models?token={TOKEN} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        )
+        assert status == 401
+
+
 @pytest.mark.parametrize(("mode", "status"), [("none", 403), ("token", 101)])
 async def test_without_a_credential_a_rebound_name_gets_no_socket_on_a_wide_bind_either(
     mode: Literal["none", "token"], status: int

@@ -207,6 +207,14 @@ _ALLOWED: Final[dict[Role, frozenset[str]]] = {"operator": OPERATOR_ALLOWED, "no
 """What the holder of the shared credential may have, by role."""
 
 
+def bearer(headers: Mapping[bytes, bytes]) -> str:
+    """Return the credential of an `Authorization: Bearer` header, "" without one; what is too long stays too long."""
+    scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"bearer":
+        return ""
+    return credential[: MAX_CREDENTIAL_CHARS + 1].strip().decode("utf-8", "surrogateescape")
+
+
 class Authenticator:
     """Checks credentials, for HTTP and for connect. `renew` changes the shared one while the gateway runs.
 
@@ -323,12 +331,10 @@ class Authenticator:
             return self._http_principal
         if self.federation is not None and (vouched := self._vouched(self.federation, source, "", "http")) is not None:
             return vouched
-        scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() != b"bearer" or not credential:
+        if not (text := bearer(headers)):
             self._count("http", "missing", source)
             raise _refusal(f"{self._shared_method}_missing")
         locked_s = self._locked_s(source, "http")
-        text = credential[: MAX_CREDENTIAL_CHARS + 1].strip().decode("utf-8", "surrogateescape")
         if fingerprint := self._shared(text, source):
             self._succeeded(source, locked_s)
             if fingerprint == self._credential:

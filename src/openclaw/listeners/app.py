@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -27,7 +28,7 @@ from openclaw.base.errors import (
 from openclaw.base.ids import new_id
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
-from openclaw.identity.authenticate import Authenticator, Evidence
+from openclaw.identity.authenticate import MAX_CREDENTIAL_CHARS, Authenticator, Evidence, bearer
 from openclaw.identity.federated.federation import ALB_HEADER
 from openclaw.identity.locality import Source, TrustedProxies, locate, parse_address
 from openclaw.identity.scopes import require
@@ -59,6 +60,7 @@ _log = logging.getLogger("openclaw.listeners")
 _requests = METRICS.counter(
     "openclaw_http_requests", "HTTP requests by route, method and status.", ("route", "method", "status")
 )
+MAX_QUERY_BYTES: Final = 8192
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
@@ -239,7 +241,7 @@ class App:
         if not request.status:
             await request.error(InternalError(f"internal error (incident {incident})", details={"incident": incident}))
 
-    def upgrade(self, raw_path: bytes, pairs: Sequence[tuple[bytes, bytes]], peer: str) -> Session:
+    def upgrade(self, url: bytes, pairs: Sequence[tuple[bytes, bytes]], peer: str) -> Session:
         """Return what speaks over a new WebSocket: the agent API on its path, the Gateway protocol on any other.
 
         Raises: http_protocol.Refusal. A page of another origin gets no socket, so not one byte of ours either.
@@ -254,13 +256,21 @@ class App:
                 raise _unattributed()  # one exit for all refusals
             if source.browser == "foreign":
                 raise _foreign()
+            raw_path, _, query = url.partition(b"?")
             segments = canonical_segments(self._below_base(raw_path))
             if segments[:2] != ["v1", "agent"]:
-                return GatewayConnection(self._door, source)
+                return GatewayConnection(self._door, source, self._brought(headers, query))
             return self._agent_socket(segments, headers, source)
         except OpenClawError as error:
             status, body, extra = to_http(error)
             raise Refusal(status, msgspec.json.encode(body), tuple(extra)) from None
+
+    def _brought(self, headers: Mapping[bytes, bytes], query: bytes) -> str:
+        """Return the credential that an upgrade itself brings, cut to one character more than any may have."""
+        given = bearer(headers)
+        if not given and self._config.auth.allow_url_token and len(query) <= MAX_QUERY_BYTES:
+            given = dict(parse_qsl(query.decode("latin-1"))).get("token", "")
+        return given[: MAX_CREDENTIAL_CHARS + 1]
 
     def _agent_socket(self, segments: list[str], headers: Mapping[bytes, bytes], source: Source) -> Session:
         if len(segments) != 3 or not self._config.http.endpoints.agents.enabled:

@@ -45,7 +45,7 @@ class Refusal(Exception):
 class UpgradeApp(Protocol):
     """The part of the app that takes WebSockets."""
 
-    def upgrade(self, raw_path: bytes, pairs: Sequence[tuple[bytes, bytes]], peer: str) -> Session:
+    def upgrade(self, url: bytes, pairs: Sequence[tuple[bytes, bytes]], peer: str) -> Session:
         """Return what will speak over the socket. Raises: Refusal."""
         ...
 
@@ -151,7 +151,7 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             key = self._websocket_key(headers)
             app: UpgradeApp = self.app
-            session = app.upgrade(self.url.partition(b"?")[0], self.headers, self.client[0] if self.client else "")
+            session = app.upgrade(self.url, self.headers, self.client[0] if self.client else "")
         except Refusal as refusal:
             self._answer(refusal)
             return

@@ -88,7 +88,8 @@ class GatewayConnection:
         "protocol",
     )
 
-    def __init__(self, door: GatewayDoor, source: Source) -> None:
+    def __init__(self, door: GatewayDoor, source: Source, brought: str = "") -> None:
+        """Begin with a handshake. `brought` is the credential that the upgrade itself came with."""
         self._door = door
         self.conn_id: str = new_id()
         self.connected_at_ms: int = door.clock.now_ms()
@@ -99,7 +100,7 @@ class GatewayConnection:
         self._timer: asyncio.TimerHandle | None = None
         self._socket: Socket
         self._handshake: Handshake | None = Handshake(
-            new_id(), self.connected_at_ms, source, door.authenticator, door.devices, door.phase()
+            new_id(), self.connected_at_ms, source, door.authenticator, door.devices, door.phase(), brought
         )
         self._waiting = False
         """The answer to `connect` waits for something to be durable; what comes meanwhile is not listened to."""

@@ -12,7 +12,8 @@
  9. Neither credential nor device: NOT_PAIRED. A node brings a device, but for protocol 3 on direct loopback.
 10. A device that is there proves its key before anything else is looked at; see identity.devices.proof. A wrong
     signature counts as a wrong credential.
-11. Then the credential decides: the shared one, or what a proven device has of its own (its token, a setup code).
+11. Then the credential decides: the shared one, or what a proven device has of its own (its token, a setup code). Where
+    the message has none, the one that the upgrade itself brought.
 12. Without a device, scopes are requested ∩ allowed on direct loopback: in protocol 4 for `cli`/`cli` and
     `gateway-client`/`backend` only, in protocol 3 for everybody, and none asked means admin. All others are let in with
     no scope at all. A node never has scopes.
@@ -207,7 +208,7 @@ class _Attempt:
 class Handshake:
     """One connection's handshake: `challenge` once, then `receive` once, or `SILENCE` when nothing came in time."""
 
-    __slots__ = ("authenticator", "devices", "nonce", "now_ms", "phase", "source")
+    __slots__ = ("authenticator", "brought", "devices", "nonce", "now_ms", "phase", "source")
 
     def __init__(
         self,
@@ -217,6 +218,7 @@ class Handshake:
         authenticator: Authenticate,
         devices: DeviceBook,
         phase: Phase = "ready",
+        brought: str = "",
     ) -> None:
         self.nonce = nonce
         self.now_ms = now_ms
@@ -224,6 +226,7 @@ class Handshake:
         self.authenticator = authenticator
         self.devices = devices
         self.phase = phase
+        self.brought = brought
 
     def challenge(self) -> bytes:
         """Return the first frame (rule 1)."""
@@ -397,6 +400,8 @@ def _check_device(attempt: _Attempt) -> None:
 def _check_credential(attempt: _Attempt) -> None:
     handshake = attempt.handshake
     found = evidence(attempt.params)
+    if not found.given and handshake.brought:
+        found = Evidence(token=handshake.brought, password=handshake.brought)
     vouched = handshake.authenticator.vouches(found, handshake.source)
     if not found.given and attempt.ask is None and handshake.authenticator.mode != "none" and not vouched:
         _refuse_unpaired()

@@ -65,6 +65,10 @@ def _credentials(config: Config) -> Iterator[Row]:
             weak = is_weak(secret)
             value = f"{len(secret)} characters{', weak' if weak else ''}"
             yield Row("credentials", name, value, _level(good=not weak), f"gateway.auth.{name}")
+    value = "taken" if auth.allow_url_token else "refused"
+    yield Row(
+        "credentials", "in an address", value, _level(good=not auth.allow_url_token), "gateway.auth.allowUrlToken"
+    )
     limit = auth.rate_limit
     value = f"{limit.max_attempts} failures in {limit.window_ms // 1000} s, then {limit.lockout_ms // 1000} s"
     yield Row("credentials", "lockout", value, _level(good=limit.max_attempts <= 20), "gateway.auth.rateLimit")

@@ -83,6 +83,7 @@ BROKEN: dict[str, Breakage] = {
     "gateway.bind_no_auth": config("{gateway: {bind: 'lan', auth: {mode: 'none'}}}"),
     "gateway.loopback_no_auth": config("{gateway: {auth: {mode: 'none'}}}"),
     "gateway.bind_network_accessible": config("{gateway: {bind: 'lan', auth: {token: '{token}'}}}"),
+    "gateway.auth_url_token": config("{gateway: {auth: {allowUrlToken: true}}}"),
     "gateway.token_too_short": config("{gateway: {auth: {token: 'short'}}}"),
     "gateway.env_token_overrides_config": _env,
     "gateway.auth_no_rate_limit": config("{gateway: {auth: {rateLimit: {maxAttempts: 5000}}}}"),

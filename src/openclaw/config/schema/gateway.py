@@ -32,6 +32,14 @@ class AuthConfig(Section, frozen=True):
         Secret | None, leaf("The shared gateway token. Another one closes the clients that came by the old.", "live")
     ] = None
     password: Annotated[Secret | None, leaf("The shared password, for mode `password`.", "live")] = None
+    allow_url_token: Annotated[
+        bool,
+        leaf(
+            "Take the token of old clients from `?token=` of the WebSocket's address, and of no other. Addresses are "
+            "written down in histories and by proxies.",
+            "live",
+        ),
+    ] = False
     rate_limit: RateLimitConfig = RateLimitConfig()
     trusted_proxy: TrustedProxyConfig = TrustedProxyConfig()
     oidc: OidcConfig = OidcConfig()

@@ -37,6 +37,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "gateway.bind_no_auth": Rule("critical", "The gateway listens beyond this machine and asks for no credential"),
     "gateway.loopback_no_auth": Rule("critical", "Every program on this machine may use the gateway"),
     "gateway.bind_network_accessible": Rule("warn", "The gateway is reached from the network"),
+    "gateway.auth_url_token": Rule("warn", "The credential is taken from the address of a WebSocket"),
     "gateway.token_too_short": Rule("warn", "The shared credential can be guessed"),
     "gateway.env_token_overrides_config": Rule("warn", "The environment's credential hides the configured one"),
     "gateway.auth_no_rate_limit": Rule("warn", "Guessing the credential is hardly slowed down"),

@@ -87,6 +87,12 @@ def _credential(scene: Scene) -> Iterator[Finding]:
             f"the {mode} from {where} has {len(secret)} characters, or is a placeholder",
             f"Use at least {MIN_SECRET_CHARS} random characters, e.g. by: openclaw gateway token rotate",
         )
+    if gateway.auth.allow_url_token:
+        yield found(
+            "gateway.auth_url_token",
+            "gateway.auth.allowUrlToken is on: addresses are written down in histories and by proxies",
+            "openclaw config set gateway.auth.allowUrlToken false",
+        )
     stated = any(one.path == f"gateway.auth.{mode}" and one.source == "plain text" for one in places(scene.loaded))
     if stated and scene.env.get(VARIABLE[mode]):
         yield found(
