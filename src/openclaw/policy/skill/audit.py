@@ -31,7 +31,7 @@ FILE_NAME: Final = "SKILL.md"
 MAX_TEXT_BYTES: Final = 256 * 1024
 MAX_ALL_TEXT: Final = 2 * 1024 * 1024
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _FENCE: Final = re.compile(r" {0,3}(`{3,64}|~{3,64})[ \t]*([\w+-]{0,32})")
 _PROMPT: Final = re.compile(r"^[ \t]{0,16}[$>#] ", re.M)
 _SHELLS: Final = frozenset(("sh", "bash", "zsh", "shell", "console", "terminal", "shell-session", "ksh"))
@@ -133,7 +133,7 @@ def _metadata(tree: Tree, head: str, said: Manifest, folder: str, installed: Ite
 
 
 def _named(said: Manifest, folder: str, installed: Iterable[str], notes: Notes) -> None:
-    if not _NAME.fullmatch(said.name):
+    if not NAME.fullmatch(said.name):
         notes.fail("metadata", "the name is not made of small letters, digits and dashes", FILE_NAME)
     elif said.name != folder:
         notes.warn("metadata", f"it calls itself {said.name} and lies in the folder {shown(folder)}", FILE_NAME)
