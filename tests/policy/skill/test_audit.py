@@ -16,19 +16,21 @@ from openclaw.policy.skill.head import MAX_ITEMS, MAX_TEXT, frontmatter, manifes
 from openclaw.policy.skill.names import near
 from openclaw.policy.skill.tree import read_tree, tree_of
 from tests.policy.skill.corpus import BENIGN, HOSTILE, Case, said, shell
+from tests.policy.skill.havoc import HAVOC
+from tests.policy.skill.honest import HONEST
 
 
 def folder_of(case: Case) -> str:
     return case.name.rpartition("/")[2]
 
 
-@pytest.mark.parametrize("case", BENIGN, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [*BENIGN, *HONEST], ids=lambda case: case.id)
 def test_a_benign_skill_has_no_failing_row(case: Case) -> None:
     report = audit(case.tree, folder_of(case))
     assert report.state != "fail", report.findings
 
 
-@pytest.mark.parametrize("case", HOSTILE, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [*HOSTILE, *HAVOC], ids=lambda case: case.id)
 def test_a_hostile_skill_fails_where_it_is_hostile(case: Case) -> None:
     report = audit(case.tree, folder_of(case))
     failed = {row for row in ROWS if report.rows[row] == "fail"}
@@ -36,7 +38,8 @@ def test_a_hostile_skill_fails_where_it_is_hostile(case: Case) -> None:
 
 
 def test_the_table_has_many_skills() -> None:
-    assert len(BENIGN) + len(HOSTILE) >= 60
+    assert len({case.id for case in (*HOSTILE, *HAVOC)}) >= 250
+    assert len(HONEST) >= 30
 
 
 def test_a_finding_says_file_and_line() -> None:
@@ -136,7 +139,7 @@ def test_limits_of_number_size_and_depth(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "filler",
-    ["a@", "<!--", "```\n", "`", "A=1 ", "$(x ", "send ", "_"],
+    ["a@", "<!--", "```\n", "`", "A=1 ", "$(x ", "send ", "_", "i g ", "ignore a ", "![](", "0a ", "a\n", "忽略"],
 )
 def test_a_megabyte_of_anything_is_judged_in_time(filler: str) -> None:
     text = f"---\nname: t\ndescription: d\n---\n```bash\n{filler * (1_000_000 // len(filler))}"

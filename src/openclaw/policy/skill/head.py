@@ -25,6 +25,7 @@ MAX_LINES: Final = 1000
 _KEY = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,63}):(?:[ \t]+(.*))?$")
 _BLOCK = re.compile(r"[|>][-+0-9]{0,3}$")
 _COMMENT = re.compile(r"\s+#.*$")
+_UPDATES: Final = ("update-url", "update_url", "updateUrl", "updates", "update", "auto-update", "autoUpdate")
 _ALIASES: Final = ("openclaw", "clawdbot", "clawdis")
 
 
@@ -114,6 +115,13 @@ def frontmatter(text: str) -> dict[str, str]:
     return {}
 
 
+def head_lines(text: str) -> str:
+    """Return the lines between the two `---`."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), 1)
+    return "\n".join(lines[1:end])
+
+
 def repeated(text: str) -> list[str]:
     """Return the keys that a head has more than once: readers do not agree on which of them counts."""
     seen: set[str] = set()
@@ -167,7 +175,9 @@ def manifest(head: Mapping[str, str], folder: str) -> Manifest:
             ),
             secrets=_once(*needs.env, *((primary,) if primary else ()), *_texts(permissions.get("secrets"))),
         ),
-        update=_text(said.get("update")) or _text(permissions.get("update")),
+        update=_text(said.get("update"))
+        or _text(permissions.get("update"))
+        or next((text for key in _UPDATES if (text := _said(head, said, key))), ""),
     )
 
 

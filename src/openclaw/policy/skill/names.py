@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -17,6 +18,11 @@ _KNOWN_TEXT: Final = """
 """
 KNOWN: Final = frozenset(_KNOWN_TEXT.split())
 """Skills that many know."""
+_AFFIX: Final = re.compile(
+    r"^(?:openclaw|clawdbot|clawhub|official|original|verified|real|genuine)[-_]"
+    r"|[-_](?:openclaw|official|original|verified|genuine)$"
+)
+"""What says that a skill is the one that everybody knows."""
 _TURNED: Final = str.maketrans("0135", "oles")
 
 
@@ -26,6 +32,9 @@ def imitates(name: str, installed: Iterable[str] = ()) -> str:
     if name in KNOWN:
         return ""
     look = _skeleton(name)
+    bare = _AFFIX.sub("", name)
+    if bare != name and bare in others:
+        return bare
     for other in others:
         theirs = _skeleton(other)
         if look == theirs or (len(theirs) >= 5 and near(look, theirs, 1 if len(theirs) < 10 else 2)):

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Final
 
 from openclaw.policy.skill.finding import Notes, Row, line_of, shown
@@ -49,6 +51,21 @@ _ORDERS: Final[tuple[tuple[Row, str, str], ...]] = (
     ),
     (
         "content",
+        "it tells the model, in another language, to drop its instructions",
+        (
+            r"\b(?:ignorier|missacht|vergiss|vergesst|verwirf)\w*(?: \w+){0,4} (?:anweisung|regel|vorgabe"
+            r"|instruktion|befehl)\w*"
+            r"|\b(?:ignor|olvid|descart|desatiend)\w*(?: \w+){0,4} (?:instruccion|regla|indicacion|orden)\w*"
+            r"|\b(?:ignor|oubli|néglig)\w*(?: [\w']+){0,4} (?:instruction|règle|consigne|directive)\w*"
+            r"|\b(?:ignor|dimentic|trascur)\w*(?: \w+){0,4} (?:istruzion|regol)\w*"
+            r"|\b(?:ignor|esque[çc])\w*(?: \w+){0,4} (?:instruç|instruco|regra)\w*"
+            r"|\b(?:игнорир|забуд|проигнорир)\w*(?: \w+){0,4} (?:инструкц|указан|правил)\w*"
+            r"|(?:忽略|无视|忘记|無視|忘掉)[^\n。]{0,20}(?:指令|指示|规则|規則|提示|命令)|(?:指示|命令|ルール)[^\n。]{0,10}(?:無視|忘れ)"
+            r"|(?:지시|명령|규칙)[^\n.]{0,10}(?:무시|잊)"
+        ),
+    ),
+    (
+        "content",
         "it gives the model another role",
         (
             r"\byou are (?:now|no longer|henceforth)\b|\b(?:developer|god|dan|jailbreak|unrestricted|admin) mode\b"
@@ -76,7 +93,9 @@ _ORDERS: Final[tuple[tuple[Row, str, str], ...]] = (
             r"|\b(?:silently|secretly|covertly|stealthily|discreetly|unnoticed)\b"
             r"|\bwithout (?:the )?(?:user|human|operator|owner)(?:'s)? (?:knowledge|consent|approval|permission"
             r"|noticing)\b"
-            r"|\bwithout (?:asking|confirmation|confirming|approval|permission)\b|\bkeep (?:this|it) (?:a )?secret\b"
+            r"|\b(?:run|runs|execute|executes|send|sends|install|upload|delete|transfer|proceed|continue|act|apply|commit"
+            r"|push|buy|pay|do|call|use|go ahead)\b[^\n.,;:!?]{0,60} without (?:asking|confirmation|confirming|approval"
+            r"|permission)\b|\bkeep (?:this|it) (?:a )?secret\b"
         ),
     ),
     (
@@ -90,7 +109,10 @@ _ORDERS: Final[tuple[tuple[Row, str, str], ...]] = (
             r"|confirmations?|antivirus|defender|gatekeeper|firewall|allowlists?|quarantine|2fa|mfa|verification)\b"
             r"|\bopenclaw (?:policy|approvals|config set|config patch|pairing|gateway token|skills (?:install"
             r"|update|audit)"
-            r"|secrets|devices approve|exec-policy)\b"
+            r"|secrets|devices approve|exec-policy)\b|(?<![\w/.])/approve\b"
+            r"|\b(?:set|change|switch|put|turn|edit|patch)\b[^\n]{0,80}\b(?:tools\.exec|sandbox\.mode|agents\.(?:defaults"
+            r"|list)\b[^\n]{0,20}\bsandbox|networkpolicy|allowegress|egressallowlist|dmpolicy|gateway\.auth"
+            r"|skills\.onfailure)"
         ),
     ),
     (
@@ -128,7 +150,7 @@ _ORDERS: Final[tuple[tuple[Row, str, str], ...]] = (
         (
             rf"\b(?:send|sends|post|posts|upload|uploads|forward|transmit|submit|share|exfiltrate|report"
             rf"|deliver|email|leak"
-            rf"|paste|include|attach|append|encode)\b[^\n.]{{0,80}}\b{_CREDENTIALS}\b"
+            rf"|paste|include|attach|append|encode)\b[^\n.]{{0,80}}(?<!\w){_CREDENTIALS}\b"
         ),
     ),
     (
@@ -136,7 +158,7 @@ _ORDERS: Final[tuple[tuple[Row, str, str], ...]] = (
         "it collects secrets",
         (
             rf"\b(?:collect|gather|harvest|steal|dump|extract|grab|exfiltrate|search for|look for|find|scan for|list)\b"
-            rf"[^\n.]{{0,60}}\b{_CREDENTIALS}\b"
+            rf"[^\n.,;:]{{0,60}}(?<!\w){_CREDENTIALS}\b(?! in (?:the )?(?:code|source|diff|commits?|pull request)\b)"
             r"|\b(?:enter|provide|type|give|ask for|prompt for|request)\b[^\n.]{0,40}\b(?:sudo|master|system"
             r"|login|keychain"
             r"|wallet|seed|recovery|private)(?:'s)? (?:password|phrase|key|passphrase)\b"
@@ -260,12 +282,17 @@ _BAD_HOSTS: Final = re.compile(
     r"|burpcollaborator|oast\.\w+"
     r"|interact\.sh|pastebin\.com|rentry\.co|glot\.io|hastebin|paste\.ee|dpaste|ghostbin|transfer\.sh|file\.io|0x0\.st"
     r"|gofile\.io|anonfiles|catbox\.moe|discord(?:app)?\.com/api/webhooks|api\.telegram\.org/bot|\.onion\b|bit\.ly"
-    r"|tinyurl\.com|is\.gd|serveo\.net|localhost\.run)",
+    r"|tinyurl\.com|is\.gd|serveo\.net|localhost\.run"
+    r"|(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0):187\d\d)",
     re.I,
 )
 _NUMBERS: Final = re.compile(
     r"https?://(?:[^\s/@\"'<>]*@)?(?:0x[0-9a-f]+|\d{1,3}(?:\.\d{1,3}){3}|\d{6,}|\[[0-9a-f:.]+\])", re.I
 )
+_BEACON: Final = re.compile(
+    r"!\[[^\]\n]{0,200}\]\(\s*https?://[^)\s]{1,300}[?&][^)\s=]{1,60}=(?:\{|<|\$|%7B|[A-Z_]{4,}\b)"
+)
+"""A picture whose address is filled in: whoever shows it sends that away."""
 _ENCODED: Final = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/]{32,}={0,2}(?![A-Za-z0-9+/_=-])")
 MIN_COMMENT: Final = 12
 _EMPHASIS: Final = re.compile(r"(?<![\w/.])_{1,3}(?=\w)|(?<=\w)_{1,3}(?![\w/.])")
@@ -274,8 +301,18 @@ MAX_DECODED: Final = 64
 OPAQUE_CHARS: Final = 400
 """An encoded text longer than this is more than an id or a checksum."""
 
+_APART: Final = re.compile(r"(?<!\w)(?:[^\W\d_] ){3,40}[^\W\d_](?!\w)")
+_MIXED: Final = re.compile(r"\b(?=[a-z0-9]{0,20}[0-9])(?=[a-z0-9]{0,20}[a-z])[a-z0-9]{3,20}\b", re.I)
+_LEET: Final = str.maketrans("0134578", "oieastb")
+_LINE_END: Final = re.compile(r"(?<=[^\n])\n(?=[^\n])")
+_NOT: Final = re.compile(r"\b(?:never|do not|don't|dont|must not|should not|shall not|cannot|can't)(?: ever)? $", re.I)
+
 _orders: Final = tuple((row, why, re.compile(pattern, re.I)) for row, why, pattern in _ORDERS)
 _commands: Final = tuple((row, why, re.compile(pattern, re.I | re.M)) for row, why, pattern in _COMMANDS)
+
+
+Orders = tuple[tuple[Row, str, re.Pattern[str]], ...]
+_obeyed: Final[Orders] = tuple(each for each in _orders if each[0] == "content")
 
 
 def look(text: str, file: str, notes: Notes) -> None:
@@ -298,12 +335,45 @@ def _search(text: str, file: str, notes: Notes) -> None:
         if found := pattern.search(joined):
             notes.fail(row, f"{why}: {shown(found.group().strip())!r}", file, line_of(text, found.start()))
     prose = _prose(joined)
-    for row, why, pattern in _orders:
-        if found := pattern.search(prose):
-            notes.fail(row, f"{why}: {shown(found.group().strip())!r}", file, line_of(prose, found.start()))
+    _search_orders(prose, _orders, file, notes)
+    for reading in _readings(prose):
+        _search_orders(reading, _obeyed, file, notes)
+    if found := _BEACON.search(joined):
+        notes.fail("egress", "it shows a picture whose address is filled in", file, line_of(text, found.start()))
     for pattern, why in ((_BAD_HOSTS, "a place that hides who is behind it"), (_NUMBERS, "an address without a name")):
         if found := pattern.search(joined):
             notes.fail("egress", f"it names {why}: {shown(found.group())}", file, line_of(text, found.start()))
+
+
+def _search_orders(prose: str, orders: Orders, file: str, notes: Notes) -> None:
+    for row, why, pattern in orders:
+        for found in pattern.finditer(prose):
+            # `Never include passwords` is a warning, no order to do so.
+            if row == "secrets" and _NOT.search(prose, max(0, found.start() - 24), found.start()):
+                continue
+            notes.fail(row, f"{why}: {shown(found.group().strip())!r}", file, line_of(prose, found.start()))
+            break
+
+
+def _readings(prose: str) -> Iterator[str]:
+    """Return the text as a model reads it all the same: lines joined, entities, letters apart, digits for letters."""
+    flat = _LINE_END.sub(" ", prose)
+    if flat != prose:
+        yield flat
+    if "&#" in prose or "&" in prose:
+        yield html.unescape(prose)
+    apart = _APART.sub(lambda found: found.group().replace(" ", ""), prose)
+    if apart != prose:
+        yield apart
+    plain = _MIXED.sub(lambda found: found.group().translate(_LEET), prose)
+    if plain != prose:
+        yield plain
+
+
+def look_at_name(path: str, notes: Notes) -> None:
+    """Search a file's name: the model is told it."""
+    words = re.sub(r"[-_/.]+", " ", path)
+    _search_orders(_prose(folded(words)), _orders, shown(path), notes)
 
 
 def _prose(text: str) -> str:

@@ -238,19 +238,19 @@ async def skills_upload_commit(room: Room, peer: Peer, params: SkillsUploadCommi
 
 async def skills_install(room: Room, peer: Peer, params: SkillsInstallParams) -> dict[str, Any]:
     """Install an upload, or a commit's folder, that passes its door; refuse whatever else is meant."""
+    if params.source not in ("upload", "git"):
+        what = (
+            "no catalogue of skills is connected" if params.source else "this gateway installs no programs for skills"
+        )
+        raise NotSupported(what, hint="`openclaw skills install FOLDER|ARCHIVE` installs a skill that you have.")
     desk = _desk(room)
     terms = Terms(
         replace=params.force, wider=params.accept_powers, why=params.why, accepts=params.accepts, for_ms=params.for_ms
     )
     if params.source == "git":
         change = await desk.fetch(peer.principal, params.url, terms)
-    elif params.source == "upload":
-        change = await desk.install(peer.principal, params.upload_id, params.slug, params.sha256, terms)
     else:
-        what = (
-            "no catalogue of skills is connected" if params.source else "this gateway installs no programs for skills"
-        )
-        raise NotSupported(what, hint="`openclaw skills install FOLDER|ARCHIVE` installs a skill that you have.")
+        change = await desk.install(peer.principal, params.upload_id, params.slug, params.sha256, terms)
     slug = change.report.name
     done = "updated" if change.replaced else "installed"
     return {
