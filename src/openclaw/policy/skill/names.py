@@ -23,6 +23,7 @@ _AFFIX: Final = re.compile(
     r"|[-_](?:openclaw|official|original|verified|genuine)$"
 )
 """What says that a skill is the one that everybody knows."""
+SHORT: Final = 3
 _TURNED: Final = str.maketrans("0135", "oles")
 
 
@@ -37,9 +38,20 @@ def imitates(name: str, installed: Iterable[str] = ()) -> str:
         return bare
     for other in others:
         theirs = _skeleton(other)
-        if look == theirs or (len(theirs) >= 5 and near(look, theirs, 1 if len(theirs) < 10 else 2)):
+        if look == theirs or (
+            len(theirs) >= 5 and not _are_kin(name, other) and near(look, theirs, 1 if len(theirs) < 10 else 2)
+        ):
             return other
     return ""
+
+
+def _are_kin(name: str, other: str) -> bool:
+    """Say whether only a short part between dashes differs, whole: `csv-tools` and `tsv-tools` are two names."""
+    ours, theirs = re.split("[-_.]", name), re.split("[-_.]", other)
+    if len(ours) != len(theirs):
+        return False
+    differing = [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1]]
+    return len(differing) == 1 and max(map(len, differing[0])) <= SHORT < len(name)
 
 
 def _skeleton(name: str) -> str:
