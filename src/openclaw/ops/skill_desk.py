@@ -209,7 +209,9 @@ class SkillDesk:
         skill = self._skills.named(workspace, name)
         tree = read_tree(skill.folder)
         report = audit(tree, skill.folder.name, self._names() - {skill.name})
-        terms = msgspec.structs.replace(terms, wider=True)  # it lies there, and what it declares is shown
+        before = skill.standing.entry
+        origin = before.origin if before is not None and before.digest == report.digest else ""
+        terms = msgspec.structs.replace(terms, wider=True, origin=origin)  # it lies there, and what it declares is shown
         return Prepared(report=report, tree=tree, folder=skill.folder, replaced=True, terms=terms)
 
     async def _admitted(self, by: Principal, found: Prepared) -> Vouched | None:
@@ -221,6 +223,7 @@ class SkillDesk:
             unfit=unfit(report, found.tree),
             accepted=frozenset(vouched.accepts if vouched else ()),
             wider=wider,
+            vouched=vouched is not None,
             confines=self._skills.gate.confines(),
         )
         ask = Ask(

@@ -56,8 +56,8 @@ def git_address(text: str) -> GitAddress:
     found = _ADDRESS.fullmatch(text)
     if found is None:
         raise InvalidRequest(
-            f"this is no address of a commit: {shown(text)}",
-            hint="Write git+https://HOST/REPOSITORY@COMMIT#FOLDER, with the commit's whole hash: branches move.",
+            f"{shown(text)} does not name a commit: git+https://HOST/REPOSITORY@COMMIT#FOLDER, with its whole hash",
+            hint="A branch or a tag is no commit: what it names can change.",
         )
     folder = (found[3] or "").strip("/")
     if any(part in ("", ".", "..") for part in folder.split("/")) and folder:

@@ -33,6 +33,7 @@ class Locking(msgspec.Struct, frozen=True, kw_only=True):
     unfit: str = ""
     accepted: frozenset[Row] = frozenset()
     wider: str = ""
+    vouched: bool = False
     confines: bool = False
 
 
@@ -86,6 +87,8 @@ def _locking(wish: Locking) -> Verdict:
         return Verdict("allow", "skill.confined", "its audit failed, and it is confined")
     if failed(wish.report):
         return Verdict("allow", "skill.accepted", "an operator has accepted what failed")
+    if wish.vouched:
+        return Verdict("allow", "skill.vouched", "an operator answers for what it says")
     return Verdict("allow", f"skill.audit-{wish.report.state}", "its audit has no failing row")
 
 
