@@ -178,6 +178,8 @@ async def test_the_prompt_names_only_what_may_be_loaded_within_its_budget(tmp_pa
     assert text == await skills.prompt(MAIN, tmp_path / "w")
 
 
+rights = member("a")
+rights.mode = 0o4755
 BAD = {
     "up": zipped({"../x": b""}),
     "absolute": zipped({"/etc/x": b""}),
@@ -196,6 +198,7 @@ BAD = {
     "tar-hard": tarred((member("a", tarfile.LNKTYPE, "b"), b"")),
     "tar-device": tarred((member("a", tarfile.CHRTYPE), b"")),
     "tar-fifo": tarred((member("a", tarfile.FIFOTYPE), b"")),
+    "tar-rights": tarred((rights, b"x")),
     "tar-up": tarred((member("../a"), b"x")),
     "tar-bomb": tarred((member("a"), bytes(17 * 1024 * 1024))),
     "gzip-noise": gzip.compress(b"no tar at all"),

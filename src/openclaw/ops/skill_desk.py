@@ -211,7 +211,9 @@ class SkillDesk:
         report = audit(tree, skill.folder.name, self._names() - {skill.name})
         before = skill.standing.entry
         origin = before.origin if before is not None and before.digest == report.digest else ""
-        terms = msgspec.structs.replace(terms, wider=True, origin=origin)  # it lies there, and what it declares is shown
+        terms = msgspec.structs.replace(
+            terms, wider=True, origin=origin
+        )  # it lies there, and what it declares is shown
         return Prepared(report=report, tree=tree, folder=skill.folder, replaced=True, terms=terms)
 
     async def _admitted(self, by: Principal, found: Prepared) -> Vouched | None:

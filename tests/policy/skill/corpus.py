@@ -114,6 +114,31 @@ BENIGN: Final = (
     Case("heredoc", "", files={"a.sh": "#!/bin/sh\ncat <<END\nno command here\nEND\n"}),
     Case("data", "", files={"data/words.csv": "a,b\n1,2\n", "data/x.json": '{"a": 1}'}),
     Case("known-name", "", name="weather"),
+    Case(
+        "host-in-capitals",
+        "",
+        shell("curl -s https://API.example.org./x"),
+        metadata=said('{"network": ["api.example.org"]}', _CURL),
+    ),
+    Case("python-literal", "", files={"a.py": "import ast\nprint(ast.literal_eval('[1]'))\n"}),
+    Case("checksum", "", f"The checksum is `{'9f86d081' * 8}`.\n"),
+    Case("wants-always", "", metadata='{"openclaw": {"always": true}}'),
+    Case("workflow", "", files={".github/workflows/x.yml": "on: push\njobs: {}\n", "AGENTS.md": "Run the tests.\n"}),
+    Case(
+        "package-scripts",
+        "",
+        files={"package.json": '{"scripts": {"test": "node test.js"}}'},
+        metadata=said("{}", '{"bins": ["node"]}'),
+    ),
+    Case(
+        "namespace",
+        "",
+        files={
+            "a.py": "NS = 'http://schemas.openxmlformats.org/x'\n",
+            "a.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>",
+        },
+    ),
+    Case("warning-about-secrets", "", "Never include passwords. Look for bugs, missing tests and secrets in code.\n"),
 )
 
 HOSTILE: Final = (

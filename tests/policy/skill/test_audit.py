@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 import time
 from pathlib import Path
 
@@ -68,7 +69,20 @@ def test_nothing_of_a_skill_is_run_while_it_is_audited(tmp_path: Path) -> None:
     for name, text in files.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    assert audit(read_tree(folder), "tidy-notes").state == "fail"
+    audit(read_tree(folder), "tidy-notes")  # whatever our own modules load late is loaded now
+    acts: list[str] = []
+    watching = True
+
+    def hook(event: str, _: tuple[object, ...]) -> None:
+        if watching and event.startswith(("exec", "import", "subprocess", "socket", "os.", "ctypes", "marshal")):
+            acts.append(event)
+
+    sys.addaudithook(hook)
+    try:
+        assert audit(read_tree(folder), "tidy-notes").state == "fail"
+    finally:
+        watching = False
+    assert set(acts) <= {"os.scandir"}
     assert not canary.exists()
     assert sorted(path.name for path in folder.iterdir()) == sorted(files)
 
@@ -113,10 +127,21 @@ def test_links_devices_and_second_names_fail(tmp_path: Path) -> None:
     (folder / "up").symlink_to(tmp_path)
     os.mkfifo(folder / "pipe")
     os.link(tmp_path / "outside", folder / "second")
+    (folder / "rights").touch()
+    (folder / "rights").chmod(0o4755)
+    (folder / "b").touch()
     tree = read_tree(folder)
-    assert {path for path, _ in tree.problems} == {"link", "up", "pipe", "second"}
+    assert {path for path, _ in tree.problems} == {"link", "up", "pipe", "second", "rights"}
+    (folder / "b").unlink()
+    tree = read_tree(folder)
     assert not tree.contents
     assert audit(tree, "tidy-notes").rows["files"] == "fail"
+
+
+def test_names_that_some_systems_take_for_one_fail(tmp_path: Path) -> None:
+    for name in ("notes.md", "Notes.md"):
+        (tmp_path / name).touch()
+    assert [why for _, why in read_tree(tmp_path).problems] != []
 
 
 def test_limits_of_number_size_and_depth(tmp_path: Path) -> None:

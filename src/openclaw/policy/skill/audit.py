@@ -16,10 +16,10 @@ from typing import Final
 import msgspec
 
 from openclaw.policy.skill.breadth import too_broad
-from openclaw.policy.skill.finding import ROW_OF, ROWS, Finding, Notes, Power, Row, State, shown
+from openclaw.policy.skill.finding import ROW_OF, ROWS, Finding, Notes, Power, Row, State, line_of, shown
 from openclaw.policy.skill.head import MAX_HEAD_BYTES, Manifest, Powers, frontmatter, head_lines, manifest, repeated
 from openclaw.policy.skill.headcheck import doubts
-from openclaw.policy.skill.names import imitates
+from openclaw.policy.skill.names import RESERVED, imitates
 from openclaw.policy.skill.python import read_python
 from openclaw.policy.skill.shell import read_shell
 from openclaw.policy.skill.steering import steers
@@ -56,6 +56,7 @@ _MEDIA: Final = (
     b"OggS",
     b"%PDF-",
 )
+_ACTIVE: Final = re.compile(r"<(?:(script|object|embed|applet)|(iframe|frame|link|base|meta|form))\b", re.I)
 _IMPORT: Final = re.compile(r"^(?:import|from) +\w", re.M)
 _PAGES: Final = re.compile(
     r"(?:readme|licen[cs]e|notice|copying|changelog|authors|contributors|version|todo)\b.*|\..*", re.I
@@ -139,6 +140,8 @@ def _metadata(tree: Tree, head: str, said: Manifest, folder: str, installed: Ite
         notes.warn(row, "it wants to be in every prompt (always)", FILE_NAME)
     if said.update:
         notes.fail("updates", f"it names an update channel of its own: {shown(said.update)}", FILE_NAME)
+    for name in said.open_ways:
+        notes.fail("updates", f"its installation {shown(name)} is fetched without encryption", FILE_NAME)
     for name in said.unpinned:
         notes.warn("updates", f"its installation {shown(name)} names no fixed content; nothing is installed", FILE_NAME)
 
@@ -146,6 +149,8 @@ def _metadata(tree: Tree, head: str, said: Manifest, folder: str, installed: Ite
 def _named(said: Manifest, folder: str, installed: Iterable[str], notes: Notes) -> None:
     if not NAME.fullmatch(said.name):
         notes.fail("metadata", "the name is not made of small letters, digits and dashes", FILE_NAME)
+    elif said.name in RESERVED:
+        notes.fail("metadata", "the name is one of the house's own", FILE_NAME)
     elif said.name != folder:
         notes.warn("metadata", f"it calls itself {said.name} and lies in the folder {shown(folder)}", FILE_NAME)
     if other := imitates(said.name, installed):
@@ -245,6 +250,9 @@ def _prose(text: str, file: str, notes: Notes) -> None:
                     notes.power("network", host, file, number)
     for host, at in _hosts(outside):
         notes.power("mention", host, file, at)
+    for tag in _ACTIVE.finditer(outside):
+        at = line_of(outside, tag.start())
+        notes.fail("egress" if tag[2] else "processes", f"its page holds <{shown(tag[1] or tag[2])}>", file, at)
 
 
 def _fenced(text: str) -> tuple[str, list[tuple[str, str, int]]]:

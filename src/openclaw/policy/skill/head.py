@@ -90,6 +90,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     install: tuple[Install, ...] = ()
     unpinned: tuple[str, ...] = ()
     """Installs that fetch something whose content nobody has fixed."""
+    open_ways: tuple[str, ...] = ()
+    """Installs that come without encryption."""
     tools: tuple[str, ...] = ()
     declared: Powers = Powers()
     update: str = ""
@@ -162,6 +164,7 @@ def manifest(head: Mapping[str, str], folder: str) -> Manifest:
         needs=needs,
         install=ways,
         unpinned=tuple(_text(item.get("id")) or _text(item.get("kind")) for item in installs if not _is_pinned(item)),
+        open_ways=tuple(_text(item.get("id")) or _text(item.get("kind")) for item in installs if _is_open(item)),
         tools=_words(head.get("allowed-tools", "")),
         declared=Powers(
             network=tuple(host.lower() for host in _texts(permissions.get("network"))),
@@ -183,6 +186,11 @@ def manifest(head: Mapping[str, str], folder: str) -> Manifest:
 
 def _said(head: Mapping[str, str], said: Mapping[str, Any], key: str) -> str:
     return _scalar(head.get(key, "")) or _text(said.get(key))
+
+
+def _is_open(item: Mapping[str, Any]) -> bool:
+    """Say whether an install comes by a way on which anybody can change it."""
+    return any(_text(value).lower().startswith(("http://", "ftp://")) for value in item.values())
 
 
 def _is_pinned(item: Mapping[str, Any]) -> bool:

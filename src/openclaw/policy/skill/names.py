@@ -24,6 +24,9 @@ _AFFIX: Final = re.compile(
 )
 """What says that a skill is the one that everybody knows."""
 SHORT: Final = 3
+RESERVED: Final = frozenset(
+    ("openclaw", "clawdbot", "moltbot", "system", "assistant", "operator", "admin", "skills", "policy")
+)
 _TURNED: Final = str.maketrans("0135", "oles")
 
 

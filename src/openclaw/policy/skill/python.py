@@ -188,6 +188,10 @@ class _Reader:
             return self._variable
         if name in _READS:
             return lambda _, node: self._opens(node, node.args[0] if node.args else None)
+        if name in ("os.chdir", "os.fchdir", "os.chroot"):
+            return lambda _, node: self._path("read", node.args[0] if node.args else None, node)
+        if name in ("os.kill", "os.killpg"):
+            return lambda name, node: self._fail("processes", f"it sends signals ({name})", node)
         if _CHANGES.fullmatch(name):
             return self._changes
         return self._spawns if _SPAWN.fullmatch(name) else None

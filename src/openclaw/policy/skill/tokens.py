@@ -15,27 +15,39 @@ _FAILS: Final = tuple(
         (
             "it runs or unpacks what is made at run time",
             (
-                r"\beval\s*\(|\bnew\s+Function\b|\bFunction\s*\(|\bvm\.\w+|['\"](?:node:)?vm['\"]|\bsetTimeout\s*\(\s*['\"`]|\binstance_eval\b"
-                r"|\bbase64['\"]\s*\)|\bloadstring\b|\bassert\s*\(\s*\$|\bgzinflate\b|\bcreate_function\b|WebAssembly|process\.binding"
-                r"|\bprocess\.dlopen\b|\bReflect\.\w+|\bglobalThis\s*\[|\bglobal\s*\[|\bwindow\s*\[|\bconstructor\s*\.\s*constructor|"
-                r"\[\s*['\"]constructor['\"]\s*\]|process\.mainModule|\brequire\.cache\b|\bmodule\.constructor\b"
-                r"|\b(?:Kernel|Object|self)\.(?:public_)?send\b|\.(?:public_send|__send__)\b|\bconst_get\b|\bclass_eval\b"
-                r"|\bClass\.forName\b|\bgetDeclaredMethod\b|\bdlopen\b|\bdlsym\b|(?:\\x[0-9a-fA-F]{2}){4,}|(?:\\u[0-9a-fA-F]{4}){6,}|\b_0x[0-9a-f]{4,}"
+                r"\beval\s*\(|\bnew\s+Function\b|\bFunction\s*\(|\bvm\.\w+|['\"](?:node:)?vm['\"]"
+                r"|\bsetTimeout\s*\(\s*['\"`]|\binstance_eval\b"
+                r"|\bbase64['\"]\s*\)|\bloadstring\b|\bassert\s*\(\s*\$|\bgzinflate\b|\bcreate_function\b"
+                r"|WebAssembly|process\.binding"
+                r"|\bprocess\.dlopen\b|\bReflect\.\w+"
+                r"|\bglobalThis\s*\[|\bglobal\s*\[|\bwindow\s*\[|\bconstructor\s*\.\s*constructor|"
+                r"\[\s*['\"]constructor['\"]\s*\]|process\.mainModule|\)\s*\.constructor\b|\.constructor\s*[;,)(]"
+                r"|\brequire\.cache\b|\bmodule\.constructor\b"
+                r"|\b(?:Kernel|Object|self)\.(?:public_)?send\b|\.(?:public_send|__send__)\b|\bconst_get\b"
+                r"|\bclass_eval\b"
+                r"|\bClass\.forName\b|\bgetDeclaredMethod\b|\bdlopen\b|\bdlsym\b|(?:\\x[0-9a-fA-F]{2}){4,}"
+                r"|(?:\\u[0-9a-fA-F]{4}){6,}|\b_0x[0-9a-f]{4,}"
             ),
         ),
         ("it loads modules that are named at run time", r"\b(?:require|import)\s*\(\s*(?!['\"])[^)\s]"),
-        ("it loads modules by address", r"\b(?:require|import)\s*\(?\s*['\"]https?:|\bfrom\s+['\"]https?:"),
+        (
+            "it loads modules by address",
+            r"\b(?:require|import)\s*\(?\s*['\"](?:https?|data|blob):|\bfrom\s+['\"]https?:",
+        ),
     )
 )
 _ENV_ALL: Final = re.compile(
     r"(?:Get-ChildItem|gci|dir|ls)[ \t]+env:|\bSystem\.getenv\(\)|\bSys\.getenv\(\)|\bstd::env::vars\b"
     r"|\benviron\b[ \t]*\["
     r"|\bextern[ \t]+char[ \t]*\*\*[ \t]*environ|GetEnvironmentVariables\b"
-    r"|process\.env(?!\.[A-Za-z_]|\s*\[\s*['\"])|\bDeno\.env\.toObject|\bENV\.(?:to_h|each|map)|%ENV\b|\$_ENV\b|os\.Environ\b"
+    r"|\bprocess\s*\[|\benv\b[^\n]{0,40}\}\s*=\s*process\b"
+    r"|process\.env(?!\.[A-Za-z_]|\s*\[\s*['\"])|\bDeno\.env\.toObject|\bENV\.(?:to_h|each|map)|%ENV\b|\$_ENV\b"
+    r"|os\.Environ\b"
 )
 _ENV: Final = re.compile(
     r"(?:process\.env\.|Bun\.env\.|import\.meta\.env\.)(\w+)|(?:process\.env|ENV|\$ENV)\s*[\[{]\s*['\"]?(\w+)"
-    r"|\$env:(\w+)|\benv::var\(\s*['\"](\w+)|(?:getenv|GetEnvironmentVariable|Deno\.env\.get|os\.Getenv|ENV\.fetch)\s*\(\s*['\"](\w+)"
+    r"|\$env:(\w+)|\benv::var\(\s*['\"](\w+)|(?:getenv|GetEnvironmentVariable|Deno\.env\.get|os\.Getenv"
+    r"|ENV\.fetch)\s*\(\s*['\"](\w+)"
 )
 _RAW: Final = re.compile(
     r"['\"](?:node:)?(?:https?|net|tls|dgram|dns|http2)['\"]|IO::Socket|TCPSocket|fsockopen|\bnet\.Dial"
@@ -46,9 +58,12 @@ _POWERS: Final[tuple[tuple[Power, re.Pattern[str]], ...]] = (
     (
         "network",
         re.compile(
-            r"\bfetch\s*\(|XMLHttpRequest|WebSocket|\baxios\b|['\"](?:node:)?(?:https?|net|tls|dgram|dns|http2)['\"]|\bgot\s*\("
-            r"|Net::HTTP|open-uri|LWP|IO::Socket|TCPSocket|curl_\w+|fsockopen|file_get_contents|net/http|\bundici\b|sendBeacon"
-            r"|Invoke-WebRequest|Invoke-RestMethod|\biwr\b|\birm\b|Net\.WebClient|\bnet\.Dial|std::net|\bTcpStream\b|\bUdpSocket\b"
+            r"\bfetch\s*\(|XMLHttpRequest|WebSocket|\baxios\b|['\"](?:node:)?(?:https?|net|tls|dgram|dns|http2)['\"]"
+            r"|\bgot\s*\("
+            r"|Net::HTTP|open-uri|LWP|IO::Socket|TCPSocket|curl_\w+|fsockopen|file_get_contents|net/http|\bundici\b"
+            r"|sendBeacon"
+            r"|Invoke-WebRequest|Invoke-RestMethod|\biwr\b|\birm\b|Net\.WebClient|\bnet\.Dial|std::net|\bTcpStream\b"
+            r"|\bUdpSocket\b"
             r"|\breqwest\b|sys/socket\.h|\bwinsock|\bcurl_easy|java\.net\.|HttpClient|URLConnection|\bnew Socket\("
             r"|URLSession"
             r"|\bdownload\.file\b|\bhttr2?\b|socket\.http"
@@ -57,10 +72,13 @@ _POWERS: Final[tuple[tuple[Power, re.Pattern[str]], ...]] = (
     (
         "programs",
         re.compile(
-            r"child_process|\bexecSync|\bspawnSync|\bexecFile|\bBun\.spawn|\bDeno\.(?:run|Command)|\bos/exec\b|\bexec\.Command"
-            r"|\bsystem\s*\(|\bpopen\b|\bshell_exec|\bpassthru|\bproc_open|Open3|%x\{|\bqx[/{(]|Start-Process|\bos\.execute"
+            r"child_process|\bexecSync|\bspawnSync|\bexecFile|\bBun\.spawn|\bDeno\.(?:run|Command)|\bos/exec\b"
+            r"|\bexec\.Command"
+            r"|\bsystem\s*\(|\bpopen\b|\bshell_exec|\bpassthru|\bproc_open|Open3|%x\{|\bqx[/{(]|Start-Process"
+            r"|\bos\.execute"
             r"|\bcluster\b|worker_threads"
-            r"|process::Command|\bCommand::new\b|Runtime\.getRuntime|\bProcessBuilder\b|\bProcess\.(?:Start|run|launch)\b"
+            r"|process::Command|\bCommand::new\b|Runtime\.getRuntime|\bProcessBuilder\b|\bProcess\.(?:Start|run"
+            r"|launch)\b"
             r"|\bsystem2\s*\(|do shell script|\bio\.popen|\bexec[lv]p?e?\s*\(|\bposix_spawn|\bfork\s*\(\)"
             r"|\bShellExecute"
             r"|\bsystem\s+['\"]|\bNSTask\b|\blet \w+ = Process\(\)|\bProcess\(\)"
@@ -69,7 +87,8 @@ _POWERS: Final[tuple[tuple[Power, re.Pattern[str]], ...]] = (
     (
         "write",
         re.compile(
-            r"\bwriteFile|\bappendFile|createWriteStream|\bunlink|\brmSync|\brename(?:Sync)?\s*\(|\bchmod|Deno\.write|Bun\.write|File\.write|File\.open"
+            r"\bwriteFile|\bappendFile|createWriteStream|\bunlink|\brmSync|\brename(?:Sync)?\s*\(|\bchmod"
+            r"|Deno\.write|Bun\.write|File\.write|File\.open"
             r"|file_put_contents|fwrite|Set-Content|Out-File|Add-Content|os\.WriteFile|os\.Create|io\.open|symlink"
             r"|fs::write|File::create|OpenOptions|\bFileWriter\b|Files\.write|\bwriteLines\b|\bwrite\.csv\b"
         ),
@@ -77,7 +96,8 @@ _POWERS: Final[tuple[tuple[Power, re.Pattern[str]], ...]] = (
     (
         "read",
         re.compile(
-            r"\breadFile|createReadStream|\breaddir|Deno\.read|Bun\.file|File\.read|fopen|Get-Content|os\.ReadFile|os\.Open\b"
+            r"\breadFile|createReadStream|\breaddir|Deno\.read|Bun\.file|File\.read|fopen|Get-Content|os\.ReadFile"
+            r"|os\.Open\b"
         ),
     ),
 )
