@@ -124,9 +124,10 @@ class Skills:
 
     def named(self, workspace: Path, name: str, agent_id: str = "") -> Skill:
         """Return one skill. Raises: NotFound."""
-        for skill in self.of(workspace, agent_id):
-            if name in (skill.name, skill.key):
-                return skill
+        found = self.of(workspace, agent_id)
+        # A name goes before a key: a key is what another skill says of itself.
+        for skill in (*(each for each in found if each.name == name), *(each for each in found if each.key == name)):
+            return skill
         raise NotFound(f"there is no skill {shown(name)}", hint="`openclaw skills list` shows those that there are.")
 
     def read(self, skill: Skill, path: str) -> str:

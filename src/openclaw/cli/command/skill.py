@@ -302,6 +302,8 @@ def _shown(report: Report) -> dict[str, Any]:
 
 def _print(report: dict[str, Any]) -> None:
     click.echo(f"{plain(report['name'])} {plain(report['version'])}  sha256 {report['digest']}")
+    if where := report.get("baseDir"):
+        click.echo(f"  {plain(where)}")
     for row, state in report["rows"].items():
         click.echo(f"  {output.mark(MARKS[state])} {row}: {state}")
     for finding in report["findings"]:

@@ -291,7 +291,12 @@ async def skills_audit(room: Room, peer: Peer, params: SkillsAuditParams) -> dic
     found = await asyncio.to_thread(_desk(room).audit, workspace, params.name)
     return {
         "skills": [
-            {**_report(report), "standing": skill.standing.answer, "reason": skill.standing.why}
+            {
+                **_report(report),
+                "baseDir": str(skill.folder),
+                "standing": skill.standing.answer,
+                "reason": skill.standing.why,
+            }
             for skill, report in found
         ]
     }
@@ -302,7 +307,7 @@ async def skills_lock(room: Room, peer: Peer, params: SkillsLockParams) -> dict[
     workspace = _workspace(room, room.deps.agent.resolve_agent(params.agent_id))
     terms = Terms(why=params.why, accepts=params.accepts, for_ms=params.for_ms)
     found = await _desk(room).lock(peer.principal, workspace, params.name, terms)
-    return {"ok": True, **_report(found.report)}
+    return {"ok": True, **_report(found.report), "baseDir": str(found.folder)}
 
 
 async def skills_security_verdicts(room: Room, peer: Peer, params: SkillsSecurityVerdictsParams) -> dict[str, Any]:
@@ -403,8 +408,8 @@ METHODS = (
         "operator.read",
         skills_audit,
         "Audits an agent's skills as they lie there, or one of them. Nothing of a skill is run.",
-        "`{skills: [{name, version, digest, state, rows{}, declared{}, observed{}, findings[{state, text}], standing, "
-        "reason}]}`; states are `pass`, `warn` and `fail`.",
+        "`{skills: [{name, version, digest, state, rows{}, declared{}, observed{}, findings[{state, text}], baseDir, "
+        "standing, reason}]}`; states are `pass`, `warn` and `fail`.",
         announced=False,
         rate=READS,
     ),
@@ -415,7 +420,7 @@ METHODS = (
         skills_lock,
         "Audits a skill where it lies and binds it to its content: from then on it is loaded while it stays so. With "
         "`why` the caller vouches for that content, until `forMs` is over; `accepts` names rows that fail.",
-        "`{ok, name, version, digest, state, rows{}, declared{}, observed{}, findings[]}`, or POLICY_DENIED.",
+        "`{ok, name, version, digest, state, rows{}, declared{}, observed{}, findings[], baseDir}`, or POLICY_DENIED.",
         announced=False,
     ),
     MethodSpec(
