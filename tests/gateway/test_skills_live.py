@@ -12,7 +12,7 @@ import pytest
 
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.ops.skill_desk import Terms
-from tests.gateway.opened import Opened, opened, tool
+from tests.gateway.opened import MAIN, Opened, opened, tool
 from tests.ops.test_skill_desk import zipped
 from tests.policy.skill.corpus import BENIGN, Case, shell
 from tests.rpc.support import FakePeer
@@ -51,7 +51,7 @@ async def test_a_conversation_that_holds_a_confined_skill_only_reads(tmp_path: P
     egress = {"allowEgress": True}
     async with opened(tmp_path, skills={"onFailure": "confine"}, networkPolicy=egress) as house:
         await put(house, FAILING)
-        assert "tidy-notes: [its audit failed" in await house.rooms.skills.prompt("main", house.workspace)
+        assert "tidy-notes: [its audit failed" in await house.rooms.skills.prompt(MAIN, house.workspace)
         (house.workspace / "notes.txt").write_text("hello")
         refused = (
             tool("write_file", path="a", content="x"),
@@ -138,7 +138,7 @@ async def test_an_agents_list_narrows_what_it_is_told_of_and_may_read(tmp_path: 
     async with opened(tmp_path, agents=agents) as house:
         for name in ("tidy-notes", "b-notes", "c-notes"):
             await put(house, BENIGN[0]._replace(name=name))
-        told = await house.rooms.skills.prompt("main", house.workspace)
+        told = await house.rooms.skills.prompt(MAIN, house.workspace)
         assert [name for name in ("tidy-notes", "b-notes", "c-notes") if name in told] == ["tidy-notes", "b-notes"]
         refused = (await house.calls(tool("read_skill", name="c-notes")))[-1]
         assert refused.is_error

@@ -106,7 +106,7 @@ async def test_an_update_that_a_crash_breaks_off_is_the_old_one_or_the_new_one(
         """Nothing of ours handles it."""
 
     def dies(*args: object) -> object:
-        monkeypatch.setattr(skill_desk.shutil, "rmtree", lambda *_, **__: None)
+        monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
         if broken != "_moved":
             real(*args)
         raise Killed

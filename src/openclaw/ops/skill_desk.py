@@ -85,6 +85,11 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     terms: Terms = Terms()
 
+    @property
+    def confined(self) -> bool:
+        """Whether it was taken though rows fail that nobody accepts."""
+        return bool(failed(self.report).difference(self.terms.accepts))
+
 
 class SkillDesk:
     """Changes the skills of one gateway. What touches the disk blocks: use a thread, all but for the awaitables."""

@@ -243,7 +243,7 @@ class _Reader:
             return path.value if isinstance(path.value, str) else ANY
         if isinstance(path, ast.JoinedStr):
             first = path.values[0] if path.values else None
-            return f"{first.value}{ANY}" if isinstance(first, ast.Constant) else ANY
+            return f"{first.value}{ANY}" if isinstance(first, ast.Constant) and isinstance(first.value, str) else ANY
         if isinstance(path, ast.BinOp) and isinstance(path.op, ast.Div | ast.Add):
             left, right = self._told(path.left, depth + 1), self._told(path.right, depth + 1)
             joined = "/" if isinstance(path.op, ast.Div) else ""

@@ -253,6 +253,8 @@ async def skills_install(room: Room, peer: Peer, params: SkillsInstallParams) ->
         change = await desk.install(peer.principal, params.upload_id, params.slug, params.sha256, terms)
     slug = change.report.name
     done = "updated" if change.replaced else "installed"
+    if change.confined:
+        done += ", and confined: a conversation that reads it can only read"
     return {
         "ok": True,
         "message": f"{slug} is {done}",
