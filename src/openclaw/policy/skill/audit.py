@@ -21,6 +21,7 @@ from openclaw.policy.skill.head import MAX_HEAD_BYTES, Manifest, Powers, frontma
 from openclaw.policy.skill.headcheck import doubts
 from openclaw.policy.skill.names import RESERVED, imitates
 from openclaw.policy.skill.python import read_python
+from openclaw.policy.skill.scan import scan
 from openclaw.policy.skill.shell import read_shell
 from openclaw.policy.skill.steering import steers
 from openclaw.policy.skill.text import look, look_at_name
@@ -250,7 +251,7 @@ def _prose(text: str, file: str, notes: Notes) -> None:
                     notes.power("network", host, file, number)
     for host, at in _hosts(outside):
         notes.power("mention", host, file, at)
-    for tag in _ACTIVE.finditer(outside):
+    for tag in scan(_ACTIVE, outside):
         at = line_of(outside, tag.start())
         notes.fail("egress" if tag[2] else "processes", f"its page holds <{shown(tag[1] or tag[2])}>", file, at)
 

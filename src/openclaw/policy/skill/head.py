@@ -26,6 +26,10 @@ _KEY = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,63}):(?:[ \t]+(.*))?$")
 _BLOCK = re.compile(r"[|>][-+0-9]{0,3}$")
 _COMMENT = re.compile(r"\s+#.*$")
 _UPDATES: Final = ("update-url", "update_url", "updateUrl", "updates", "update", "auto-update", "autoUpdate")
+_SHELL: Final = re.compile(r"\bBash\(\s*([A-Za-z0-9_.+-]{1,64})")
+_SITE: Final = re.compile(r"\bWebFetch\(\s*domain:\s*([A-Za-z0-9.*-]{1,253})\s*\)")
+_WRITER: Final = re.compile(r"\b(?:Write|Edit|MultiEdit)\b")
+"""What the standard's own key grants: `Bash(git:*)`, `WebFetch(domain:a.example)`, `Write`."""
 _ALIASES: Final = ("openclaw", "clawdbot", "clawdis")
 
 
@@ -150,6 +154,7 @@ def manifest(head: Mapping[str, str], folder: str) -> Manifest:
     homepage = _scalar(head.get("homepage", "")) or _text(said.get("homepage"))
     primary = _text(said.get("primaryEnv"))
     ways = tuple(_installs(installs))
+    granted = " ".join(head.get(key, "") for key in ("allowed-tools", "allowed_tools", "tools"))[:MAX_HEAD_BYTES]
     return Manifest(
         name=name,
         description=_scalar(head.get("description", "")),
@@ -167,13 +172,17 @@ def manifest(head: Mapping[str, str], folder: str) -> Manifest:
         open_ways=tuple(_text(item.get("id")) or _text(item.get("kind")) for item in installs if _is_open(item)),
         tools=_words(head.get("allowed-tools", "")),
         declared=Powers(
-            network=tuple(host.lower() for host in _texts(permissions.get("network"))),
+            network=_once(
+                *(host.lower() for host in _texts(permissions.get("network"))),
+                *(host.lower() for host in _SITE.findall(granted)),
+            ),
             read=_texts(permissions.get("read")),
-            write=_texts(permissions.get("write")),
+            write=_once(*_texts(permissions.get("write")), *((".",) if _WRITER.search(granted) else ())),
             programs=_once(
                 *needs.bins,
                 *needs.any_bins,
                 *_texts(permissions.get("programs")),
+                *_SHELL.findall(granted),
                 *(name for way in ways for name in way.bins),
             ),
             secrets=_once(*needs.env, *((primary,) if primary else ()), *_texts(permissions.get("secrets"))),

@@ -211,10 +211,8 @@ COMMANDS: Final[tuple[tuple[Row, str, str], ...]] = (
         (
             r"\b[gmn]?awk\b[^\n]{0,200}\bsystem *\("
             r"|\bsed\b[^\n]{0,120}s([/|#,])[^/|#,\n]{0,80}\1[^/|#,\n]{0,80}\1[gip0-9]{0,3}e[gip]{0,3}(?=['\"\s])"
-            r"|\bgit\b[^\n]{0,80} (?:-c|config)\b[^\n]{0,60}(?:alias\.|core\.(?:fsmonitor|hookspath|editor|pager"
-            r"|sshcommand)"
-            r"|diff\.external|credential\.helper|filter\.|include\.path)|\bgit\b[^\n]{0,80}(?:--upload-pack|--exec="
-            r"|\bext::)"
+            r"|\bgit\b[^\n]{0,120}?\b(?:alias\.\w|core\.(?:fsmonitor|hookspath|editor|pager|sshcommand)|diff\.external"
+            r"|credential\.helper|filter\.\w|include\.path|ext::)|\bgit\b[^\n]{0,80}?(?:--upload-pack|--exec=)"
             r"|--checkpoint-action|--to-command|--use-compress-program|\bvim?\b[^\n]{0,60} -c *['\"]?:!|\$\(shell\b"
             r"|\bproxycommand\b|\b(?:ld_preload|ld_library_path|ld_audit|dyld_\w+|bash_env|pythonstartup"
             r"|node_options|perl5opt"

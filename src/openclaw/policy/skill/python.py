@@ -18,7 +18,8 @@ from openclaw.policy.skill.finding import Notes, Power, Row
 from openclaw.policy.skill.shell import SHELL_NAMES, read_shell
 from openclaw.policy.skill.web import ANY, NAMESPACES, hosts
 
-MAX_BYTES: Final = 512 * 1024
+MAX_BYTES: Final = 96 * 1024
+"""The parser holds the interpreter until it is done."""
 MAX_NODES: Final = 200_000
 MAX_PARTS: Final = 16
 _HARMLESS_TEXT: Final = """

@@ -18,6 +18,7 @@ from typing import Final
 
 from openclaw.policy.skill.finding import Notes, Row, line_of, shown
 from openclaw.policy.skill.marks import COMMANDS, ORDERS
+from openclaw.policy.skill.scan import first, scan
 
 _HIDDEN: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
@@ -102,22 +103,22 @@ def _search(text: str, file: str, notes: Notes) -> None:
     """`text` is folded: its lines are those of the file."""
     joined = text.replace("\\\n", "  ")
     for row, why, pattern in _commands:
-        if found := pattern.search(joined):
+        if found := first(pattern, joined):
             notes.fail(row, f"{why}: {shown(found.group().strip())!r}", file, line_of(text, found.start()))
     prose = _prose(joined)
     _search_orders(prose, _orders, file, notes)
     for reading in _readings(prose):
         _search_orders(reading, _obeyed, file, notes)
-    if found := _BEACON.search(joined):
+    if found := first(_BEACON, joined):
         notes.fail("egress", "it shows a picture whose address is filled in", file, line_of(text, found.start()))
     for pattern, why in ((_BAD_HOSTS, "a place that hides who is behind it"), (_NUMBERS, "an address without a name")):
-        if found := pattern.search(joined):
+        if found := first(pattern, joined):
             notes.fail("egress", f"it names {why}: {shown(found.group())}", file, line_of(text, found.start()))
 
 
 def _search_orders(prose: str, orders: Orders, file: str, notes: Notes) -> None:
     for row, why, pattern in orders:
-        for found in pattern.finditer(prose):
+        for found in scan(pattern, prose):
             # `Never include passwords` is a warning, no order to do so.
             if row == "secrets" and _NOT.search(prose, max(0, found.start() - 24), found.start()):
                 continue

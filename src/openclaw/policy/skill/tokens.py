@@ -7,6 +7,8 @@ from typing import Final
 
 from openclaw.policy.skill.finding import Notes, Power, line_of
 from openclaw.policy.skill.python import HARMLESS
+from openclaw.policy.skill.scan import first as leftmost
+from openclaw.policy.skill.scan import scan
 from openclaw.policy.skill.web import ANY, NAMESPACES, hosts
 
 _FAILS: Final = tuple(
@@ -118,15 +120,15 @@ def read_tokens(text: str, file: str, notes: Notes, first: int = 1, language: st
         return line_of(text, position) + first - 1
 
     for why, pattern in _FAILS:
-        if found := pattern.search(text):
+        if found := leftmost(pattern, text):
             notes.fail("processes", why, file, line(found.start()))
-    if found := _ENV_ALL.search(text):
+    if found := leftmost(_ENV_ALL, text):
         notes.fail("secrets", "it reads all variables at once", file, line(found.start()))
-    for found in _ENV.finditer(text):
+    for found in scan(_ENV, text):
         name = next(each for each in found.groups() if each)
         if name not in HARMLESS:
             notes.power("secrets", name, file, line(found.start()))
-    if language in _TICKS and (found := _TICKED.search(text)):
+    if language in _TICKS and (found := leftmost(_TICKED, text)):
         notes.power("programs", ANY, file, line(found.start()))
     if text.startswith("#!") and re.match(r"#![^\n]*[ \t]-(?:S|c|e)\b", text):
         notes.fail("processes", "its first line hands a program to an interpreter", file, first)
@@ -135,5 +137,5 @@ def read_tokens(text: str, file: str, notes: Notes, first: int = 1, language: st
     for host, number in named:
         notes.power("network", host, file, number)
     for kind, pattern in _POWERS:
-        if (found := pattern.search(text)) and not (kind == "network" and named and not _RAW.search(text)):
+        if (found := leftmost(pattern, text)) and not (kind == "network" and named and not leftmost(_RAW, text)):
             notes.power(kind, ANY, file, line(found.start()))
