@@ -7,7 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from openclaw.agent.skill import ALL, FOLDER, Skill, Skills
-from openclaw.base.errors import NotFound
+from openclaw.base.errors import NotFound, PolicyDenied
 from openclaw.base.principal import Principal
 from openclaw.config.schema import Config
 from openclaw.gateway.doors import Doors
@@ -18,9 +18,9 @@ from openclaw.net.way import Way
 from openclaw.ops.skill_desk import SkillDesk
 from openclaw.ops.skill_git import ACTION, GitSource
 from openclaw.policy.egress_door import Errand
-from openclaw.policy.gatekeeper import Ask, Gatekeeper, refused
+from openclaw.policy.gatekeeper import Ask, Gatekeeper
 from openclaw.policy.skill.door import FACT, KIND
-from openclaw.policy.skill.gate import SkillGate
+from openclaw.policy.skill.gate import HINT, SkillGate
 from openclaw.tools.action import Context
 from openclaw.tools.builtin.skill import SkillText
 
@@ -76,7 +76,11 @@ class SkillReading:
         ask = _ask(context, skill)
         verdict = await self.gate.admit(ask, once=True)
         if verdict.answer != "allow":
-            raise refused(ask, verdict)
+            raise PolicyDenied(
+                f"the skill is not loaded: {verdict.reason} (rule {verdict.rule_id})",
+                hint=HINT,
+                details={"rule": verdict.rule_id, "kind": KIND},
+            )
         return SkillText(await asyncio.to_thread(self.skills.read, skill, path), skill.outside)
 
 
