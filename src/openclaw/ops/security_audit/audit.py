@@ -42,7 +42,15 @@ class Summary(msgspec.Struct, frozen=True):
 
 def examine(scene: Scene) -> list[Finding]:
     """Return what settings, files and ledger show."""
-    checks = (setting_findings, vouching_findings, command_findings, door_findings, file_findings, code_findings, _ledger)
+    checks = (
+        setting_findings,
+        vouching_findings,
+        command_findings,
+        door_findings,
+        file_findings,
+        code_findings,
+        _ledger,
+    )
     return [one for check in checks for one in check(scene)]
 
 
