@@ -61,5 +61,5 @@ async def test_clawhavoc_a_running_gateway_loads_only_what_was_audited(tmp_path:
         assert (await standing())["tidy-notes"] == "changed"
         assert "changed\n" not in str(await line.call("tools.invoke", asked))
         rows = (await line.call("audit.query", {"kinds": ["skill"]}))["rows"]
-        told = [(row["target"], row["answer"]) for row in rows if row["action"] == "skill.audit"]
+        told = [(row["target"], row["answer"]) for row in rows if row["action"] == "skill.lock"]
         assert told == [("evil", "deny"), ("other-notes", "deny"), ("tidy-notes", "allow")]

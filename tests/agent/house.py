@@ -161,7 +161,7 @@ async def house(
     profile: Mapping[str, Any] | None = None,
     grace_s: float = 0,
     announcing: bool = False,
-    skills: Callable[[Path], Awaitable[str]] | None = None,
+    skills: Callable[[AgentId, Path], Awaitable[str]] | None = None,
 ) -> AsyncIterator[House]:
     client = client or FakeClient()
     box = Box(functions or {})

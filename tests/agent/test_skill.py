@@ -73,6 +73,12 @@ def test_the_workspaces_skill_comes_before_a_managed_one_of_its_name(tmp_path: P
     ]
 
 
+def test_a_name_goes_before_a_key_that_another_skill_gives_itself(tmp_path: Path) -> None:
+    put(tmp_path / "managed", "same", "---\nname: same\n---\n")
+    put(tmp_path / "w" / "skills", "a", "---\nname: a\nmetadata: {openclaw: {skillKey: same}}\n---\n")
+    assert skills(tmp_path).named(tmp_path / "w", "same").source == "openclaw-managed"
+
+
 def test_links_and_folders_without_a_file_are_not_skills(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     put(outside, "secret", HEAD)

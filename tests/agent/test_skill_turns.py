@@ -39,7 +39,7 @@ async def test_a_skill_that_changes_is_out_at_the_next_turn(tmp_path: Path) -> N
 
 
 async def test_an_agent_without_the_tool_is_not_told_of_skills(tmp_path: Path) -> None:
-    async def prompt(_: Path) -> str:
+    async def prompt(_: str, __: Path) -> str:
         return "Skills: many"
 
     client = FakeClient()

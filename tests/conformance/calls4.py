@@ -508,6 +508,10 @@ CALLS: Final[tuple[Call, ...]] = (
         "skills.status",
         answer={"workspaceDir": str, "managedSkillsDir": str, "agentId": "main", "skills": list},
     ),
+    Call(
+        "skills.securityVerdicts",
+        answer={"schema": "openclaw.skills.security-verdicts.v1", "items": list},
+    ),
     Call("skills.bins", answer=Error("^unauthorized role: operator$")),
     Call("tools.catalog", answer={"agentId": "main", "profiles": [{"id": str, "label": str}], "groups": list}),
     Call("tools.effective", {"sessionKey": MAIN}, {"agentId": "main", "profile": str, "groups": list}),

@@ -12,6 +12,7 @@ from openclaw.base.clock import Clock
 from openclaw.base.message import ImagePart, ToolCall, ToolOutcome
 from openclaw.base.model import ModelInfo
 from openclaw.base.run import RunEvent, ToolFinished, ToolRecord, ToolStarted
+from openclaw.policy.skill.confined import strongest
 from openclaw.store.api import PendingStep, Store
 from openclaw.telemetry.metrics import METRICS
 from openclaw.tools.api import ToolContext
@@ -79,12 +80,12 @@ class Acting:
         _tool_calls.inc(call.name, "error" if is_error else "ok")
         self.records.append(ToolRecord(call.id, call.name, call.arguments, text, is_error))
         await self._publish((ToolFinished(call.id, call.name, text, is_error),))
-        return ToolOutcome(call.id, call.name, text, is_error, tuple(images), sources[0] if sources else "")
+        return ToolOutcome(call.id, call.name, text, is_error, tuple(images), strongest(sources))
 
     def outside(self) -> str:
         """Return by what way text from outside came into the conversation or the pending outcomes, or ""."""
-        known = next((outcome.outside for outcome in self.outcomes if outcome.outside), "")
-        return self._conversation.outside() or known
+        known = (outcome.outside for outcome in self.outcomes if outcome.outside)
+        return strongest((self._conversation.outside(), *known))
 
     def _context(
         self, call: ToolCall, info: ModelInfo, steps: int, images: list[ImagePart], sources: list[str]

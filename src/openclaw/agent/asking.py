@@ -18,7 +18,7 @@ from openclaw.agent.live import LiveRun
 from openclaw.agent.prompt import PromptRoom
 from openclaw.base.clock import Clock
 from openclaw.base.errors import BudgetExceeded, ModelContextOverflow, ModelError, OpenClawError, PolicyDenied
-from openclaw.base.ids import SessionKey
+from openclaw.base.ids import AgentId, SessionKey
 from openclaw.base.message import ImagePart, Message, Part, TextPart, ToolOutcome, assistant
 from openclaw.base.model import ModelFinish, ModelInfo, ModelRequest, Purpose, TextDelta, ToolSpec, Usage
 from openclaw.base.run import Compacted, Inbound, RunEvent
@@ -103,8 +103,8 @@ class Workshop(msgspec.Struct, frozen=True):
     review: Callable[[], ReviewConfig] = ReviewConfig
     """The review that is configured now."""
     announcements: Announcements | None = None
-    skills: Callable[[Path], Awaitable[str]] | None = None
-    """What the model is told of the skills that an agent with this workspace may use."""
+    skills: Callable[[AgentId, Path], Awaitable[str]] | None = None
+    """What the model is told of the skills that an agent, with its workspace, may use."""
 
 
 class Asking:
@@ -151,7 +151,8 @@ class Asking:
         """Return the next answer. Raises: the ModelError classes naming every attempt; BudgetExceeded."""
         self.refs()
         if self._skills is None:
-            self._skills = await self._shop.skills(self._spec.workspace) if self._shop.skills else ""
+            spec, skills = self._spec, self._shop.skills
+            self._skills = await skills(spec.id, spec.workspace) if skills else ""
         await self._compact_early()
         while True:
             try:

@@ -11,6 +11,7 @@ from openclaw.base.bounded import BoundedMap
 from openclaw.base.ids import SessionId
 from openclaw.base.message import ImagePart, Message, ToolOutcome
 from openclaw.models.tokens import estimate_message
+from openclaw.policy.skill.confined import strongest
 from openclaw.store.api import StepRow, Store
 
 HISTORY_STEPS = 400
@@ -103,8 +104,8 @@ class Conversation:
         return sum(entry.weight for entry in self._entries)
 
     def outside(self) -> str:
-        """Return by what way text from outside came in first, or ""."""
-        return next((entry.outside for entry in self._entries if entry.outside), "")
+        """Return by what way text from outside came in, or "": see outside_of."""
+        return strongest(entry.outside for entry in self._entries if entry.outside)
 
     def is_stored(self) -> bool:
         """Say whether every step's seq is known: then the archive holds exactly this."""
@@ -141,7 +142,7 @@ class Conversation:
         """Put a summary in the place of every step up to a seq. Return how many messages went."""
         going = [entry for entry in self._entries if UNKNOWN_SEQ < entry.seq <= covers_seq]
         rest = [entry for entry in self._entries if not UNKNOWN_SEQ < entry.seq <= covers_seq]
-        source = next((entry.outside for entry in going if entry.outside), "")
+        source = strongest(entry.outside for entry in going if entry.outside)
         self._entries = [_entry(covers_seq, (marked(summary, source),)), *rest]
         self._tokens = sum(entry.tokens for entry in self._entries)
         return sum(len(entry.messages) for entry in going)

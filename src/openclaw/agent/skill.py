@@ -2,8 +2,9 @@
 
 1. Links are not followed, and sizes and counts are bounded: a workspace is written by agents and strangers.
 2. A skill of the workspace comes before a managed one of its name, unless only the managed one may be loaded.
-3. The model is told name and description of each skill that passed its audit, within a budget, and reads the rest with
-   a tool: what it is told and what it reads are the bytes that were audited.
+3. The model is told name and description of each skill that loads, within a budget, and reads the rest with a tool:
+   what it is told and what it reads are the bytes that were audited. Of a confined one it is told the name alone.
+4. What a skill says is text from outside, unless an operator has vouched for that very content.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
 from openclaw.base.errors import NotFound
+from openclaw.base.ids import AgentId
 from openclaw.config.env import Environment
 from openclaw.policy.skill.audit import FILE_NAME
+from openclaw.policy.skill.confined import confining
 from openclaw.policy.skill.finding import shown
-from openclaw.policy.skill.gate import SkillGate, Standing
+from openclaw.policy.skill.gate import Answer, SkillGate, Standing
 from openclaw.policy.skill.head import MAX_HEAD_BYTES, Install, Needs, frontmatter, manifest
+from openclaw.policy.skill.lock import Locked
 
 FOLDER: Final = "skills"
 MAX_SKILLS: Final = 200
@@ -36,11 +40,14 @@ HEADING: Final = """\
 Skills:
 - Each is a folder of instructions for one kind of task. When one fits, read it first: read_skill with its name."""
 
+CONFINED: Final = "[its audit failed: a conversation that reads it can only read from then on]"
+OUTSIDE: Final = "read_skill"
+
 Source = Literal["openclaw-workspace", "openclaw-managed"]
 
 
 class Skill(msgspec.Struct, frozen=True, kw_only=True):
-    """One skill, and whether it could be used here."""
+    """One skill, and whether it could be used here. `listed`: the agent's own list, if it has one, names it."""
 
     name: str
     description: str
@@ -55,6 +62,7 @@ class Skill(msgspec.Struct, frozen=True, kw_only=True):
     missing: Needs = Needs()
     install: tuple[Install, ...] = ()
     standing: Standing = Standing("unaudited")
+    listed: bool = True
 
     @property
     def lacks_nothing(self) -> bool:
@@ -64,51 +72,78 @@ class Skill(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def usable(self) -> bool:
         """Whether the model is told of it."""
-        return self.standing.answer == "ready" and self.lacks_nothing
+        return self.standing.loads and self.listed and self.lacks_nothing
+
+    @property
+    def outside(self) -> str:
+        """By what way its text comes into a conversation; "" for what an operator has vouched for."""
+        entry = self.standing.entry
+        if entry is None or self.standing.answer == "confined":
+            return confining(entry.name if entry else self.name)
+        return "" if self.standing.vouched else OUTSIDE
+
+
+class _All(Container[str]):
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+ALL: Final[Container[str]] = _All()
 
 
 class Skills:
-    """The skills that one gateway knows. `config` returns the configuration as written. Blocks: use a thread."""
+    """The skills that one gateway knows. `config` returns the configuration as written. Blocks: use a thread.
+
+    `lists` returns the names of skills that an agent may use.
+    """
 
     def __init__(
-        self, managed: Path, env: Callable[[], Environment], config: Callable[[], Mapping[str, Any]], gate: SkillGate
+        self,
+        managed: Path,
+        env: Callable[[], Environment],
+        config: Callable[[], Mapping[str, Any]],
+        gate: SkillGate,
+        lists: Callable[[str], Container[str]] = lambda _: ALL,
     ) -> None:
         self.managed = managed
         self.gate = gate
         self._env = env
         self._config = config
+        self._lists = lists
 
-    def of(self, workspace: Path) -> list[Skill]:
-        """Return the skills of an agent with that workspace, by name."""
+    def of(self, workspace: Path, agent_id: str = "") -> list[Skill]:
+        """Return the skills of an agent with that workspace, by name; without its id, whatever its own list says."""
+        listed = self._lists(agent_id) if agent_id else ALL
         found: dict[str, Skill] = {}
         for root, source in _roots(self.managed, workspace):
             for skill in map(self._judged, _read_all(root, source)):
                 before = found.get(skill.name)
-                if before is None or skill.standing.answer == "ready" or before.standing.answer != "ready":
-                    found[skill.name] = skill
+                if before is None or _RANK[skill.standing.answer] <= _RANK[before.standing.answer]:
+                    found[skill.name] = msgspec.structs.replace(skill, listed=skill.name in listed)
         return [found[name] for name in sorted(found)]
 
-    def named(self, workspace: Path, name: str) -> Skill:
+    def named(self, workspace: Path, name: str, agent_id: str = "") -> Skill:
         """Return one skill. Raises: NotFound."""
-        for skill in self.of(workspace):
-            if name in (skill.name, skill.key):
-                return skill
+        found = self.of(workspace, agent_id)
+        # A name goes before a key: a key is what another skill says of itself.
+        for skill in (*(each for each in found if each.name == name), *(each for each in found if each.key == name)):
+            return skill
         raise NotFound(f"there is no skill {shown(name)}", hint="`openclaw skills list` shows those that there are.")
 
-    def read(self, workspace: Path, name: str, path: str) -> str:
-        """Return a text of a skill that is ready. Raises: NotFound, PolicyDenied."""
-        return self.gate.read(self.named(workspace, name).folder, path).decode("utf-8", "replace")
+    def read(self, skill: Skill, path: str) -> str:
+        """Return a text of a skill that loads. Raises: PolicyDenied."""
+        return self.gate.read(skill.folder, path, skill.standing).decode("utf-8", "replace")
 
-    async def prompt(self, workspace: Path) -> str:
+    async def prompt(self, agent_id: AgentId, workspace: Path) -> str:
         """Return what the model is told of its skills, the same bytes for the same skills; "" when it has none."""
         if not any(root.is_dir() for root, _ in _roots(self.managed, workspace)):
             return ""
-        return await asyncio.to_thread(self._listed, workspace)
+        return await asyncio.to_thread(self._listed, workspace, agent_id)
 
-    def _listed(self, workspace: Path) -> str:
+    def _listed(self, workspace: Path, agent_id: str) -> str:
         lines = [
-            f"- {skill.name}: {shown(entry.description, MAX_DESCRIPTION)}"
-            for skill in self.of(workspace)
+            f"- {entry.name}: {_told(skill.standing, entry)}"
+            for skill in self.of(workspace, agent_id)
             if skill.usable and (entry := skill.standing.entry)
         ]
         kept: list[str] = []
@@ -142,6 +177,22 @@ class Skills:
         for name in path.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
         return bool(value)
+
+
+_RANK: Final[Mapping[Answer, int]] = {
+    "ready": 0,
+    "confined": 1,
+    "disabled": 2,
+    "failed": 2,
+    "changed": 2,
+    "unaudited": 2,
+}
+"""Of two skills of one name, the lower counts; of equals, the workspace's."""
+
+
+def _told(standing: Standing, entry: Locked) -> str:
+    """Return what stands behind a name: of what failed its audit, no word of its author."""
+    return CONFINED if standing.answer == "confined" else shown(entry.description, MAX_DESCRIPTION)
 
 
 def _roots(managed: Path, workspace: Path) -> tuple[tuple[Path, Source], ...]:

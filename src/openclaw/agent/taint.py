@@ -9,12 +9,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from openclaw.base.message import ImagePart, Message, ToolOutcome
 from openclaw.base.run import Inbound
+from openclaw.policy.skill.confined import strongest
 
 CALLER_TOOLS = "a tool of the caller"
 IMAGE = "an image"
@@ -22,20 +23,24 @@ EVENT = "an event"
 
 
 def outside_of(messages: Iterable[Message]) -> str:
-    """Return by what way the first text from outside came into these messages, or ""."""
+    """Return by what way text from outside came into these messages, or "": the mark that counts of all of theirs."""
+    return strongest(_marks(messages))
+
+
+def _marks(messages: Iterable[Message]) -> Iterator[str]:
     for message in messages:
         if message.outside:
-            return message.outside
+            yield message.outside
         if message.role == "tool":
             for part in message.parts:
                 if type(part) is ToolOutcome and part.outside:
-                    return part.outside
-    return ""
+                    yield part.outside
 
 
 def marked(message: Message, source: str) -> Message:
-    """Return the message as one from outside; with no source, or when it is one already, as it is."""
-    return msgspec.structs.replace(message, outside=source) if source and not message.outside else message
+    """Return the message as one from outside; with no source, or when it has a mark as strong, as it is."""
+    mark = strongest((message.outside, source))
+    return message if mark == message.outside else msgspec.structs.replace(message, outside=mark)
 
 
 def brought_in(inbound: Inbound) -> Inbound:

@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import msgspec
+
 from openclaw.agent.api import Run
 from openclaw.agent.session_key import main_key
 from openclaw.base.run import RunEnded, RunEvent
@@ -22,6 +24,7 @@ from openclaw.policy.egress_door import Errand
 from openclaw.policy.egress_way import EgressGate
 from openclaw.policy.exec.rules_file import ExecRules
 from openclaw.policy.gatekeeper import Gatekeeper
+from openclaw.policy.skill.confined import confined_by
 from openclaw.processes.sandbox.choice import Sandboxes
 from openclaw.rpc.approval_rows import SCOPES
 from openclaw.rpc.hub import Hub
@@ -92,7 +95,10 @@ def hidden_paths(config: Config, paths: StatePaths) -> tuple[Path, ...]:
 
 def _settings(config: Config, caller: Caller) -> Settings:
     main = caller.session_key == main_key(caller.agent_id)
-    return Settings(exec=config.tools.exec, sandbox=sandbox_of(config, caller.agent_id), main=main)
+    sandbox, confined = sandbox_of(config, caller.agent_id), confined_by(caller.tainted)
+    if confined:
+        sandbox = msgspec.structs.replace(sandbox, mode="all", workspace_access="ro", network="none")
+    return Settings(exec=config.tools.exec, sandbox=sandbox, main=main, confined=confined)
 
 
 @dataclass(frozen=True)

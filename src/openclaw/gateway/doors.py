@@ -20,6 +20,8 @@ from openclaw.policy.files.door import file_verdict
 from openclaw.policy.gatekeeper import Gatekeeper, Rule
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.policy.node_door import node_rule
+from openclaw.policy.skill.door import KIND as SKILL
+from openclaw.policy.skill.door import skill_verdict
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.policy.tool_door import tool_verdict
 from openclaw.policy.widening import widening_rule
@@ -49,6 +51,7 @@ def open_doors(site: Site, archive: Archive) -> Doors:
         DM: dm,
         NODE: node_rule(lambda: present.config.gateway.nodes),
         EXEC: exec_rule,
+        SKILL: skill_verdict,
     }
     gate = Gatekeeper(rules, archive.ledger, site.clock)
     return Doors(gate, EgressGate(gate, wide))

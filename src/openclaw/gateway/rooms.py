@@ -29,6 +29,7 @@ from openclaw.gateway.gates import open_gates
 from openclaw.gateway.gauges import resident_bytes, watch
 from openclaw.gateway.grace import Grace
 from openclaw.gateway.present import Present, Site
+from openclaw.gateway.skill_room import open_skill_desk
 from openclaw.gateway.tooling import Tooling
 from openclaw.gateway.upkeep import Upkeep
 from openclaw.gateway.workrooms import agent_directory, open_workrooms
@@ -157,6 +158,7 @@ async def open_rooms(
         secrets = secrets or SecretRoom(paths, clock, REDACTOR.add)
         desks = await open_desks(site, archive, doors, entrance, secrets)
         work = await open_workrooms(site, archive, doors, gates, entrance, desks)
+        skill_desk = await open_skill_desk(site, work.skills, doors, gates.http)
         secrets.door = doors.egress.house
         stack.callback(setattr, secrets, "door", None)  # it outlives the ledger
         rooms = Rooms(
@@ -187,7 +189,7 @@ async def open_rooms(
             failover=work.failover,
             purses=work.purses,
             skills=work.skills,
-            skill_desk=SkillDesk(work.skills),
+            skill_desk=skill_desk,
             mcp=work.mcp,
             sandboxes=work.sandboxes,
             tooling=work.tooling,

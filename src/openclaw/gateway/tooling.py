@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from openclaw.agent.errands import Errands
 from openclaw.agent.service import Study
-from openclaw.agent.skill import Skills
 from openclaw.base.clock import Clock
 from openclaw.base.ids import AgentId
 from openclaw.config.load import Loaded
@@ -24,19 +23,28 @@ from openclaw.policy.files.door import KIND as FILE
 from openclaw.policy.files.door import file_facts
 from openclaw.policy.gatekeeper import Ask, Gatekeeper, refused
 from openclaw.policy.known_hosts import KnownHosts
+from openclaw.policy.skill.confined import confined_by
+from openclaw.policy.skill.door import FACT as SKILL_FACT
+from openclaw.policy.skill.door import KIND as SKILL
+from openclaw.policy.skill.door import Using
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.store.sqlite import SqliteStore
 from openclaw.tools.action import ActionTool
-from openclaw.tools.api import Caller, Tool, ToolContext
+from openclaw.tools.api import READ_SKILL, Caller, Tool, ToolContext
 from openclaw.tools.builtin.command.room import Commands
+from openclaw.tools.builtin.command.tools import NAMES as COMMAND_NAMES
 from openclaw.tools.builtin.command.tools import command_tools
 from openclaw.tools.builtin.egress import Egress
 from openclaw.tools.builtin.memory import Embedder, Meaning, Memory
 from openclaw.tools.builtin.propose import ProposalPort
 from openclaw.tools.builtin.rooms import room_tools
+from openclaw.tools.builtin.skill import SkillPort
 from openclaw.tools.builtin.subagent import subagent_tools
 from openclaw.tools.mcp.room import McpRoom
 from openclaw.tools.registry import ToolRegistry, builtin_tools
+
+OWN_TOOLS: Final = frozenset((READ_SKILL, *COMMAND_NAMES))
+"""Tools of the house that need rooms: no action can take their names."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Tooling:
     effective: Callable[[Config], Config] = lambda config: config
     """Returns a configuration with what is open for a time."""
     proposals: ProposalPort | None = None
-    skills: Skills | None = None
+    skills: SkillPort | None = None
     embedder: Embedder | None = field(default_factory=minilm)
     """Search by meaning, with the extra `embeddings`; nothing of it is loaded before the first memory."""
 
@@ -109,6 +117,8 @@ class Tooling:
     async def _ask(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
         name = tool.spec.name
         action, where = f"tool {name}", _where(context)
+        if skill := confined_by(context.tainted):
+            await self.gate.require(_confined(tool, arguments, context, skill))
         file = file_facts(name, arguments) if tool in builtin_tools() else None
         if file is not None:
             target, facts = file
@@ -171,6 +181,21 @@ class Tooling:
             written={"wish": wish, "source": caller.tainted},
             **_where(caller),
         )
+
+
+def _confined(tool: Tool, arguments: Mapping[str, Any], context: ToolContext, skill: str) -> Ask:
+    """Return the question whether a conversation that a confined skill is in may make a call."""
+    name = tool.spec.name
+    inner = tool in builtin_tools() or name in OWN_TOOLS
+    using = Using(name, inner, alters=name == "process" and arguments.get("action") not in ("list", "poll", "log"))
+    return Ask(
+        kind=SKILL,
+        principal=context.principal,
+        action=f"tool {name}",
+        target=skill,
+        facts={SKILL_FACT: using},
+        **_where(context),
+    )
 
 
 def _where(caller: Caller) -> dict[str, Any]:

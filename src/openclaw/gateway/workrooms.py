@@ -11,7 +11,6 @@ import msgspec
 from openclaw import __version__
 from openclaw.agent.directory import Directory, build_directory
 from openclaw.agent.service import Study
-from openclaw.agent.skill import FOLDER as SKILLS_FOLDER
 from openclaw.agent.skill import Skills
 from openclaw.automation.room import Automation
 from openclaw.automation.system_event import SystemEvents
@@ -26,11 +25,11 @@ from openclaw.gateway.doors import Doors
 from openclaw.gateway.entrance import Entrance
 from openclaw.gateway.gates import Gates
 from openclaw.gateway.present import Site
+from openclaw.gateway.skill_room import SkillReading, open_skills
 from openclaw.gateway.tooling import Tooling
 from openclaw.models.calling.failover import Failover
 from openclaw.policy.known_hosts import KnownHosts
 from openclaw.policy.overlooking import Overlooking
-from openclaw.policy.skill.gate import SkillGate
 from openclaw.processes.sandbox.choice import Sandboxes, owner_of
 from openclaw.rpc.cron_rows import tell_beat, tell_job
 from openclaw.tools.builtin.command.jobs import Jobs
@@ -62,8 +61,7 @@ async def open_workrooms(
     await events.load()
     known_hosts = KnownHosts(store.shelf, clock)
     await known_hosts.load()
-    skills_folder, skill_gate = paths.state_dir / SKILLS_FOLDER, SkillGate(paths.state_dir)
-    skills = Skills(skills_folder, lambda: present.loaded.env, lambda: present.loaded.parsed, skill_gate)
+    skills = open_skills(site)
 
     def models_now() -> ModelsConfig:
         return present.config.models
@@ -92,7 +90,7 @@ async def open_workrooms(
         config=lambda: present.config,
         effective=archive.widenings.effective,
         proposals=desks.proposals,
-        skills=skills,
+        skills=SkillReading(skills, doors.gate),
     )
     tools = tooling.registry(present.loaded)
     study.reload(agent_directory(config, tools, paths))

@@ -49,6 +49,8 @@ def read_archive(data: bytes) -> Tree:
         for path, mode, file in _zip(data) if data[:2] == b"PK" else _tar(data):
             if len(contents) >= MAX_FILES:
                 raise refused(f"it holds more than {MAX_FILES} files")
+            if mode & 0o6000:
+                raise refused(f"{ascii(path)[:200]} would run with the rights of another")
             if why := unfit(path) or occupied.clash(path):
                 raise refused(f"{ascii(path)[:200]}: {why}")
             if path.count("/") > MAX_DEPTH + 1:

@@ -3,7 +3,8 @@
 1. What the judgement denies stays denied, also when a person has approved something that it was made from.
 2. Without walls that the operator has not chosen to do without, everything is asked about.
 3. A command that takes input later is asked about: what it will be told is not in the plan.
-4. An approved command runs when its plan, made anew, is the one that was approved.
+4. A conversation with a confined skill runs nothing without walls, whatever anybody approves.
+5. An approved command runs when its plan, made anew, is the one that was approved.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ FACT: Final = "command"
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The one fact of this door. `approved` is the plan that a person has allowed, `no_walls` why there are none."""
+    """The one fact of this door. `approved` is the plan that a person has allowed, `no_walls` why there are none,
+    `confined` by which skill its conversation is confined.
+    """
 
     judgement: Judgement
     ask: AskWhen
     no_walls: str = ""
     takes_input: bool = False
+    confined: str = ""
     approved: Plan | None = None
 
 
@@ -40,6 +44,9 @@ def exec_rule(ask: Ask) -> Verdict:
     found = wanted.judgement.verdict
     if found.answer == "deny":
         return found
+    if wanted.confined and (wanted.no_walls or wanted.takes_input):
+        why = wanted.no_walls or "it would take input later"
+        return Verdict("deny", "skill.confined-use", f"the conversation is confined by {wanted.confined}, and {why}")
     if wanted.approved is not None:
         same = verify(wanted.approved, wanted.judgement.plan)
         return same if same.answer != "allow" else Verdict("allow", "exec.approved", "a person has approved this plan")

@@ -110,6 +110,7 @@ _RULES: Final[Mapping[str, Rule]] = {
     "tools.exec.ask": _towards("always", "on-miss"),
     "tools.exec.allowlist": _fewer,
     "tools.deny": _more,
+    "skills.onFailure": _towards("block", "confine"),
     "gateway.nodes.commands.allow": _fewer,
     "gateway.nodes.commands.deny": _more,
     "gateway.controlUi.allowedOrigins": _fewer,

@@ -115,5 +115,7 @@ def _high_risk(config: Config) -> Iterator[Row]:
     yield Row(area, "node commands", value, _level(good=not risky), "gateway.nodes.commands.allow")
     value = "on" if config.hooks.enabled else "off"
     yield Row(area, "webhooks", value, "production", "hooks.enabled")
+    failing = config.skills.on_failure
+    yield Row(area, "skills that fail", failing, _level(good=failing == "block"), "skills.onFailure")
     value = f"{len(config.actions)} of your own" if config.actions else "none"
     yield Row(area, "actions", value, "production", "actions")

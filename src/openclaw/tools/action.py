@@ -162,6 +162,11 @@ class Context:
         if call.tool.progress and not call.over and not call.loop.is_closed():
             call.loop.call_soon_threadsafe(call.tool.progress, text[:PROGRESS_LIMIT])
 
+    def take_in(self, source: str) -> None:
+        """Say by what way the result brings text from outside. For async actions with `own_words`."""
+        if self._call.tool.took_in and not self._call.over:
+            self._call.tool.took_in(source)
+
     def show(self, image: bytes, media_type: str) -> None:
         """Give the model an image along with the result: PNG, JPEG, GIF or WebP, at most 5 MiB.
 

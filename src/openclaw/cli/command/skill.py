@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
     from openclaw.policy.skill.audit import Report
     from openclaw.policy.skill.tree import Tree
 
+F = TypeVar("F", bound=Callable[..., Any])
 PIECE = 192 * 1024
 MARKS = {"pass": "ok", "warn": "warning", "fail": "error"}
 
 
 @click.group()
 def skills() -> None:
-    """Show, audit, install, update and remove skills. None is loaded before it passed its audit.
+    """Show, audit, vouch for, install, update and remove skills. None is loaded unaudited.
 
     \b
     Examples:
@@ -76,7 +78,7 @@ def audit(reach: Reach, what: str, agent_id: str | None, lock: bool, as_json: bo
       openclaw skills audit weather --lock
     """
     whose = {"agentId": agent_id} if agent_id else {}
-    if "/" in what and not lock:
+    if ("/" in what or Path(what).is_file()) and not lock:
         found = [_shown(_audited(Path(what))[1])]
     elif lock:
         if not what:
@@ -94,34 +96,95 @@ def audit(reach: Reach, what: str, agent_id: str | None, lock: bool, as_json: bo
     return 1 if any(report["state"] == "fail" for report in found) else 0
 
 
+def _vouching(command: F) -> F:
+    """Add the options by which an operator answers for a skill's content."""
+    lasting = click.option("--for", "lasting", default="", help="How long that holds: 12h, 30d; a year at most.")
+    accepts = click.option("--accept", "accepts", multiple=True, help="A row that fails and is accepted; needs --for.")
+    return accepts(lasting(command))
+
+
 @skills.command()
-@click.argument("source")
+@click.argument("name")
+@click.option("--why", required=True, help="Why you answer for what it says.")
+@_vouching
+@click.option("--agent", "agent_id", help="Whose skills; default the default agent's.")
 @output.json_option
 @gateway_options
-def install(reach: Reach, source: str, as_json: bool) -> None:
-    """Install a skill from a folder, .zip, .tar or .tar.gz, when it passes its audit.
+def vouch(
+    reach: Reach, name: str, why: str, accepts: tuple[str, ...], lasting: str, agent_id: str | None, as_json: bool
+) -> None:
+    """Answer for a skill's content as it is now: what it says counts as your words, not as text from outside.
+
+    With --accept a skill is loaded though that row of its audit fails; its text stays text from outside. Any change of
+    the content ends it.
+
+    \b
+    Examples:
+      openclaw skills vouch weather --why "read line by line"
+      openclaw skills vouch deploy --accept processes --for 30d --why "our own script, ticket OPS-12"
+    """
+    whose = {"agentId": agent_id} if agent_id else {}
+    done = reach.call("skills.lock", {"name": name, **whose, **_terms(why, accepts, lasting)})
+    if as_json:
+        output.emit_json(done)
+    else:
+        _print(done)
+        click.echo(f"{output.mark('ok')} You answer for {plain(name)} as it is now.")
+
+
+@skills.command()
+@click.argument("source")
+@click.option("--why", default="", help="Why you answer for its content, or for rows of --accept.")
+@_vouching
+@output.json_option
+@gateway_options
+def install(reach: Reach, source: str, why: str, accepts: tuple[str, ...], lasting: str, as_json: bool) -> None:
+    """Install a skill that passes its audit: from a folder, .zip, .tar, .tar.gz, or a commit of a repository.
+
+    A repository is fetched by the gateway, through its egress door, without running git: its host is one that
+    networkPolicy opens.
 
     \b
     Examples:
       openclaw skills install ./weather
       openclaw skills install weather-1.2.0.tar.gz
+      openclaw skills install git+https://github.com/me/skills@$(git rev-parse HEAD)#weather
     """
-    _install(reach, source, as_json, {})
+    _install(reach, source, as_json, _terms(why, accepts, lasting))
 
 
 @skills.command()
 @click.argument("source")
 @click.option("--accept-powers", is_flag=True, help="Agree to what the new one may do beyond the one before.")
+@click.option("--why", default="", help="Why you answer for its content, or for rows of --accept.")
+@_vouching
 @output.json_option
 @gateway_options
-def update(reach: Reach, source: str, accept_powers: bool, as_json: bool) -> None:
+def update(
+    reach: Reach, source: str, accept_powers: bool, why: str, accepts: tuple[str, ...], lasting: str, as_json: bool
+) -> None:
     """Replace an installed skill by a new version of it. It is audited anew, and what it wants more is shown.
 
     \b
     Example:
       openclaw skills update weather-1.3.0.tar.gz --accept-powers
     """
-    _install(reach, source, as_json, {"force": True, "acceptPowers": accept_powers})
+    _install(reach, source, as_json, {"force": True, "acceptPowers": accept_powers, **_terms(why, accepts, lasting)})
+
+
+def _terms(why: str, accepts: tuple[str, ...], lasting: str) -> dict[str, Any]:
+    if not why:
+        if accepts or lasting:
+            raise click.UsageError("--accept and --for need --why.")
+        return {}
+    from openclaw.cli.moment import duration_ms
+
+    terms: dict[str, Any] = {"why": why}
+    if accepts:
+        terms["accepts"] = list(accepts)
+    if lasting:
+        terms["forMs"] = duration_ms("--for", lasting)
+    return terms
 
 
 @skills.command()
@@ -146,15 +209,18 @@ def _install(reach: Reach, source: str, as_json: bool, how: dict[str, Any]) -> N
     import base64
     from hashlib import sha256
 
+    if source.startswith("git+"):
+        _told(reach.call("skills.install", {"source": "git", "url": source, **how}), how, as_json)
+        return
     if not _is_path(source):
         from openclaw.base.errors import NotSupported
 
         raise NotSupported(
             f"no catalogue of skills is connected, and there is no file {source}",
-            hint="Give a folder or an archive. A repository: clone it first, read it, then install the folder.",
+            hint="Give a folder, an archive, or git+https://HOST/REPOSITORY@COMMIT#FOLDER.",
         )
     tree, report = _audited(Path(source))
-    if report.state == "fail":
+    if report.state == "fail" and not as_json:
         _print(_shown(report))
     data = _packed(tree)
     about = {"kind": "skill-archive", "slug": report.name, "sizeBytes": len(data), "sha256": sha256(data).hexdigest()}
@@ -163,14 +229,17 @@ def _install(reach: Reach, source: str, as_json: bool, how: dict[str, Any]) -> N
         piece = base64.b64encode(data[offset : offset + PIECE]).decode()
         reach.call("skills.upload.chunk", {**upload, "offset": offset, "dataBase64": piece})
     reach.call("skills.upload.commit", upload)
-    done = reach.call("skills.install", {"source": "upload", **upload, "slug": report.name, **how})
+    _told(reach.call("skills.install", {"source": "upload", **upload, "slug": report.name, **how}), how, as_json)
+
+
+def _told(done: dict[str, Any], how: dict[str, Any], as_json: bool) -> None:
     if as_json:
         output.emit_json(done)
         return
     _print(done["audit"])
     for word, powers in (("more", done["more"]), ("less", done["less"])):
         for kind, values in powers.items():
-            if values and how:
+            if values and how.get("force"):
                 click.echo(f"     {word} {kind}: {', '.join(map(plain, values))}")
     click.echo(f"{output.mark('ok')} {plain(done['message'])}.")
 
@@ -233,6 +302,8 @@ def _shown(report: Report) -> dict[str, Any]:
 
 def _print(report: dict[str, Any]) -> None:
     click.echo(f"{plain(report['name'])} {plain(report['version'])}  sha256 {report['digest']}")
+    if where := report.get("baseDir"):
+        click.echo(f"  {plain(where)}")
     for row, state in report["rows"].items():
         click.echo(f"  {output.mark(MARKS[state])} {row}: {state}")
     for finding in report["findings"]:
@@ -243,6 +314,10 @@ def _print(report: dict[str, Any]) -> None:
 
 def _state(skill: dict[str, Any]) -> str:
     if reason := skill.get("blockedReason"):
-        return plain(reason)
+        return f"{skill['standing']}: {plain(reason)}"
+    if skill["blockedByAllowlist"]:
+        return "not on the agent's list"
     missing = [name for names in skill["missing"].values() for name in names]
-    return f"lacks {', '.join(missing)}" if missing and not skill["eligible"] else "ready"
+    if missing and not skill["eligible"]:
+        return f"lacks {', '.join(missing)}"
+    return "ready, vouched for" if skill.get("vouched") else "ready"

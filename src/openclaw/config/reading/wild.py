@@ -19,7 +19,7 @@ _DOCKER = """apparmorProfile containerPrefix dangerouslyAllowContainerNamespaceJ
 _GROUPS: dict[str, str] = {
     "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands desktop
         diagnostics discovery memory messages nodeHost plugins proxy security
-        skills store surfaces talk telemetry transcripts tts ui update wizard worktreeAcceleration worktreeRoot web
+        store surfaces talk telemetry transcripts tts ui update wizard worktreeAcceleration worktreeRoot web
         audio media canvasHost""",
     "agents": "ownership",
     "agents.defaults": """authInheritance blockStreamingBreak blockStreamingChunk blockStreamingCoalesce
@@ -27,10 +27,10 @@ _GROUPS: dict[str, str] = {
         contextPruning cwd decisionModel elevatedDefault embeddedAgent experimental fastModeDefault
         humanDelay imageMaxDimensionPx imageModel imageQuality mediaMaxMb mediaModels memorySearch modelPolicy
         modelSelectionScope models params pdfMaxMb pdfMaxPages pdfModel reasoningDefault repoRoot sessionStore
-        silentReply skills skipBootstrap skipOptionalBootstrapFiles startupContext systemAgent
+        silentReply skipBootstrap skipOptionalBootstrapFiles startupContext systemAgent
         toolProgressDetail typingIntervalSeconds typingMode utilityModel verboseDefault
         voiceModel""",
-    "agents.list[]": """agentDir groupChat humanDelay identity memory memorySearch params runtime skills subagents""",
+    "agents.list[]": """agentDir groupChat humanDelay identity memory memorySearch params runtime subagents""",
     "agents.defaults.heartbeat": _HEARTBEAT,
     "agents.list[].heartbeat": _HEARTBEAT,
     "agents.defaults.sandbox": _SANDBOX,
@@ -63,6 +63,7 @@ _GROUPS: dict[str, str] = {
     "secrets.providers.*": "allowSymlinkCommand noOutputTimeoutMs pluginIntegration trustedDirs",
     "session": """dmScope groupScope identityLinks mainKey maintenance notifyOnCreate reset resetByChannel resetByType
         resetTriggers retention scope sendPolicy sharing store threadBindings""",
+    "skills": "allowBundled entries install limits load workshop",
     "tools": """agentToAgent alsoAllow byProvider codeMode elevated fs github links loopDetection media message
         profile sandbox sessions sessions_spawn subagents swarm toolSearch toolsBySender updatePlan web""",
 }

@@ -88,6 +88,7 @@ from openclaw.config.schema.tools import (
     McpConfig,
     McpServerConfig,
     NetworkPolicyConfig,
+    SkillsConfig,
     ToolsConfig,
 )
 from openclaw.config.schema.whole import (
@@ -170,6 +171,7 @@ __all__ = [
     "SessionConfig",
     "ShedConfig",
     "ShellEnvConfig",
+    "SkillsConfig",
     "StorageConfig",
     "SubagentsConfig",
     "TiersConfig",

@@ -120,6 +120,7 @@ class AgentDefaults(Section, frozen=True):
     sandbox: SandboxConfig = SandboxConfig()
     user_timezone: Annotated[str, leaf("IANA zone of jobs and hours that name none; empty = UTC.", "live")] = ""
     heartbeat: HeartbeatConfig | None = None
+    skills: Annotated[tuple[str, ...] | None, leaf("Skills any agent may use; unset = all.", "live")] = None
 
 
 class ToolSelection(Section, frozen=True):
@@ -146,6 +147,9 @@ class AgentConfig(Section, frozen=True):
     queue: QueueConfig | None = None
     heartbeat: HeartbeatConfig | None = None
     network_policy: AgentNetworkConfig | None = None
+    skills: Annotated[
+        tuple[str, ...] | None, leaf("Of agents.defaults.skills, those of this agent; unset = all of them.", "live")
+    ] = None
     sandbox: SandboxConfig | None = None
 
 

@@ -53,6 +53,15 @@ class ToolsConfig(Section, frozen=True):
     exec: ExecConfig = ExecConfig()
 
 
+class SkillsConfig(Section, frozen=True):
+    """Folders of instructions that agents may read once they were audited."""
+
+    on_failure: Annotated[
+        Literal["block", "confine"],
+        leaf("What fails its audit: block = it is not loaded; confine = whoever reads it can only read.", "live"),
+    ] = "block"
+
+
 class ActionConfig(Section, frozen=True):
     """A tool of your own: a Python class or function that agents can call."""
 

@@ -10,7 +10,7 @@ from openclaw.config.schema.leaf import Section, leaf
 from openclaw.config.schema.models import ModelsConfig
 from openclaw.config.schema.secrets import SecretsConfig
 from openclaw.config.schema.storage import StorageConfig
-from openclaw.config.schema.tools import ActionConfig, McpConfig, NetworkPolicyConfig, ToolsConfig
+from openclaw.config.schema.tools import ActionConfig, McpConfig, NetworkPolicyConfig, SkillsConfig, ToolsConfig
 
 
 class SessionConfig(Section, frozen=True):
@@ -84,6 +84,7 @@ class Config(Section, frozen=True):
     session: SessionConfig = SessionConfig()
     dm_policy: DmPolicyConfig = DmPolicyConfig()
     tools: ToolsConfig = ToolsConfig()
+    skills: SkillsConfig = SkillsConfig()
     mcp: McpConfig = McpConfig()
     cron: CronConfig = CronConfig()
     network_policy: NetworkPolicyConfig = NetworkPolicyConfig()

@@ -15,6 +15,7 @@ from openclaw.ops.security_audit.files import file_findings
 from openclaw.ops.security_audit.live import Probe, Prober, Running
 from openclaw.ops.security_audit.rules import ORDER, Finding, found
 from openclaw.ops.security_audit.settings import setting_findings
+from openclaw.ops.security_audit.skills import code_findings
 from openclaw.ops.security_audit.vouching import vouching_findings
 from openclaw.telemetry.redact import Redactor
 
@@ -41,7 +42,15 @@ class Summary(msgspec.Struct, frozen=True):
 
 def examine(scene: Scene) -> list[Finding]:
     """Return what settings, files and ledger show."""
-    checks = (setting_findings, vouching_findings, command_findings, door_findings, file_findings, _ledger)
+    checks = (
+        setting_findings,
+        vouching_findings,
+        command_findings,
+        door_findings,
+        file_findings,
+        code_findings,
+        _ledger,
+    )
     return [one for check in checks for one in check(scene)]
 
 

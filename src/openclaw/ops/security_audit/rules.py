@@ -96,6 +96,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "egress.open": Rule("warn", "Tools may reach every public host"),
     "egress.wildcard": Rule("warn", "Tools may reach whole top-level domains or networks of the web"),
     "egress.inner_addresses": Rule("warn", "Tools may reach addresses inside this network"),
+    "skills.code_safety": Rule("warn", "The audit of a skill that lies there fails"),
+    "skills.workspace.symlink_escape": Rule("warn", "A skill holds links, devices or files with other names"),
     "ledger.chain_broken": Rule("critical", "The audit ledger was changed"),
     "ledger.chain_replaced": Rule("critical", "The audit ledger is another than the log has seen"),
     "ledger.short_retention": Rule("warn", "The audit ledger forgets before an incident would be noticed"),

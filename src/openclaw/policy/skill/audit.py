@@ -15,23 +15,27 @@ from typing import Final
 
 import msgspec
 
-from openclaw.policy.skill.finding import ROW_OF, ROWS, Finding, Notes, Power, Row, State, shown
-from openclaw.policy.skill.head import MAX_HEAD_BYTES, Manifest, Powers, frontmatter, manifest, repeated
-from openclaw.policy.skill.names import imitates
+from openclaw.policy.skill.breadth import too_broad
+from openclaw.policy.skill.finding import ROW_OF, ROWS, Finding, Notes, Power, Row, State, line_of, shown
+from openclaw.policy.skill.head import MAX_HEAD_BYTES, Manifest, Powers, frontmatter, head_lines, manifest, repeated
+from openclaw.policy.skill.headcheck import doubts
+from openclaw.policy.skill.names import RESERVED, imitates
 from openclaw.policy.skill.python import read_python
+from openclaw.policy.skill.scan import scan
 from openclaw.policy.skill.shell import read_shell
-from openclaw.policy.skill.text import look
+from openclaw.policy.skill.steering import steers
+from openclaw.policy.skill.text import look, look_at_name
 from openclaw.policy.skill.tokens import read_tokens
 from openclaw.policy.skill.tree import Tree
-from openclaw.policy.skill.web import ANY, covers, hosts
+from openclaw.policy.skill.web import ANY, NAMESPACES, covers, hosts
 
-AUDITOR: Final = 1
+AUDITOR: Final = 2
 """Grows whenever the same files could get another report: what an older one passed is looked at again."""
 FILE_NAME: Final = "SKILL.md"
 MAX_TEXT_BYTES: Final = 256 * 1024
 MAX_ALL_TEXT: Final = 2 * 1024 * 1024
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _FENCE: Final = re.compile(r" {0,3}(`{3,64}|~{3,64})[ \t]*([\w+-]{0,32})")
 _PROMPT: Final = re.compile(r"^[ \t]{0,16}[$>#] ", re.M)
 _SHELLS: Final = frozenset(("sh", "bash", "zsh", "shell", "console", "terminal", "shell-session", "ksh"))
@@ -53,6 +57,13 @@ _MEDIA: Final = (
     b"OggS",
     b"%PDF-",
 )
+_ACTIVE: Final = re.compile(r"<(?:(script|object|embed|applet)|(iframe|frame|link|base|meta|form))\b", re.I)
+_IMPORT: Final = re.compile(r"^(?:import|from) +\w", re.M)
+_PAGES: Final = re.compile(
+    r"(?:readme|licen[cs]e|notice|copying|changelog|authors|contributors|version|todo)\b.*|\..*", re.I
+)
+"""Names without a suffix that are prose, or steer something (`steering`)."""
+_GIVEN: Final = re.compile(r"#![^\n]*[ \t]-(?:S|c|e)\b")
 _FIRST_LINE: Final = re.compile(r"#![ \t]*[^\s]{0,200}/(?:env[ \t]+(?:-S[ \t]+)?)?(\w+)")
 
 
@@ -117,6 +128,8 @@ def _metadata(tree: Tree, head: str, said: Manifest, folder: str, installed: Ite
         notes.fail(row, "it has no head between two `---` that can be read", FILE_NAME, 1)
     for key in repeated(head):
         notes.fail(row, f"the head says {key} more than once", FILE_NAME)
+    for doubt in doubts(head_lines(head), frontmatter(head).get("metadata", "")):
+        notes.fail(row, doubt, FILE_NAME)
     _named(said, folder, installed, notes)
     if not said.description:
         notes.fail(row, "it has no description", FILE_NAME)
@@ -128,13 +141,17 @@ def _metadata(tree: Tree, head: str, said: Manifest, folder: str, installed: Ite
         notes.warn(row, "it wants to be in every prompt (always)", FILE_NAME)
     if said.update:
         notes.fail("updates", f"it names an update channel of its own: {shown(said.update)}", FILE_NAME)
+    for name in said.open_ways:
+        notes.fail("updates", f"its installation {shown(name)} is fetched without encryption", FILE_NAME)
     for name in said.unpinned:
         notes.warn("updates", f"its installation {shown(name)} names no fixed content; nothing is installed", FILE_NAME)
 
 
 def _named(said: Manifest, folder: str, installed: Iterable[str], notes: Notes) -> None:
-    if not _NAME.fullmatch(said.name):
+    if not NAME.fullmatch(said.name):
         notes.fail("metadata", "the name is not made of small letters, digits and dashes", FILE_NAME)
+    elif said.name in RESERVED:
+        notes.fail("metadata", "the name is one of the house's own", FILE_NAME)
     elif said.name != folder:
         notes.warn("metadata", f"it calls itself {said.name} and lies in the folder {shown(folder)}", FILE_NAME)
     if other := imitates(said.name, installed):
@@ -144,6 +161,7 @@ def _named(said: Manifest, folder: str, installed: Iterable[str], notes: Notes) 
 def _file(path: str, data: bytes, left: int, notes: Notes) -> int:
     """Read one file; return how many bytes of text that were."""
     where = shown(path)
+    look_at_name(path, notes)
     if any(part.startswith(".") for part in path.split("/")):
         notes.warn("files", "a hidden file", where)
     text = _text(data)
@@ -157,19 +175,35 @@ def _file(path: str, data: bytes, left: int, notes: Notes) -> int:
         notes.fail("content", "more text than can be judged", where)
         return 0
     look(text, where, notes)
-    kind = _kind(path, text)
+    steers(path, text, notes)
+    _as_kind(_kind(path, text), path, text, notes)
+    return len(data)
+
+
+def _as_kind(kind: str, path: str, text: str, notes: Notes) -> None:
+    where = shown(path)
     if kind == "prose":
         _prose(text, where, notes)
     elif kind == "data":
         for host, line in _hosts(text):
-            notes.power("network", host, where, line)
+            if host not in NAMESPACES:
+                notes.power("network", host, where, line)
     elif kind == "python":
         read_python(text, where, notes)
     elif kind == "shell":
         read_shell(text, where, notes)
+    elif kind == "unnamed":
+        _unnamed(text, where, notes)
     else:
-        read_tokens(text, where, notes)
-    return len(data)
+        read_tokens(text, where, notes, language=PurePosixPath(path.lower()).suffix.lstrip("."))
+
+
+def _unnamed(text: str, where: str, notes: Notes) -> None:
+    """Read a file whose name tells nothing as all that it could be."""
+    read_tokens(text, where, notes)
+    if _IMPORT.search(text):
+        read_python(text, where, notes)
+    _prose(text, where, notes)
 
 
 def _text(data: bytes) -> str | None:
@@ -183,6 +217,8 @@ def _text(data: bytes) -> str | None:
 
 def _kind(path: str, text: str) -> str:
     suffix = PurePosixPath(path.lower()).suffix
+    if _GIVEN.match(text):
+        return "other"
     if first := _FIRST_LINE.match(text):
         program = first[1].rstrip("0123456789.")
         return "python" if program.startswith("python") else "shell" if program in _SHELLS | {"dash"} else "other"
@@ -190,6 +226,8 @@ def _kind(path: str, text: str) -> str:
         return "python"
     if suffix in (".sh", ".bash", ".zsh", ".ksh"):
         return "shell"
+    if not suffix and not _PAGES.fullmatch(PurePosixPath(path).name):
+        return "unnamed"
     if suffix in _PROSE:
         return "prose"
     return "data" if suffix in _DATA and "<script" not in text.lower() else "other"
@@ -213,6 +251,9 @@ def _prose(text: str, file: str, notes: Notes) -> None:
                     notes.power("network", host, file, number)
     for host, at in _hosts(outside):
         notes.power("mention", host, file, at)
+    for tag in scan(_ACTIVE, outside):
+        at = line_of(outside, tag.start())
+        notes.fail("egress" if tag[2] else "processes", f"its page holds <{shown(tag[1] or tag[2])}>", file, at)
 
 
 def _fenced(text: str) -> tuple[str, list[tuple[str, str, int]]]:
@@ -254,7 +295,7 @@ def _other_block(language: str, body: str, file: str, notes: Notes, first: int) 
         for host, line in _hosts(body):
             notes.power("network", host, file, first + line - 1)
     else:
-        read_tokens(body, file, notes, first)
+        read_tokens(body, file, notes, first, language=language)
 
 
 def _hosts(text: str) -> Iterator[tuple[str, int]]:
@@ -267,6 +308,9 @@ def _compare(said: Manifest, notes: Notes) -> None:
     """Hold what was seen against what is declared."""
     declared = said.declared
     home = next(hosts(said.homepage), "")
+    for broad, value in too_broad(declared):
+        message = f"it declares {shown(value)} for {broad}: whoever declares everything has declared nothing"
+        notes.fail(_BROAD_ROWS[broad], message, FILE_NAME)
     for (kind, value), (file, line) in notes.powers.items():
         if kind == "mention":
             if value != home and not covers(declared.network, value):
@@ -278,10 +322,15 @@ def _compare(said: Manifest, notes: Notes) -> None:
         for value in getattr(declared, kind):
             if not any(_declared(kind, each, _only(kind, value)) for each in getattr(seen, kind)):
                 notes.warn(ROW_OF[kind], f"it declares {_WORDS[kind]} {shown(value)}, and does not use it", FILE_NAME)
-            elif value == ANY:
-                notes.warn(ROW_OF[kind], f"it declares any {_WORDS[kind]}", FILE_NAME)
 
 
+_BROAD_ROWS: Final[dict[str, Row]] = {
+    "network": "egress",
+    "read": "files",
+    "write": "files",
+    "programs": "processes",
+    "secrets": "secrets",
+}
 _WORDS: Final[dict[Power, str]] = {
     "network": "host",
     "read": "file",

@@ -1,10 +1,11 @@
-"""The door of skills: what lies on disk is loaded only while it is, byte for byte, what was audited and passed."""
+"""The state of skills: what lies on disk is loaded only while it is, byte for byte, what was audited and locked."""
 
 from __future__ import annotations
 
 import os
 import stat
 import threading
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
@@ -12,32 +13,50 @@ from typing import Final, Literal
 import msgspec
 
 from openclaw.base.bounded import BoundedMap
+from openclaw.base.clock import SYSTEM_CLOCK, Clock
 from openclaw.base.errors import ConfigError, PolicyDenied
-from openclaw.policy.skill.audit import AUDITOR, audit
+from openclaw.policy.skill.audit import AUDITOR, NAME, audit
+from openclaw.policy.skill.finding import Row
 from openclaw.policy.skill.lock import FILE_NAME, Lock, Locked, read_lock, write_lock
 from openclaw.policy.skill.tree import read_tree, stamp
 
 MAX_KNOWN: Final = 1_024
-Answer = Literal["ready", "disabled", "unaudited", "changed", "failed"]
+Answer = Literal["ready", "confined", "disabled", "unaudited", "changed", "failed"]
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """Whether a skill may be loaded, and why not. `entry` is its place in the lock."""
+    """Whether a skill may be loaded, and why not. `entry` is its place in the lock.
+
+    `vouched`: nothing fails, and an operator answers for what it says.
+    """
 
     answer: Answer
     why: str = ""
     entry: Locked | None = None
+    vouched: bool = False
+
+    @property
+    def loads(self) -> bool:
+        """Whether the model may read it."""
+        return self.answer in ("ready", "confined")
 
 
 class SkillGate:
-    """Judges the skills of one gateway. Every method blocks: use a thread."""
+    """Judges the skills of one gateway. Every method blocks: use a thread.
 
-    def __init__(self, state_dir: Path) -> None:
+    `confines` says whether a skill whose audit failed is confined instead of kept out (`skills.onFailure`).
+    """
+
+    def __init__(
+        self, state_dir: Path, *, confines: Callable[[], bool] = lambda: False, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self.confines = confines
+        self._clock = clock
         self._state_dir = state_dir
         self._path = state_dir / FILE_NAME
         self._guard = threading.RLock()
         self._read: tuple[object, Lock, str] | None = None
-        self._known: BoundedMap[str, tuple[object, str, str]] = BoundedMap("skills.known", MAX_KNOWN)
+        self._known: BoundedMap[str, tuple[object, str, frozenset[Row]]] = BoundedMap("skills.known", MAX_KNOWN)
 
     def key(self, folder: Path) -> str:
         """Return how the lock names a folder."""
@@ -64,25 +83,34 @@ class SkillGate:
                 return Standing("unaudited", problem)
             if entry is None:
                 return Standing("unaudited", "it was not audited and locked")
-            digest, failed = self._content(folder, entry)
+            digest, later = self._content(folder, entry)
             if digest != entry.digest:
                 return Standing("changed", "its files are not those that were audited", entry)
-            rows = [row for row, state in entry.rows.items() if state == "fail"]
-            if rows or entry.state == "fail" or failed:
-                return Standing("failed", f"the audit failed: {', '.join(rows) or failed or 'see skills audit'}", entry)
-            return Standing("ready", "", entry) if entry.enabled else Standing("disabled", "it is switched off", entry)
+            failed = later | {row for row, state in entry.rows.items() if state == "fail"}
+            return self._rows(entry, failed) if entry.enabled else Standing("disabled", "it is switched off", entry)
 
-    def read(self, folder: Path, path: str) -> bytes:
-        """Return a file of a skill that is ready, and the very bytes that were audited.
+    def _rows(self, entry: Locked, failed: frozenset[Row]) -> Standing:
+        """Judge what is as it was locked by the rows that fail."""
+        vouched = entry.vouched if entry.vouched and entry.vouched.holds(self._clock.now_ms()) else None
+        left = failed.difference(vouched.accepts if vouched else ())
+        # A lock that contradicts itself was not written here.
+        if not NAME.fullmatch(entry.name) or (entry.state == "fail" and not failed):
+            return Standing("failed", "its lock is damaged: audit it again", entry)
+        if not left:
+            return Standing("ready", "", entry, vouched=vouched is not None and not failed)
+        why = f"the audit failed: {', '.join(sorted(left))}"
+        return Standing("confined" if self.confines() else "failed", why, entry)
 
-        Raises: PolicyDenied for a skill that is not, a path that is not in its lock, or a file that has changed.
+    def read(self, folder: Path, path: str, standing: Standing) -> bytes:
+        """Return a file of a skill that loads by its standing, and the very bytes that were audited.
+
+        Raises: PolicyDenied for a skill that does not, a path that is not in its lock, or a file that has changed.
         """
-        standing = self.standing(folder)
         files = {file.path: file for file in standing.entry.files} if standing.entry else {}
-        if standing.answer != "ready" or path not in files:
+        if not standing.loads or path not in files:
             raise PolicyDenied(
-                standing.why or f"the skill has no file {ascii(path)[:200]}",
-                hint="Its files: " + ", ".join(sorted(files)[:50]) if standing.answer == "ready" else HINT,
+                f"the skill has no file {ascii(path)[:200]}" if standing.loads else standing.why,
+                hint="Its files: " + ", ".join(sorted(files)[:50]) if standing.loads else HINT,
                 details={"rule": f"skill.{standing.answer}"},
             )
         data = _bytes(folder, path, files[path].size)
@@ -113,16 +141,16 @@ class SkillGate:
                 self._read = (now, Lock(), error.message)
         return self._read[1], self._read[2]
 
-    def _content(self, folder: Path, entry: Locked) -> tuple[str, str]:
+    def _content(self, folder: Path, entry: Locked) -> tuple[str, frozenset[Row]]:
         """Return the digest of what lies there, and the rows that fail by rules newer than its lock."""
         now, key = stamp(folder), self.key(folder)
         known = self._known.get(key)
         if now is None or known is None or known[0] != (now, entry.digest):
             tree = read_tree(folder)
-            digest, failed = "" if tree.problems else tree.digest, ""
+            digest, failed = "" if tree.problems else tree.digest, frozenset[Row]()
             if digest == entry.digest and entry.auditor != AUDITOR:
                 report = audit(tree, folder.name)
-                failed = ", ".join(row for row, state in report.rows.items() if state == "fail")
+                failed = frozenset(row for row, state in report.rows.items() if state == "fail")
             known = ((now, entry.digest), digest, failed)
             self._known.put(key, known)
         return known[1], known[2]

@@ -25,6 +25,11 @@ MAX_LINES: Final = 1000
 _KEY = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,63}):(?:[ \t]+(.*))?$")
 _BLOCK = re.compile(r"[|>][-+0-9]{0,3}$")
 _COMMENT = re.compile(r"\s+#.*$")
+_UPDATES: Final = ("update-url", "update_url", "updateUrl", "updates", "update", "auto-update", "autoUpdate")
+_SHELL: Final = re.compile(r"\bBash\(\s*([A-Za-z0-9_.+-]{1,64})")
+_SITE: Final = re.compile(r"\bWebFetch\(\s*domain:\s*([A-Za-z0-9.*-]{1,253})\s*\)")
+_WRITER: Final = re.compile(r"\b(?:Write|Edit|MultiEdit)\b")
+"""What the standard's own key grants: `Bash(git:*)`, `WebFetch(domain:a.example)`, `Write`."""
 _ALIASES: Final = ("openclaw", "clawdbot", "clawdis")
 
 
@@ -89,6 +94,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     install: tuple[Install, ...] = ()
     unpinned: tuple[str, ...] = ()
     """Installs that fetch something whose content nobody has fixed."""
+    open_ways: tuple[str, ...] = ()
+    """Installs that come without encryption."""
     tools: tuple[str, ...] = ()
     declared: Powers = Powers()
     update: str = ""
@@ -112,6 +119,13 @@ def frontmatter(text: str) -> dict[str, str]:
         elif key:
             found[key].append(line)
     return {}
+
+
+def head_lines(text: str) -> str:
+    """Return the lines between the two `---`."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), 1)
+    return "\n".join(lines[1:end])
 
 
 def repeated(text: str) -> list[str]:
@@ -140,6 +154,7 @@ def manifest(head: Mapping[str, str], folder: str) -> Manifest:
     homepage = _scalar(head.get("homepage", "")) or _text(said.get("homepage"))
     primary = _text(said.get("primaryEnv"))
     ways = tuple(_installs(installs))
+    granted = " ".join(head.get(key, "") for key in ("allowed-tools", "allowed_tools", "tools"))[:MAX_HEAD_BYTES]
     return Manifest(
         name=name,
         description=_scalar(head.get("description", "")),
@@ -154,25 +169,37 @@ def manifest(head: Mapping[str, str], folder: str) -> Manifest:
         needs=needs,
         install=ways,
         unpinned=tuple(_text(item.get("id")) or _text(item.get("kind")) for item in installs if not _is_pinned(item)),
+        open_ways=tuple(_text(item.get("id")) or _text(item.get("kind")) for item in installs if _is_open(item)),
         tools=_words(head.get("allowed-tools", "")),
         declared=Powers(
-            network=tuple(host.lower() for host in _texts(permissions.get("network"))),
+            network=_once(
+                *(host.lower() for host in _texts(permissions.get("network"))),
+                *(host.lower() for host in _SITE.findall(granted)),
+            ),
             read=_texts(permissions.get("read")),
-            write=_texts(permissions.get("write")),
+            write=_once(*_texts(permissions.get("write")), *((".",) if _WRITER.search(granted) else ())),
             programs=_once(
                 *needs.bins,
                 *needs.any_bins,
                 *_texts(permissions.get("programs")),
+                *_SHELL.findall(granted),
                 *(name for way in ways for name in way.bins),
             ),
             secrets=_once(*needs.env, *((primary,) if primary else ()), *_texts(permissions.get("secrets"))),
         ),
-        update=_text(said.get("update")) or _text(permissions.get("update")),
+        update=_text(said.get("update"))
+        or _text(permissions.get("update"))
+        or next((text for key in _UPDATES if (text := _said(head, said, key))), ""),
     )
 
 
 def _said(head: Mapping[str, str], said: Mapping[str, Any], key: str) -> str:
     return _scalar(head.get(key, "")) or _text(said.get(key))
+
+
+def _is_open(item: Mapping[str, Any]) -> bool:
+    """Say whether an install comes by a way on which anybody can change it."""
+    return any(_text(value).lower().startswith(("http://", "ftp://")) for value in item.values())
 
 
 def _is_pinned(item: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """The lock file of skills: which content of which skill was audited, and what the audit said.
 
-1. It lies in the state directory, where no tool writes. Its bytes follow from what it holds: no times, keys sorted.
+1. It lies in the state directory, where no tool writes. Its bytes follow from what it holds: keys sorted, and no times
+   but those of what an operator has vouched for.
 2. A skill is named by its folder: relative to the state directory, absolute when it lies elsewhere.
 3. A lock that cannot be read locks nothing: no skill is loaded.
 """
@@ -24,8 +25,28 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_SKILLS: Final = 1_000
 
 
+class Vouched(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What an operator answers for, of one content. Times are Unix ms; `until_ms` 0 = it does not end.
+
+    `accepts` are rows that failed. Without one, what the skill says counts as the operator's own words.
+    """
+
+    by: str
+    why: str
+    at_ms: int
+    until_ms: int = 0
+    accepts: tuple[Row, ...] = ()
+
+    def holds(self, now_ms: int) -> bool:
+        """Say whether it has not ended."""
+        return not self.until_ms or now_ms < self.until_ms
+
+
 class Locked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One audited skill. `auditor` is the version of the rules that passed it."""
+    """One audited skill. `auditor` is the version of the rules that passed it.
+
+    `source` is what it says of itself, `origin` the address that it was fetched from.
+    """
 
     name: str
     description: str
@@ -39,6 +60,8 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     auditor: int
     files: tuple[File, ...]
     enabled: bool = True
+    vouched: Vouched | None = None
+    origin: str = ""
 
 
 class Lock(msgspec.Struct, frozen=True):
@@ -48,7 +71,7 @@ class Lock(msgspec.Struct, frozen=True):
     skills: dict[str, Locked] = {}
 
 
-def locked(report: Report, tree: Tree) -> Locked:
+def locked(report: Report, tree: Tree, vouched: Vouched | None = None, origin: str = "") -> Locked:
     """Return the entry of a skill as it was audited."""
     return Locked(
         name=report.name,
@@ -62,6 +85,8 @@ def locked(report: Report, tree: Tree) -> Locked:
         observed=report.observed,
         auditor=report.auditor,
         files=tree.files,
+        vouched=vouched,
+        origin=origin,
     )
 
 

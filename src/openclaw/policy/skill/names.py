@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -17,6 +18,15 @@ _KNOWN_TEXT: Final = """
 """
 KNOWN: Final = frozenset(_KNOWN_TEXT.split())
 """Skills that many know."""
+_AFFIX: Final = re.compile(
+    r"^(?:openclaw|clawdbot|clawhub|official|original|verified|real|genuine)[-_]"
+    r"|[-_](?:openclaw|official|original|verified|genuine)$"
+)
+"""What says that a skill is the one that everybody knows."""
+SHORT: Final = 3
+RESERVED: Final = frozenset(
+    ("openclaw", "clawdbot", "moltbot", "system", "assistant", "operator", "admin", "skills", "policy")
+)
 _TURNED: Final = str.maketrans("0135", "oles")
 
 
@@ -26,11 +36,25 @@ def imitates(name: str, installed: Iterable[str] = ()) -> str:
     if name in KNOWN:
         return ""
     look = _skeleton(name)
+    bare = _AFFIX.sub("", name)
+    if bare != name and bare in others:
+        return bare
     for other in others:
         theirs = _skeleton(other)
-        if look == theirs or (len(theirs) >= 5 and near(look, theirs, 1 if len(theirs) < 10 else 2)):
+        if look == theirs or (
+            len(theirs) >= 5 and not _are_kin(name, other) and near(look, theirs, 1 if len(theirs) < 10 else 2)
+        ):
             return other
     return ""
+
+
+def _are_kin(name: str, other: str) -> bool:
+    """Say whether only a short part between dashes differs, whole: `csv-tools` and `tsv-tools` are two names."""
+    ours, theirs = re.split("[-_.]", name), re.split("[-_.]", other)
+    if len(ours) != len(theirs):
+        return False
+    differing = [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1]]
+    return len(differing) == 1 and max(map(len, differing[0])) <= SHORT < len(name)
 
 
 def _skeleton(name: str) -> str:

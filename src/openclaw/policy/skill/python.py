@@ -16,10 +16,12 @@ from typing import Final
 
 from openclaw.policy.skill.finding import Notes, Power, Row
 from openclaw.policy.skill.shell import SHELL_NAMES, read_shell
-from openclaw.policy.skill.web import ANY, hosts
+from openclaw.policy.skill.web import ANY, NAMESPACES, hosts
 
-MAX_BYTES: Final = 512 * 1024
+MAX_BYTES: Final = 96 * 1024
+"""The parser holds the interpreter until it is done."""
 MAX_NODES: Final = 200_000
+MAX_PARTS: Final = 16
 _HARMLESS_TEXT: Final = """
     HOME PATH USER LOGNAME LANG LC_ALL TMPDIR TEMP TMP PWD SHELL TERM TZ COLUMNS LINES NO_COLOR EDITOR
     XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME DEBUG
@@ -73,6 +75,8 @@ _BEHIND_TEXT: Final = """
     __dict__ __import__ f_globals f_locals f_back gi_frame tb_frame
 """
 _BEHIND: Final = frozenset(_BEHIND_TEXT.split())
+_KEEPERS: Final = frozenset(("keyring", "secretstorage", "browser_cookie3", "pycookiecheat", "win32crypt", "rookiepy"))
+"""Modules that open where keys and cookies are kept."""
 
 
 def read_python(text: str, file: str, notes: Notes, first: int = 1) -> None:
@@ -120,9 +124,12 @@ class _Reader:
 
     def _use(self, node: ast.AST) -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if "{" in node.value and any(name in node.value for name in _BEHIND):
+                self._fail("processes", "it reaches behind the language through a format", node)
             for host in hosts(node.value):
-                self._named = True
-                self._power("network", host, node)
+                if host not in NAMESPACES:
+                    self._named = True
+                    self._power("network", host, node)
         elif isinstance(node, ast.Call):
             self._call(node)
         elif isinstance(node, ast.Subscript):
@@ -139,6 +146,8 @@ class _Reader:
                 self._fail("processes", f"it imports every name of {module}", node)
             if root in _CODE_MODULES:
                 self._fail("processes", f"it imports {root}, which reaches behind the language", node)
+            if root in _KEEPERS:
+                self._fail("secrets", f"it imports {root}, which opens where keys are kept", node)
             if alias.asname or module:
                 self._names[alias.asname or alias.name] = whole
             else:
@@ -167,11 +176,9 @@ class _Reader:
             self._seen.update(map(id, ast.walk(node.func)))
             handler(name, node)
         elif isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS_WRITE | _METHODS_READ:
-            holder = node.func.value
-            inner = holder.args[0] if isinstance(holder, ast.Call) and len(holder.args) == 1 else holder
-            self._path("write" if node.func.attr in _METHODS_WRITE else "read", inner, node)
+            self._path("write" if node.func.attr in _METHODS_WRITE else "read", node.func.value, node)
         elif isinstance(node.func, ast.Attribute) and node.func.attr == "open":
-            self._opens(node, None)
+            self._opens(node, None, holder=node.func.value)
         elif name == "vars" and (not node.args or self._dotted(node.args[0]) in _MODULES):
             self._fail("processes", "it reaches names that are made at run time", node)
 
@@ -182,6 +189,10 @@ class _Reader:
             return self._variable
         if name in _READS:
             return lambda _, node: self._opens(node, node.args[0] if node.args else None)
+        if name in ("os.chdir", "os.fchdir", "os.chroot"):
+            return lambda _, node: self._path("read", node.args[0] if node.args else None, node)
+        if name in ("os.kill", "os.killpg"):
+            return lambda name, node: self._fail("processes", f"it sends signals ({name})", node)
         if _CHANGES.fullmatch(name):
             return self._changes
         return self._spawns if _SPAWN.fullmatch(name) else None
@@ -209,21 +220,48 @@ class _Reader:
         elif name.value not in HARMLESS:
             self._power("secrets", name.value, node)
 
-    def _opens(self, node: ast.Call, path: ast.expr | None) -> None:
+    def _opens(self, node: ast.Call, path: ast.expr | None, holder: ast.expr | None = None) -> None:
         given = next((each.value for each in node.keywords if each.arg == "mode"), None)
         place = 0 if path is None else 1
         mode = given or (node.args[place] if len(node.args) > place else None)
         reads = mode is None or (
             isinstance(mode, ast.Constant) and isinstance(mode.value, str) and not set(mode.value) & set("wax+")
         )
-        self._path("read" if reads else "write", path, node)
+        self._path("read" if reads else "write", holder or path, node)
 
     def _changes(self, _: str, node: ast.Call) -> None:
         for path in (*node.args[:2], *(() if node.args else (None,))):
             self._path("write", path, node)
 
     def _path(self, kind: Power, path: ast.AST | None, node: ast.expr) -> None:
-        self._power(kind, path.value if isinstance(path, ast.Constant) and isinstance(path.value, str) else ANY, node)
+        self._power(kind, self._told(path) if path is not None else ANY, node)
+
+    def _told(self, path: ast.AST, depth: int = 0) -> str:
+        """Return the path that an expression stands for as far as it can be told: `~/x`, `/etc/*`; `*` = not at all."""
+        if depth > MAX_PARTS:
+            return ANY
+        if isinstance(path, ast.Constant):
+            return path.value if isinstance(path.value, str) else ANY
+        if isinstance(path, ast.JoinedStr):
+            first = path.values[0] if path.values else None
+            return f"{first.value}{ANY}" if isinstance(first, ast.Constant) and isinstance(first.value, str) else ANY
+        if isinstance(path, ast.BinOp) and isinstance(path.op, ast.Div | ast.Add):
+            left, right = self._told(path.left, depth + 1), self._told(path.right, depth + 1)
+            joined = "/" if isinstance(path.op, ast.Div) else ""
+            return ANY if left == ANY else f"{left}{joined}{right}"
+        if not isinstance(path, ast.Call):
+            return ANY
+        name = self._dotted(path.func)
+        parts = [self._told(each, depth + 1) for each in path.args]
+        if name.endswith("Path.home"):
+            return "~"
+        if name.endswith(("Path", "os.path.join", "PurePath")) and parts:
+            return ANY if parts[0] == ANY else "/".join(parts)
+        if name in ("os.path.expanduser", "os.path.abspath", "os.path.realpath", "os.fspath", "str") and parts:
+            return parts[0]
+        if isinstance(path.func, ast.Attribute) and path.func.attr in ("expanduser", "resolve", "absolute", "joinpath"):
+            return "/".join([self._told(path.func.value, depth + 1), *parts])
+        return ANY
 
     def _spawns(self, name: str, node: ast.Call) -> None:
         first = node.args[0] if node.args else next((each.value for each in node.keywords if each.arg == "args"), None)

@@ -36,6 +36,8 @@ MAX_CALL: Final = 2_000
 _NETWORK: Final = frozenset(
     ("curl", "wget", "aria2c", "http", "https", "xh", "nc", "ncat", "netcat", "telnet", "ssh", "scp", "sftp", "ftp")
 ) | frozenset(("rsync", "dig", "nslookup", "host", "ping", "socat", "lynx", "w3m"))
+_ASIDE: Final = re.compile(r"--(?:connect-to|resolve|proxy\w*|socks\w*|preproxy|config|unix-socket|doh-url)\b|-[xK]")
+"""Options by which curl goes elsewhere than the address says."""
 _BARE: Final = re.compile(r"(?:[\w.-]{1,64}@)?((?:[A-Za-z0-9-]{1,63}\.){1,9}[A-Za-z]{2,24})(?=$|[/:?])")
 _BLANK: Final = re.compile(r"[ \t]*")
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9_.+@-]+")
@@ -135,6 +137,8 @@ def _reaches(argv: Sequence[str], file: str, notes: Notes, line: int) -> None:
     if not argv or argv[0].rsplit("/", 1)[-1] not in _NETWORK:
         return
     named = any("://" in word for word in argv)
+    if argv[0].rsplit("/", 1)[-1] == "curl" and any(_ASIDE.match(word) for word in argv):
+        notes.power("network", ANY, file, line)
     for word in argv[1:]:
         if found := _BARE.match(word):
             named = True

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from openclaw.base.path_rules import unfit
+from openclaw.base.path_rules import Occupied, unfit
 
 MAX_FILES: Final = 2_000
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -82,6 +82,7 @@ class _Reading:
         self.problems: list[tuple[str, str]] = []
         self._entries = 0
         self._left = MAX_BYTES
+        self._occupied = Occupied()
 
     def folder(self, descriptor: int, above: str, depth: int) -> None:
         """Read what is in an open folder."""
@@ -128,6 +129,12 @@ class _Reading:
             info = os.fstat(opened)
             if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1:
                 self.problems.append((path, "it is a link, a device or has a second name"))
+                return
+            if info.st_mode & (stat.S_ISUID | stat.S_ISGID):
+                self.problems.append((path, "it would run with the rights of another"))
+                return
+            if clash := self._occupied.clash(path):
+                self.problems.append((path, clash))
                 return
             data = file.read(self._left + 1)
         if len(data) > self._left:

@@ -8,13 +8,21 @@ from typing import Final
 
 _URL: Final = re.compile(r"(?:https?|wss?|ftps?|sftp|ssh|git|tcp|udp)://([^\s/?#\"'<>`\\)\]}|,;]{0,300})", re.I)
 _HOST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\.?", re.I)
+_TURNED: Final = re.compile(r"\\+[^\s/\"']{0,200}@|%(?:40|5[cC]|2[fF])")
 ANY: Final = "*"
+_NAMESPACES_TEXT: Final = """
+    www.w3.org w3.org schemas.openxmlformats.org purl.org schemas.microsoft.com docs.oasis-open.org schema.org
+    json-schema.org www.sitemaps.org ns.adobe.com
+"""
+NAMESPACES: Final = frozenset(_NAMESPACES_TEXT.split())
+"""Hosts whose addresses are names of vocabularies: data and programs hold them without asking anybody."""
 
 
 def hosts(text: str) -> Iterator[str]:
     """Return the hosts of the addresses in a text; `*` for one that is made up at run time."""
     for found in _URL.finditer(text):
-        yield host_of(found[1])
+        # Readers do not agree on which side of `\\@` the host stands.
+        yield ANY if _TURNED.match(text, found.end()) else host_of(found[1])
 
 
 def host_of(authority: str) -> str:

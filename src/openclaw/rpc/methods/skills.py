@@ -13,8 +13,9 @@ from msgspec import UNSET, Meta, UnsetType
 from openclaw.agent.skill import Skill, Skills
 from openclaw.base.errors import InvalidRequest, NotSupported, Unavailable
 from openclaw.base.secret import masked
-from openclaw.ops.skill_desk import Prepared, SkillDesk, said
+from openclaw.ops.skill_desk import MAX_VOUCHED_MS, SkillDesk, Terms, said
 from openclaw.policy.skill.audit import FILE_NAME, Report
+from openclaw.policy.skill.finding import Row, shown
 from openclaw.protocol.validate import Params
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
@@ -52,8 +53,16 @@ class SkillsLibraryListParams(Params, frozen=True):
     scope: Literal["mine", "team", "all"] = "all"
 
 
-class SkillsInstallParams(Params, frozen=True):
-    """What to install, in the words of either protocol."""
+class SkillTerms(Params, frozen=True):
+    """With `why` the caller vouches for the content: for `forMs` (0 = for good), and for rows that failed."""
+
+    why: Annotated[str, Meta(max_length=500)] = ""
+    accepts: Annotated[tuple[Row, ...], Meta(max_length=16)] = ()
+    for_ms: Annotated[int, Meta(ge=0, le=MAX_VOUCHED_MS)] = 0
+
+
+class SkillsInstallParams(SkillTerms, frozen=True):
+    """What to install, in the words of either protocol. `url` is a repository's, with its commit."""
 
     name: str = ""
     install_id: str = ""
@@ -61,6 +70,7 @@ class SkillsInstallParams(Params, frozen=True):
     slug: str = ""
     version: str = ""
     upload_id: str = ""
+    url: Annotated[str, Meta(max_length=1024)] = ""
     sha256: str = ""
     force: bool = False
     dangerously_force_unsafe_install: bool = False
@@ -77,10 +87,16 @@ class SkillsAuditParams(Params, frozen=True):
     agent_id: NotEmpty = ""
 
 
-class SkillsLockParams(Params, frozen=True):
+class SkillsLockParams(SkillTerms, frozen=True, kw_only=True):
     """Names a skill that lies in an agent's workspace or in the managed folder."""
 
     name: NotEmpty
+    agent_id: NotEmpty = ""
+
+
+class SkillsSecurityVerdictsParams(Params, frozen=True):
+    """Whose skills."""
+
     agent_id: NotEmpty = ""
 
 
@@ -140,7 +156,7 @@ async def skills_status(room: Room, peer: Peer, params: SkillsStatusParams) -> d
         agent_id = room.deps.agent.resolve_agent(params.agent_id)
     workspace = _workspace(room, agent_id)
     skills = room.deps.skills
-    found = [] if skills is None else await asyncio.to_thread(_rows, skills, workspace)
+    found = [] if skills is None else await asyncio.to_thread(_rows, skills, workspace, agent_id)
     return {
         "workspaceDir": str(workspace),
         "managedSkillsDir": "" if skills is None else str(skills.managed),
@@ -149,8 +165,8 @@ async def skills_status(room: Room, peer: Peer, params: SkillsStatusParams) -> d
     }
 
 
-def _rows(skills: Skills, workspace: Path) -> list[dict[str, Any]]:
-    return [_row(skill, skills) for skill in skills.of(workspace)]
+def _rows(skills: Skills, workspace: Path, agent_id: str) -> list[dict[str, Any]]:
+    return [_row(skill, skills) for skill in skills.of(workspace, agent_id)]
 
 
 def _row(skill: Skill, skills: Skills) -> dict[str, Any]:
@@ -164,7 +180,7 @@ def _row(skill: Skill, skills: Skills) -> dict[str, Any]:
         "skillKey": skill.key,
         "always": skill.always,
         "disabled": skill.standing.answer == "disabled",
-        "blockedByAllowlist": False,
+        "blockedByAllowlist": not skill.listed,
         "eligible": skill.usable,
         "requirements": skill.needs,
         "missing": skill.missing,
@@ -176,6 +192,10 @@ def _row(skill: Skill, skills: Skills) -> dict[str, Any]:
         row["blockedReason"] = skill.standing.why
     if entry := skill.standing.entry:
         row["audit"] = {"digest": entry.digest, "version": entry.version, "state": entry.state, "rows": entry.rows}
+        if entry.origin:
+            row["audit"]["origin"] = entry.origin
+        if entry.vouched:
+            row["vouched"] = entry.vouched
     optional = {"emoji": skill.emoji, "homepage": skill.homepage, "primaryEnv": skill.primary_env}
     return row | {name: value for name, value in optional.items() if value}
 
@@ -217,26 +237,31 @@ async def skills_upload_commit(room: Room, peer: Peer, params: SkillsUploadCommi
 
 
 async def skills_install(room: Room, peer: Peer, params: SkillsInstallParams) -> dict[str, Any]:
-    """Install an upload that passes its audit; refuse whatever else is meant."""
-    if params.source != "upload":
+    """Install an upload, or a commit's folder, that passes its door; refuse whatever else is meant."""
+    if params.source not in ("upload", "git"):
         what = (
             "no catalogue of skills is connected" if params.source else "this gateway installs no programs for skills"
         )
         raise NotSupported(what, hint="`openclaw skills install FOLDER|ARCHIVE` installs a skill that you have.")
     desk = _desk(room)
-    change = await asyncio.to_thread(
-        desk.prepare, params.upload_id, params.slug, params.sha256, replace=params.force, accept=params.accept_powers
+    terms = Terms(
+        replace=params.force, wider=params.accept_powers, why=params.why, accepts=params.accepts, for_ms=params.for_ms
     )
-    await _noted(room, peer, change)
-    await asyncio.to_thread(desk.install, change, params.upload_id)
+    if params.source == "git":
+        change = await desk.fetch(peer.principal, params.url, terms)
+    else:
+        change = await desk.install(peer.principal, params.upload_id, params.slug, params.sha256, terms)
+    slug = change.report.name
     done = "updated" if change.replaced else "installed"
+    if change.confined:
+        done += ", and confined: a conversation that reads it can only read"
     return {
         "ok": True,
-        "message": f"{params.slug} is {done}",
+        "message": f"{slug} is {done}",
         "stdout": "",
         "stderr": "",
         "code": 0,
-        "slug": params.slug,
+        "slug": slug,
         "more": change.more,
         "less": change.less,
         "audit": _report(change.report),
@@ -252,13 +277,13 @@ async def skills_update(room: Room, peer: Peer, params: SkillsUpdateParams) -> d
             "this gateway gives skills no keys or variables of their own", hint="`enabled` is what can be changed."
         )
     workspace = _workspace(room, room.deps.agent.resolve_agent(params.agent_id))
-    await asyncio.to_thread(_desk(room).switch, workspace, params.skill_key, enabled=params.enabled)
+    await _desk(room).switch(workspace, params.skill_key, enabled=params.enabled)
     return {"ok": True, "skillKey": params.skill_key, "config": {"enabled": params.enabled}}
 
 
 async def skills_remove(room: Room, peer: Peer, params: SkillsRemoveParams) -> dict[str, Any]:
     """Remove a managed skill."""
-    await asyncio.to_thread(_desk(room).remove, params.slug)
+    await _desk(room).remove(params.slug)
     return {"ok": True, "slug": params.slug}
 
 
@@ -268,7 +293,12 @@ async def skills_audit(room: Room, peer: Peer, params: SkillsAuditParams) -> dic
     found = await asyncio.to_thread(_desk(room).audit, workspace, params.name)
     return {
         "skills": [
-            {**_report(report), "standing": skill.standing.answer, "reason": skill.standing.why}
+            {
+                **_report(report),
+                "baseDir": str(skill.folder),
+                "standing": skill.standing.answer,
+                "reason": skill.standing.why,
+            }
             for skill, report in found
         ]
     }
@@ -277,27 +307,39 @@ async def skills_audit(room: Room, peer: Peer, params: SkillsAuditParams) -> dic
 async def skills_lock(room: Room, peer: Peer, params: SkillsLockParams) -> dict[str, Any]:
     """Audit a skill where it lies and bind it to its content."""
     workspace = _workspace(room, room.deps.agent.resolve_agent(params.agent_id))
-    desk = _desk(room)
-    found = await asyncio.to_thread(desk.inspect, workspace, params.name)
-    await _noted(room, peer, found)
-    await asyncio.to_thread(desk.lock, found)
-    return {"ok": True, **_report(found.report)}
+    terms = Terms(why=params.why, accepts=params.accepts, for_ms=params.for_ms)
+    found = await _desk(room).lock(peer.principal, workspace, params.name, terms)
+    return {"ok": True, **_report(found.report), "baseDir": str(found.folder)}
 
 
-async def _noted(room: Room, peer: Peer, found: Prepared) -> None:
-    """Write the verdict of the audit before anything follows from it."""
-    if room.deps.ledger is None:
-        raise Unavailable("this gateway keeps no ledger")
-    report, refusal = found.report, found.refusal
-    await room.deps.ledger.note(
-        peer.principal,
-        "skill",
-        "skill.audit",
-        report.name,
-        answer="deny" if refusal else "allow",
-        rule="skill.powers" if refusal and report.state != "fail" else f"skill.audit-{report.state}",
-        facts={"digest": report.digest, "version": report.version},
-    )
+async def skills_security_verdicts(room: Room, peer: Peer, params: SkillsSecurityVerdictsParams) -> dict[str, Any]:
+    """Say of each skill what its lock says of its audit. No registry is asked."""
+    agent_id = room.deps.agent.resolve_agent(params.agent_id)
+    skills, workspace = room.deps.skills, _workspace(room, agent_id)
+    found = [] if skills is None else await asyncio.to_thread(skills.of, workspace, agent_id)
+    return {"schema": "openclaw.skills.security-verdicts.v1", "items": [_verdict(skill) for skill in found]}
+
+
+def _verdict(skill: Skill) -> dict[str, Any]:
+    standing = skill.standing
+    entry = standing.entry if standing.answer not in ("changed", "unaudited") else None
+    version = entry.version if entry else ""
+    reasons = [standing.why] if standing.why else []
+    if entry:
+        reasons += [f"{row}: {state}" for row, state in entry.rows.items() if state != "pass"]
+    return {
+        "registry": "local",
+        "ok": standing.loads,
+        "decision": (entry.state if entry and standing.answer == "ready" else standing.answer),
+        "reasons": reasons,
+        "requestedSlug": shown(skill.name) or skill.folder.name,
+        "requestedVersion": version or "none",
+        "slug": entry.name if entry else None,
+        "version": version or None,
+        "displayName": entry.name if entry else None,
+        "securityStatus": entry.state if entry else None,
+        "securityPassed": entry.state != "fail" if entry else None,
+    }
 
 
 def _report(report: Report) -> dict[str, Any]:
@@ -368,8 +410,8 @@ METHODS = (
         "operator.read",
         skills_audit,
         "Audits an agent's skills as they lie there, or one of them. Nothing of a skill is run.",
-        "`{skills: [{name, version, digest, state, rows{}, declared{}, observed{}, findings[{state, text}], standing, "
-        "reason}]}`; states are `pass`, `warn` and `fail`.",
+        "`{skills: [{name, version, digest, state, rows{}, declared{}, observed{}, findings[{state, text}], baseDir, "
+        "standing, reason}]}`; states are `pass`, `warn` and `fail`.",
         announced=False,
         rate=READS,
     ),
@@ -378,9 +420,21 @@ METHODS = (
         SkillsLockParams,
         "operator.admin",
         skills_lock,
-        "Audits a skill where it lies and binds it to its content: from then on it is loaded while it stays so.",
-        "`{ok, name, version, digest, state, rows{}, declared{}, observed{}, findings[]}`, or POLICY_DENIED.",
+        "Audits a skill where it lies and binds it to its content: from then on it is loaded while it stays so. With "
+        "`why` the caller vouches for that content, until `forMs` is over; `accepts` names rows that fail.",
+        "`{ok, name, version, digest, state, rows{}, declared{}, observed{}, findings[], baseDir}`, or POLICY_DENIED.",
         announced=False,
+    ),
+    MethodSpec(
+        "skills.securityVerdicts",
+        SkillsSecurityVerdictsParams,
+        "operator.read",
+        skills_security_verdicts,
+        "Says of each skill of an agent whether it is loaded, and what its audit said. No registry is asked.",
+        "`{schema, items: [{registry, ok, decision, reasons[], requestedSlug, requestedVersion, slug, version, "
+        "displayName, securityStatus, securityPassed}]}`; the registry is `local`.",
+        since=4,
+        rate=READS,
     ),
     MethodSpec(
         "skills.remove",
@@ -423,8 +477,10 @@ METHODS = (
         SkillsInstallParams,
         "operator.admin",
         skills_install,
-        'Installs an uploaded skill (`source: "upload"`) that passes its audit; `force` replaces one of that name, '
-        "`acceptPowers` agrees to what it may do beyond that. Catalogues and programs: NOT_SUPPORTED.",
+        'Installs a skill that passes its audit: an upload (`source: "upload"`), or a folder of a commit '
+        '(`source: "git"`, `url: "git+https://HOST/REPOSITORY@COMMIT#FOLDER"`). `force` replaces one of that name, '
+        "`acceptPowers` agrees to what it may do beyond that; `why`, `accepts` and `forMs` as for `skills.lock`. "
+        "Catalogues and programs: NOT_SUPPORTED.",
         "`{ok, message, stdout, stderr, code, slug, more{}, less{}, audit{}}`; POLICY_DENIED with the findings.",
     ),
     MethodSpec(
