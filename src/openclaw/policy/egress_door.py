@@ -66,7 +66,7 @@ class EgressRules:
 
     def host(self, errand: Errand, host: str, port: int) -> Verdict:
         """Decide about a name, or an address that stands in its place. Nothing is looked up."""
-        if errand.configured and not self._class(errand).allow:
+        if errand.configured and not self._class(errand.klass).allow:
             return _CONFIGURED  # what every call of a model asks
         host = plain(host)
         listed = self._listed(errand).opens(host, port)
@@ -100,6 +100,10 @@ class EgressRules:
         said = f"{host} is {kind}" if host == address else f"{host} stands for {address}, which is {kind}"
         return self._closed(errand, missing, port, "egress.address", said)
 
+    def lists(self, klass: EgressClass) -> bool:
+        """Say whether a class has a list of its own."""
+        return bool(self._class(klass).allow)
+
     def _not_of_class(self, errand: Errand, host: str, port: int) -> Verdict:
         setting = f"networkPolicy.classes.{errand.klass}.allow"
         reason = f"{shown(host)}:{port} is not named in {setting}"
@@ -110,12 +114,12 @@ class EgressRules:
     def _listed(self, errand: Errand) -> Allowlist:
         found = self._lists.get(errand.klass)
         if found is None:
-            entries = (*self.policy.egress_allowlist, *self._class(errand).allow)
+            entries = (*self.policy.egress_allowlist, *self._class(errand.klass).allow)
             found = self._lists[errand.klass] = Allowlist(entries)
         return found
 
-    def _class(self, errand: Errand) -> EgressClassConfig:
-        found: EgressClassConfig = getattr(self.policy.classes, errand.klass)
+    def _class(self, klass: EgressClass) -> EgressClassConfig:
+        found: EgressClassConfig = getattr(self.policy.classes, klass)
         return found
 
     def _narrowings(self, errand: Errand) -> list[tuple[str, tuple[str, ...]]]:

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from openclaw.base.network import Network
 from openclaw.net.egress import WEB_PORTS as SCHEMES
-from openclaw.net.egress import is_address, refusal
+from openclaw.net.egress import in_ascii, is_address, refusal
 
 WEB_PORTS: Final = tuple(sorted(set(SCHEMES.values())))
 _ONE_BY_ONE: Final = ("metadata", "disguise", "unspecified", "multicast", "not an IP")
@@ -139,11 +139,9 @@ def problem(text: str) -> str:
 def plain(host: str) -> str:
     """Return a host in the spelling in which names are compared."""
     bare = host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
-    if bare.isascii():
-        return bare
     try:  # requests name hosts in ASCII, operators as they read them
-        return bare.encode("idna").decode()
-    except UnicodeError:
+        return in_ascii(bare)
+    except ValueError:
         return bare
 
 

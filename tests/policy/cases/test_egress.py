@@ -213,11 +213,15 @@ def test_what_may_hold_a_secret_stays_with_its_origin() -> None:
 
 def test_a_class_opens_for_itself_alone() -> None:
     policy = {"classes": {"inference": {"allow": ["web.example"], "owner": "ml", "review": "2027-01-01"}}}
-    assert case("https://web.example/", policy)["verdict"] == "deny"
+    assert case("https://web.example/", policy, **{"class": "tools"})["verdict"] == "deny"
     assert case("https://web.example/", policy, **{"class": "inference"})["verdict"] == "allow"
+    assert case("https://web.example/", policy, action="tool web_fetch")["verdict"] == "deny"
+    anyone = case("https://web.example/", policy)
+    assert (anyone["verdict"], anyone["class"], anyone["lookups"]) == ("allow", "inference", ["web.example"])
+    assert case("https://other.example/", policy)["class"] == "tools"
     grouped = {"egress_allowlist": {"tools": ["web.example"], "inference": ["api.example.com"]}}
     assert case("https://web.example/", grouped)["verdict"] == "allow"
-    assert case("https://api.example.com/", grouped)["verdict"] == "deny"
+    assert case("https://api.example.com/", grouped, **{"class": "tools"})["verdict"] == "deny"
 
 
 def test_what_a_setting_names_is_open_until_its_class_has_a_list() -> None:
