@@ -21,7 +21,10 @@ Lookup = Callable[[str, int], Sequence[str] | None]
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """What would happen. `connect_ip` is where the last connection goes; `denied_hop` counts redirects from 1."""
+    """What would happen. `connect_ip` is where the last connection goes.
+
+    `denied_hop` is the redirect that was refused, the first of them being 1; 0 when the request itself was, or nothing.
+    """
 
     verdict: Verdict
     connect_ip: str = ""
@@ -59,9 +62,10 @@ def tried(
             if here is not None:
                 sent = travelling(sent, here, there)
             here = there
-            verdict, address = _stop(rules, errand, here, lookup, lookups)
             if hop > MAX_REDIRECTS:
                 verdict = Verdict("deny", "egress.redirects", f"more than {MAX_REDIRECTS} redirects are not followed")
+            else:
+                verdict, address = _stop(rules, errand, here, lookup, lookups)
         if verdict.answer != "allow":
             address = ""
             break

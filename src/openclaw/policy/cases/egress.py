@@ -33,7 +33,8 @@ def egress_case(line: Mapping[str, Any], default: EgressRules | None = None) -> 
     url = line.get("url")
     if not isinstance(url, str):
         raise InvalidRequest("an egress case needs a url")
-    rules = case_rules(line["policy"]) if "policy" in line else default or EgressRules(NetworkPolicyConfig())
+    policy = line.get("policy")
+    rules = default or EgressRules(NetworkPolicyConfig()) if policy is None else case_rules(policy)
     headers, hops = _texts(line, "headers", MAX_HEADERS), _hops(line)
     trials: list[tuple[Errand, Trial]] = []
     for errand in _errands(line, rules):
@@ -168,21 +169,25 @@ def _errands(line: Mapping[str, Any], rules: EgressRules) -> Iterator[Errand]:
 
 
 def _method(line: Mapping[str, Any]) -> str:
-    given = line.get("method", "GET")
-    if not isinstance(given, str):
+    given = line.get("method")
+    if not isinstance(given, str | None):
         raise InvalidRequest("method is no text")
-    return given
+    return "GET" if given is None else given
 
 
 def _texts(line: Mapping[str, Any], key: str, most: int) -> dict[str, str]:
-    given = line.get(key, {})
+    given = line.get(key)
+    if given is None:
+        return {}
     if not isinstance(given, Mapping) or len(given) > most:
         raise InvalidRequest(f"{key} is no object, or has more than {most} members")
     return {str(name): str(value) for name, value in given.items()}
 
 
 def _hops(line: Mapping[str, Any]) -> list[str]:
-    given = line.get("hops", [])
+    given = line.get("hops")
+    if given is None:
+        return []
     if not isinstance(given, list) or len(given) > MAX_HOPS or not all(isinstance(each, str) for each in given):
         raise InvalidRequest(f"hops is no list of at most {MAX_HOPS} texts")
     return given
