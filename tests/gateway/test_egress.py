@@ -55,9 +55,8 @@ async def test_a_models_host_is_written_down_once_and_a_class_list_closes_it_at_
             assert await ask(line, "good", "1") == "ok"
             assert await ask(line, "good", "2") == "ok"
             named = [row.entry for row in rows(tmp_path) if row.entry.rule == "egress.configured"]
-            assert [(one.owner, one.facts) for one in named] == [
-                ("gateway", {"class": "inference", "configured": True})
-            ]
+            assert [(one.agent, one.facts) for one in named] == [("good", {"class": "inference", "configured": True})]
+            assert (named[0].owner, bool(named[0].session), bool(named[0].run)) == ("operator", True, True)
             config = json.loads(path.read_text())
             config["networkPolicy"] = {"classes": {"inference": {"allow": ["api.example.com"]}}}
             path.write_text(json.dumps(config))

@@ -27,14 +27,12 @@ _NETLOC = re.compile(r"(?:\[[^\[\]]*:[^\[\]]*\]|[^\[\]:]*)(?::[0-9]*)?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _NAMEABLE = frozenset({"loopback", "private", "a carrier's own (CGNAT)", "for benchmarks"})
 """Inner addresses at which a server stands that a setting names: model servers, vaults, proxies with invented ones."""
-_NEVER_PUBLIC = frozenset(
-    (*("localhost", "localdomain", "local", "internal", "lan", "home", "corp", "private"), "intranet", "svc", "arpa")
-    + ("onion",)
-)
+_INSIDE = "localhost localdomain local internal lan home corp private intranet svc arpa onion"
+_NEVER_PUBLIC = frozenset(_INSIDE.split())
 _CARRIERS = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
-# Sources: IANA's special-purpose registries of IPv4 and IPv6 (2025), RFC 6890. Metadata: 169.254.169.254 of most clouds,
-# .170.2 and .170.23 (credentials of ECS and EKS), 100.100.100.200 (Alibaba), 168.63.129.16 (Azure), 192.0.0.192 (Oracle),
-# fd00:ec2::/32 (AWS), fd00:c1:: (Oracle), fd00:42:: (Scaleway), fd20:ce:: (Google).
+# Sources: IANA's special-purpose registries of IPv4 and IPv6 (2025), RFC 6890. Metadata: 169.254.169.254 (most clouds),
+# 169.254.170.2 and .23 (credentials of ECS, EKS), 100.100.100.200 (Alibaba), 168.63.129.16 (Azure), 192.0.0.192 and
+# fd00:c1:: (Oracle), fd00:ec2::/32 (AWS), fd00:42:: (Scaleway), fd20:ce:: (Google).
 _IPV4 = (
     ("0.0.0.0/8", "unspecified"),
     ("10.0.0.0/8", "private"),

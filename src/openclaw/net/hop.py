@@ -13,10 +13,8 @@ from openclaw.net.error import NetError
 MAX_REDIRECTS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_MAY_TRAVEL: Final = frozenset(
-    ("accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "content-language")
-    + ("content-type", "pragma", "range", "user-agent")
-)
+_WANTED: Final = "accept accept-charset accept-encoding accept-language cache-control pragma range user-agent"
+_MAY_TRAVEL: Final = frozenset((*_WANTED.split(), "content-type", "content-language"))
 """To another origin goes only what says what is wanted, never who asks: any other header may hold a secret."""
 MAX_HEADERS: Final = 50
 _FRAMING: Final = frozenset(

@@ -143,6 +143,8 @@ def test_a_narrower_egress_list_counts_in_either_spelling_wherever_it_stands() -
     policy, (x, y) = found.config.network_policy, found.config.agents.list
     assert policy.allow_egress
     assert policy.actions["web_fetch"].egress_allowlist == ("a.b",)
-    assert x.network_policy is not None and x.network_policy.egress_allowlist == ("c.d",)
-    assert y.network_policy is not None and y.network_policy.actions["http_request"].egress_allowlist == ("e.f",)
+    assert x.network_policy is not None
+    assert x.network_policy.egress_allowlist == ("c.d",)
+    assert y.network_policy is not None
+    assert y.network_policy.actions["http_request"].egress_allowlist == ("e.f",)
     assert {issue.kind for issue in found.issues} == {"old-name"}

@@ -361,8 +361,8 @@ def test_a_verdict_takes_less_than_a_millisecond_with_ten_thousand_entries() -> 
     many.host(TOOLS, "a.example", 443)
     took = []
     for n in range(1000):
-        began = time.perf_counter()
+        began = time.thread_time()
         verdict = many.host(TOOLS, f"10.3.{n % 250}.5" if n % 2 else f"h{n}.example{n}.com", 443)
-        took.append(time.perf_counter() - began)
+        took.append(time.thread_time() - began)
         assert verdict.answer == "allow"
     assert sorted(took)[990] < 0.001
