@@ -15,6 +15,7 @@ from openclaw.agent.session_key import main_key
 from openclaw.base.run import RunEnded, RunEvent
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config, SandboxConfig
+from openclaw.gateway.new_hosts import NewHosts, whereabouts
 from openclaw.net.child_proxy import open_child_proxy
 from openclaw.policy.approval import Approval, may_review
 from openclaw.policy.approvals import Approvals
@@ -45,6 +46,7 @@ def open_commands(
     jobs: Jobs,
     paths: StatePaths,
     egress: EgressGate,
+    hosts: NewHosts,
     config: Callable[[], Config],
 ) -> Commands:
     """Return the room; `config` returns the configuration of the moment."""
@@ -61,15 +63,16 @@ def open_commands(
         settings=lambda caller: _settings(config(), caller),
         reachable=reachable,
         hidden=lambda: hidden_paths(config(), paths),
-        way_out=partial(way_out, egress),
+        way_out=partial(way_out, egress, hosts),
     )
 
 
 @asynccontextmanager
-async def way_out(egress: EgressGate, caller: Caller) -> AsyncIterator[Path]:
+async def way_out(egress: EgressGate, hosts: NewHosts, caller: Caller) -> AsyncIterator[Path]:
     """Open a socket that leads to the door of egress, as what this caller's run asks for."""
-    errand = Errand("tools", "exec", caller.agent_id)
-    door = egress.child(caller.principal, errand, session=caller.session_key, run=caller.run_id)
+    where = whereabouts(caller)
+    errand = Errand("tools", "exec", where.pop("agent"))
+    door = hosts.child(caller, egress.child(caller.principal, errand, **where))
     with TemporaryDirectory(prefix="openclaw-") as folder:
         async with open_child_proxy(Path(folder) / "proxy", door) as path:
             yield path

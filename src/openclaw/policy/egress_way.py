@@ -86,11 +86,14 @@ class EgressGate:
         await self._gate.require(egress_ask(principal, errand, host, port, **where), once=once)
         return EgressWay(self._gate, self._rules(), principal, errand, host, port, **where)
 
-    def child(self, principal: Principal, errand: Errand, *, session: str, run: str) -> ChildDoor:
-        """Return the door of a child process: every host that it asks for is its run's doing (`net.child_proxy`)."""
+    def child(self, principal: Principal, errand: Errand, **where: Any) -> ChildDoor:
+        """Return the door of a child process: every host that it asks for is its run's doing (`net.child_proxy`).
+
+        `where` are fields of Ask (session, run …).
+        """
 
         async def door(there: Place) -> Way:
-            return await self.leave(principal, errand, there.host, there.port, session=session, run=run)
+            return await self.leave(principal, errand, there.host, there.port, **where)
 
         return door
 
