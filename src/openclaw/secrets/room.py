@@ -29,6 +29,7 @@ from openclaw.config.paths import StatePaths
 from openclaw.config.reference import Reference
 from openclaw.config.schema import SecretProviderConfig, SecretsConfig
 from openclaw.net.http import HttpClient
+from openclaw.net.onward import onward
 from openclaw.net.way import Door
 from openclaw.processes.spawner import Spawner
 from openclaw.secrets.file import Stamp, stamp_of
@@ -276,7 +277,7 @@ class SecretRoom:
     @contextlib.asynccontextmanager
     async def _means(self, loaded: Loaded) -> AsyncIterator[Means]:
         """Open what providers work with: none of it costs anything before it is used."""
-        http, spawner = HttpClient(door=self.door), Spawner(loaded.env)
+        http, spawner = HttpClient(door=self.door, carrier=onward(loaded.config.proxy)), Spawner(loaded.env)
         try:
             yield Means(loaded.env, self._paths.state_dir, http, spawner)
         finally:

@@ -88,6 +88,7 @@ from openclaw.config.schema.tools import (
     McpConfig,
     McpServerConfig,
     NetworkPolicyConfig,
+    ProxyConfig,
     ToolsConfig,
 )
 from openclaw.config.schema.whole import (
@@ -150,6 +151,7 @@ __all__ = [
     "NodesConfig",
     "OidcConfig",
     "ProviderConfig",
+    "ProxyConfig",
     "QueueConfig",
     "QuotaConfig",
     "RateLimitConfig",

@@ -10,7 +10,7 @@ from openclaw.config.schema.leaf import Section, leaf
 from openclaw.config.schema.models import ModelsConfig
 from openclaw.config.schema.secrets import SecretsConfig
 from openclaw.config.schema.storage import StorageConfig
-from openclaw.config.schema.tools import ActionConfig, McpConfig, NetworkPolicyConfig, ToolsConfig
+from openclaw.config.schema.tools import ActionConfig, McpConfig, NetworkPolicyConfig, ProxyConfig, ToolsConfig
 
 
 class SessionConfig(Section, frozen=True):
@@ -87,6 +87,7 @@ class Config(Section, frozen=True):
     mcp: McpConfig = McpConfig()
     cron: CronConfig = CronConfig()
     network_policy: NetworkPolicyConfig = NetworkPolicyConfig()
+    proxy: ProxyConfig = ProxyConfig()
     hooks: HooksConfig = HooksConfig()
     secrets: SecretsConfig = SecretsConfig()
     backup: BackupConfig = BackupConfig()

@@ -17,6 +17,7 @@ from openclaw.config.load import Loaded, files_of
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import BackupConfig
 from openclaw.identity.devices.tokens import gateway_seed
+from openclaw.net.onward import onward
 from openclaw.net.way import Door
 from openclaw.ops.backup.create import Made, Plan, aside, clear_left, create
 from openclaw.ops.backup.destination import S3, SSH, Destination, Directory, nothing
@@ -79,7 +80,8 @@ class Backups:
         settings = self.settings
         place = place or settings.destination
         if place.startswith(S3):
-            return Bucket(place, sse=settings.sse, kms_key=settings.kms_key, door=self._door)
+            carrier = onward(self._loaded().config.proxy)
+            return Bucket(place, sse=settings.sse, kms_key=settings.kms_key, door=self._door, carrier=carrier)
         env = self._loaded().env
         if place.startswith(SSH):
             key, hosts = (expand(env, each) if each else None for each in (settings.ssh_key, settings.ssh_known_hosts))
