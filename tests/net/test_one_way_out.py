@@ -23,7 +23,8 @@ _CALLS = """
 CALLS = frozenset(_CALLS.split())
 MAY = {
     "net/egress.py": "socket",
-    "net/pinned.py": "socket aiohttp getaddrinfo",
+    "net/pinned.py": "socket aiohttp getaddrinfo create_connection",
+    "net/onward.py": "socket sock_connect",
     "net/http.py": "aiohttp",
     "net/response.py": "aiohttp",
     "net/notify.py": "socket",
