@@ -119,6 +119,9 @@ async def test_an_operators_proxy_is_used_those_of_the_environment_are_not_and_a
             assert line_to_add in body["error"]["message"]
             status, body = await invoked(running, "web_fetch", url=f"{trap}/")
             assert (status, body["error"]["rule"]) == (403, "egress.address")
+            status, body = await invoked(running, "web_fetch", url="http://u:s3cret@wiki.example/")
+            assert (status, body["error"]["rule"]) == (403, "egress.url")
+            assert [row.entry.target for row in rows(tmp_path) if row.entry.rule == "egress.url"] == ["(no address)"]
             assert (len(proxy.asked), canary.connections) == (asked, 0)
         finally:
             await running.stop()

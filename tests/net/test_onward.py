@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from openclaw.base.secret import Secret
-from openclaw.config.schema import ProxyConfig
 from openclaw.net.child_proxy import open_child_proxy
 from openclaw.net.egress import Place
 from openclaw.net.error import NetError
@@ -200,12 +199,27 @@ async def test_a_sandbox_goes_the_same_way(tmp_path: Path, looks_up: bool) -> No
 
 
 def test_the_setting_names_it_and_holds_no_credentials() -> None:
-    config = ProxyConfig(proxy_url="http://proxy.corp:3128", bypass=("Near.Example.",), lookup="proxy")
-    made = onward(config)
+    made = onward(
+        loaded("{ proxy: { proxyUrl: 'http://proxy.corp:3128', bypass: ['Near.Example.'], lookup: 'proxy' } }")
+    )
     assert made is not None
     assert (made.host, made.port, made.looks_up, made.bypass) == ("proxy.corp", 3128, True, ("near.example",))
-    assert onward(ProxyConfig()) is None
-    assert onward(ProxyConfig(enabled=False, proxy_url="http://proxy.corp:3128")) is None
-    for url in ("http://u:p@proxy.corp:3128", "https://proxy.corp", "socks5://proxy.corp", "proxy.corp:3128"):
-        issues = loaded(f"{{ proxy: {{ proxyUrl: '{url}' }} }}").issues
-        assert [issue.path for issue in issues if issue.severity == "error"] == ["proxy.proxyUrl"], url
+    assert onward(loaded("{}")) is None
+    assert onward(loaded("{ proxy: { enabled: false, proxyUrl: 'http://proxy.corp:3128' } }")) is None
+
+
+async def test_a_proxy_that_is_set_wrong_is_no_reason_to_go_without_one() -> None:
+    urls = (
+        "http://u:p@proxy.corp:3128",
+        "https://proxy.corp",
+        "socks5://proxy.corp",
+        "proxy.corp:3128",
+        "http://p:99999",
+    )
+    for url in urls:
+        found = loaded(f"{{ proxy: {{ proxyUrl: '{url}' }} }}")
+        errors = [issue.path for issue in found.issues if issue.severity == "error"]
+        assert errors == ([] if url.endswith("99999") else ["proxy.proxyUrl"]), url
+        async with HttpClient(door=door, resolve=Names(site_example=[PUBLIC]), carrier=onward(found)) as http:
+            with pytest.raises(NetError, match="section `proxy` of the configuration is wrong"):
+                await got(http, "http://site.example/")

@@ -97,7 +97,7 @@ class Desk:
 
         credentials = Credentials(self.paths.state_dir, clock=SYSTEM_CLOCK, on_secret=REDACTOR.add)
         credentials.load()
-        http, spawner = HttpClient(carrier=onward(self.loaded.config.proxy)), Spawner(self.env)
+        http, spawner = HttpClient(carrier=onward(self.loaded)), Spawner(self.env)
         registry = ModelRegistry(
             self.loaded.config.models,
             env=self.loaded.env.get,

@@ -18,7 +18,7 @@ from openclaw.models.minilm.embedder import minilm
 from openclaw.net.egress import Place
 from openclaw.net.http import HttpClient
 from openclaw.policy.content_door import detail, host_key, listed, touches
-from openclaw.policy.egress_door import Errand, egress_ask
+from openclaw.policy.egress_door import Errand, egress_ask, no_place_ask
 from openclaw.policy.egress_way import EgressGate, EgressWay
 from openclaw.policy.files.door import KIND as FILE
 from openclaw.policy.files.door import file_facts
@@ -76,7 +76,7 @@ class Tooling:
         meaning = Meaning(self.embedder, self.store) if self.embedder else None
         memory = Memory(self.store, self._keep, self.clock, meaning) if defaults.memory.enabled else None
         some = policy.allow_egress or policy.egress_allowlist or policy.classes.tools.allow
-        egress = Egress(self.http, self._egress) if some else None
+        egress = Egress(self.http, self._egress, self._no_place) if some else None
         yield from room_tools(
             memory=memory, egress=egress, sessions=errands, proposals=self.proposals, skills=self.skills
         )
@@ -100,6 +100,9 @@ class Tooling:
         else:
             await self.hosts.used(caller, key)
         return way
+
+    async def _no_place(self, caller: Caller, action: str, why: str) -> None:
+        await self.gate.require(no_place_ask(caller.principal, action, why, **whereabouts(caller)))
 
     async def _ask(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
         name = tool.spec.name

@@ -16,8 +16,9 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from openclaw.base.secret import Secret
-from openclaw.config.schema import ProxyConfig
+from openclaw.config.load import Loaded
 from openclaw.net.egress import is_address, is_public_name, refusal, refusal_of_named
+from openclaw.net.error import NetError
 from openclaw.net.pinned import Resolve, looked_up, system_resolve
 from openclaw.net.target import target
 
@@ -59,6 +60,8 @@ class Onward(NamedTuple):
 
     async def connected(self, host: str, port: int) -> socket.socket:
         """Return a socket at whose other end is that server. Raises: RefusedAddress, ProxyFailed, OSError."""
+        if not self.host:
+            raise ProxyFailed("the section `proxy` of the configuration is wrong, see openclaw config validate")
         try:
             async with asyncio.timeout(CONNECT_S):
                 sock = await self._dialled()
@@ -110,11 +113,17 @@ async def _itself(host: str, port: int) -> Sequence[str]:
     return (host,)
 
 
-def onward(config: ProxyConfig) -> Onward | None:
-    """Return the proxy of a configuration, None without one. Raises: NetError for an address that is none."""
+def onward(loaded: Loaded) -> Onward | None:
+    """Return the proxy of a configuration, None without one. One that is wrong lets nothing out."""
+    config = loaded.config.proxy
+    if any(issue.severity == "error" and issue.section == "proxy" for issue in loaded.issues):
+        return _SHUT
     if not config.enabled or not config.proxy_url:
         return None
-    there = target(config.proxy_url)
+    try:
+        there = target(config.proxy_url)
+    except NetError:
+        return _SHUT
     return Onward(
         there.host,
         there.port,
@@ -122,3 +131,6 @@ def onward(config: ProxyConfig) -> Onward | None:
         config.lookup == "proxy",
         tuple(each.lower().removesuffix(".") for each in config.bypass),
     )
+
+
+_SHUT: Final = Onward("", 0)

@@ -186,6 +186,8 @@ def egress_rule(rules: Callable[[], EgressRules]) -> Rule:
     """Return the rule for kind `egress`; it goes by the configuration of the moment."""
 
     def rule(ask: Ask) -> Verdict:
+        if isinstance(why := ask.facts.get("url"), str):
+            return Verdict("deny", "egress.url", why)
         host, port, errand = ask.facts.get("host"), ask.facts.get("port"), ask.facts.get("errand")
         if not isinstance(host, str) or not isinstance(port, int) or not isinstance(errand, Errand):
             return Verdict("deny", "egress.unknown-target", "the request names no host and port")
@@ -217,6 +219,20 @@ def egress_ask(principal: Principal, errand: Errand, host: str, port: int, addre
         facts=facts,
         written=written,
         agent=errand.agent,
+        **where,
+    )
+
+
+def no_place_ask(principal: Principal, action: str, why: str, **where: Any) -> Ask:
+    """Return the question about an address that names no place, which is denied. `where` are fields of Ask."""
+    written: dict[str, str | int | bool] = {"class": TOOLS.klass}
+    return Ask(
+        kind=KIND,
+        principal=principal,
+        action=action,
+        target="(no address)",
+        facts={"url": why},
+        written=written,
         **where,
     )
 

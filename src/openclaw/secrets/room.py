@@ -277,7 +277,7 @@ class SecretRoom:
     @contextlib.asynccontextmanager
     async def _means(self, loaded: Loaded) -> AsyncIterator[Means]:
         """Open what providers work with: none of it costs anything before it is used."""
-        http, spawner = HttpClient(door=self.door, carrier=onward(loaded.config.proxy)), Spawner(loaded.env)
+        http, spawner = HttpClient(door=self.door, carrier=onward(loaded)), Spawner(loaded.env)
         try:
             yield Means(loaded.env, self._paths.state_dir, http, spawner)
         finally:

@@ -192,7 +192,7 @@ def _sent(place: str, rows: Iterator[Row]) -> Exported:
 
     desk = Desk()
     if place.startswith(("http://", "https://")):
-        carrier = onward(desk.loaded.config.proxy)
+        carrier = onward(desk.loaded)
         headers = headers_of(desk.env.get(HEADERS_VARIABLE) or "")
 
         async def send() -> Exported:

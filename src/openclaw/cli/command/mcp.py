@@ -65,7 +65,7 @@ async def _tried(desk: Desk, wait_s: float) -> list[ServerStatus]:
 
     workspace = desk.workspace()
     workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
-    carrier = onward(desk.loaded.config.proxy)
+    carrier = onward(desk.loaded)
     http, spawner = HttpClient(user_agent=f"openclaw/{__version__}", carrier=carrier), Spawner(desk.env)
     room = McpRoom(desk.loaded.config.mcp.servers, spawner, SYSTEM_CLOCK, http=http, cwd=workspace, version=__version__)
     try:

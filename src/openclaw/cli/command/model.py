@@ -269,5 +269,5 @@ async def _refresh(desk: Desk, source: str) -> Refreshed:
     from openclaw.net.http import HttpClient
     from openclaw.net.onward import onward
 
-    async with HttpClient(carrier=onward(desk.loaded.config.proxy)) as http:
+    async with HttpClient(carrier=onward(desk.loaded)) as http:
         return await take(source, desk.paths.state_dir / FILE_NAME, http=http, clock=SYSTEM_CLOCK)

@@ -80,7 +80,7 @@ class Backups:
         settings = self.settings
         place = place or settings.destination
         if place.startswith(S3):
-            carrier = onward(self._loaded().config.proxy)
+            carrier = onward(self._loaded())
             return Bucket(place, sse=settings.sse, kms_key=settings.kms_key, door=self._door, carrier=carrier)
         env = self._loaded().env
         if place.startswith(SSH):

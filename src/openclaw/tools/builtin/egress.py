@@ -27,6 +27,8 @@ _OURS = re.compile("accept-encoding|proxy-.*")
 
 Door = Callable[[Caller, str, Place], Awaitable[Way]]
 """(caller, action, place): the policy's egress door. Raises: PolicyDenied, Unavailable."""
+Refuse = Callable[[Caller, str, str], Awaitable[None]]
+"""(caller, action, why): has an address that is none written down. Raises: PolicyDenied, Unavailable."""
 
 
 class Answer(NamedTuple):
@@ -45,11 +47,12 @@ class Answer(NamedTuple):
 
 
 class Egress:
-    """Sends requests for tools. `door` is asked before each hop."""
+    """Sends requests for tools. `door` is asked before each hop, `refuse` told of what has no place to ask about."""
 
-    def __init__(self, http: HttpClient, door: Door) -> None:
+    def __init__(self, http: HttpClient, door: Door, refuse: Refuse | None = None) -> None:
         self._http = http
         self._door = door
+        self._refuse = refuse
 
     async def request(
         self,
@@ -74,6 +77,8 @@ class Egress:
                 there = _web(next_place(here, location))
                 sent, here = travelling(sent, here, there), there
         except NetError as error:
+            if error.kind == "refused-url" and self._refuse is not None:
+                await self._refuse(caller, action, error.reason)
             raise ToolError(_told(error)) from None
         raise ToolError(f"The server redirects more than {MAX_REDIRECTS} times.")
 
@@ -133,5 +138,5 @@ def _web(there: Place) -> Place:
 
 
 def _told(error: NetError) -> str:
-    text = str(error)
-    return text[:1].upper() + text[1:] + ("." if not text.endswith(".") else "")
+    text = str(error) if error.origin else f"{error.reason[:1].upper()}{error.reason[1:]}"
+    return text if text.endswith(".") else f"{text}."
