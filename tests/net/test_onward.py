@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ async def door(where: Target, purpose: Purpose) -> Way:
 
 
 @asynccontextmanager
-async def through(proxy: Proxy, names: Names, **more: object) -> AsyncIterator[HttpClient]:
+async def through(proxy: Proxy, names: Names, **more: Any) -> AsyncIterator[HttpClient]:
     carrier = Onward("127.0.0.1", proxy.port)._replace(**more)
     async with HttpClient(door=door, resolve=names, carrier=carrier) as http:
         yield http
