@@ -94,7 +94,9 @@ class EgressRules:
         if not kind:
             return Verdict("allow", "egress.address", "the address may be reached")
         entries = self._listed(errand)
-        if (errand.configured or entries.opens(host, port)) and entries.opens_address(address, port):
+        if (errand.configured or entries.opens(host, port)) and entries.opens_address(
+            address, port, named=not is_address(host)
+        ):
             return Verdict("allow", "egress.listed", "networkPolicy names the address")
         missing = (address,) if errand.configured or entries.opens(host, port) else (host, address)
         said = f"{host} is {kind}" if host == address else f"{host} stands for {address}, which is {kind}"

@@ -65,8 +65,11 @@ class Allowlist:
             at = host.find(".", at + 1)
         return False
 
-    def opens_address(self, address: str, port: int) -> bool:
-        """Say whether an entry is, or holds, this address and opens the port."""
+    def opens_address(self, address: str, port: int, *, named: bool = False) -> bool:
+        """Say whether an entry is, or holds, this address and opens the port.
+
+        `named`: the port was opened by the host's name; an entry without a port opens the address then.
+        """
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
@@ -76,7 +79,8 @@ class Allowlist:
             if version == parsed.version:
                 spare = parsed.max_prefixlen - length
                 for entry in held.get(int(parsed) >> spare << spare, ()):
-                    if entry.at(port) and entry.network is not None and _reaches(entry.network, kind):
+                    fits = entry.at(port) or (named and entry.port is None)
+                    if fits and entry.network is not None and _reaches(entry.network, kind):
                         return True
         return False
 
