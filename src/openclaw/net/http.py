@@ -59,7 +59,8 @@ class HttpClient:
         carrier: Carrier | None = None,
     ) -> None:
         self._door = door
-        self._carrier = carrier
+        self.carrier = carrier
+        """The operator's proxy, None without one."""
         self._user_agent = user_agent
         self._resolve = resolve
         self._session: aiohttp.ClientSession | None = None
@@ -217,7 +218,7 @@ class HttpClient:
                 raise NetError("connect", "", "the HTTP client is closed")
             session = self._session if kept else self._fleeting
             session = session or judged_session(
-                library, self._user_agent, self._resolve, kept=kept, carrier=self._carrier
+                library, self._user_agent, self._resolve, kept=kept, carrier=self.carrier
             )
             if kept:
                 self._session = session
