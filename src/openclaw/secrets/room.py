@@ -280,10 +280,8 @@ class SecretRoom:
     @contextlib.asynccontextmanager
     async def _means(self, loaded: Loaded) -> AsyncIterator[Means]:
         """Open what providers work with: none of it costs anything before it is used."""
-        http, spawner = (
-            HttpClient(door=self.door, carrier=self.carrier if self.door else onward(loaded)),
-            Spawner(loaded.env),
-        )
+        carrier = self.carrier if self.door else onward(loaded)
+        http, spawner = HttpClient(door=self.door, carrier=carrier), Spawner(loaded.env)
         try:
             yield Means(loaded.env, self._paths.state_dir, http, spawner)
         finally:
