@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sys
@@ -181,8 +182,9 @@ def _sockets(workspace: Path) -> Iterator[Path]:
         bound = line.split(None, 7)[7:]
         if bound and not bound[0].startswith("@"):
             place = workspace / bound[0]  # one that was bound by a relative name was so, most likely, from here
-            if place.is_socket():
-                yield place
+            with contextlib.suppress(OSError):  # others' folders, which are no part of the workspace
+                if place.is_socket():
+                    yield place
 
 
 def _masks(hidden: Iterable[Path], seen: list[str]) -> Iterator[str]:
