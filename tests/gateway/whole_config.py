@@ -55,6 +55,13 @@ def whole(n: int) -> dict[str, Any]:
             "maxMissedAgeMs": v(70_000, 80_000),
         },
         "networkPolicy": _network(v),
+        "proxy": {
+            "enabled": v(False, True),
+            "proxyUrl": v("http://proxy.first:3128", "http://proxy.second:3128"),
+            "authorization": v("Basic first-proxy-secret", "Basic second-proxy-secret"),
+            "lookup": v("gateway", "proxy"),
+            "bypass": [v("first.example", "second.example")],
+        },
         "hooks": _hooks(v),
         "secrets": _secrets(v),
         "backup": {

@@ -38,6 +38,8 @@ class FakeTools:
         self.calls.append((name, session_key, agent_id, dry_run))
         if session_key == "bad":
             raise InvalidRequest("bad session key")
+        if name == "shut":
+            return ToolAnswer(name, "add a.example to networkPolicy.egressAllowlist", True, "egress.unlisted")
         if name not in ("echo", "broken"):
             raise NotFound(f"Tool not available: {name}")
         text = arguments.get("text") or json.dumps(dict(arguments))
@@ -78,6 +80,20 @@ async def test_a_failure_says_what_kind_it_is(body: Any, status: int, kind: str)
     async with world(tools=FakeTools()) as here:
         got, answer = await invoke(here, body)
         assert (got, answer["ok"], answer["error"]["type"]) == (status, False, kind)
+
+
+async def test_what_a_tool_may_not_reach_is_a_denial_with_its_rule() -> None:
+    async with world(tools=FakeTools()) as here:
+        status, answer = await invoke(here, {"tool": "shut"})
+    assert (status, answer["error"]) == (
+        403,
+        {
+            "type": "policy_denied",
+            "message": "add a.example to networkPolicy.egressAllowlist",
+            "code": "POLICY_DENIED",
+            "rule": "egress.unlisted",
+        },
+    )
 
 
 async def test_a_body_over_its_limit_is_413() -> None:

@@ -15,8 +15,8 @@ LONG_MS = 4_000_000_000_000
 """In the year 2096."""
 
 
-def pair_in(folder: Path, *, ends_ms: int = LONG_MS, passphrase: bytes = b"") -> Pair:
-    """Write a self-signed certificate for `localhost` and 127.0.0.1 with its key; replace what is there."""
+def pair_in(folder: Path, *, ends_ms: int = LONG_MS, passphrase: bytes = b"", host: str = "localhost") -> Pair:
+    """Write a self-signed certificate for a host with its key; replace what is there."""
     folder.mkdir(parents=True, exist_ok=True)
     pair = Pair(folder / "cert.pem", folder / "key.pem")
     key = ec.generate_private_key(ec.SECP256R1())
@@ -26,7 +26,7 @@ def pair_in(folder: Path, *, ends_ms: int = LONG_MS, passphrase: bytes = b"") ->
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC))
         .not_valid_after(end)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     sealed = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()

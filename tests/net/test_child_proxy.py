@@ -18,7 +18,7 @@ from openclaw.base.errors import PolicyDenied
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.config.schema import NetworkPolicyConfig
 from openclaw.net import child_proxy
-from openclaw.net.child_proxy import _Refused, open_child_proxy, parsed_head
+from openclaw.net.child_proxy import HEAD_S, IDLE_S, _Refused, open_child_proxy, parsed_head
 from openclaw.net.egress import Place
 from openclaw.policy.egress_door import KIND, EgressRules, Errand, egress_rule
 from openclaw.policy.egress_way import EgressGate
@@ -91,8 +91,8 @@ class House:
         return self.names[host]
 
     @asynccontextmanager
-    async def open(self, **more: float) -> AsyncIterator[House]:
-        async with open_child_proxy(self.path, self.door, resolve=self.resolve, **more):
+    async def open(self, *, idle_s: float = IDLE_S, head_s: float = HEAD_S) -> AsyncIterator[House]:
+        async with open_child_proxy(self.path, self.door, resolve=self.resolve, idle_s=idle_s, head_s=head_s):
             yield self
 
     async def send(self, raw: bytes, *, wait_s: float = 5) -> bytes:

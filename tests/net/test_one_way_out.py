@@ -23,7 +23,8 @@ _CALLS = """
 CALLS = frozenset(_CALLS.split())
 MAY = {
     "net/egress.py": "socket",
-    "net/pinned.py": "socket aiohttp getaddrinfo",
+    "net/pinned.py": "socket aiohttp getaddrinfo create_connection",
+    "net/onward.py": "socket sock_connect",
     "net/http.py": "aiohttp",
     "net/response.py": "aiohttp",
     "net/notify.py": "socket",
@@ -41,10 +42,11 @@ MAY = {
     "ops/backup/s3.py": "botocore",
     "secrets/aws.py": "botocore",
     "processes/sandbox/carrier.py": "socket",
+    "processes/sandbox/entrance.py": "socket",
 }
 """What each file may use, and why it is no hole: `net` is behind the door; `client` is the operator's own line to a
 gateway; `listeners` take connections; MCP's library runs over HttpClient, and botocore too (`net.aws`); the carrier
-passes the loopback of a sandbox on to the proxy's Unix socket."""
+passes the loopback of a sandbox on to the proxy's Unix socket, and the entrance asks for bubblewrap by one."""
 
 
 @cache

@@ -55,6 +55,31 @@ async def test_unknown_denied_and_forbidden_tools_are_not_there(tmp_path: Path, 
         await desk(tmp_path, bench, deny=("list_files",)).invoke(LOCAL_OPERATOR, name, {"path": "x", "content": "y"})
 
 
+async def test_a_door_that_stays_shut_within_a_tool_is_told_with_its_rule(tmp_path: Path, bench: Bench) -> None:
+    async def gate(tool: Tool, arguments: Any, context: Any) -> None:
+        said = "a.example is not named in networkPolicy.egressAllowlist"
+        raise PolicyDenied(said, details={"rule": "egress.unlisted", "kind": "egress"})
+
+    (tmp_path / "w").mkdir()
+    config = Config(agents=AgentsConfig(list=(AgentConfig(id="main"),)))
+    found = build_directory(config, ToolRegistry((), tmp_path, gate), workspace=tmp_path / "w", state_dir=tmp_path)
+    tools = ToolDesk(lambda: found, bench.agent)
+    answer = await tools.invoke(LOCAL_OPERATOR, "read_file", {"path": "x"})
+    assert (answer.is_error, answer.rule, "networkPolicy.egressAllowlist" in answer.text) == (
+        True,
+        "egress.unlisted",
+        True,
+    )
+    await bench.counter.close()
+    bench.counter = build_counter(dataclasses.replace(bench.deps, tools=tools))
+    told = (await bench.ask(FakePeer(), "tools.invoke", {"name": "read_file"}))["payload"]
+    assert (told["ok"], told["error"]["code"], told["error"]["details"]) == (
+        False,
+        "policy_denied",
+        {"rule": "egress.unlisted"},
+    )
+
+
 async def test_a_dry_run_calls_nothing_and_a_wrong_argument_is_told(tmp_path: Path, bench: Bench) -> None:
     tools = desk(tmp_path, bench)
     assert (await tools.invoke(LOCAL_OPERATOR, "write_file", {}, dry_run=True)).text == ""

@@ -24,7 +24,7 @@ import msgspec
 from openclaw.base.errors import OpenClawError
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.config.schema import NetworkPolicyConfig
-from openclaw.net.child_proxy import open_child_proxy
+from openclaw.net.child_proxy import BURST, open_child_proxy
 from openclaw.net.egress import Place
 from openclaw.net.http import HttpClient
 from openclaw.policy.egress_door import KIND, EgressRules, Errand, egress_rule
@@ -149,14 +149,15 @@ async def by_proxy(house: House, path: Path, urls: Sequence[str]) -> dict[str, s
     """Ask as a child in a sandbox does, in both ways; return the first line of each answer."""
     first: dict[str, str] = {}
     door = house.gate.child(LOCAL_OPERATOR, Errand("tools", "tool exec"), session="s", run="r")
-    async with open_child_proxy(path, door):
-        for url in urls:
-            host = url.removeprefix("http://").partition("/")[0]
-            for line in (f"GET {url}", f"CONNECT {host}:80"):
-                reader, writer = await asyncio.open_unix_connection(str(path))
-                writer.write(f"{line} HTTP/1.1\r\n\r\n".encode())
-                first[line] = (await reader.readline()).decode().strip()
-                writer.close()
+    for start in range(0, len(urls), BURST // 2):  # a new one each time: so many come without a wait
+        async with open_child_proxy(path, door):
+            for url in urls[start : start + BURST // 2]:
+                host = url.removeprefix("http://").partition("/")[0]
+                for line in (f"GET {url}", f"CONNECT {host}:80"):
+                    reader, writer = await asyncio.open_unix_connection(str(path))
+                    writer.write(f"{line} HTTP/1.1\r\n\r\n".encode())
+                    first[line] = (await reader.readline()).decode().strip()
+                    writer.close()
     return first
 
 

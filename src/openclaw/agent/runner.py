@@ -36,6 +36,7 @@ from openclaw.base.ids import new_id
 from openclaw.base.message import Message, TextPart, ToolCall
 from openclaw.base.model import ModelFinish, TextDelta, Usage
 from openclaw.base.run import Reply, RunEvent, RunStarted
+from openclaw.policy.egress_way import on_behalf
 from openclaw.store.api import NewStep, PendingStep
 
 _log = logging.getLogger("openclaw.agent")
@@ -115,7 +116,8 @@ class Runner:
         """
         try:
             async with asyncio.timeout(self._turn.limits.wall_s) as self._deadline:
-                await self._loop()
+                with on_behalf(self._run.inbound):
+                    await self._loop()
         except TimeoutError:
             await self._stop(RunLimit(f"the run took longer than {self._turn.limits.wall_s:g} s"))
         except asyncio.CancelledError:

@@ -43,6 +43,7 @@ from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.tasks import TaskSet
 from openclaw.base.thinking import Thinking
+from openclaw.policy.egress_way import on_behalf
 from openclaw.store.api import EVERY_SESSION, NewStep, RunRow, SessionRow, StepRow
 from openclaw.telemetry.metrics import METRICS
 
@@ -552,7 +553,8 @@ class Study:
 
     async def _condense(self, inbound: Inbound, session: SessionRow) -> CompactedSession | OpenClawError:
         try:
-            compacted = await condense(self._shop, self._directory.require(inbound.agent_id), inbound)
+            with on_behalf(inbound):
+                compacted = await condense(self._shop, self._directory.require(inbound.agent_id), inbound)
         except OpenClawError as error:
             return error
         if compacted.compacted:

@@ -91,12 +91,13 @@ class Desk:
         from openclaw.models.refresh import FILE_NAME
         from openclaw.models.registry import ModelRegistry
         from openclaw.net.http import HttpClient
+        from openclaw.net.onward import onward
         from openclaw.processes.spawner import Spawner
         from openclaw.telemetry.redact import REDACTOR
 
         credentials = Credentials(self.paths.state_dir, clock=SYSTEM_CLOCK, on_secret=REDACTOR.add)
         credentials.load()
-        http, spawner = HttpClient(), Spawner(self.env)
+        http, spawner = HttpClient(carrier=onward(self.loaded)), Spawner(self.env)
         registry = ModelRegistry(
             self.loaded.config.models,
             env=self.loaded.env.get,

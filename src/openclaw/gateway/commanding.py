@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -17,7 +16,9 @@ from openclaw.agent.session_key import main_key
 from openclaw.base.run import RunEnded, RunEvent
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config, SandboxConfig
+from openclaw.gateway.new_hosts import NewHosts, whereabouts
 from openclaw.net.child_proxy import open_child_proxy
+from openclaw.net.pinned import Carrier
 from openclaw.policy.approval import Approval, may_review
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.egress_door import Errand
@@ -31,7 +32,7 @@ from openclaw.rpc.hub import Hub
 from openclaw.store.api import SessionRow
 from openclaw.tools.api import Caller
 from openclaw.tools.builtin.command.jobs import Jobs
-from openclaw.tools.builtin.command.room import Commands, Settings
+from openclaw.tools.builtin.command.room import Commands, Settings, WayOut
 
 SECRETS_OF_PEOPLE: Final = (
     *(".ssh", ".aws", ".gnupg", ".kube", ".docker", ".azure", ".config/gcloud", ".config/gh", ".netrc", ".npmrc"),
@@ -47,7 +48,7 @@ def open_commands(
     sandboxes: Sandboxes,
     jobs: Jobs,
     paths: StatePaths,
-    egress: EgressGate,
+    leads_out: WayOut,
     config: Callable[[], Config],
 ) -> Commands:
     """Return the room; `config` returns the configuration of the moment."""
@@ -64,17 +65,18 @@ def open_commands(
         settings=lambda caller: _settings(config(), caller),
         reachable=reachable,
         hidden=lambda: hidden_paths(config(), paths),
-        way_out=partial(way_out, egress),
+        way_out=leads_out,
     )
 
 
 @asynccontextmanager
-async def way_out(egress: EgressGate, caller: Caller) -> AsyncIterator[Path]:
+async def way_out(egress: EgressGate, hosts: NewHosts, carrier: Carrier | None, caller: Caller) -> AsyncIterator[Path]:
     """Open a socket that leads to the door of egress, as what this caller's run asks for."""
-    errand = Errand("tools", "exec", caller.agent_id)
-    door = egress.child(caller.principal, errand, session=caller.session_key, run=caller.run_id)
+    where = whereabouts(caller)
+    errand = Errand("tools", "exec", where.pop("agent"))
+    door = hosts.child(caller, egress.child(caller.principal, errand, **where))
     with TemporaryDirectory(prefix="openclaw-") as folder:
-        async with open_child_proxy(Path(folder) / "proxy", door) as path:
+        async with open_child_proxy(Path(folder) / "proxy", door, carrier=carrier) as path:
             yield path
 
 

@@ -13,14 +13,17 @@ from openclaw.models.embedded.factory import embedded_factory
 from openclaw.models.refresh import FILE_NAME as CATALOG_FILE
 from openclaw.models.registry import ModelRegistry
 from openclaw.net.http import HttpClient
+from openclaw.net.onward import onward
+from openclaw.net.pinned import Carrier
 from openclaw.processes.environment import CurrentEnvironment
 from openclaw.processes.spawner import Spawner
 
 
 class Gates(NamedTuple):
-    """What leaves the house leaves by these."""
+    """What leaves the house leaves by these. `carrier` is the operator's proxy, which `http` knows of already."""
 
     http: HttpClient
+    carrier: Carrier | None
     spawner: Spawner
     credentials: Credentials
     models: ModelRegistry
@@ -29,7 +32,8 @@ class Gates(NamedTuple):
 def open_gates(site: Site, doors: Doors) -> Gates:
     """Open them."""
     stack, present, paths, clock = site
-    http = HttpClient(door=doors.egress.house, user_agent=f"openclaw/{__version__}")
+    carrier = onward(present.loaded)
+    http = HttpClient(door=doors.egress.house, user_agent=f"openclaw/{__version__}", carrier=carrier)
     stack.push_async_callback(http.close)
     spawner = Spawner(CurrentEnvironment(lambda: present.loaded.env))
     stack.push_async_callback(spawner.close)
@@ -44,4 +48,4 @@ def open_gates(site: Site, doors: Doors) -> Gates:
         catalog_path=paths.state_dir / CATALOG_FILE,
     )
     stack.push_async_callback(models.close)
-    return Gates(http, spawner, credentials, models)
+    return Gates(http, carrier, spawner, credentials, models)

@@ -134,7 +134,7 @@ class Rooms:
     def backups(self) -> Backups:
         """Return the backups of this gateway: from the threads they run in, they ask its own egress door."""
         door = across(self.egress.house, asyncio.get_running_loop())
-        return Backups(self.paths, lambda: self.loaded, self.clock, __version__, door=door)
+        return Backups(self.paths, lambda: self.loaded, self.clock, __version__, door=door, carrier=self.http.carrier)
 
     async def close(self) -> None:
         """Close every room, the last opened first."""
@@ -159,7 +159,7 @@ async def open_rooms(
         desks = await open_desks(site, archive, doors, entrance, secrets)
         work = await open_workrooms(site, archive, doors, gates, entrance, desks)
         skill_desk = await open_skill_desk(site, work.skills, doors, gates.http)
-        secrets.door = doors.egress.house
+        secrets.door, secrets.carrier = doors.egress.house, gates.carrier
         stack.callback(setattr, secrets, "door", None)  # it outlives the ledger
         rooms = Rooms(
             present=present,

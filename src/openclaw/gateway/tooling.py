@@ -12,17 +12,16 @@ from openclaw.base.clock import Clock
 from openclaw.base.ids import AgentId
 from openclaw.config.load import Loaded
 from openclaw.config.schema import Config
+from openclaw.gateway.new_hosts import NewHosts, content_ask, whereabouts
 from openclaw.models.minilm.embedder import minilm
 from openclaw.net.egress import Place
 from openclaw.net.http import HttpClient
-from openclaw.policy.content_door import KIND as CONTENT
-from openclaw.policy.content_door import Wish, detail, host_key, listed, named, touches
-from openclaw.policy.egress_door import Errand, egress_ask
+from openclaw.policy.content_door import detail, host_key, listed, touches
+from openclaw.policy.egress_door import Errand, egress_ask, no_place_ask
 from openclaw.policy.egress_way import EgressGate, EgressWay
 from openclaw.policy.files.door import KIND as FILE
 from openclaw.policy.files.door import file_facts
-from openclaw.policy.gatekeeper import Ask, Gatekeeper, refused
-from openclaw.policy.known_hosts import KnownHosts
+from openclaw.policy.gatekeeper import Ask, Gatekeeper
 from openclaw.policy.skill.confined import confined_by
 from openclaw.policy.skill.door import FACT as SKILL_FACT
 from openclaw.policy.skill.door import KIND as SKILL
@@ -53,7 +52,7 @@ class Tooling:
 
     gate: Gatekeeper
     egress: EgressGate
-    hosts: KnownHosts
+    hosts: NewHosts
     study: Study
     store: SqliteStore
     http: HttpClient
@@ -85,7 +84,7 @@ class Tooling:
         meaning = Meaning(self.embedder, self.store) if self.embedder else None
         memory = Memory(self.store, self._keep, self.clock, meaning) if defaults.memory.enabled else None
         some = policy.allow_egress or policy.egress_allowlist or policy.classes.tools.allow
-        egress = Egress(self.http, self._egress) if some else None
+        egress = Egress(self.http, self._egress, self._no_place) if some else None
         yield from room_tools(
             memory=memory, egress=egress, sessions=errands, proposals=self.proposals, skills=self.skills
         )
@@ -100,23 +99,22 @@ class Tooling:
         return self.config().agents.defaults.memory.size
 
     async def _egress(self, caller: Caller, action: str, place: Place) -> EgressWay:
-        where = _where(caller)
+        where = whereabouts(caller)
         errand = Errand("tools", action, where.pop("agent"))
         way = await self.egress.leave(caller.principal, errand, place.host, place.port, **where)
         key = host_key(place.host, place.port)
-        if not caller.tainted:
-            await self.hosts.remember(caller.agent_id, key)
-            return way
-        # Nobody is asked within a call, whose time is short: what was asked before it is known by now.
-        ask = self._content(caller, action, "new-host", key)
-        verdict = await self.gate.admit(ask)
-        if verdict.answer != "allow":
-            raise refused(ask, verdict)
+        if caller.tainted:
+            await self.hosts.admit(caller, action, key)
+        else:
+            await self.hosts.used(caller, key)
         return way
+
+    async def _no_place(self, caller: Caller, action: str, why: str) -> None:
+        await self.gate.require(no_place_ask(caller.principal, action, why, **whereabouts(caller)))
 
     async def _ask(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
         name = tool.spec.name
-        action, where = f"tool {name}", _where(context)
+        action, where = f"tool {name}", whereabouts(context)
         if skill := confined_by(context.tainted):
             await self.gate.require(_confined(tool, arguments, context, skill))
         file = file_facts(name, arguments) if tool in builtin_tools() else None
@@ -149,38 +147,18 @@ class Tooling:
             name, arguments, safety=tool.safety, inward=inward, network=name in ("web_fetch", "http_request")
         )
         for wish, target in wanted:
-            if wish == "new-host" and not self._may_leave(context, f"tool {name}", target):
-                continue  # the door of egress refuses it, whatever a person would say
-            ask = self._content(context, f"tool {name}", wish, target, detail(arguments))
-            verdict = await self.gate.require(ask)
-            if wish == "new-host" and verdict.rule_id == "approval.allow-always":
-                await self.hosts.remember(context.agent_id, target)
-            elif wish == "new-host":
-                self.hosts.lend(context.run_id, target)
+            action, said = f"tool {name}", detail(arguments)
+            if wish != "new-host":
+                await self.gate.require(content_ask(context, action, wish, target, {"detail": said}))
+            elif self._may_leave(context, action, target):  # else egress refuses it, whatever a person would say
+                await self.hosts.consent(context, action, target, said)
 
     def _may_leave(self, caller: Caller, action: str, target: str) -> bool:
         host, _, port = target.rpartition(":")
-        where = _where(caller)
+        where = whereabouts(caller)
         errand = Errand("tools", action, where.pop("agent"))
         ask = egress_ask(caller.principal, errand, host.strip("[]"), int(port), **where)
         return self.gate.judge(ask).answer == "allow"
-
-    def _content(self, caller: Caller, action: str, wish: Wish, target: str, detail: str = "") -> Ask:
-        facts: dict[str, Any] = {"wish": wish, "source": caller.tainted, "detail": detail}
-        if wish == "new-host":
-            policy = self.config().network_policy
-            by_name = named((*policy.egress_allowlist, *policy.classes.tools.allow), target)
-            facts["known"] = by_name or self.hosts.knows(caller.agent_id, caller.run_id, target)
-            facts["lasting"] = True
-        return Ask(
-            kind=CONTENT,
-            principal=caller.principal,
-            action=action,
-            target=target,
-            facts=facts,
-            written={"wish": wish, "source": caller.tainted},
-            **_where(caller),
-        )
 
 
 def _confined(tool: Tool, arguments: Mapping[str, Any], context: ToolContext, skill: str) -> Ask:
@@ -194,14 +172,5 @@ def _confined(tool: Tool, arguments: Mapping[str, Any], context: ToolContext, sk
         action=f"tool {name}",
         target=skill,
         facts={SKILL_FACT: using},
-        **_where(context),
+        **whereabouts(context),
     )
-
-
-def _where(caller: Caller) -> dict[str, Any]:
-    return {
-        "agent": caller.agent_id,
-        "session": caller.session_key,
-        "run": caller.run_id,
-        "tainted": bool(caller.tainted),
-    }

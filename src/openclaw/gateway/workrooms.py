@@ -19,11 +19,12 @@ from openclaw.config.paths import StatePaths
 from openclaw.config.schema import Config, ModelsConfig
 from openclaw.gateway.archive import Archive
 from openclaw.gateway.calls import Purses, open_purses, open_workshop
-from openclaw.gateway.commanding import Stopping, open_commands
+from openclaw.gateway.commanding import Stopping, open_commands, way_out
 from openclaw.gateway.desks import Desks
 from openclaw.gateway.doors import Doors
 from openclaw.gateway.entrance import Entrance
 from openclaw.gateway.gates import Gates
+from openclaw.gateway.new_hosts import NewHosts
 from openclaw.gateway.present import Site
 from openclaw.gateway.skill_room import SkillReading, open_skills
 from openclaw.gateway.tooling import Tooling
@@ -75,17 +76,19 @@ async def open_workrooms(
     sandboxes, jobs = Sandboxes(gates.spawner, clock, owner=owner_of(paths.state_dir)), Jobs(clock)
     stack.push_async_callback(jobs.close)
     study.observe(Stopping(jobs))
+    hosts = NewHosts(doors.gate, known_hosts, lambda: present.config)
+    leads_out = partial(way_out, doors.egress, hosts, gates.carrier)
     tooling = Tooling(
         gate=doors.gate,
         egress=doors.egress,
-        hosts=known_hosts,
+        hosts=hosts,
         study=study,
         store=store,
         http=gates.http,
         clock=clock,
         mcp=mcp,
         commands=open_commands(
-            doors.gate, desks.approvals, hub, sandboxes, jobs, paths, doors.egress, lambda: present.effective
+            doors.gate, desks.approvals, hub, sandboxes, jobs, paths, leads_out, lambda: present.effective
         ),
         config=lambda: present.config,
         effective=archive.widenings.effective,

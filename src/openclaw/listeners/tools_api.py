@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from openclaw.base.errors import InvalidRequest, NotFound
+from openclaw.base.errors import InvalidRequest, NotFound, PolicyDenied
 from openclaw.listeners.http import Request
 from openclaw.listeners.operation import Operation
 from openclaw.listeners.router import Route
@@ -48,11 +48,13 @@ class Invoked(msgspec.Struct, frozen=True):
     ok: Literal[True] = True
 
 
-class InvokeProblem(msgspec.Struct, frozen=True):
-    """`not_found` (also for what the policy does not allow), `invalid_request` or `tool_error`."""
+class InvokeProblem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`not_found` (also a tool that is not allowed), `policy_denied` with its rule, `invalid_request`, `tool_error`."""
 
     type: str
     message: str
+    code: str = ""
+    rule: str = ""
 
 
 class InvokeFailure(msgspec.Struct, frozen=True):
@@ -65,10 +67,11 @@ class InvokeFailure(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(Invocation)
 _INVOKE = Operation(
     'Calls one tool of an agent. A failure has `{"ok": false, "error": {"type", "message"}}`: 404 `not_found` for a '
-    "tool that is unknown or not allowed, 400 `tool_error` when the tool itself failed.",
+    "tool that is unknown or not allowed, 403 `policy_denied` with the rule when what the tool wanted (a host, a file) "
+    "is not allowed, 400 `tool_error` when the tool itself failed.",
     Invoked,
     request=Invocation,
-    errors=(404,),
+    errors=(403, 404),
 )
 
 
@@ -99,7 +102,10 @@ class ToolsApi:
         except InvalidRequest as error:
             await _fail(request, 400, "invalid_request", error.message)
         else:
-            if answer.is_error:
+            if answer.rule:
+                problem = InvokeProblem("policy_denied", answer.text, PolicyDenied.code, answer.rule)
+                await request.json(403, InvokeFailure(problem))
+            elif answer.is_error:
                 await _fail(request, 400, "tool_error", answer.text)
             else:
                 await request.json(200, Invoked(_result(answer)))

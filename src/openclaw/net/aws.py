@@ -18,6 +18,7 @@ from typing import Any, Final
 from openclaw.base.errors import PolicyDenied
 from openclaw.net.error import NetError
 from openclaw.net.http import HttpClient, Timeouts
+from openclaw.net.pinned import Carrier
 from openclaw.net.response import StreamResponse
 from openclaw.net.target import Target
 from openclaw.net.way import Door, Purpose, Way
@@ -34,9 +35,9 @@ def waiting_on(loop: asyncio.AbstractEventLoop) -> Wait:
 
 
 @contextmanager
-def apart(door: Door | None) -> Iterator[tuple[HttpClient, Wait]]:
+def apart(door: Door | None, carrier: Carrier | None = None) -> Iterator[tuple[HttpClient, Wait]]:
     """Open a client with a loop of its own, for code that blocks: a caller's loop may be running above it."""
-    runner, http = asyncio.Runner(), HttpClient(door=door)
+    runner, http = asyncio.Runner(), HttpClient(door=door, carrier=carrier)
     with ThreadPoolExecutor(1, "net-apart") as thread:
 
         def wait(job: Coroutine[Any, Any, Any]) -> Any:

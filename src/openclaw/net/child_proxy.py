@@ -21,7 +21,7 @@ from openclaw.base.errors import OpenClawError, PolicyDenied
 from openclaw.base.tasks import TaskSet
 from openclaw.net.egress import Place, is_address, place
 from openclaw.net.error import NetError
-from openclaw.net.pinned import RefusedAddress, Resolve, looked_up, system_resolve
+from openclaw.net.pinned import Carrier, RefusedAddress, Resolve, looked_up, system_resolve
 from openclaw.net.way import ChildDoor, Way
 
 HEAD_BYTES: Final = 16 * 1024
@@ -67,13 +67,19 @@ class _Refused(Exception):
 
 @asynccontextmanager
 async def open_child_proxy(
-    path: Path, door: ChildDoor, *, resolve: Resolve = system_resolve, idle_s: float = IDLE_S, head_s: float = HEAD_S
+    path: Path,
+    door: ChildDoor,
+    *,
+    resolve: Resolve = system_resolve,
+    carrier: Carrier | None = None,
+    idle_s: float = IDLE_S,
+    head_s: float = HEAD_S,
 ) -> AsyncIterator[Path]:
     """Serve on a Unix socket at `path`, which must not exist, until the block ends; every connection ends with it.
 
     Raises: OSError.
     """
-    proxy = _ChildProxy(door, resolve, idle_s, head_s)
+    proxy = _ChildProxy(door, resolve, carrier, idle_s, head_s)
     listener = _bound(path)
     try:
         server = await asyncio.start_unix_server(proxy.accept, sock=listener, limit=HEAD_BYTES)
@@ -107,8 +113,11 @@ def _bound(path: Path) -> socket.socket:
 
 
 class _ChildProxy:
-    def __init__(self, door: ChildDoor, resolve: Resolve, idle_s: float, head_s: float) -> None:
+    def __init__(
+        self, door: ChildDoor, resolve: Resolve, carrier: Carrier | None, idle_s: float, head_s: float
+    ) -> None:
         self._door = door
+        self._carrier = carrier
         self._resolve = resolve
         self._idle_s = idle_s
         self._head_s = head_s
@@ -197,10 +206,15 @@ class _ChildProxy:
             raise _Refused(502, f"{there.host} port {there.port} cannot be reached.") from None
 
     async def _dial(self, there: Place, way: Way) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        resolve = _itself if is_address(there.host) else self._resolve
+        carrier = self._carrier
+        named = carrier is not None and carrier.names(there.host)
+        resolve = _itself if named or is_address(there.host) else self._resolve
+        judge = _unjudged if named else way.judge
         failure = OSError("no address")
-        for address in await looked_up(there.host, there.port, way.judge, resolve):
+        for address in await looked_up(there.host, there.port, judge, resolve):
             try:
+                if carrier is not None and carrier.carries(there.host, address):
+                    return await asyncio.open_connection(sock=await carrier.connected(address, there.port))
                 return await asyncio.open_connection(address, there.port, flags=socket.AI_NUMERICHOST)
             except OSError as error:
                 failure = error
@@ -240,6 +254,11 @@ async def _carried(source: asyncio.StreamReader, target: asyncio.StreamWriter, m
             target.write_eof()
     except OSError:
         target.close()
+
+
+def _unjudged(name: str) -> str:
+    """Judge a name that an operator's proxy looks up: the door has judged it already."""
+    return ""
 
 
 async def _itself(host: str, port: int) -> Sequence[str]:

@@ -20,23 +20,32 @@ from openclaw.net.error import NetError
 
 WEB_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 URL_LIMIT = 8_000
+_NAME_LIMIT = 253
 
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?\.?")
+_NETLOC = re.compile(r"(?:\[[^\[\]]*:[^\[\]]*\]|[^\[\]:]*)(?::[0-9]*)?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _NAMEABLE = frozenset({"loopback", "private", "a carrier's own (CGNAT)", "for benchmarks"})
 """Inner addresses at which a server stands that a setting names: model servers, vaults, proxies with invented ones."""
-_NEVER_PUBLIC = frozenset({"localhost", "local", "internal", "lan", "home", "corp", "intranet", "arpa", "onion"})
+_INSIDE = "localhost localdomain local internal lan home corp private intranet svc arpa onion"
+_NEVER_PUBLIC = frozenset(_INSIDE.split())
 _CARRIERS = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
-# Sources: IANA's special-purpose registries of IPv4 and IPv6 (2025), RFC 6890; 168.63.129.16 is Azure's host agent.
+# Sources: IANA's special-purpose registries of IPv4 and IPv6 (2025), RFC 6890. Metadata: 169.254.169.254 (most clouds),
+# 169.254.170.2 and .23 (credentials of ECS, EKS), 100.100.100.200 (Alibaba), 168.63.129.16 (Azure), 192.0.0.192 and
+# fd00:c1:: (Oracle), fd00:ec2::/32 (AWS), fd00:42:: (Scaleway), fd20:ce:: (Google).
 _IPV4 = (
     ("0.0.0.0/8", "unspecified"),
     ("10.0.0.0/8", "private"),
+    ("100.100.100.200/32", "metadata of a cloud"),
     ("100.64.0.0/10", "a carrier's own (CGNAT)"),
     ("127.0.0.0/8", "loopback"),
     ("168.63.129.16/32", "metadata of a cloud"),
     ("169.254.169.254/32", "metadata of a cloud"),
+    ("169.254.170.2/32", "metadata of a cloud"),
+    ("169.254.170.23/32", "metadata of a cloud"),
     ("169.254.0.0/16", "link-local"),
     ("172.16.0.0/12", "private"),
+    ("192.0.0.192/32", "metadata of a cloud"),
     ("192.0.0.0/24", "reserved for protocols"),
     ("192.0.2.0/24", "for documentation"),
     ("192.31.196.0/24", "reserved for protocols"),
@@ -58,7 +67,9 @@ _IPV6 = (
     ("::ffff:0:0:0/96", "an IPv4 address in disguise"),
     ("64:ff9b::/96", "an IPv4 address in disguise (NAT64)"),
     ("64:ff9b:1::/48", "an IPv4 address in disguise (NAT64)"),
-    ("fd00:ec2::254/128", "metadata of a cloud"),
+    ("fd00:ec2::/32", "metadata of a cloud"),
+    ("fd00:c1::a9fe:a9fe/128", "metadata of a cloud"),
+    ("fd00:42::42/128", "metadata of a cloud"),
     ("fd20:ce::254/128", "metadata of a cloud"),
     ("fc00::/7", "private"),
     ("fe80::/10", "link-local"),
@@ -95,7 +106,8 @@ def refusal(address: str) -> str:
     """Say what kind of address this is if no tool may reach it; "" for a public one. What is no address is refused."""
     number = _ipv4(address)
     if number is not None:
-        return _within(number, _RANGES4)
+        plainly = address.count(".") == 3 and socket.inet_ntoa(number.to_bytes(4)) == address
+        return _within(number, _RANGES4) or ("" if plainly else "not an IP address")
     try:
         parsed = ipaddress.IPv6Address(address)
     except ValueError:
@@ -182,8 +194,6 @@ def place(url: str) -> Place:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
-        if not host.isascii():
-            host = host.encode("idna").decode().lower()
         path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._") or "/"
         query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
     except ValueError:
@@ -192,7 +202,11 @@ def place(url: str) -> Place:
         raise _refused("must begin with http:// or https:// (or ws://, wss://)")
     if "@" in parts.netloc:
         raise _refused("holds credentials: send them in a header instead")
-    host = _one_spelling(host) if (":" in host) == ("[" in parts.netloc) else ""
+    try:
+        host = in_ascii(host)
+    except ValueError:
+        raise _refused("names its host in signs that stand for others: write it as DNS has it (xn--…)") from None
+    host = _one_spelling(host) if _NETLOC.fullmatch(parts.netloc) else ""
     if port == 0 or not host:
         raise _refused("names no valid host and port")
     port = port or WEB_PORTS[parts.scheme]
@@ -206,6 +220,22 @@ def public_place(url: str) -> Place:
     kind = refusal(found.host) if is_address(found.host) else ""
     if kind or not is_public_name(found.host):
         raise NetError("refused-target", found.origin, f"{found.host} is {kind or 'no name of the public web'}")
+    return found
+
+
+def in_ascii(host: str) -> str:
+    """Return a host name as DNS has it.
+
+    Raises: ValueError for one that this would change into another: invisible and full-width signs are a disguise, and
+    where the two editions of IDNA differ (ß) nobody knows which server was meant.
+    """
+    if host.isascii():
+        return host
+    if len(host) > _NAME_LIMIT:
+        raise ValueError("the name is too long")
+    found = host.lower().encode("idna").decode()
+    if found.encode().decode("idna") != host.lower():
+        raise ValueError("the name has signs that no name of the internet has; write it as xn--")
     return found
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openclaw.net.egress import place
 from openclaw.net.error import NetError
-from openclaw.net.pinned import Resolve, aimed, judged_session, system_resolve
+from openclaw.net.pinned import Carrier, Resolve, aimed, judged_session, system_resolve
 from openclaw.net.response import Response, StreamResponse, as_net_error, refused_address
 from openclaw.net.target import Target, target
 from openclaw.net.way import Door, Purpose, Way, undirected
@@ -56,8 +56,11 @@ class HttpClient:
         door: Door | None = None,
         user_agent: str = "openclaw",
         resolve: Resolve = system_resolve,
+        carrier: Carrier | None = None,
     ) -> None:
         self._door = door
+        self.carrier = carrier
+        """The operator's proxy, None without one."""
         self._user_agent = user_agent
         self._resolve = resolve
         self._session: aiohttp.ClientSession | None = None
@@ -214,7 +217,9 @@ class HttpClient:
             if self._closed:
                 raise NetError("connect", "", "the HTTP client is closed")
             session = self._session if kept else self._fleeting
-            session = session or judged_session(library, self._user_agent, self._resolve, kept=kept)
+            session = session or judged_session(
+                library, self._user_agent, self._resolve, kept=kept, carrier=self.carrier
+            )
             if kept:
                 self._session = session
             else:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from openclaw.net.egress import is_address
 
 if TYPE_CHECKING:
     import aiohttp
@@ -55,7 +58,25 @@ def aimed(judge: Judge) -> Iterator[None]:
         _judge.reset(token)
 
 
-def judged_session(library: Any, user_agent: str, resolve: Resolve, *, kept: bool) -> aiohttp.ClientSession:
+class Carrier(Protocol):
+    """An operator's proxy (`net.onward`)."""
+
+    def names(self, host: str) -> bool:
+        """Say whether it looks this name up."""
+        ...
+
+    def carries(self, host: str, address: str) -> bool:
+        """Say whether a connection goes through it."""
+        ...
+
+    async def connected(self, host: str, port: int) -> socket.socket:
+        """Return a socket at whose other end is that server. Raises: OSError."""
+        ...
+
+
+def judged_session(
+    library: Any, user_agent: str, resolve: Resolve, *, kept: bool, carrier: Carrier | None = None
+) -> aiohttp.ClientSession:
     """Return the session that requests go through; `kept` keeps connections and remembers names for a moment.
 
     Bodies come as sent: they are not decompressed.
@@ -63,7 +84,9 @@ def judged_session(library: Any, user_agent: str, resolve: Resolve, *, kept: boo
 
     class Resolver(library.abc.AbstractResolver):  # type: ignore[misc]  # the library is imported late
         async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
-            addresses = await looked_up(host, port, _judge_of(host), resolve)
+            judge = _judge_of(host)
+            named = carrier is not None and carrier.names(host)
+            addresses = [host] if named else await looked_up(host, port, judge, resolve)
             return [_result(host, port, address) for address in addresses]
 
         async def close(self) -> None: ...
@@ -74,6 +97,21 @@ def judged_session(library: Any, user_agent: str, resolve: Resolve, *, kept: boo
             raise RefusedAddress(where[0], where[0], why)
         return socket.socket(family, kind, protocol)
 
+    class Connector(library.TCPConnector):  # type: ignore[misc]  # the library is imported late
+        async def _wrap_create_connection(self, *args: Any, addr_infos: Any, req: Any, **more: Any) -> Any:
+            host, places = req.url.raw_host, [info[4][:2] for info in addr_infos]
+            if carrier is None or not carrier.carries(host, places[0][0]):
+                return await super()._wrap_create_connection(*args, addr_infos=addr_infos, req=req, **more)
+            try:
+                sock = await carried(carrier, host, places)
+                ours = {name: value for name, value in more.items() if name not in ("timeout", "client_error")}
+                return await self._loop.create_connection(*args, **ours, sock=sock)
+            except ssl.SSLError as error:
+                raise library.ClientConnectorSSLError(req.connection_key, error) from error
+            except OSError as error:
+                addr_infos.clear()  # each of them was tried
+                raise library.ClientConnectorError(req.connection_key, error) from error
+
     keeping = (
         {"limit": CONNECTIONS, "limit_per_host": CONNECTIONS_PER_ORIGIN, "keepalive_timeout": KEEP_ALIVE_S}
         | {"ttl_dns_cache": DNS_CACHE_S}
@@ -81,7 +119,7 @@ def judged_session(library: Any, user_agent: str, resolve: Resolve, *, kept: boo
         else {"limit": TOOL_CONNECTIONS, "use_dns_cache": False, "force_close": True}
     )
     session: aiohttp.ClientSession = library.ClientSession(
-        connector=library.TCPConnector(resolver=Resolver(), socket_factory=make_socket, **keeping),
+        connector=Connector(resolver=Resolver(), socket_factory=make_socket, **keeping),
         cookie_jar=library.DummyCookieJar(),
         # A compressed stream is held back by the compressor and costs CPU on both sides.
         headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
@@ -90,6 +128,22 @@ def judged_session(library: Any, user_agent: str, resolve: Resolve, *, kept: boo
         trust_env=False,
     )
     return session
+
+
+async def carried(carrier: Carrier, host: str, places: Sequence[tuple[str, int]]) -> socket.socket:
+    """Return a socket through the operator's proxy to the first of these that it reaches, each judged once more.
+
+    Raises: RefusedAddress, OSError.
+    """
+    failure = OSError("no address")
+    for address, port in places:
+        if is_address(address) and (why := _judge_of(host)(address)):
+            raise RefusedAddress(host, address, why)
+        try:
+            return await carrier.connected(address, port)
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 async def looked_up(host: str, port: int, judge: Judge, resolve: Resolve) -> list[str]:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from openclaw.net.error import NetError
+from openclaw.net.onward import ProxyFailed
 from openclaw.net.pinned import RefusedAddress
 from openclaw.net.target import Target
 
@@ -201,6 +202,8 @@ def as_net_error(error: Exception, where: Target) -> NetError:
         return NetError("dns", origin, "the host name cannot be resolved")
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return NetError("tls", origin, f"TLS failed ({type(error).__name__})")
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ProxyFailed):
+        return NetError("connect", origin, error.os_error.reason)
     if isinstance(error, aiohttp.ClientConnectorError):
         return NetError("connect", origin, f"cannot connect ({error.os_error.strerror or 'no route'})")
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | OSError):

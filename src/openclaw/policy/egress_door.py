@@ -66,7 +66,7 @@ class EgressRules:
 
     def host(self, errand: Errand, host: str, port: int) -> Verdict:
         """Decide about a name, or an address that stands in its place. Nothing is looked up."""
-        if errand.configured and not self._class(errand).allow:
+        if errand.configured and not self._class(errand.klass).allow:
             return _CONFIGURED  # what every call of a model asks
         host = plain(host)
         listed = self._listed(errand).opens(host, port)
@@ -94,11 +94,17 @@ class EgressRules:
         if not kind:
             return Verdict("allow", "egress.address", "the address may be reached")
         entries = self._listed(errand)
-        if (errand.configured or entries.opens(host, port)) and entries.opens_address(address, port):
+        if (errand.configured or entries.opens(host, port)) and entries.opens_address(
+            address, port, named=not is_address(host)
+        ):
             return Verdict("allow", "egress.listed", "networkPolicy names the address")
         missing = (address,) if errand.configured or entries.opens(host, port) else (host, address)
         said = f"{host} is {kind}" if host == address else f"{host} stands for {address}, which is {kind}"
         return self._closed(errand, missing, port, "egress.address", said)
+
+    def lists(self, klass: EgressClass) -> bool:
+        """Say whether a class has a list of its own."""
+        return bool(self._class(klass).allow)
 
     def _not_of_class(self, errand: Errand, host: str, port: int) -> Verdict:
         setting = f"networkPolicy.classes.{errand.klass}.allow"
@@ -110,12 +116,12 @@ class EgressRules:
     def _listed(self, errand: Errand) -> Allowlist:
         found = self._lists.get(errand.klass)
         if found is None:
-            entries = (*self.policy.egress_allowlist, *self._class(errand).allow)
+            entries = (*self.policy.egress_allowlist, *self._class(errand.klass).allow)
             found = self._lists[errand.klass] = Allowlist(entries)
         return found
 
-    def _class(self, errand: Errand) -> EgressClassConfig:
-        found: EgressClassConfig = getattr(self.policy.classes, errand.klass)
+    def _class(self, klass: EgressClass) -> EgressClassConfig:
+        found: EgressClassConfig = getattr(self.policy.classes, klass)
         return found
 
     def _narrowings(self, errand: Errand) -> list[tuple[str, tuple[str, ...]]]:
@@ -182,6 +188,8 @@ def egress_rule(rules: Callable[[], EgressRules]) -> Rule:
     """Return the rule for kind `egress`; it goes by the configuration of the moment."""
 
     def rule(ask: Ask) -> Verdict:
+        if isinstance(why := ask.facts.get("url"), str):
+            return Verdict("deny", "egress.url", why)
         host, port, errand = ask.facts.get("host"), ask.facts.get("port"), ask.facts.get("errand")
         if not isinstance(host, str) or not isinstance(port, int) or not isinstance(errand, Errand):
             return Verdict("deny", "egress.unknown-target", "the request names no host and port")
@@ -213,6 +221,20 @@ def egress_ask(principal: Principal, errand: Errand, host: str, port: int, addre
         facts=facts,
         written=written,
         agent=errand.agent,
+        **where,
+    )
+
+
+def no_place_ask(principal: Principal, action: str, why: str, **where: Any) -> Ask:
+    """Return the question about an address that names no place, which is denied. `where` are fields of Ask."""
+    written: dict[str, str | int | bool] = {"class": TOOLS.klass}
+    return Ask(
+        kind=KIND,
+        principal=principal,
+        action=action,
+        target="(no address)",
+        facts={"url": why},
+        written=written,
         **where,
     )
 

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from openclaw.base.network import Network
 from openclaw.net.egress import WEB_PORTS as SCHEMES
-from openclaw.net.egress import is_address, refusal
+from openclaw.net.egress import in_ascii, is_address, refusal
 
 WEB_PORTS: Final = tuple(sorted(set(SCHEMES.values())))
 _ONE_BY_ONE: Final = ("metadata", "disguise", "unspecified", "multicast", "not an IP")
@@ -65,8 +65,11 @@ class Allowlist:
             at = host.find(".", at + 1)
         return False
 
-    def opens_address(self, address: str, port: int) -> bool:
-        """Say whether an entry is, or holds, this address and opens the port."""
+    def opens_address(self, address: str, port: int, *, named: bool = False) -> bool:
+        """Say whether an entry is, or holds, this address and opens the port.
+
+        `named`: the port was opened by the host's name; an entry without a port opens the address then.
+        """
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
@@ -76,7 +79,8 @@ class Allowlist:
             if version == parsed.version:
                 spare = parsed.max_prefixlen - length
                 for entry in held.get(int(parsed) >> spare << spare, ()):
-                    if entry.at(port) and entry.network is not None and _reaches(entry.network, kind):
+                    fits = entry.at(port) or (named and entry.port is None)
+                    if fits and entry.network is not None and _reaches(entry.network, kind):
                         return True
         return False
 
@@ -139,11 +143,9 @@ def problem(text: str) -> str:
 def plain(host: str) -> str:
     """Return a host in the spelling in which names are compared."""
     bare = host.strip().removeprefix("[").removesuffix("]").removesuffix(".").lower()
-    if bare.isascii():
-        return bare
     try:  # requests name hosts in ASCII, operators as they read them
-        return bare.encode("idna").decode()
-    except UnicodeError:
+        return in_ascii(bare)
+    except ValueError:
         return bare
 
 

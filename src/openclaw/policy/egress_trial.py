@@ -12,7 +12,7 @@ import msgspec
 
 from openclaw.net.egress import Place, is_address, place
 from openclaw.net.error import NetError
-from openclaw.net.hop import MAX_REDIRECTS, next_place, travelling
+from openclaw.net.hop import MAX_REDIRECTS, METHODS, header_problem, next_place, travelling
 from openclaw.policy.egress_door import EgressRules, Errand
 from openclaw.policy.gatekeeper import Verdict
 
@@ -21,7 +21,10 @@ Lookup = Callable[[str, int], Sequence[str] | None]
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """What would happen. `connect_ip` is where the last connection goes; `denied_hop` counts redirects from 1."""
+    """What would happen. `connect_ip` is where the last connection goes.
+
+    `denied_hop` is the redirect that was refused, the first of them being 1; 0 when the request itself was, or nothing.
+    """
 
     verdict: Verdict
     connect_ip: str = ""
@@ -38,8 +41,14 @@ def tried(
     *,
     headers: Mapping[str, str] | None = None,
     hops: Sequence[str] = (),
+    method: str = "GET",
 ) -> Trial:
-    """Return what would happen to a request whose server answers with these redirects, one after the other."""
+    """Return what would happen to a request whose server answers with these redirects, one after the other.
+
+    Redirects are judged for every method, though the tools follow those of GET and HEAD alone.
+    """
+    if verdict := _of_head(method, headers or {}):
+        return Trial(verdict=verdict)
     sent = dict(headers or {})
     lookups: list[str] = []
     here: Place | None = None
@@ -53,9 +62,10 @@ def tried(
             if here is not None:
                 sent = travelling(sent, here, there)
             here = there
-            verdict, address = _stop(rules, errand, here, lookup, lookups)
             if hop > MAX_REDIRECTS:
                 verdict = Verdict("deny", "egress.redirects", f"more than {MAX_REDIRECTS} redirects are not followed")
+            else:
+                verdict, address = _stop(rules, errand, here, lookup, lookups)
         if verdict.answer != "allow":
             address = ""
             break
@@ -69,6 +79,13 @@ def tried(
 
 
 _NOTHING = Verdict("deny", "egress.url", "there is no address")
+
+
+def _of_head(method: str, headers: Mapping[str, str]) -> Verdict | None:
+    if method.upper() not in METHODS:
+        return Verdict("deny", "egress.method", f"a request is one of {', '.join(METHODS)}")
+    why = header_problem(headers)
+    return Verdict("deny", "egress.header", why) if why else None
 
 
 def _stop(rules: EgressRules, errand: Errand, here: Place, lookup: Lookup, lookups: list[str]) -> tuple[Verdict, str]:

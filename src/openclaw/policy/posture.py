@@ -95,6 +95,10 @@ def _egress(config: Config) -> Iterator[Row]:
     shown = ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "")
     wide = any(entry.strip() in ("*", "0.0.0.0/0", "::/0") or entry.count(".") < 1 for entry in listed)
     yield Row("egress", "list", shown or "nothing", _level(good=not wide), "networkPolicy.egressAllowlist")
+    proxy = config.proxy
+    if proxy.enabled and proxy.proxy_url:
+        value = f"{proxy.proxy_url}, names by the {proxy.lookup}"
+        yield Row("egress", "proxy", value, _level(good=proxy.lookup == "gateway"), "proxy.lookup")
 
 
 def _high_risk(config: Config) -> Iterator[Row]:

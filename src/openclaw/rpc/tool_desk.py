@@ -11,21 +11,25 @@ from openclaw.agent.api import AgentService
 from openclaw.agent.directory import AgentSpec, Directory
 from openclaw.agent.session_key import parse_key
 from openclaw.base import own_names
-from openclaw.base.errors import NotFound
+from openclaw.base.errors import NotFound, PolicyDenied
 from openclaw.base.ids import AgentId, SessionKey, new_run_id
 from openclaw.base.model import ToolSpec
 from openclaw.base.principal import Principal
+from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.tools.api import ToolContext
 from openclaw.tools.builtin.command.tools import NAMES as COMMANDS
-from openclaw.tools.toolbox import DENIED
 
 
 class ToolAnswer(msgspec.Struct, frozen=True):
-    """What a call gave; `is_error` says that the tool refused or failed."""
+    """What a call gave; `is_error` says that the tool refused or failed.
+
+    `rule` is the policy's that shut a door on the way; the text says how an operator opens it.
+    """
 
     name: str
     text: str
     is_error: bool = False
+    rule: str = ""
 
 
 class ToolPort(Protocol):
@@ -47,7 +51,7 @@ class ToolPort(Protocol):
     ) -> ToolAnswer:
         """Call a tool; a dry run only makes sure that there is one.
 
-        Raises: NotFound, also for a shut door, and for commands.
+        Raises: NotFound, also for a tool that the policy does not allow, and for commands.
         """
         ...
 
@@ -84,18 +88,24 @@ class ToolDesk:
             raise _unavailable(name)
         if dry_run:
             return ToolAnswer(name, "")
-        context = await self._context(principal, spec, key)
+        shut: list[PolicyDenied] = []
+        context = await self._context(principal, spec, key, shut.append)
         text, is_error = await spec.toolbox.call(name, msgspec.json.encode(arguments).decode(), context)
-        if is_error and text.startswith(DENIED):
+        if not (shut and is_error):
+            return ToolAnswer(name, text, is_error)
+        said = shut[-1]
+        if said.details.get("kind", TOOL) == TOOL:
             raise _unavailable(name)
-        return ToolAnswer(name, text, is_error)
+        return ToolAnswer(name, said.message, is_error, str(said.details.get("rule") or said.code))
 
     def _place(self, principal: Principal, session_key: str, agent_id: str) -> tuple[AgentSpec, SessionKey]:
         named = self._agent.resolve_agent(agent_id)
         agent, key = parse_key(session_key, named)
         return self._directory().require(agent), own_names.kept_key(principal, key)
 
-    async def _context(self, principal: Principal, spec: AgentSpec, key: SessionKey) -> ToolContext:
+    async def _context(
+        self, principal: Principal, spec: AgentSpec, key: SessionKey, refused: Callable[[PolicyDenied], None]
+    ) -> ToolContext:
         row = await self._agent.session(key, principal)
         facts: dict[str, Any] = {"model": spec.model.primary}
         if row is not None:
@@ -108,6 +118,7 @@ class ToolDesk:
             run_id=run_id,
             workspace=spec.workspace,
             facts=facts,
+            refused=refused,
         )
 
 

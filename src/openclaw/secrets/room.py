@@ -29,6 +29,8 @@ from openclaw.config.paths import StatePaths
 from openclaw.config.reference import Reference
 from openclaw.config.schema import SecretProviderConfig, SecretsConfig
 from openclaw.net.http import HttpClient
+from openclaw.net.onward import onward
+from openclaw.net.pinned import Carrier
 from openclaw.net.way import Door
 from openclaw.processes.spawner import Spawner
 from openclaw.secrets.file import Stamp, stamp_of
@@ -87,6 +89,8 @@ class SecretRoom:
         self._one_at_a_time = asyncio.Lock()
         self.door: Door | None = None
         """The egress door, once the gateway stands; before that, servers are judged by their addresses alone."""
+        self.carrier: Carrier | None = None
+        """The proxy that the gateway uses, while there is a door."""
 
     def value(self, reference: Reference) -> Secret | None:
         """Return the value, or None while there is none."""
@@ -276,7 +280,8 @@ class SecretRoom:
     @contextlib.asynccontextmanager
     async def _means(self, loaded: Loaded) -> AsyncIterator[Means]:
         """Open what providers work with: none of it costs anything before it is used."""
-        http, spawner = HttpClient(door=self.door), Spawner(loaded.env)
+        carrier = self.carrier if self.door else onward(loaded)
+        http, spawner = HttpClient(door=self.door, carrier=carrier), Spawner(loaded.env)
         try:
             yield Means(loaded.env, self._paths.state_dir, http, spawner)
         finally:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from openclaw.base.errors import PolicyDenied
 from openclaw.base.ids import AgentId, RunId, SessionKey
 from openclaw.base.message import ImagePart
 from openclaw.base.model import ToolSpec
@@ -37,6 +38,8 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     """By what way text from outside came into what the model has read; empty: it has read none."""
     took_in: Callable[[str], None] | None = None
     """Told the way by which the call's result brings text from outside."""
+    refused: Callable[[PolicyDenied], None] | None = None
+    """Told what a door said, when one stayed shut: the text of the result is for the model."""
     idempotency_key: str = ""
     """The same for every try of one call, also after a crash: a tool that acts outside can give it along."""
 

@@ -66,6 +66,8 @@ class Box:
                 raise
             return _unexpected(name, error), True  # the tool's own: nobody cancelled us
         except PolicyDenied as error:
+            if context.refused is not None:
+                context.refused(error)
             return f"{DENIED}{error.message}", True
         except (ToolError, InvalidRequest) as error:
             return _told(error), True

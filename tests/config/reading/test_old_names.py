@@ -132,3 +132,19 @@ def test_any_values_under_any_of_the_names_load(values: dict[str, object]) -> No
     found = loaded(msgspec.json.encode(values).decode())
     assert found.parsed == values
     assert all(issue.path for issue in found.issues)
+
+
+def test_a_narrower_egress_list_counts_in_either_spelling_wherever_it_stands() -> None:
+    found = loaded(
+        "{ network_policy: { allow_egress: true, actions: { web_fetch: { egress_allowlist: ['a.b'] } } },\n"
+        " agents: { entries: { x: { networkPolicy: { egress_allowlist: ['c.d'] } } },\n"
+        " list: [{ id: 'y', network_policy: { actions: { http_request: { egress_allowlist: ['e.f'] } } } }] } }"
+    )
+    policy, (x, y) = found.config.network_policy, found.config.agents.list
+    assert policy.allow_egress
+    assert policy.actions["web_fetch"].egress_allowlist == ("a.b",)
+    assert x.network_policy is not None
+    assert x.network_policy.egress_allowlist == ("c.d",)
+    assert y.network_policy is not None
+    assert y.network_policy.actions["http_request"].egress_allowlist == ("e.f",)
+    assert {issue.kind for issue in found.issues} == {"old-name"}

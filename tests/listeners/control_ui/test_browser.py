@@ -18,7 +18,7 @@ from openclaw.client import Credentials, Role
 from openclaw.client.handshake import connect_params
 from openclaw.protocol.device_auth import DeviceKey
 from tests.gateway.process import START_S, TOKEN, GatewayProcess, free_port, gateway, write_config
-from tests.listeners.fakes import until
+from tests.processes.waiting import until
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, ConsoleMessage, Page
@@ -147,7 +147,8 @@ async def test_what_an_agent_asks_for_is_decided_in_the_chat_or_on_the_page_of_a
         proposed = page.locator("#approvals li", has_text="identity.name")
         await proposed.get_by_role("button", name="Allow once").click()
         await proposed.wait_for(state="detached")
-        await until(lambda: "Molly" in (tmp_path / "state" / "openclaw.json").read_text())
+        file = tmp_path / "state" / "openclaw.json"
+        await until(lambda: "Molly" in file.read_text())  # it is written after the decision is told
 
 
 async def test_a_device_from_afar_is_let_in_from_the_page(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
 import socket
@@ -169,6 +170,47 @@ print(sorted(name for _, name in socket.if_nameindex()))
     with pytest.raises(TimeoutError):
         listener.accept()
     abstract.close()
+
+
+async def test_no_service_of_the_machine_is_reached_by_a_path(
+    bubblewrap: Bubblewrap, workspace: Path, walls: Walls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    (workspace / "deep").mkdir()
+    (workspace / "link").symlink_to("deep/inside.sock")
+    outside = workspace.parent / "outside.sock"
+    places = ["deep/inside.sock", "link", "../outside.sock", str(outside), "relative.sock", "/run/docker.sock"]
+    text = f"""
+import socket
+for place in {places}:
+    try:
+        socket.socket(1).connect(place); print("reached", place)
+    except OSError:
+        print("no")
+socket.socket(1).bind("own.sock"); print("bound")
+"""
+    with contextlib.ExitStack() as stack:
+        for bound in (str(workspace / "deep/inside.sock"), str(outside), "relative.sock"):
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(bound)
+            listener.listen()
+        assert await ran(bubblewrap, python(workspace, text), walls) == (0, "no\n" * len(places) + "bound\n")
+
+
+async def test_no_metadata_service_nor_other_family_is_reached(
+    bubblewrap: Bubblewrap, workspace: Path, walls: Walls
+) -> None:
+    text = """
+import socket
+for family, place in ((2, ("169.254.169.254", 80)), (2, ("100.100.100.200", 80)), (10, ("fd00:ec2::254", 80)),
+                      (2, ("10.0.0.1", 80)), (40, (2, 1)), (40, (1, 1)), (17, ("lo", 0))):
+    try:
+        with socket.socket(family, 1) as one:
+            one.settimeout(2); one.connect(place); print("reached", place)
+    except OSError:
+        print("no")
+"""
+    assert await ran(bubblewrap, python(workspace, text), walls) == (0, "no\n" * 7)
 
 
 async def test_the_one_way_out_is_the_socket_that_was_given(

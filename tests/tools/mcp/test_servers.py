@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 
+import httpx2
 import pytest
 
 from openclaw.base.clock import SYSTEM_CLOCK
@@ -19,8 +20,11 @@ from openclaw.net.way import Purpose, Way
 from openclaw.processes.child import Child
 from openclaw.testing import make_context
 from openclaw.testing.action import open_gate
+from openclaw.tools.mcp.api import Signal
 from openclaw.tools.mcp.room import McpRoom
+from openclaw.tools.mcp.web import OurTransport
 from openclaw.tools.registry import ToolRegistry
+from tests.net.test_egress import Canary
 from tests.processes.waiting import alive, until
 from tests.tools.mcp.conftest import House, inside, only, tool
 
@@ -300,3 +304,31 @@ def test_the_library_is_not_loaded_before_a_server_is_started() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
     assert json.loads(out.replace("'", '"')) == []
+
+
+async def test_a_server_that_leads_elsewhere_is_not_followed(house: House) -> None:
+    async with Canary() as canary:
+
+        async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            place = f"http://localhost:{canary.port}/mcp"
+            writer.write(
+                f"HTTP/1.1 307 x\r\nLocation: {place}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+            )
+            writer.close()
+
+        server = await asyncio.start_server(met, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
+        room = await house.room(test=McpServerConfig(url=url, headers={"Authorization": Secret("Bearer s3cret")}))
+        assert only(room).state != "ready"
+        assert canary.connections == 0
+        server.close()
+
+
+async def test_no_request_goes_to_another_host_than_the_setting_names(house: House) -> None:
+    async with Canary() as canary, HttpClient() as http:
+        web = OurTransport(http, Signal())
+        web.host = "mcp.example"
+        with pytest.raises(httpx2.ConnectError):
+            await web.handle_async_request(httpx2.Request("POST", f"http://127.0.0.1:{canary.port}/mcp"))
+        assert canary.connections == 0

@@ -186,15 +186,17 @@ def _sent(place: str, rows: Iterator[Row]) -> Exported:
     from openclaw import __version__
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.net.http import HttpClient
+    from openclaw.net.onward import onward
     from openclaw.ops.audit_export import HEADERS_VARIABLE, Exported, headers_of, send_otlp, write_lines
     from openclaw.ops.backup.desk import Backups
 
     desk = Desk()
     if place.startswith(("http://", "https://")):
+        carrier = onward(desk.loaded)
         headers = headers_of(desk.env.get(HEADERS_VARIABLE) or "")
 
         async def send() -> Exported:
-            async with HttpClient(user_agent=f"openclaw/{__version__}") as http:
+            async with HttpClient(user_agent=f"openclaw/{__version__}", carrier=carrier) as http:
                 return await send_otlp(http, place, headers, rows, platform.node())
 
         return run(send())

@@ -59,12 +59,14 @@ async def _tried(desk: Desk, wait_s: float) -> list[ServerStatus]:
     from openclaw import __version__
     from openclaw.base.clock import SYSTEM_CLOCK
     from openclaw.net.http import HttpClient
+    from openclaw.net.onward import onward
     from openclaw.processes.spawner import Spawner
     from openclaw.tools.mcp.room import McpRoom
 
     workspace = desk.workspace()
     workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
-    http, spawner = HttpClient(user_agent=f"openclaw/{__version__}"), Spawner(desk.env)
+    carrier = onward(desk.loaded)
+    http, spawner = HttpClient(user_agent=f"openclaw/{__version__}", carrier=carrier), Spawner(desk.env)
     room = McpRoom(desk.loaded.config.mcp.servers, spawner, SYSTEM_CLOCK, http=http, cwd=workspace, version=__version__)
     try:
         await room.start()

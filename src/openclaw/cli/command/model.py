@@ -267,6 +267,7 @@ async def _refresh(desk: Desk, source: str) -> Refreshed:
     from openclaw.models.refresh import FILE_NAME
     from openclaw.models.refresh import refresh as take
     from openclaw.net.http import HttpClient
+    from openclaw.net.onward import onward
 
-    async with HttpClient() as http:
+    async with HttpClient(carrier=onward(desk.loaded)) as http:
         return await take(source, desk.paths.state_dir / FILE_NAME, http=http, clock=SYSTEM_CLOCK)

@@ -40,6 +40,9 @@ ROSTERS: Final[tuple[tuple[str, bool], ...]] = (("agents.entries", False), ("rou
 """Agents as an object by id, and whether that is an old name; in `agents.list` each says its id itself."""
 _LIST: Final[KeyPath] = ("agents", "list")
 _AUTH: Final[KeyPath] = ("gateway", "auth")
+_POLICY: Final[KeyPath] = ("networkPolicy",)
+_NARROW: Final = "egress_allowlist"
+_NARROW_NOW: Final = "egressAllowlist"
 
 
 class Renamed(Positions):
@@ -88,6 +91,7 @@ class OldNames:
             else:
                 self._move(_path(old), _path(new))
         self._name_providers()
+        self._respell_policies()
         self._gather_agents()
         self.positions: Positions = Renamed(positions, self._origin) if self._origin else positions
 
@@ -119,6 +123,21 @@ class OldNames:
         for old, new in list(other_names(auth)) if isinstance(auth, dict) else ():
             self._move((*_AUTH, *old), (*_AUTH, *new))
 
+    def _respell_policies(self) -> None:
+        """Read narrower egress lists in either spelling: one that is overlooked would leave its agent wide open."""
+        places: list[KeyPath] = [_POLICY]
+        for roster in (_LIST, *(_path(name) for name, _ in ROSTERS)):
+            held = lookup(self.values, roster)
+            keys = range(len(held)) if isinstance(held, list) else held if isinstance(held, dict) else ()
+            for key in keys:
+                self._move((*roster, key, "network_policy"), (*roster, key, "networkPolicy"))
+                self._move((*roster, key, *_POLICY, _NARROW), (*roster, key, *_POLICY, _NARROW_NOW))
+                places.append((*roster, key, *_POLICY))
+        for place in places:
+            actions = lookup(self.values, (*place, "actions"))
+            for name in actions if isinstance(actions, dict) else ():
+                self._move((*place, "actions", name, _NARROW), (*place, "actions", name, _NARROW_NOW))
+
     def _gather_agents(self) -> None:
         """Make one list of the agents; those by id come first, as whoever is first answers where none is named."""
         held = lookup(self.values, _LIST)
@@ -149,7 +168,8 @@ class OldNames:
 
     def _has_room(self, path: KeyPath) -> bool:
         parents = (lookup(self.values, path[:end]) for end in range(1, len(path)))
-        return all(parent is ABSENT or isinstance(parent, dict) for parent in parents)
+        kinds = (list if isinstance(key, int) else dict for key in path[1:])
+        return all(parent is ABSENT or isinstance(parent, kind) for parent, kind in zip(parents, kinds, strict=True))
 
     def _take_out(self, path: KeyPath, message: str, hint: str) -> None:
         line, column = self._places.at(path)

@@ -18,7 +18,7 @@ _DOCKER = """apparmorProfile containerPrefix dangerouslyAllowContainerNamespaceJ
 
 _GROUPS: dict[str, str] = {
     "": """accessGroups acp approvals attachments auth bindings broadcast browser cloudWorkers commands desktop
-        diagnostics discovery memory messages nodeHost plugins proxy security
+        diagnostics discovery memory messages nodeHost plugins security
         store surfaces talk telemetry transcripts tts ui update wizard worktreeAcceleration worktreeRoot web
         audio media canvasHost""",
     "agents": "ownership",
@@ -55,6 +55,7 @@ _GROUPS: dict[str, str] = {
     "hooks.mappings[]": "channel deliver forEach sessionMode to transform",
     "logging": "audit consoleLevel file redactPatterns redactSensitive",
     "models": "mode",
+    "proxy": "loopbackMode tls",
     "models.providers.*": """agentRuntime auth authHeader headers injectNumCtxForOpenAICompat localService maxTokens
         params request timeoutSeconds""",
     "models.providers.*.models[]": "api compat headers params",

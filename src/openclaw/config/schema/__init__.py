@@ -88,6 +88,7 @@ from openclaw.config.schema.tools import (
     McpConfig,
     McpServerConfig,
     NetworkPolicyConfig,
+    ProxyConfig,
     SkillsConfig,
     ToolsConfig,
 )
@@ -151,6 +152,7 @@ __all__ = [
     "NodesConfig",
     "OidcConfig",
     "ProviderConfig",
+    "ProxyConfig",
     "QueueConfig",
     "QuotaConfig",
     "RateLimitConfig",

@@ -143,3 +143,18 @@ class NetworkPolicyConfig(Section, frozen=True):
     ] = ()
     classes: EgressClassesConfig = EgressClassesConfig()
     actions: Annotated[dict[str, EgressListConfig], leaf("Narrower lists by tool name.", "live")] = {}
+
+
+class ProxyConfig(Section, frozen=True):
+    """The operator's own proxy to the outside. Where bytes may go is decided before it is asked; see docs/egress.md."""
+
+    enabled: Annotated[bool, leaf("Whether it is used.", "process")] = True
+    proxy_url: Annotated[
+        str, leaf("Its address, http://host:port; empty = none.", "process", pattern=r"^(http://[^@/?#\s]+/?)?$")
+    ] = ""
+    authorization: Annotated[Secret | None, leaf("What it is sent as Proxy-Authorization.", "process")] = None
+    lookup: Annotated[
+        Literal["gateway", "proxy"],
+        leaf("Who looks names up: gateway = here, each address is judged; proxy = it is given the name.", "process"),
+    ] = "gateway"
+    bypass: Annotated[tuple[str, ...], leaf("Hosts and *.suffixes that are reached without it.", "process")] = ()

@@ -10,7 +10,14 @@ from openclaw.config.schema.leaf import Section, leaf
 from openclaw.config.schema.models import ModelsConfig
 from openclaw.config.schema.secrets import SecretsConfig
 from openclaw.config.schema.storage import StorageConfig
-from openclaw.config.schema.tools import ActionConfig, McpConfig, NetworkPolicyConfig, SkillsConfig, ToolsConfig
+from openclaw.config.schema.tools import (
+    ActionConfig,
+    McpConfig,
+    NetworkPolicyConfig,
+    ProxyConfig,
+    SkillsConfig,
+    ToolsConfig,
+)
 
 
 class SessionConfig(Section, frozen=True):
@@ -88,6 +95,7 @@ class Config(Section, frozen=True):
     mcp: McpConfig = McpConfig()
     cron: CronConfig = CronConfig()
     network_policy: NetworkPolicyConfig = NetworkPolicyConfig()
+    proxy: ProxyConfig = ProxyConfig()
     hooks: HooksConfig = HooksConfig()
     secrets: SecretsConfig = SecretsConfig()
     backup: BackupConfig = BackupConfig()

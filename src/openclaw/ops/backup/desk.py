@@ -17,6 +17,8 @@ from openclaw.config.load import Loaded, files_of
 from openclaw.config.paths import StatePaths
 from openclaw.config.schema import BackupConfig
 from openclaw.identity.devices.tokens import gateway_seed
+from openclaw.net.onward import onward
+from openclaw.net.pinned import Carrier
 from openclaw.net.way import Door
 from openclaw.ops.backup.create import Made, Plan, aside, clear_left, create
 from openclaw.ops.backup.destination import S3, SSH, Destination, Directory, nothing
@@ -43,13 +45,21 @@ class Created(msgspec.Struct, frozen=True):
 class Backups:
     """Makes, finds and checks backups. `loaded` is asked at each use: settings may change.
 
-    `door` is the egress door, None where no gateway runs; it is asked from threads.
+    `door` is the egress door, None where no gateway runs; it is asked from threads. `carrier` is the gateway's proxy.
     """
 
     def __init__(
-        self, paths: StatePaths, loaded: Callable[[], Loaded], clock: Clock, version: str, *, door: Door | None = None
+        self,
+        paths: StatePaths,
+        loaded: Callable[[], Loaded],
+        clock: Clock,
+        version: str,
+        *,
+        door: Door | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         self._door = door
+        self._carrier = carrier
         self._paths = paths
         self._loaded = loaded
         self._clock = clock
@@ -79,7 +89,8 @@ class Backups:
         settings = self.settings
         place = place or settings.destination
         if place.startswith(S3):
-            return Bucket(place, sse=settings.sse, kms_key=settings.kms_key, door=self._door)
+            carrier = self._carrier if self._door else onward(self._loaded())
+            return Bucket(place, sse=settings.sse, kms_key=settings.kms_key, door=self._door, carrier=carrier)
         env = self._loaded().env
         if place.startswith(SSH):
             key, hosts = (expand(env, each) if each else None for each in (settings.ssh_key, settings.ssh_known_hosts))

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from openclaw.base.errors import InvalidRequest, NotFound, NotSupported, Unavailable
 from openclaw.net.aws import apart, lead
 from openclaw.net.http import Timeouts
+from openclaw.net.pinned import Carrier
 from openclaw.net.way import Door
 from openclaw.ops.backup.destination import MAX_LISTED, S3, nothing
 from openclaw.ops.backup.retention import Stored, newest_first, stored
@@ -39,6 +40,7 @@ class Bucket:
         kms_key: str = "",
         part_bytes: int = PART_BYTES,
         door: Door | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         bucket, _, prefix = url.removeprefix(S3).partition("/")
         if not url.startswith(S3) or not bucket:
@@ -50,6 +52,7 @@ class Bucket:
         if sse == "aws:kms" and kms_key:
             self._sealed["SSEKMSKeyId"] = kms_key
         self._door = door
+        self._carrier = carrier
 
     @property
     def place(self) -> str:
@@ -113,7 +116,7 @@ class Bucket:
     def _client(self) -> Iterator[Any]:
         config = _load("botocore.config").Config(retries={"mode": "standard"})
         session = _load("botocore.session").Session()
-        with apart(self._door) as (http, wait):
+        with apart(self._door, self._carrier) as (http, wait):
             lead(session, http, wait, "backup", _TIMEOUTS)
             yield session.create_client("s3", config=config)
 

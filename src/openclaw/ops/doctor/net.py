@@ -8,21 +8,28 @@ from pathlib import Path
 
 from openclaw.client import inspect
 from openclaw.config.schema import NetworkPolicyConfig
+from openclaw.net.onward import onward
 from openclaw.ops.doctor.checks.outside import AUTHORITIES, PROXIES, proxy_host
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.doctor.step import Step
 from openclaw.policy.egress_door import TOOLS, EgressRules
 from openclaw.policy.egress_list import WEB_PORTS
 
+_PROXY_FIX = "See openclaw config validate, and docs/egress.md."
+
 
 def net_steps(scene: Scene, host: str = "") -> Iterator[Step]:
     """Yield the policy, proxies and authorities; with a host, the verdict on it and whether it can be reached."""
     policy = scene.loaded.config.network_policy
     yield _policy_step(policy)
+    if (carrier := onward(scene.loaded)) is not None:
+        who = "it looks names up" if carrier.looks_up else "it is given addresses that were judged here"
+        at = f"{carrier.host}:{carrier.port}" if carrier.host else "nowhere: its section is wrong"
+        yield Step("proxy", bool(carrier.host), f"requests go through proxy.proxyUrl, {at}; {who}", _PROXY_FIX)
     for name in PROXIES:
         if value := scene.env.get(name):
             seen = f"{name} names {proxy_host(value)}; the gateway's own requests do not use it"
-            yield Step("proxy", False, seen, "Unset it to avoid surprise.", warning=True)
+            yield Step("proxy", False, seen, "Unset it; if a proxy is to be used, set proxy.proxyUrl.", warning=True)
     for name in AUTHORITIES:
         if value := scene.env.get(name):
             there = Path(value).exists()

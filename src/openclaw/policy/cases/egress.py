@@ -1,13 +1,14 @@
 """Kind `egress` of `policy test --stdin`: one line, one verdict, by the code that the door itself goes by.
 
 A line has `url`, and may have `headers`, `hops` (the redirects that servers answer with), `dns` (name → the answers of
-its first lookup, of its second …; the last stays), `policy` (networkPolicy, either spelling), and `class`, `agent`,
-`action` for whom it is. Without `dns` the verdict is on names and literal addresses alone.
+its first lookup, of its second …; the last stays), `policy` (networkPolicy, either spelling), `method`, and `class`,
+`agent`, `action` for whom it is. Without `dns` the verdict is on names and literal addresses alone. Without `class` and
+`action` the question is whether bytes may go there for any purpose: the answer's `class` is the one that lets them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,12 +17,15 @@ from openclaw.base.errors import InvalidRequest
 from openclaw.config.schema import AgentNetworkConfig, NetworkPolicyConfig
 from openclaw.policy.egress_door import CLASSES, EgressRules, Errand
 from openclaw.policy.egress_list import plain
-from openclaw.policy.egress_trial import tried
+from openclaw.policy.egress_trial import Trial, tried
 
 MAX_HOPS: Final = 50
 MAX_HEADERS: Final = 200
 _SPELLINGS: Final = {"allow_egress": "allowEgress", "egress_allowlist": "egressAllowlist"}
 _KEYS: Final = frozenset({"allowEgress", "egressAllowlist", "classes", "actions", "agents"})
+_CLASS_KEYS: Final = frozenset({"allow", "owner", "review"})
+_AGENT_KEYS: Final = frozenset({"egressAllowlist", "actions"})
+_ACTION_KEYS: Final = frozenset({"egressAllowlist"})
 
 
 def egress_case(line: Mapping[str, Any], default: EgressRules | None = None) -> dict[str, Any]:
@@ -29,20 +33,21 @@ def egress_case(line: Mapping[str, Any], default: EgressRules | None = None) -> 
     url = line.get("url")
     if not isinstance(url, str):
         raise InvalidRequest("an egress case needs a url")
-    rules = case_rules(line["policy"]) if "policy" in line else default or EgressRules(NetworkPolicyConfig())
-    trial = tried(
-        rules,
-        _errand(line),
-        url,
-        _Names(line.get("dns")).lookup,
-        headers=_texts(line, "headers", MAX_HEADERS),
-        hops=_hops(line),
-    )
+    policy = line.get("policy")
+    rules = default or EgressRules(NetworkPolicyConfig()) if policy is None else case_rules(policy)
+    headers, hops = _texts(line, "headers", MAX_HEADERS), _hops(line)
+    trials: list[tuple[Errand, Trial]] = []
+    for errand in _errands(line, rules):
+        names = _Names(line.get("dns"))
+        trial = tried(rules, errand, url, names.lookup, headers=headers, hops=hops, method=_method(line))
+        trials.append((errand, trial))
+    errand, trial = next((each for each in trials if each[1].verdict.answer == "allow"), trials[0])
     answer: dict[str, Any] = {
         "id": line.get("id"),
         "verdict": trial.verdict.answer,
         "rule": trial.verdict.rule_id,
         "reason": trial.verdict.reason,
+        "class": errand.klass,
         "lookups": list(trial.lookups),
         "stripped": list(trial.stripped),
     }
@@ -60,10 +65,10 @@ def case_rules(policy: Any) -> EgressRules:
     inner = policy.get("networkPolicy", policy.get("network_policy", policy))
     if not isinstance(inner, Mapping):
         raise InvalidRequest("networkPolicy is no object")
-    body = {_SPELLINGS.get(key, key): value for key, value in inner.items()}
-    if unknown := sorted(set(map(str, body)) - _KEYS):
-        raise InvalidRequest(f"networkPolicy has no {unknown[0][:60]!r}")
-    agents = body.pop("agents", {})
+    body = _respelled(inner, _KEYS, "networkPolicy")
+    agents = body.pop("agents", None)
+    if agents is None and inner is not policy:  # a whole configuration
+        agents = policy.get("agents")
     by_class = body.get("egressAllowlist")
     if isinstance(by_class, Mapping):  # grouped by class in place of a plain list
         body["egressAllowlist"] = []
@@ -72,13 +77,53 @@ def case_rules(policy: Any) -> EgressRules:
     if isinstance(classes, Mapping):
         if unknown := sorted(set(map(str, classes)) - set(CLASSES)):
             raise InvalidRequest(f"there is no egress class {unknown[0][:60]!r}")
-        body["classes"] = {name: {"allow": e} if isinstance(e, list) else e for name, e in classes.items()}
+        body["classes"] = {
+            name: {"allow": each} if isinstance(each, list) else _respelled(each, _CLASS_KEYS, f"classes.{name}")
+            for name, each in classes.items()
+        }
+    body["actions"] = _narrowed(body.get("actions") or {})
     try:
         return EgressRules(
-            msgspec.convert(body, NetworkPolicyConfig), msgspec.convert(agents, dict[str, AgentNetworkConfig])
+            msgspec.convert(body, NetworkPolicyConfig), msgspec.convert(_agents(agents), dict[str, AgentNetworkConfig])
         )
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"networkPolicy: {error}") from None
+
+
+def _agents(given: Any) -> dict[str, Any]:
+    """Return the narrower lists by agent, of an object by id or of a configuration's `agents.list`."""
+    if isinstance(given, Mapping) and isinstance(given.get("list"), list):
+        entries = [each for each in given["list"] if isinstance(each, Mapping) and "id" in each]
+        given = {str(each["id"]): each.get("networkPolicy", each.get("network_policy", {})) for each in entries}
+    if not isinstance(given or {}, Mapping):
+        raise InvalidRequest("agents is no object")
+    found: dict[str, Any] = {}
+    for name, each in (given or {}).items():
+        own = {"egressAllowlist": each} if isinstance(each, list) else each
+        body = found[str(name)] = _respelled(own, _AGENT_KEYS, f"agents.{name}")
+        body["actions"] = _narrowed(body.get("actions") or {})
+    return found
+
+
+def _narrowed(actions: Any) -> dict[str, Any]:
+    if not isinstance(actions, Mapping):
+        raise InvalidRequest("actions is no object")
+    return {
+        str(name): {"egressAllowlist": each}
+        if isinstance(each, list)
+        else _respelled(each, _ACTION_KEYS, f"actions.{name}")
+        for name, each in actions.items()
+    }
+
+
+def _respelled(given: Any, keys: frozenset[str], where: str) -> dict[str, Any]:
+    """Return an object's members under the names of today. Raises: InvalidRequest for what has no such name."""
+    if not isinstance(given, Mapping):
+        raise InvalidRequest(f"{where[:60]} is no object")
+    body = {_SPELLINGS.get(str(key), str(key)): value for key, value in given.items()}
+    if unknown := sorted(set(body) - keys):
+        raise InvalidRequest(f"{where[:60]} has no {unknown[0][:60]!r}")
+    return body
 
 
 class _Names:
@@ -112,23 +157,37 @@ def _answers(given: Any) -> list[list[str]]:
         raise InvalidRequest("dns holds something else than lists of addresses") from None
 
 
-def _errand(line: Mapping[str, Any]) -> Errand:
-    klass = line.get("class", "tools")
-    if klass not in CLASSES:
+def _errands(line: Mapping[str, Any], rules: EgressRules) -> Iterator[Errand]:
+    """Yield what the line may be about: tools, then each class that has a list, unless the line says which."""
+    klass = line.get("class")
+    if klass is not None and klass not in CLASSES:
         raise InvalidRequest(f"class is none of {', '.join(CLASSES)}")
     action, agent = (str(line.get(key) or "") for key in ("action", "agent"))
-    return Errand(klass, action, agent, configured=line.get("configured") is True)
+    yield Errand(klass or "tools", action, agent, configured=line.get("configured") is True)
+    if klass is None and not action:
+        yield from (Errand(each, "", agent) for each in CLASSES if each != "tools" and rules.lists(each))
+
+
+def _method(line: Mapping[str, Any]) -> str:
+    given = line.get("method")
+    if not isinstance(given, str | None):
+        raise InvalidRequest("method is no text")
+    return "GET" if given is None else given
 
 
 def _texts(line: Mapping[str, Any], key: str, most: int) -> dict[str, str]:
-    given = line.get(key, {})
+    given = line.get(key)
+    if given is None:
+        return {}
     if not isinstance(given, Mapping) or len(given) > most:
         raise InvalidRequest(f"{key} is no object, or has more than {most} members")
     return {str(name): str(value) for name, value in given.items()}
 
 
 def _hops(line: Mapping[str, Any]) -> list[str]:
-    given = line.get("hops", [])
+    given = line.get("hops")
+    if given is None:
+        return []
     if not isinstance(given, list) or len(given) > MAX_HOPS or not all(isinstance(each, str) for each in given):
         raise InvalidRequest(f"hops is no list of at most {MAX_HOPS} texts")
     return given

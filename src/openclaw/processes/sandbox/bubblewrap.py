@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sys
@@ -142,7 +143,7 @@ def arguments(walls: Walls) -> list[str]:
         *("--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--tmpfs", "/run"),  # noqa: S108
         *("--ro-bind", str(CARRIER), _INSIDE, *_proxy(walls.proxy), "--remount-ro", "/run"),
         *(bind, workspace, workspace),
-        *_masks(walls.hidden, [workspace, *shown]),
+        *_masks((*walls.hidden, *_sockets(walls.workspace)), [workspace, *shown]),
         *("--remount-ro", "/", "--chdir", workspace),
         *("--", PYTHON, "-I", "-S", _INSIDE),
     ]
@@ -169,6 +170,21 @@ def _masked_proc() -> Iterator[str]:
     for name in _PROC_FOLDERS:
         if Path("/proc", name).is_dir():
             yield from ("--tmpfs", f"/proc/{name}", "--remount-ro", f"/proc/{name}")
+
+
+def _sockets(workspace: Path) -> Iterator[Path]:
+    """Yield sockets of the machine's own services that lie in a workspace: to one with a path no network is needed."""
+    try:
+        table = Path("/proc/net/unix").read_text("utf-8", "replace").splitlines()[1:]
+    except OSError:
+        return
+    for line in table:
+        bound = line.split(None, 7)[7:]
+        if bound and not bound[0].startswith("@"):
+            place = workspace / bound[0]  # one that was bound by a relative name was so, most likely, from here
+            with contextlib.suppress(OSError):  # others' folders, which are no part of the workspace
+                if place.is_socket():
+                    yield place
 
 
 def _masks(hidden: Iterable[Path], seen: list[str]) -> Iterator[str]:

@@ -77,6 +77,9 @@ async def _invoke(room: Room, peer: Peer, params: ToolsInvokeParams) -> dict[str
     found = await room.deps.tools.invoke(
         peer.principal, params.name, params.args, session_key=params.session_key, agent_id=params.agent_id
     )
+    if found.rule:
+        told = {"code": "policy_denied", "message": found.text, "details": {"rule": found.rule}}
+        return {**answer, "error": told}
     if found.is_error:
         return {**answer, "error": {"code": "tool_error", "message": found.text or "the tool failed"}}
     return {**answer, "ok": True, "output": {"content": [{"type": "text", "text": found.text}]}}
@@ -123,8 +126,8 @@ METHODS = (
         "operator.write",
         tools_invoke,
         "Calls a tool, through the same door as a model's call.",
-        "`{ok, toolName, source, output?: {content[]}, error?: {code, message}}`; `not_found` stands also for a tool "
-        "that is not allowed.",
+        "`{ok, toolName, source, output?: {content[]}, error?: {code, message, details?}}`; `not_found` stands also "
+        "for a tool that is not allowed, `policy_denied` with `details.rule` for what the tool wanted and may not.",
         rate=Rate(60, 10),
         since=4,
     ),

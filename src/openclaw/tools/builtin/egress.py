@@ -15,22 +15,20 @@ from typing import NamedTuple
 from openclaw.base.errors import ToolError
 from openclaw.net.egress import Place, place
 from openclaw.net.error import NetError
-from openclaw.net.hop import MAX_REDIRECTS, REDIRECTS, next_place, travelling
+from openclaw.net.hop import MAX_REDIRECTS, REDIRECTS, header_problem, next_place, travelling
 from openclaw.net.http import HttpClient, Timeouts
 from openclaw.net.way import Way
 from openclaw.tools.api import Caller
 
 TIMEOUT_S = 20.0
 _TIMEOUTS = Timeouts(connect=10.0, first_byte=TIMEOUT_S, idle=TIMEOUT_S, total=TIMEOUT_S)
-_OURS = re.compile(
-    "host|content-length|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|accept-encoding|proxy-.*"
-)
+_OURS = re.compile("accept-encoding|proxy-.*")
 """Headers that the client itself sets, and those that speak to whatever stands between."""
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_VALUE = re.compile(r"[\t\x20-\x7e]{0,8000}")
 
 Door = Callable[[Caller, str, Place], Awaitable[Way]]
 """(caller, action, place): the policy's egress door. Raises: PolicyDenied, Unavailable."""
+Refuse = Callable[[Caller, str, str], Awaitable[None]]
+"""(caller, action, why): has an address that is none written down. Raises: PolicyDenied, Unavailable."""
 
 
 class Answer(NamedTuple):
@@ -49,11 +47,12 @@ class Answer(NamedTuple):
 
 
 class Egress:
-    """Sends requests for tools. `door` is asked before each hop."""
+    """Sends requests for tools. `door` is asked before each hop, `refuse` told of what has no place to ask about."""
 
-    def __init__(self, http: HttpClient, door: Door) -> None:
+    def __init__(self, http: HttpClient, door: Door, refuse: Refuse | None = None) -> None:
         self._http = http
         self._door = door
+        self._refuse = refuse
 
     async def request(
         self,
@@ -78,6 +77,8 @@ class Egress:
                 there = _web(next_place(here, location))
                 sent, here = travelling(sent, here, there), there
         except NetError as error:
+            if error.kind == "refused-url" and self._refuse is not None:
+                await self._refuse(caller, action, error.reason)
             raise ToolError(_told(error)) from None
         raise ToolError(f"The server redirects more than {MAX_REDIRECTS} times.")
 
@@ -123,13 +124,10 @@ def unpacked(body: bytes, packing: str, limit_bytes: int) -> tuple[bytes, bool]:
 
 
 def _checked(headers: Mapping[str, str]) -> dict[str, str]:
-    if len(headers) > 50:
-        raise ToolError("There are more than 50 headers.")
-    for name, value in headers.items():
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise ToolError(f"The header {name[:60]!r} has a name or a value that HTTP does not allow.")
-        if _OURS.fullmatch(name.lower()):
-            raise ToolError(f"The header {name!r} is set by the gateway. Leave it out.")
+    if why := header_problem(headers):
+        raise ToolError(f"{why[0].upper()}{why[1:]}.")
+    if ours := next((name for name in headers if _OURS.fullmatch(name.lower())), ""):
+        raise ToolError(f"The header {ours!r} is set by the gateway: leave it out.")
     return dict(headers)
 
 
@@ -140,5 +138,5 @@ def _web(there: Place) -> Place:
 
 
 def _told(error: NetError) -> str:
-    text = str(error)
-    return text[:1].upper() + text[1:] + ("." if not text.endswith(".") else "")
+    text = str(error) if error.origin else f"{error.reason[:1].upper()}{error.reason[1:]}"
+    return text if text.endswith(".") else f"{text}."

@@ -83,7 +83,7 @@ async def connect(
 
 async def _over_http(stack: AsyncExitStack, config: McpServerConfig, web: OurTransport) -> Transport:
     try:
-        target(config.url)
+        web.host = target(config.url).host
     except NetError as error:
         raise ConfigError(f"The url of the MCP server cannot be used: {error.reason}.") from None
     http = httpx2.AsyncClient(

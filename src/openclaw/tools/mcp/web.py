@@ -25,6 +25,8 @@ _OURS = frozenset((b"host", b"user-agent", b"accept-encoding", b"connection", b"
 class OurTransport(httpx2.AsyncBaseTransport):
     """Sends the library's requests through HttpClient. `last_status` tells what the server answered at last.
 
+    Only `host` is spoken to: a setting has named it, and it alone. Where a server would lead us is another matter.
+
     A server that was restarted does not know our session any more and says so by 404: the link starts anew then.
     """
 
@@ -32,9 +34,12 @@ class OurTransport(httpx2.AsyncBaseTransport):
         self._http = http
         self._signal = signal
         self.last_status = 0
+        self.host = ""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request. Raises: the library's own transport errors."""
+        if request.url.host != self.host:
+            raise httpx2.ConnectError("the server leads to another host, which no setting names", request=request)
         try:
             response = await self._http.stream(
                 request.method,

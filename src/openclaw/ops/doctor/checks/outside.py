@@ -119,7 +119,7 @@ def network_findings(scene: Scene) -> Iterator[Finding]:
                 id="network.proxy",
                 severity="info",
                 evidence=f"{name} names {proxy_host(value)}; the gateway's own requests do not use proxies",
-                fix="Let the gateway reach its providers directly, or unset the variable to avoid surprise.",
+                fix="Set proxy.proxyUrl if requests are to go through it, or unset the variable to avoid surprise.",
             )
     for name in AUTHORITIES:
         value = scene.env.get(name)
