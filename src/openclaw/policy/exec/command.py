@@ -17,7 +17,7 @@ import msgspec
 from openclaw.policy.exec import git, safe, variables, wrapper
 from openclaw.policy.exec.hazard import carries, hazard
 from openclaw.policy.exec.program import Program, Programs, Used, within
-from openclaw.policy.exec.rules import EVERY, ExecPolicy
+from openclaw.policy.exec.rules import EVERY, ExecPolicy, Rule
 from openclaw.policy.exec.shell import Command, Folder, Unclear, parse
 from openclaw.policy.gatekeeper import Verdict
 
@@ -25,6 +25,8 @@ ALLOW: Final = Verdict("allow", "exec.allowed", "every command passes")
 MAX_DEPTH: Final = 4
 MAX_BOUND: Final = 65_536
 """A plan is bound to what words name in so many characters; nothing longer can be put before a person to approve."""
+MAX_LOOKED: Final = 32_768
+"""Folders and names on the disk that are looked at for one judgement: a megabyte of paths takes seconds otherwise."""
 NOWHERE: Final = "/dev/null"
 _STRICTNESS: Final = {"allow": 0, "ask": 1, "deny": 2}
 _EVALUATES: Final = frozenset(("test", "[", "printf"))
@@ -84,6 +86,11 @@ class Inspector:
         self._policy = policy
         self._programs = programs
         self._workspace = workspace
+        self._left = MAX_LOOKED
+        self._seen: dict[tuple[str, str], Used] = {}
+        """A word is looked up once: all of the judgement goes by the same file."""
+        self._rules: dict[tuple[str, str, str], tuple[Rule, ...]] = {}
+        """The rules that are about a program in a folder, by its name, its file and the folder."""
 
     def look(self, command: Command, cwd: str, depth: int = 0, *, in_shell: bool = False) -> Look:
         """Return what was found out about a command with all that stands around it."""
@@ -93,7 +100,7 @@ class Inspector:
         for redirection in command.redirections:
             if redirection.mode == "dup" or redirection.target == NOWHERE:
                 continue
-            used = self._programs.used(redirection.target, cwd)
+            used = self._one(redirection.target, cwd)
             if redirection.mode == "read":
                 found = self._readable((used,), plain=False)
             else:  # the run itself changes it: only where it lies is bound
@@ -121,7 +128,7 @@ class Inspector:
         return self._inert(look, cwd) if "git" in program.names else look
 
     def _decided(self, call: _Call) -> Look:
-        rules = [rule for rule in self._policy.rules if rule.matches(call.argv, call.program, call.cwd)]
+        rules = [rule for rule in self._about(call) if rule.takes(call.argv)]
         exact = next((rule for rule in rules if rule.exact), None)
         if exact:
             return Look(verdict=Verdict("allow", "exec.listed", f"{exact.id} allows exactly this call"))
@@ -209,8 +216,25 @@ class Inspector:
                     words[each] = None
         return self._used(words, cwd)
 
+    def _about(self, call: _Call) -> tuple[Rule, ...]:
+        key = (call.argv[0], call.program.real, call.cwd)
+        found = self._rules.get(key)
+        if found is None:
+            rules = self._policy.rules
+            found = self._rules[key] = tuple(rule for rule in rules if rule.about(call.argv[0], call.program, call.cwd))
+        return found
+
     def _used(self, words: Iterable[str], cwd: str) -> tuple[Used, ...]:
-        return tuple(self._programs.used(word, cwd) for word in words)
+        return tuple(self._one(word, cwd) for word in words)
+
+    def _one(self, word: str, cwd: str) -> Used:
+        """Return what a word names. Shape: once MAX_LOOKED is spent that is `other`, nowhere, which nobody may read."""
+        if found := self._seen.get((word, cwd)):
+            return found
+        self._left -= (0 if word.startswith("/") else cwd.count("/")) + word.count("/") + 1
+        found = self._programs.used(word, cwd) if self._left >= 0 else Used(word, "", "other")
+        self._seen[word, cwd] = found
+        return found
 
 
 def _ask(rule: str, reason: str) -> Look:

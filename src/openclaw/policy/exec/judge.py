@@ -20,12 +20,14 @@ import msgspec
 from openclaw.policy.exec import variables
 from openclaw.policy.exec.command import ALLOW, Inspector, Look, moved, stricter
 from openclaw.policy.exec.plan import Plan, Run, Stage
-from openclaw.policy.exec.program import Programs, within
+from openclaw.policy.exec.program import PROGRAM_PATH, Programs, within
 from openclaw.policy.exec.rules import ExecPolicy, standing_rule
 from openclaw.policy.exec.rules_file import Listed
 from openclaw.policy.exec.shell import Command, Script, Step, Unclear, parse, unprintable_free
 from openclaw.policy.gatekeeper import Verdict
 
+_SYSTEM_PATH: Final = frozenset(PROGRAM_PATH)
+"""A PATH of these alone says nothing new, and is not what the command gets."""
 SHELL: Final = ("/bin/bash", "--noprofile", "--norc", "-c")
 
 
@@ -159,7 +161,9 @@ def _run(request: Request, policy: ExecPolicy, command: Command, look: Look, cwd
 
 def _around(request: Request, cwd: str, workspace: str) -> Verdict:
     """Judge what is the same for all commands: the directory, and the variables that the caller sets."""
-    kind, name = variables.worst(request.environment.items())
+    kind, name = variables.worst(
+        pair for pair in request.environment.items() if pair[0] != "PATH" or not set(pair[1].split(":")) <= _SYSTEM_PATH
+    )
     if kind == "hijacker":
         return Verdict("deny", "exec.env", f"{name} decides what programs load or run: it is not the caller's to set")
     if kind == "unlisted":
