@@ -146,6 +146,8 @@ class Inspector:
             return _ask("exec.interpreter", f"{name} carries out what it is told: only a rule for this very call helps")
         if option := hazard(names, call.argv) or (git.choice(call.argv) if "git" in names else ""):
             return _ask("exec.hazard", f"{option} may run or overwrite something: only a rule for this very call helps")
+        if "git" in names and (away := self._away(call)):
+            return _ask("exec.outside", f"{away} lies outside the workspace")
         if rules:
             return Look(verdict=Verdict("allow", "exec.listed", f"{rules[0].id} allows it"), lasting=True)
         why = f", and {call.program.loose}" if call.program.loose else ""
@@ -192,6 +194,13 @@ class Inspector:
             if used.what == "other" or (plain and used.what == "folder"):
                 return Verdict("ask", "exec.outside", f"{used.word} is not a file that is simply read")
         return Verdict("allow", "exec.safe", "it only reads, inside the workspace")
+
+    def _away(self, call: _Call) -> str:
+        """Return the first word that names a place outside the workspace: `git diff` reads any two files it is told."""
+        for used in self._bound(call.argv, call.cwd):
+            if used.real not in ("", NOWHERE) and not within(used.real, self._workspace):
+                return used.word
+        return ""
 
     def _inert(self, look: Look, cwd: str) -> Look:
         """Add what keeps a repository's own configuration from choosing what git runs."""
