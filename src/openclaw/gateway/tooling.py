@@ -22,7 +22,7 @@ from openclaw.policy.egress_door import Errand, egress_ask
 from openclaw.policy.egress_way import EgressGate, EgressWay
 from openclaw.policy.files.door import KIND as FILE
 from openclaw.policy.files.door import file_facts
-from openclaw.policy.gatekeeper import Ask, Gatekeeper, refused
+from openclaw.policy.gatekeeper import Ask, Gatekeeper, Verdict, refused
 from openclaw.policy.known_hosts import KnownHosts
 from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.store.sqlite import SqliteStore
@@ -36,6 +36,7 @@ from openclaw.tools.builtin.propose import ProposalPort
 from openclaw.tools.builtin.rooms import room_tools
 from openclaw.tools.builtin.subagent import subagent_tools
 from openclaw.tools.mcp.room import McpRoom
+from openclaw.tools.mcp.tool import McpTool
 from openclaw.tools.registry import ToolRegistry, builtin_tools
 
 
@@ -109,6 +110,7 @@ class Tooling:
     async def _ask(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
         name = tool.spec.name
         action, where = f"tool {name}", _where(context)
+        approved = False
         file = file_facts(name, arguments) if tool in builtin_tools() else None
         if file is not None:
             target, facts = file
@@ -116,29 +118,46 @@ class Tooling:
                 Ask(kind=FILE, principal=context.principal, action=action, target=target, facts=facts, **where)
             )
         else:
-            door = tool.capabilities.door if isinstance(tool, ActionTool) else ""
-            facts = {"safety": tool.safety, "door": door}
-            await self.gate.require(
-                Ask(
-                    kind=TOOL,
-                    principal=context.principal,
-                    action=action,
-                    target=context.session_key,
-                    facts=facts,
-                    **where,
-                )
-            )
+            approved = await self._call(tool, arguments, context, action)
         if context.tainted:
-            await self._consent(tool, arguments, context)
+            await self._consent(tool, arguments, context, approved=approved)
 
-    async def _consent(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
-        """Ask a person about what text from outside could have led to. Raises: PolicyDenied, Unavailable."""
+    async def _call(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext, action: str) -> bool:
+        """Pass the door of tools; say whether a person has approved this very call. Raises: PolicyDenied, Unavailable."""
+        door = tool.capabilities.door if isinstance(tool, ActionTool) else ""
+        facts: dict[str, Any] = {"safety": tool.safety, "door": door}
+        if tool.safety == "dangerous":
+            facts["detail"] = detail(arguments)
+        ask = Ask(
+            kind=TOOL,
+            principal=context.principal,
+            action=action,
+            target=context.session_key,
+            facts=facts,
+            **_where(context),
+        )
+        verdict = await self.gate.require(ask)
+        approved = verdict.rule_id.startswith("approval.")
+        if approved and isinstance(tool, McpTool) and not any(each is tool for each in self.mcp.tools()):
+            changed = Verdict("deny", "tool.changed", "its server describes the tool otherwise than when it was approved")
+            raise refused(ask, changed)
+        return approved
+
+    async def _consent(
+        self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext, *, approved: bool
+    ) -> None:
+        """Ask a person about what text from outside could have led to. Raises: PolicyDenied, Unavailable.
+
+        `approved`: one has just seen this call with its arguments, and need not be asked whether it may act at all.
+        """
         name = tool.spec.name
         inward = tool.inward or listed(self.config().tools.tainted, name)
         wanted = touches(
             name, arguments, safety=tool.safety, inward=inward, network=name in ("web_fetch", "http_request")
         )
         for wish, target in wanted:
+            if wish == "outward" and approved:
+                continue
             if wish == "new-host" and not self._may_leave(context, f"tool {name}", target):
                 continue  # the door of egress refuses it, whatever a person would say
             ask = self._content(context, f"tool {name}", wish, target, detail(arguments))
