@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import socket
 import urllib.error
@@ -100,6 +101,26 @@ async def test_commands_are_for_agents_and_not_called_by_hand(tmp_path: Path) ->
             assert caught.value.code == 404
             caught.value.close()
         assert not (workspace / "canary").exists()
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+async def test_what_a_command_writes_is_shown_while_it_runs(tmp_path: Path, protocol: int) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    os.mkfifo(workspace / "pipe")
+    async with (
+        gateway(tmp_path / "state", agents=agents(workspace, "off"), tools=FREE) as running,
+        wire(running.port, protocol) as person,
+    ):
+        run_id = await say(person, "exec", command="echo begun; cat pipe")
+        (shown,) = await person.until(
+            lambda: [row["data"] for row in person.told("agent", run_id) if row["data"].get("phase") == "update"]
+        )
+        assert (shown["name"], shown["partialResult"]) == ("exec", {"content": [{"type": "text", "text": "begun\n"}]})
+        assert all(row["state"] != "final" for row in person.told("chat", run_id))
+        await asyncio.to_thread((workspace / "pipe").write_text, "done")
+        assert "begun\\ndone" in json.dumps(await person.end_of(run_id))
+        person.assert_no_gaps()
 
 
 @pytest.mark.skipif(not shutil.which("bwrap") or not shutil.which("curl"), reason="needs bubblewrap and curl")
