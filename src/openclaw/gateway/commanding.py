@@ -20,6 +20,7 @@ from openclaw.policy.approval import Approval, may_review
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.egress_door import Errand
 from openclaw.policy.egress_way import EgressGate
+from openclaw.policy.exec.rules import exec_config
 from openclaw.policy.exec.rules_file import ExecRules
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.processes.sandbox.choice import Sandboxes
@@ -92,7 +93,7 @@ def hidden_paths(config: Config, paths: StatePaths) -> tuple[Path, ...]:
 
 def _settings(config: Config, caller: Caller) -> Settings:
     main = caller.session_key == main_key(caller.agent_id)
-    return Settings(exec=config.tools.exec, sandbox=sandbox_of(config, caller.agent_id), main=main)
+    return Settings(exec=exec_config(config, caller.agent_id), sandbox=sandbox_of(config, caller.agent_id), main=main)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from openclaw.policy.content_door import KIND as CONTENT
 from openclaw.policy.content_door import Wish, detail, host_key, listed, named, touches
 from openclaw.policy.egress_door import Errand, egress_ask
 from openclaw.policy.egress_way import EgressGate, EgressWay
+from openclaw.policy.exec.rules import exec_config
 from openclaw.policy.files.door import KIND as FILE
 from openclaw.policy.files.door import file_facts
 from openclaw.policy.gatekeeper import Ask, Gatekeeper, Verdict, refused
@@ -83,7 +84,8 @@ class Tooling:
             memory=memory, egress=egress, sessions=errands, proposals=self.proposals, skills=self.skills
         )
         yield from subagent_tools(errands, defaults.subagents)
-        if config.tools.exec.security != "deny":
+        ids = ("", *(agent.id for agent in config.agents.list))
+        if any(exec_config(config, each).security != "deny" for each in ids):
             yield from command_tools(self.commands, self._wait_ms)
 
     def _wait_ms(self) -> int:

@@ -44,7 +44,7 @@ def test_a_line_is_judged_by_its_own_policy(tmp_path: Path, line: dict[str, Any]
 
 @pytest.mark.parametrize(
     "line",
-    [{}, {"argv": ["ls"], "command": "ls"}, {"argv": []}, {"argv": "ls"}, {"command": "ls", "cwd": "relative"},
+    [{}, {"argv": ["ls"], "command": "ls"}, {"argv": []}, {"argv": "ls"}, {"command": "ls", "workspace": "relative"},
      {"command": "ls", "policy": {"security": "maybe"}}, {"command": "ls", "env": {"A": 1}}],
 )  # fmt: skip
 def test_a_line_that_is_none_is_refused(tmp_path: Path, line: dict[str, Any]) -> None:

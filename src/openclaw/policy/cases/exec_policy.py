@@ -40,13 +40,13 @@ _SPELLED: Final = {
     "safe_bins": "safeBins", "path_prepend": "pathPrepend", "ask_fallback": "askFallback",
 }  # fmt: skip
 _ELSEWHERE: Final = name_set(
-    "askFallback autoAllowSkills host node backgroundMs timeoutSec approvalTimeoutSec maxMemoryMb maxProcesses env "
+    "askFallback autoAllowSkills host node backgroundMs timeoutSec approvalTimeoutSec maxMemoryMb maxProcesses "
     "cleanupMs notifyOnExit notifyOnExitEmptySuccess safeBinTrustedDirs safeBinProfiles applyPatch strictInlineEval "
     "approvalRunningNoticeMs commandHighlighting expected comment note"
 )
 """Keys that decide nothing here: who may be asked, where and how long a command runs, notes."""
 NAME: Final = "exec"
-_KNOWN: Final = ("security", "ask", "allowlist", "safeBins", "pathPrepend")
+_KNOWN: Final = ("security", "ask", "allowlist", "safeBins", "pathPrepend", "env")
 _RULE_WORDS: Final = {
     "program": ("program", "binary", "bin", "path", "executable", "command", "cmd"),
     "args": ("args", "argv", "arguments"),
@@ -61,6 +61,7 @@ class _Policy(msgspec.Struct, frozen=True, rename="camel"):
     allowlist: Annotated[tuple[str | Listed, ...], Meta(max_length=2000)] = ()
     safe_bins: tuple[str, ...] = (EVERY,)
     path_prepend: tuple[Folder, ...] = ()
+    env: tuple[str, ...] = ()
 
 
 class _Lists(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ class _Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def policy_of_line(policy: Mapping[str, Any], agent: str = "") -> ExecPolicy:
     """Return what holds for a line. Raises: InvalidRequest, msgspec.ValidationError."""
-    if policy.keys() <= set(RulesFile.__struct_fields__) and policy.keys() & {"agents", "defaults"}:
+    if _is_file(policy):
         return _of_file(msgspec.convert({"version": 1, **policy}, RulesFile), agent)
     parts = [_plain(part) for part in _sections(policy, agent)]
     found = msgspec.convert({key: value for part in parts for key, value in part.items()}, _Policy)
@@ -89,7 +90,15 @@ def policy_of_line(policy: Mapping[str, Any], agent: str = "") -> ExecPolicy:
         rules=rules_of(found.allowlist, "policy.allowlist"),
         path=(*found.path_prepend, *PROGRAM_PATH),
         safe=frozenset(found.safe_bins),
+        variables=frozenset(found.env),
     )
+
+
+def _is_file(policy: Mapping[str, Any]) -> bool:
+    """Say whether this is a file of rules, and no configuration: both may begin with `agents`."""
+    agents = policy.get("agents", {})
+    named = isinstance(agents, Mapping) and not agents.keys() & {"list", "defaults"}
+    return named and policy.keys() <= set(RulesFile.__struct_fields__) and bool(policy.keys() & {"agents", "defaults"})
 
 
 def _of_file(file: RulesFile, agent: str) -> ExecPolicy:
@@ -124,7 +133,7 @@ def _sections(policy: Mapping[str, Any], agent: str) -> list[Mapping[str, Any]]:
 def _agents(policy: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """Return what a configuration says of one agent."""
     agents = _mapping(policy.get("agents", {})).get("list", [])
-    every = agents if isinstance(agents, list) else []
+    every = agents if isinstance(agents, list | tuple) else ()
     return [each for each in every if isinstance(each, Mapping) and name and each.get("id") == name]
 
 

@@ -95,7 +95,7 @@ class Inspector:
     def look(self, command: Command, cwd: str, depth: int = 0, *, in_shell: bool = False) -> Look:
         """Return what was found out about a command with all that stands around it."""
         look = self._words(command.argv, cwd, depth, in_shell=in_shell)
-        verdict = stricter(look.verdict, _assigned(command.assignments))
+        verdict = stricter(look.verdict, self._assigned(command.assignments))
         uses = list(look.uses)
         for redirection in command.redirections:
             if redirection.mode == "dup" or redirection.target == NOWHERE:
@@ -161,7 +161,7 @@ class Inspector:
             return _ask("exec.wrapper", f"{call.argv[0]} runs other commands and is not looked through here")
         if isinstance(seen, wrapper.Words):
             inner = self._words(seen.argv, call.cwd, call.depth + 1)
-            verdict = stricter(inner.verdict, _assigned(seen.assignments))
+            verdict = stricter(inner.verdict, self._assigned(seen.assignments))
             return _wrapping([inner], verdict)
         parsed = parse(seen.text)
         if isinstance(parsed, Unclear):
@@ -225,6 +225,13 @@ class Inspector:
                     words[each] = None
         return self._used(words, cwd)
 
+    def _assigned(self, assignments: Iterable[tuple[str, str]]) -> Verdict:
+        kind, name = variables.worst(assignments, self._policy.variables)
+        if kind == "harmless":
+            return ALLOW
+        what = "decides what programs load or run" if kind == "hijacker" else "is not known to be harmless"
+        return Verdict("ask", "exec.env", f"the variable {name} {what}")
+
     def _about(self, call: _Call) -> tuple[Rule, ...]:
         key = (call.argv[0], call.program.real, call.cwd)
         found = self._rules.get(key)
@@ -259,14 +266,6 @@ def _wrapping(looks: Sequence[Look], verdict: Verdict) -> Look:
         uses=tuple(used for look in looks for used in look.uses),
         environment=tuple(pair for look in looks for pair in look.environment),
     )
-
-
-def _assigned(assignments: Iterable[tuple[str, str]]) -> Verdict:
-    kind, name = variables.worst(assignments)
-    if kind == "harmless":
-        return ALLOW
-    what = "decides what programs load or run" if kind == "hijacker" else "is not known to be harmless"
-    return Verdict("ask", "exec.env", f"the variable {name} {what}")
 
 
 def _of_system(program: Program) -> bool:

@@ -69,7 +69,7 @@ def judge(request: Request, policy: ExecPolicy, programs: Programs) -> Judgement
         return _impossible(request)
     workspace, cwd = os.path.realpath(request.workspace), os.path.realpath(request.cwd)
     inspector = Inspector(policy, programs, workspace)
-    around = _around(request, cwd, workspace)
+    around = _around(request, cwd, workspace, policy.variables)
     script, cwd, unread = _meaning(request, cwd, workspace)
     if script is None:
         script = Script((Step("always", (Command((*SHELL, request.text)),)),))
@@ -159,11 +159,12 @@ def _run(request: Request, policy: ExecPolicy, command: Command, look: Look, cwd
     )
 
 
-def _around(request: Request, cwd: str, workspace: str) -> Verdict:
+def _around(request: Request, cwd: str, workspace: str, named: frozenset[str]) -> Verdict:
     """Judge what is the same for all commands: the directory, and the variables that the caller sets."""
-    kind, name = variables.worst(
-        pair for pair in request.environment.items() if pair[0] != "PATH" or not set(pair[1].split(":")) <= _SYSTEM_PATH
-    )
+    given = dict(request.environment)
+    if set(given.get("PATH", "").split(":")) <= _SYSTEM_PATH:
+        del given["PATH"]
+    kind, name = variables.worst(given.items(), named)
     if kind == "hijacker":
         return Verdict("deny", "exec.env", f"{name} decides what programs load or run: it is not the caller's to set")
     if kind == "unlisted":

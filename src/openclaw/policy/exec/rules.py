@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from openclaw.config.schema import ExecConfig
+from openclaw.config.schema import Config, ExecConfig
 from openclaw.policy.exec.pattern import Glob, quoted, words
 from openclaw.policy.exec.program import PROGRAM_PATH, Program
 from openclaw.policy.exec.rules_file import AgentRules, AskWhen, Listed, RulesFile, Security
@@ -82,6 +82,8 @@ class ExecPolicy(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
     path: tuple[str, ...] = PROGRAM_PATH
     safe: frozenset[str] = frozenset((EVERY,))
+    variables: frozenset[str] = frozenset()
+    """What a command may be given besides those that are known to be harmless."""
     environment: tuple[tuple[str, str], ...] = (("HOME", "/nonexistent"), ("LANG", "C.UTF-8"))
 
 
@@ -98,7 +100,17 @@ def policy_of(config: ExecConfig, file: RulesFile, agent: str) -> ExecPolicy:
         rules=(*rules_of(config.allowlist, "tools.exec.allowlist"), *rules_of(listed, "exec-approvals")),
         path=(*config.path_prepend, *PROGRAM_PATH),
         safe=frozenset(config.safe_bins),
+        variables=frozenset(config.env),
     )
+
+
+def exec_config(config: Config, agent: str) -> ExecConfig:
+    """Return what the configuration says of one agent's commands: its own settings over those for all."""
+    own = next((each.tools.exec for each in config.agents.list if each.id == agent), None)
+    if own is None:
+        return config.tools.exec
+    said = {name: value for name in own.__struct_fields__ if (value := getattr(own, name)) is not None}
+    return msgspec.structs.replace(config.tools.exec, **said)
 
 
 def rules_of(entries: Iterable[str | Listed], source: str) -> tuple[Rule, ...]:
