@@ -18,6 +18,7 @@ from openclaw.config.schema import Config, SandboxConfig
 from openclaw.net.child_proxy import open_child_proxy
 from openclaw.policy.approval import Approval, may_review
 from openclaw.policy.approvals import Approvals
+from openclaw.policy.content_door import listed
 from openclaw.policy.egress_door import Errand
 from openclaw.policy.egress_way import EgressGate
 from openclaw.policy.exec.rules import exec_config
@@ -93,7 +94,12 @@ def hidden_paths(config: Config, paths: StatePaths) -> tuple[Path, ...]:
 
 def _settings(config: Config, caller: Caller) -> Settings:
     main = caller.session_key == main_key(caller.agent_id)
-    return Settings(exec=exec_config(config, caller.agent_id), sandbox=sandbox_of(config, caller.agent_id), main=main)
+    return Settings(
+        exec=exec_config(config, caller.agent_id),
+        sandbox=sandbox_of(config, caller.agent_id),
+        main=main,
+        trusted=listed(config.tools.tainted, "exec"),
+    )
 
 
 @dataclass(frozen=True)

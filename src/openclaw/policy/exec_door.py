@@ -23,12 +23,16 @@ FACT: Final = "command"
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The one fact of this door. `approved` is the plan that a person has allowed, `no_walls` why there are none."""
+    """The one fact of this door. `approved` is the plan that a person has allowed, `no_walls` why there are none.
+
+    Shape: `trusted`: the operator lets commands that rules allow run after text from outside too (`tools.tainted`).
+    """
 
     judgement: Judgement
     ask: AskWhen
     no_walls: str = ""
     takes_input: bool = False
+    trusted: bool = False
     approved: Plan | None = None
 
 
@@ -48,7 +52,7 @@ def exec_rule(ask: Ask) -> Verdict:
     elif found.answer == "allow" and wanted.takes_input and found.rule_id != "exec.full":
         found = Verdict("ask", "exec.input", "what it will be told later is not known")
     else:
-        stricter = when_tainted(found, ask)
+        stricter = found if wanted.trusted else when_tainted(found, ask)
         if stricter is found:
             return found
         found = stricter

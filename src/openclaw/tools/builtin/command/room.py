@@ -54,11 +54,12 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for one agent now. `main`: the session is the agent's main one."""
+    """What holds for one agent now. `main`: the session is the agent's main one; `trusted`: see exec_door.Wanted."""
 
     exec: ExecConfig
     sandbox: SandboxConfig
     main: bool
+    trusted: bool = False
 
 
 class Place(Caller, Protocol):
@@ -138,7 +139,13 @@ class Commands:
 
     async def _judged(self, wish: Wish, context: Place, settings: Settings, choice: Choice) -> Wanted:
         policy, judgement = await asyncio.to_thread(self._judge, wish, context, settings.exec)
-        return Wanted(judgement=judgement, ask=policy.ask, no_walls=choice.no_walls, takes_input=wish.takes_input)
+        return Wanted(
+            judgement=judgement,
+            ask=policy.ask,
+            no_walls=choice.no_walls,
+            takes_input=wish.takes_input,
+            trusted=settings.trusted,
+        )
 
     def _judge(self, wish: Wish, context: Place, config: ExecConfig) -> tuple[ExecPolicy, Judgement]:
         policy = policy_of(config, self._rules.read().file, context.agent_id)
