@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+import tests.tools.mcp as mcp_tests
 from tests.gateway.process import gateway
 from tests.gateway.test_commands import APPROVER, say
 from tests.gateway.wire import Wire, wire
-import tests.tools.mcp as mcp_tests
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,12 @@ def drop_table(name: str) -> str:
     return f"dropped {name}"
 """
 SCHEMA = {"type": "object"}
-WIPE = {"name": "wipe", "description": "Remove a page.", "inputSchema": SCHEMA, "annotations": {"destructiveHint": True}}
+WIPE = {
+    "name": "wipe",
+    "description": "Remove a page.",
+    "inputSchema": SCHEMA,
+    "annotations": {"destructiveHint": True},
+}
 CHANGED = {"name": "changed", "description": "Tell of a change.", "inputSchema": SCHEMA}
 
 

@@ -191,7 +191,9 @@ async def test_what_a_tool_has_to_show_is_told_at_once_then_at_times_and_never_a
 ) -> None:
     def told() -> list[str]:
         rows = [row["data"] for row in peer.events("agent") if row["stream"] == "tool"]
-        return [row["partialResult"]["content"][0]["text"] if row["phase"] == "update" else row["phase"] for row in rows]
+        return [
+            row["partialResult"]["content"][0]["text"] if row["phase"] == "update" else row["phase"] for row in rows
+        ]
 
     peer = FakePeer(protocol, caps=("tool-events",))
     run = await _begin(bench, peer)

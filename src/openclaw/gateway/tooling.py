@@ -141,13 +141,13 @@ class Tooling:
         verdict = await self.gate.require(ask)
         approved = verdict.rule_id.startswith("approval.")
         if approved and isinstance(tool, McpTool) and not any(each is tool for each in self.mcp.tools()):
-            changed = Verdict("deny", "tool.changed", "its server describes the tool otherwise than when it was approved")
+            changed = Verdict(
+                "deny", "tool.changed", "its server describes the tool otherwise than when it was approved"
+            )
             raise refused(ask, changed)
         return approved
 
-    async def _consent(
-        self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext, *, approved: bool
-    ) -> None:
+    async def _consent(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext, *, approved: bool) -> None:
         """Ask a person about what text from outside could have led to. Raises: PolicyDenied, Unavailable.
 
         `approved`: one has just seen this call with its arguments, and need not be asked whether it may act at all.

@@ -48,9 +48,9 @@ class ExecConfig(Section, frozen=True):
 class AgentExecConfig(Section, frozen=True):
     """Commands of one agent. What is unset is as in `tools.exec`; a list takes the place of the one there."""
 
-    security: Annotated[
-        Literal["deny", "allowlist", "full"] | None, leaf("Overrides tools.exec.security.", "live")
-    ] = None
+    security: Annotated[Literal["deny", "allowlist", "full"] | None, leaf("Overrides tools.exec.security.", "live")] = (
+        None
+    )
     ask: Annotated[Literal["off", "on-miss", "always"] | None, leaf("Overrides tools.exec.ask.", "live")] = None
     allowlist: Annotated[tuple[str, ...] | None, leaf("Overrides tools.exec.allowlist.", "live")] = None
     safe_bins: Annotated[tuple[str, ...] | None, leaf("Overrides tools.exec.safeBins.", "live")] = None
