@@ -125,7 +125,7 @@ class Tooling:
             await self._consent(tool, arguments, context, approved=approved)
 
     async def _call(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext, action: str) -> bool:
-        """Pass the door of tools; say whether a person has approved this very call. Raises: PolicyDenied, Unavailable."""
+        """Pass the door of tools; say whether a person has approved this call. Raises: PolicyDenied, Unavailable."""
         door = tool.capabilities.door if isinstance(tool, ActionTool) else ""
         facts: dict[str, Any] = {"safety": tool.safety, "door": door}
         if tool.safety == "dangerous":
@@ -141,13 +141,13 @@ class Tooling:
         verdict = await self.gate.require(ask)
         approved = verdict.rule_id.startswith("approval.")
         if approved and isinstance(tool, McpTool) and not any(each is tool for each in self.mcp.tools()):
-            changed = Verdict(
-                "deny", "tool.changed", "its server describes the tool otherwise than when it was approved"
-            )
-            raise refused(ask, changed)
+            changed = "its server describes the tool otherwise than when it was approved"
+            raise refused(ask, Verdict("deny", "tool.changed", changed))
         return approved
 
-    async def _consent(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext, *, approved: bool) -> None:
+    async def _consent(
+        self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext, *, approved: bool = False
+    ) -> None:
         """Ask a person about what text from outside could have led to. Raises: PolicyDenied, Unavailable.
 
         `approved`: one has just seen this call with its arguments, and need not be asked whether it may act at all.

@@ -83,7 +83,8 @@ def lay_out(folder: Path) -> None:
 def copies(template: Path, folder: Path, texts: Sequence[str]) -> list[Path]:
     """Return a copy of the workspace for each text; the repositories only where the text names them.
 
-    Files that a text does not name are links, which takes a fifth of the time; `state` of the template says whether that was well.
+    Files that a text does not name are links, which takes a fifth of the time; `state` of the template says whether
+    that was well.
     """
     made: list[Path] = []
     for number, text in enumerate(texts):

@@ -1,9 +1,9 @@
 """The policy of a line of kind `exec`, in each of the shapes that people have it in.
 
-1. What stands under `tools.exec`, by itself or with the way to it (`{tools: {exec: …}}`, `{"tools.exec": …}`), also with
-   `agents.list[].tools.exec` for the line's `agent`; or a file of rules (`{version, defaults, agents}`).
-2. `mode` says security, and `rules` or `allow` the allowlist, where a table calls them so. A rule may be a text, an entry
-   of the file of rules, the words of a call, or `{program, args, cwd, sha256}`.
+1. What stands under `tools.exec`, by itself or with the way to it (`{tools: {exec: …}}`, `{"tools.exec": …}`), also
+   with `agents.list[].tools.exec` for the line's `agent`; or a file of rules (`{version, defaults, agents}`).
+2. `mode` says security, and `rules` or `allow` the allowlist, where a table calls them so. A rule may be a text, an
+   entry of the file of rules, the words of a call, or `{program, args, cwd, sha256}`.
 3. `tools.deny` and `tools.allow` hold here too: an agent without the tool `exec` runs nothing.
 4. Both spellings of a key are heard, and the stricter of two modes holds. What this door has no word for makes the line
    an error: an allowance must not come of a limit that was not understood.

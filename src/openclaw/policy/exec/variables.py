@@ -32,7 +32,7 @@ Kind = Literal["harmless", "unlisted", "hijacker"]
 
 
 def kind(name: str, value: str, named: frozenset[str] = frozenset()) -> Kind:
-    """Return what setting this variable amounts to. `named` are the operator's, which no hijacker becomes harmless by."""
+    """Return what setting this variable amounts to. `named` are the operator's: no hijacker becomes harmless."""
     if name in _HIJACKERS or name.startswith(_HIJACKING) or not name.isidentifier() or not name.isascii():
         return "hijacker"
     return "harmless" if name in named or (name in HARMLESS and _plain(name, value)) else "unlisted"
