@@ -16,7 +16,7 @@ import msgspec
 
 from openclaw.policy.exec import git, safe, variables, wrapper
 from openclaw.policy.exec.hazard import carries, hazard
-from openclaw.policy.exec.program import Program, Programs, Used, within
+from openclaw.policy.exec.program import MAX_HASHED, Program, Programs, Used, within
 from openclaw.policy.exec.rules import EVERY, ExecPolicy, Rule
 from openclaw.policy.exec.shell import Command, Folder, Unclear, parse
 from openclaw.policy.gatekeeper import Verdict
@@ -27,6 +27,8 @@ MAX_BOUND: Final = 65_536
 """A plan is bound to what words name in so many characters; nothing longer can be put before a person to approve."""
 MAX_LOOKED: Final = 32_768
 """Folders and names on the disk that are looked at for one judgement: a megabyte of paths takes seconds otherwise."""
+MAX_READ: Final = 256 << 20
+"""Bytes of files that are read for one judgement; what is over is known by inode, size and times alone."""
 NOWHERE: Final = "/dev/null"
 _STRICTNESS: Final = {"allow": 0, "ask": 1, "deny": 2}
 _EVALUATES: Final = frozenset(("test", "[", "printf"))
@@ -87,6 +89,7 @@ class Inspector:
         self._programs = programs
         self._workspace = workspace
         self._left = MAX_LOOKED
+        self._unread = MAX_READ
         self._seen: dict[tuple[str, str], Used] = {}
         """A word is looked up once: all of the judgement goes by the same file."""
         self._rules: dict[tuple[str, str, str], tuple[Rule, ...]] = {}
@@ -248,7 +251,11 @@ class Inspector:
         if found := self._seen.get((word, cwd)):
             return found
         self._left -= (0 if word.startswith("/") else cwd.count("/")) + word.count("/") + 1
-        found = self._programs.used(word, cwd) if self._left >= 0 else Used(word, "", "other")
+        if self._left >= 0:
+            found = self._programs.used(word, cwd, max(0, min(MAX_HASHED, self._unread)))
+            self._unread -= found.file.size if found.file and found.sha256 else 0
+        else:
+            found = Used(word, "", "other")
         self._seen[word, cwd] = found
         return found
 
