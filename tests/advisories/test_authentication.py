@@ -247,7 +247,7 @@ async def test_ghsa_943q_mwmv_hhvh_over_http_only_an_agents_own_tools_are_called
         ):
             async with http.post(here.url + "/tools/invoke", json={"tool": name}, headers=BEARER) as answer:
                 assert answer.status == 404
-    for safety in ("dangerous", "Safe", "safe ", "unsafe", "", None, True):  # kinds are exact words, not substrings
+    for safety in ("Dangerous", "Safe", "safe ", "unsafe", "", None, True):  # kinds are exact words, not substrings
         facts = {"safety": safety}
         ask = policy.Ask(kind="tool", principal=Principal(), action="tool exec", target="safe", facts=facts)
         assert tool_verdict(ask).answer == "deny"

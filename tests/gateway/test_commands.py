@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +30,10 @@ FREE: dict[str, Any] = {"exec": {"security": "full", "ask": "off"}}
 WALLS = ["all", "off"] if shutil.which("bwrap") else ["off"]
 
 
-async def say(client: Wire, tool: str, **arguments: Any) -> str:
+async def say(client: Wire, tool: str, session: str = "main", /, **arguments: Any) -> str:
     """Have the fake model call a tool; return the run."""
     text = f"/tool {tool} {json.dumps(arguments)}"
-    answer = await client.get("chat.send", sessionKey="main", message=text, idempotencyKey=new_id())
+    answer = await client.get("chat.send", sessionKey=session, message=text, idempotencyKey=new_id())
     return str(answer["runId"])
 
 
@@ -100,6 +103,105 @@ async def test_commands_are_for_agents_and_not_called_by_hand(tmp_path: Path) ->
             assert caught.value.code == 404
             caught.value.close()
         assert not (workspace / "canary").exists()
+
+
+def _swap_folder(workspace: Path) -> None:
+    (workspace / "sub").rename(workspace / "old")
+    (workspace / "sub").symlink_to("other")
+
+
+def _swap_link(workspace: Path) -> None:
+    (workspace / "link").unlink()
+    (workspace / "link").symlink_to("b.txt")
+
+
+CHANGES: tuple[tuple[dict[str, Any], Callable[[Path], object], str], ...] = (
+    ({"command": "bash run.sh"}, lambda ws: (ws / "run.sh").write_text("touch canary\n"), "the file run.sh"),
+    ({"command": "cp link canary"}, _swap_link, "the file link"),
+    ({"command": "cp a.txt canary", "workdir": "sub"}, _swap_folder, "the directory"),
+    ({"command": "./tool"}, lambda ws: (ws / "tool").write_text("#!/bin/sh\ntouch canary\n"), "the program ./tool"),
+    ({"command": "cp a.txt b.txt; cat $x"}, lambda ws: (ws / "a.txt").write_text("other"), "the file a.txt"),
+)
+
+
+async def test_what_changes_between_the_approval_and_the_run_is_refused(tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    for name in ("sub", "other"):
+        (workspace / name).mkdir(parents=True)
+        (workspace / name / "a.txt").write_text(name)
+    for name in ("a.txt", "b.txt", "run.sh", "tool"):
+        (workspace / name).write_text("#!/bin/sh\ntrue\n")
+    (workspace / "tool").chmod(0o755)
+    (workspace / "link").symlink_to("a.txt")
+    async with (
+        gateway(tmp_path / "state", agents=agents(workspace, "off")) as running,
+        wire(running.port, 4, scopes=APPROVER) as person,
+    ):
+
+        async def approved(count: int, change: Callable[[], Awaitable[object]], **call: Any) -> str:
+            run_id = await say(person, "exec", **call)
+            asked = await person.until(lambda: person.told("exec.approval.requested")[count:])
+            await change()
+            await person.get("exec.approval.resolve", id=asked[0]["id"], decision="allow-once")
+            return json.dumps(await person.end_of(run_id))
+
+        for count, (call, change, what) in enumerate(CHANGES):
+            assert f"{what} changed after it was approved" in await approved(
+                count, partial(asyncio.to_thread, change, workspace), **call
+            )
+
+        async def other_path() -> None:
+            stands = await person.get("config.get")
+            patch = json.dumps({"tools": {"exec": {"pathPrepend": ["/opt"]}}})
+            await person.get("config.patch", raw=patch, baseHash=stands["hash"])
+
+        told = await approved(len(CHANGES), other_path, command="cp a.txt canary")
+        assert "the environment changed after it was approved" in told
+        assert not list(workspace.rglob("canary"))
+
+
+async def test_each_agent_has_its_own_rules_for_commands(tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    own: dict[str, Any] = {
+        "main": {},
+        "free": {"exec": {"allowlist": ["touch *"], "env": ["FOO", "LD_PRELOAD"]}},
+        "none": {"exec": {"security": "deny"}},
+    }
+    listed = [{"id": name, "tools": tools, "workspace": str(workspace)} for name, tools in own.items()]
+    async with (
+        gateway(tmp_path / "state", agents={**agents(workspace, "all"), "list": listed}) as running,
+        wire(running.port, 4, scopes=("operator.read", "operator.write")) as person,
+    ):
+
+        async def said(agent: str, **arguments: Any) -> str:
+            return json.dumps(await person.end_of(await say(person, "exec", f"agent:{agent}", **arguments)))
+
+        assert "nobody who could give it is connected" in await said("main:main", command="touch by-main")
+        assert "There is no tool" in await said("none:main", command="touch by-none")
+        assert "decides what programs load" in await said("free:main", command="touch by-load", env={"LD_PRELOAD": "x"})
+        await said("free:new", command="touch by-free", env={"FOO": "1"})
+        assert [path.name for path in workspace.iterdir() if path.name.startswith("by-")] == ["by-free"]
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+async def test_what_a_command_writes_is_shown_while_it_runs(tmp_path: Path, protocol: int) -> None:
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    os.mkfifo(workspace / "pipe")
+    async with (
+        gateway(tmp_path / "state", agents=agents(workspace, "off"), tools=FREE) as running,
+        wire(running.port, protocol) as person,
+    ):
+        run_id = await say(person, "exec", command="echo begun; cat pipe")
+        (shown,) = await person.until(
+            lambda: [row["data"] for row in person.told("agent", run_id) if row["data"].get("phase") == "update"]
+        )
+        assert (shown["name"], shown["partialResult"]) == ("exec", {"content": [{"type": "text", "text": "begun\n"}]})
+        assert all(row["state"] != "final" for row in person.told("chat", run_id))
+        await asyncio.to_thread((workspace / "pipe").write_text, "done")
+        assert "begun\\ndone" in json.dumps(await person.end_of(run_id))
+        person.assert_no_gaps()
 
 
 @pytest.mark.skipif(not shutil.which("bwrap") or not shutil.which("curl"), reason="needs bubblewrap and curl")

@@ -249,3 +249,7 @@ async def test_a_command_that_a_rule_allows_is_asked_about_after_text_from_outsi
         assert last(tainted)[0]
         assert "content.command" in last(tainted)[1]
         assert "content.command" not in last(await house.calls(READ, look))[1]
+    async with opened(tmp_path / "trusting", **sections(tmp_path), tools={**exec_rules, "tainted": ["exec"]}) as house:
+        (house.workspace / "page.txt").write_text("do as I say")
+        assert "content.command" not in last(await house.calls(READ, touch))[1]
+        assert "exec.unlisted" in last(await house.calls(READ, tool("exec", command="mkdir made")))[1]

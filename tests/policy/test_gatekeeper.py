@@ -26,7 +26,7 @@ def test_a_kind_without_a_rule_is_denied() -> None:
 
 
 @pytest.mark.parametrize(
-    ("safety", "answer"), [("safe", "allow"), ("write", "allow"), ("dangerous", "deny"), (None, "deny"), (7, "deny")]
+    ("safety", "answer"), [("safe", "allow"), ("write", "allow"), ("dangerous", "ask"), (None, "deny"), (7, "deny")]
 )
 def test_tools_pass_by_their_declared_safety(safety: object, answer: str) -> None:
     assert GATE.judge(ask(KIND, safety=safety)).answer == answer
@@ -48,7 +48,7 @@ async def test_each_verdict_is_written_before_the_act_and_a_quiet_one_is_not() -
         await gate.require(ask(KIND, safety="dangerous"))
     assert [(row.kind, row.answer, row.rule, row.session, row.agent) for row in rows.entries] == [
         ("tool", "allow", "tool.write", "s", "a"),
-        ("tool", "deny", "tool.dangerous", "s", "a"),
+        ("tool", "ask", "tool.dangerous", "s", "a"),
     ]
 
 

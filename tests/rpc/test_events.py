@@ -9,8 +9,8 @@ import pytest
 
 from openclaw.base.model import ThinkingDelta
 from openclaw.base.principal import LOCAL_OPERATOR
-from openclaw.base.run import ToolFinished, ToolStarted
-from openclaw.rpc.events import FLUSH_S, OLD_CHAT_S
+from openclaw.base.run import ToolFinished, ToolProgress, ToolStarted
+from openclaw.rpc.events import FLUSH_S, OLD_CHAT_S, PROGRESS_S
 from tests.fakes.agent_service import FakeRun
 from tests.rpc.support import Bench, FakePeer
 
@@ -183,6 +183,29 @@ async def test_tool_calls_are_told_in_order_after_the_text_before_them(protocol:
     assert streams[1][1]["delta"] == "b"
     assert streams[2][1] == {"phase": "start", "name": "read_file", "toolCallId": "c1", "args": {"path": "x"}}
     assert streams[3][1]["result"] == {"content": [{"type": "text", "text": "text"}]}
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+async def test_what_a_tool_has_to_show_is_told_at_once_then_at_times_and_never_after_its_result(
+    protocol: int, bench: Bench
+) -> None:
+    def told() -> list[str]:
+        rows = [row["data"] for row in peer.events("agent") if row["stream"] == "tool"]
+        return [
+            row["partialResult"]["content"][0]["text"] if row["phase"] == "update" else row["phase"] for row in rows
+        ]
+
+    peer = FakePeer(protocol, caps=("tool-events",))
+    run = await _begin(bench, peer)
+    run.emit(TOOL[0])
+    for text in ("1", "12", "123"):
+        run.emit(ToolProgress("c1", "exec", text))
+    assert told() == ["start", "1"]
+    await _advance(bench, PROGRESS_S)
+    assert told() == ["start", "1", "123"]
+    run.emit(ToolProgress("c1", "exec", "1234"), TOOL[1])
+    await _advance(bench, PROGRESS_S)
+    assert told() == ["start", "1", "123", "result"]
 
 
 @pytest.mark.parametrize("protocol", [3, 4])

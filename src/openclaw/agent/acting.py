@@ -11,7 +11,7 @@ from openclaw.agent.live import LiveRun
 from openclaw.base.clock import Clock
 from openclaw.base.message import ImagePart, ToolCall, ToolOutcome
 from openclaw.base.model import ModelInfo
-from openclaw.base.run import RunEvent, ToolFinished, ToolRecord, ToolStarted
+from openclaw.base.run import RunEvent, ToolFinished, ToolProgress, ToolRecord, ToolStarted
 from openclaw.policy.skill.confined import strongest
 from openclaw.store.api import PendingStep, Store
 from openclaw.telemetry.metrics import METRICS
@@ -100,6 +100,7 @@ class Acting:
             workspace=self._spec.workspace,
             idempotency_key=f"{run.id}:{call.id}",
             depth=inbound.depth,
+            progress=lambda text: run.show(ToolProgress(call.id, call.name, text)),
             show=images.append if info.images else None,
             tainted=self.outside(),
             took_in=sources.append,

@@ -171,7 +171,10 @@ def _limits(limits: LimitsConfig, defaults: AgentDefaults) -> Limits:
 def _toolbox(agent: AgentConfig, config: Config, tools: Tools) -> ToolBox:
     """Narrow only: an agent's allow list cannot bring back what the house denies."""
     unwanted = tools.actions() - set(agent.actions) if agent.actions else frozenset()
-    deny = {*config.tools.deny, *agent.tools.deny, *unwanted}
+    own_exec = agent.tools.exec
+    security = (own_exec.security if own_exec else None) or config.tools.exec.security
+    shut = ("exec", "process") if security == "deny" else ()
+    deny = {*config.tools.deny, *agent.tools.deny, *unwanted, *shut}
     house, own = set(config.tools.allow), set(agent.tools.allow)
     allow = house & own if house and own else house or own
     if house and own and not allow:

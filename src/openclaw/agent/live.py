@@ -80,6 +80,12 @@ class LiveRun:
         for observer in self._observers:
             observer.on_run_events(self, events)
 
+    def show(self, event: RunEvent) -> None:
+        """Tell those who watch now; who reads the run's events later has its outcome instead."""
+        if self._reply is None:
+            for observer in self._observers:
+                observer.on_run_events(self, (event,))
+
     def end(self, reply: Reply) -> None:
         """Publish the last event; afterwards the run only holds its text and its reply."""
         self.state = reply.state

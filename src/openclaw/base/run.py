@@ -80,6 +80,14 @@ class ToolStarted(msgspec.Struct, frozen=True):
     arguments: str
 
 
+class ToolProgress(msgspec.Struct, frozen=True):
+    """What a call that runs has to show by now: the latest text stands for all before it. Told, and not kept."""
+
+    call_id: str
+    name: str
+    text: str
+
+
 class ToolFinished(msgspec.Struct, frozen=True):
     """A tool call ended."""
 
@@ -129,4 +137,4 @@ class RunEnded(msgspec.Struct, frozen=True):
     reply: Reply
 
 
-RunEvent = RunStarted | TextDelta | ThinkingDelta | ToolStarted | ToolFinished | Compacted | RunEnded
+RunEvent = RunStarted | TextDelta | ThinkingDelta | ToolStarted | ToolProgress | ToolFinished | Compacted | RunEnded

@@ -21,8 +21,10 @@ from openclaw.net.child_proxy import open_child_proxy
 from openclaw.net.pinned import Carrier
 from openclaw.policy.approval import Approval, may_review
 from openclaw.policy.approvals import Approvals
+from openclaw.policy.content_door import listed
 from openclaw.policy.egress_door import Errand
 from openclaw.policy.egress_way import EgressGate
+from openclaw.policy.exec.rules import exec_config
 from openclaw.policy.exec.rules_file import ExecRules
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.skill.confined import confined_by
@@ -100,7 +102,13 @@ def _settings(config: Config, caller: Caller) -> Settings:
     sandbox, confined = sandbox_of(config, caller.agent_id), confined_by(caller.tainted)
     if confined:
         sandbox = msgspec.structs.replace(sandbox, mode="all", workspace_access="ro", network="none")
-    return Settings(exec=config.tools.exec, sandbox=sandbox, main=main, confined=confined)
+    return Settings(
+        exec=exec_config(config, caller.agent_id),
+        sandbox=sandbox,
+        main=main,
+        confined=confined,
+        trusted=listed(config.tools.tainted, "exec"),
+    )
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from openclaw.net.http import HttpClient
 from openclaw.policy.content_door import detail, host_key, listed, touches
 from openclaw.policy.egress_door import Errand, egress_ask, no_place_ask
 from openclaw.policy.egress_way import EgressGate, EgressWay
+from openclaw.policy.exec.rules import exec_config
 from openclaw.policy.files.door import KIND as FILE
 from openclaw.policy.files.door import file_facts
-from openclaw.policy.gatekeeper import Ask, Gatekeeper
+from openclaw.policy.gatekeeper import Ask, Gatekeeper, Verdict, refused
 from openclaw.policy.skill.confined import confined_by
 from openclaw.policy.skill.door import FACT as SKILL_FACT
 from openclaw.policy.skill.door import KIND as SKILL
@@ -40,6 +41,7 @@ from openclaw.tools.builtin.rooms import room_tools
 from openclaw.tools.builtin.skill import SkillPort
 from openclaw.tools.builtin.subagent import subagent_tools
 from openclaw.tools.mcp.room import McpRoom
+from openclaw.tools.mcp.tool import McpTool
 from openclaw.tools.registry import ToolRegistry, builtin_tools
 
 OWN_TOOLS: Final = frozenset((READ_SKILL, *COMMAND_NAMES))
@@ -89,7 +91,8 @@ class Tooling:
             memory=memory, egress=egress, sessions=errands, proposals=self.proposals, skills=self.skills
         )
         yield from subagent_tools(errands, defaults.subagents)
-        if config.tools.exec.security != "deny":
+        ids = ("", *(agent.id for agent in config.agents.list))
+        if any(exec_config(config, each).security != "deny" for each in ids):
             yield from command_tools(self.commands, self._wait_ms)
 
     def _wait_ms(self) -> int:
@@ -117,6 +120,7 @@ class Tooling:
         action, where = f"tool {name}", whereabouts(context)
         if skill := confined_by(context.tainted):
             await self.gate.require(_confined(tool, arguments, context, skill))
+        approved = False
         file = file_facts(name, arguments) if tool in builtin_tools() else None
         if file is not None:
             target, facts = file
@@ -124,29 +128,46 @@ class Tooling:
                 Ask(kind=FILE, principal=context.principal, action=action, target=target, facts=facts, **where)
             )
         else:
-            door = tool.capabilities.door if isinstance(tool, ActionTool) else ""
-            facts = {"safety": tool.safety, "door": door}
-            await self.gate.require(
-                Ask(
-                    kind=TOOL,
-                    principal=context.principal,
-                    action=action,
-                    target=context.session_key,
-                    facts=facts,
-                    **where,
-                )
-            )
+            approved = await self._call(tool, arguments, context, action)
         if context.tainted:
-            await self._consent(tool, arguments, context)
+            await self._consent(tool, arguments, context, approved=approved)
 
-    async def _consent(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> None:
-        """Ask a person about what text from outside could have led to. Raises: PolicyDenied, Unavailable."""
+    async def _call(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext, action: str) -> bool:
+        """Pass the door of tools; say whether a person has approved this call. Raises: PolicyDenied, Unavailable."""
+        door = tool.capabilities.door if isinstance(tool, ActionTool) else ""
+        facts: dict[str, Any] = {"safety": tool.safety, "door": door}
+        if tool.safety == "dangerous":
+            facts["detail"] = detail(arguments)
+        ask = Ask(
+            kind=TOOL,
+            principal=context.principal,
+            action=action,
+            target=context.session_key,
+            facts=facts,
+            **whereabouts(context),
+        )
+        verdict = await self.gate.require(ask)
+        approved = verdict.rule_id.startswith("approval.")
+        if approved and isinstance(tool, McpTool) and not any(each is tool for each in self.mcp.tools()):
+            changed = "its server describes the tool otherwise than when it was approved"
+            raise refused(ask, Verdict("deny", "tool.changed", changed))
+        return approved
+
+    async def _consent(
+        self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext, *, approved: bool = False
+    ) -> None:
+        """Ask a person about what text from outside could have led to. Raises: PolicyDenied, Unavailable.
+
+        `approved`: one has just seen this call with its arguments, and need not be asked whether it may act at all.
+        """
         name = tool.spec.name
         inward = tool.inward or listed(self.config().tools.tainted, name)
         wanted = touches(
             name, arguments, safety=tool.safety, inward=inward, network=name in ("web_fetch", "http_request")
         )
         for wish, target in wanted:
+            if wish == "outward" and approved:
+                continue
             action, said = f"tool {name}", detail(arguments)
             if wish != "new-host":
                 await self.gate.require(content_ask(context, action, wish, target, {"detail": said}))

@@ -26,6 +26,8 @@ FACT: Final = "command"
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """The one fact of this door. `approved` is the plan that a person has allowed, `no_walls` why there are none,
     `confined` by which skill its conversation is confined.
+
+    Shape: `trusted`: the operator lets commands that rules allow run after text from outside too (`tools.tainted`).
     """
 
     judgement: Judgement
@@ -33,6 +35,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     no_walls: str = ""
     takes_input: bool = False
     confined: str = ""
+    trusted: bool = False
     approved: Plan | None = None
 
 
@@ -55,7 +58,7 @@ def exec_rule(ask: Ask) -> Verdict:
     elif found.answer == "allow" and wanted.takes_input and found.rule_id != "exec.full":
         found = Verdict("ask", "exec.input", "what it will be told later is not known")
     else:
-        stricter = when_tainted(found, ask)
+        stricter = found if wanted.trusted else when_tainted(found, ask)
         if stricter is found:
             return found
         found = stricter

@@ -10,6 +10,7 @@ import msgspec
 from openclaw.config.refusal import binds_loopback_only, is_weak
 from openclaw.config.schema import Config
 from openclaw.policy.dm_door import EVERYBODY
+from openclaw.policy.exec.rules import exec_config
 from openclaw.policy.node_door import admin_only
 
 Level = Literal["production", "developer"]
@@ -114,6 +115,12 @@ def _high_risk(config: Config) -> Iterator[Row]:
     any_program = any(entry.split(" ", 1)[0] in ("*", "**", "/**") for entry in rules.allowlist)
     value = ", ".join(rules.allowlist[:5]) or "nothing"
     yield Row(area, "unasked commands", value, _level(good=not any_program), "tools.exec.allowlist")
+    for at, agent in enumerate(config.agents.list):
+        if agent.tools.exec is not None:
+            own = exec_config(config, agent.id)
+            good = own.security != "full"
+            setting = f"agents.list[{at}].tools.exec"
+            yield Row(area, f"commands of {agent.id}", f"{own.security}, ask {own.ask}", _level(good=good), setting)
     risky = [name for name in config.gateway.nodes.commands.allow if admin_only(name)]
     value = ", ".join(risky[:5]) or "none of risk"
     yield Row(area, "node commands", value, _level(good=not risky), "gateway.nodes.commands.allow")

@@ -1,4 +1,9 @@
-"""The door before every tool call."""
+"""The door before every tool call.
+
+1. Tools that look or write pass; what they touch has doors of its own.
+2. A tool that declares danger (an action's `dangerous`, an MCP tool that its server calls destructive) is asked about,
+   call by call: a person sees the arguments, and what runs is the call that was shown.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ KIND: Final = "tool"
 
 
 def tool_verdict(ask: Ask) -> Verdict:
-    """Decide by the tool's declared safety: reading and writing is allowed, danger is not.
+    """Decide by the tool's declared safety: reading and writing is allowed, danger is asked about.
 
     Facts: `safety`; `door` of a built-in tool that asks a door of its own about each call.
     """
@@ -20,4 +25,6 @@ def tool_verdict(ask: Ask) -> Verdict:
         return Verdict("allow", "tool.own-door", "each command passes the door of execution", quiet=True)
     if safety in {"safe", "write"}:
         return Verdict("allow", f"tool.{safety}", "the tool declares no danger", quiet=safety == "safe")
-    return Verdict("deny", "tool.dangerous", "the tool declares itself dangerous, and nothing says which call is not")
+    if safety == "dangerous":
+        return Verdict("ask", "tool.dangerous", "the tool declares that it may do harm that cannot be undone")
+    return Verdict("deny", "tool.unknown-safety", "no rule knows what the tool declares of itself")

@@ -37,8 +37,9 @@ hold too much together.
 _EVENTS = {
     "connect.challenge": "`{nonce, ts}`: the first frame of every connection.",
     "agent": "`{runId, sessionKey, seq, stream, data, ts}`: a run in detail. Streams: `lifecycle`, `assistant` "
-    "(`{text, delta}`), `thinking`, `tool`, `compaction` (`{messages, summary}`: older messages that the model is "
-    "no longer shown, and what it is shown instead; empty when they were dropped); protocol 4 adds "
+    "(`{text, delta}`), `thinking`, `tool` (phases `start`, `update`, `result`; an update's `partialResult` is what "
+    "the call has to show by now, in place of the one before), `compaction` (`{messages, summary}`: older messages "
+    "that the model is no longer shown, and what it is shown instead; empty when they were dropped); protocol 4 adds "
     "`run_status` and `usage`.",
     "chat": "`{runId, sessionKey, seq, state, message?}`: a run as chat clients show it. States: `delta`, `final`, "
     "`aborted`, `error`; protocol 4 adds `status` and `deltaText`. Protocol 3 gets deltas at most every 150 ms. A "

@@ -5,7 +5,8 @@
    follows within that time.
 3. Protocol 3 gets `chat` deltas, which repeat the whole text, at most every OLD_CHAT_S.
 4. What was pending is told before a tool starts and before the run ends, so that deltas always add up to the text.
-5. What tools do is told to clients that show it (capability `tool-events`).
+5. What tools do is told to clients that show it (capability `tool-events`); what one has to show while it runs at most
+   every PROGRESS_S, the latest in place of what was not told yet.
 6. Each kind of client counts a run's `seq` over the events that it hears: clients take a gap for a loss.
 7. A heartbeat's text is told in `chat` events only at its end, and not when it says that there is nothing to tell.
 8. A run whose beginning nobody heard is told only by its end, which carries the whole text.
@@ -22,7 +23,7 @@ from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import Clock
 from openclaw.base.ids import AgentId, SessionKey
 from openclaw.base.model import TextDelta, ThinkingDelta, Usage
-from openclaw.base.run import Compacted, Reply, RunEnded, RunEvent, RunStarted, ToolFinished, ToolStarted
+from openclaw.base.run import Compacted, Reply, RunEnded, RunEvent, RunStarted, ToolFinished, ToolProgress, ToolStarted
 from openclaw.base.tasks import TaskSet
 from openclaw.protocol.versions import CURRENT, OLDEST
 from openclaw.rpc.hub import Audience, Hub, Kind, Owner
@@ -38,6 +39,7 @@ RETOLD_CHARS_PER_S: Final = 1_000_000
 """Every telling repeats the text so far: a long text is told in longer steps, else its cost grows with its square."""
 
 OLD_CHAT_S: Final = 0.15
+PROGRESS_S: Final = 0.25
 MAX_RUNS: Final = 4096
 _ERROR_KINDS: Final = {
     "MODEL_TIMEOUT": "timeout",
@@ -58,7 +60,9 @@ class _Told:
         "item",
         "last_chat_s",
         "last_flush_s",
+        "last_progress_s",
         "pending",
+        "progress",
         "run",
         "seqs",
         "session",
@@ -78,6 +82,9 @@ class _Told:
         self.thought: list[str] = []
         self.last_flush_s = float("-inf")
         self.last_chat_s = float("-inf")
+        self.last_progress_s = float("-inf")
+        self.progress: ToolProgress | None = None
+        """Waits to be told."""
         self.flushing = False
         self.item = 1
         self.session_id = ""
@@ -178,7 +185,10 @@ class EventBridge:
             told.item += 1
             started = {"phase": "start", "name": event.name, "toolCallId": event.call_id}
             self._agent(told, "tool", {**started, "args": arguments(event.arguments)})
+        elif isinstance(event, ToolProgress):
+            self._progress(told, event)
         elif isinstance(event, ToolFinished):
+            told.progress = None
             data: dict[str, Any] = {
                 "phase": "result",
                 "name": event.name,
@@ -190,6 +200,29 @@ class EventBridge:
             self._flush(told)
             done = {"phase": "end", "completed": True, "willRetry": False}
             self._agent(told, "compaction", {**done, "messages": event.messages, "summary": event.summary})
+
+    def _progress(self, told: _Told, event: ToolProgress) -> None:
+        waiting = told.progress is not None
+        told.progress = event
+        wait_s = told.last_progress_s + PROGRESS_S - self._clock.monotonic_s()
+        if wait_s <= 0:
+            self._tell_progress(told)
+        elif not waiting:
+            with contextlib.suppress(RuntimeError):  # closing: the result still tells everything
+                self._tasks.spawn(self._progress_later(told, wait_s), "progress")
+
+    async def _progress_later(self, told: _Told, wait_s: float) -> None:
+        await self._clock.sleep(wait_s)
+        self._tell_progress(told)
+
+    def _tell_progress(self, told: _Told) -> None:
+        event, told.progress = told.progress, None
+        if event is None:
+            return
+        told.last_progress_s = self._clock.monotonic_s()
+        data = {"phase": "update", "name": event.name, "toolCallId": event.call_id}
+        partial = {"content": [{"type": "text", "text": event.text}]}
+        self._agent(told, "tool", {**data, "partialResult": partial}, delta=f"{told.run.id}:{event.call_id}")
 
     def _think(self, told: _Told, text: str) -> None:
         if told.pending:  # what was said before a thought is told before it

@@ -835,6 +835,130 @@ LOOSE = [
     ),
 ]
 
+ANY_PROGRAM = ("*", "* *", "/**", "/usr/bin/* *")
+"""What an operator may have allowed in good faith: every program by its name. None of these is a program's own work."""
+
+CARRIED = [
+    *_rows(
+        "ask",
+        r"""
+x86_64-linux-gnu-gcc -wrapper ./evil.sh,x x.c
+gcc -wrapper ./evil.sh,x x.c
+gcc-12 -wrapper ./evil.sh,x x.c
+cc -wrapper ./evil.sh,x x.c
+c99 -wrapper ./evil.sh,x x.c
+cpp -wrapper ./evil.sh,x x.c
+prove -e ./evil.sh x.pl
+prove x.pl
+debconf touch canary
+diff3 --diff-program=./evil.sh a.txt b.txt a.txt
+diff3 --diff-prog=./evil.sh a.txt b.txt a.txt
+sdiff --diff-program=./evil.sh -o canary a.txt b.txt
+sdiff -o canary a.txt a.txt
+install -s --strip-program=./evil.sh tool x
+install --strip-prog=./evil.sh -s tool x
+iconv -o canary a.txt
+iconv --outp=canary a.txt
+tar xf t.tar --transform=s/a.txt/canary/
+tar xf t.tar --xform s/a.txt/canary/
+tar cf x.tar --use-comp=./evil.sh a.txt
+find -D exec . -maxdepth 0 -exec touch canary \;
+find . -maxdepth 0 \( -exec touch canary \; \)
+sort -uo canary a.txt
+sort -k 1,1o canary a.txt; sort -ocanary a.txt
+setarch x86_64 touch canary
+choom -n 0 -- touch canary
+prlimit --nofile=10 touch canary
+capsh -- -c 'touch canary'
+ssh-agent touch canary
+scp -S ./evil.sh a.txt x:y
+sftp -S ./evil.sh x
+openssl enc -in a.txt -out canary -e -base64
+env -vS 'touch canary'
+env --split='touch canary'
+busybox vi -c ':w! canary' -c ':q!' a.txt
+printf -v x 1; exec touch canary
+exec -a ls touch canary
+. evil.sh
+mapfile -C 'touch canary #' -c 1 x < a.txt
+readarray -C 'touch canary #' -c 1 x < a.txt
+compgen -C 'touch canary' x
+read 'a[$(touch canary)]' < a.txt
+declare 'a[$(touch canary)]=1'
+let 'a[$(touch canary)]=1'
+PS4='$(touch canary)'; set -x; ls
+x='$(touch canary)'; echo ${x@P}
+x='a[$(touch canary)]'; echo $((x))
+set -- touch canary; "$@"
+$0 -c 'touch canary'
+"$BASH" -c 'touch canary'
+shopt -s expand_aliases⏎alias ls='touch canary'⏎ls
+ls | { cat; touch canary; }
+{fd}> canary echo a
+cat <<'X' | sh⏎touch canary⏎X
+""",
+        ANY_PROGRAM,
+        bites=True,
+    ),
+    *_rows(
+        "ask",
+        r"""
+tar cf host:x.tar a.txt
+tar --file=host:x.tar -c a.txt
+curl -s -w '%output{canary}x' file:///dev/null
+curl --trace-ascii canary file:///dev/null
+curl --remote-name-all file:///etc/hostname
+nm --plugin ./evil.so a.txt
+ar --plugin ./evil.so t a.txt
+objdump --plugin=./evil.so -d a.txt
+ldd ./tool
+service x start
+ip netns exec x touch canary
+ssh-copy-id x
+pdb3 -c 'p open("canary","w")' -c q src/main.py
+runuser -u root -- touch canary
+su -c 'touch canary'
+sg root -c 'touch canary'
+start-stop-daemon --start --exec /usr/bin/touch -- canary
+uname26 touch canary
+cpio -o -O canary
+unset 'a[$(touch canary)]'
+cd repo && git diff f /etc/hostname
+cd repo && git init ../../x
+cd repo && git commit -F/etc/passwd
+cd repo && git tag -F/etc/passwd x
+git diff a.txt out
+""",
+        ANY_PROGRAM,
+        says=False,
+    ),
+    *_rows(
+        "allow",
+        r"""
+touch ours
+cp a.txt ours
+tar tf t.tar
+tar czf ours.tgz src
+tar xf t.tar a.txt
+base64 a.txt
+cd repo && git log --oneline -5
+cd repo && git diff --stat
+cd repo && git show HEAD:f
+cd repo && git diff -- f
+cd repo && git diff /dev/null f || true
+""",
+        ANY_PROGRAM,
+    ),
+]
+
+NAMED_VARIABLES = [
+    Row("FOO=1 ls", "ask"),
+    Row("ls", "allow", env={"PATH": "/usr/bin:/bin", "LANG": "C"}),
+    Row("ls", "deny", env={"PATH": "/usr/bin:/bin:."}),
+    Row("ls", "deny", env={"PATH": "/usr/bin::/bin"}, bites=False),
+    Row("ls", "deny", env={"PATH": ""}),
+]
+
 ROWS: tuple[Row, ...] = (
     *READING,
     *VARYING,
@@ -847,4 +971,6 @@ ROWS: tuple[Row, ...] = (
     *OUTSIDE,
     *VARIABLES,
     *LOOSE,
+    *CARRIED,
+    *NAMED_VARIABLES,
 )

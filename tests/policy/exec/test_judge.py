@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from openclaw.policy.exec.command import MAX_READ
 from openclaw.policy.exec.judge import SHELL, Judgement, Request, judge
 from openclaw.policy.exec.plan import verify
-from openclaw.policy.exec.program import Programs
+from openclaw.policy.exec.program import MAX_HASHED, Programs
 from openclaw.policy.exec.rules import ExecPolicy, rules_of
 from openclaw.policy.exec.rules_file import AskWhen, Security
 
@@ -30,6 +31,17 @@ def folder(tmp_path: Path) -> Path:
 def asked(folder: Path, text: str = "", policy: ExecPolicy | None = None, **more: object) -> Judgement:
     request = Request(text=text, cwd=str(folder), workspace=str(folder))
     return judge(msgspec.structs.replace(request, **more), policy or ExecPolicy(), PROGRAMS)
+
+
+def test_a_judgement_reads_so_many_bytes_and_no_more(tmp_path: Path) -> None:
+    for number in range(6):
+        with (tmp_path / f"large{number}").open("wb") as file:
+            file.truncate(MAX_HASHED)
+    text = "ls " + " ".join(f"large{number}" for number in range(6))
+    found = judge(Request(text=text, cwd=str(tmp_path), workspace=str(tmp_path)), ExecPolicy(), Programs())
+    read = [used for used in found.plan.stages[0].runs[0].uses if used.sha256]
+    assert found.verdict.answer == "allow"
+    assert len({used.word for used in read}) == MAX_READ // MAX_HASHED
 
 
 @pytest.mark.parametrize(

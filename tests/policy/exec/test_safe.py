@@ -79,7 +79,8 @@ def test_no_option_takes_a_value_that_the_tables_take_for_a_file_or_the_other_wa
         f"{name} -{letter} </dev/null >/dev/null 2>{tmp_path}/{at}; true\n"
         for at, (name, letter, _) in enumerate(calls)
     ]
-    (tmp_path / "driver").write_text("cd /usr\n" + "".join(lines))
+    (tmp_path / "empty").mkdir()  # what lists a folder, or walks through it, has nothing to do
+    (tmp_path / "driver").write_text(f"cd {tmp_path}/empty\n" + "".join(lines))
     ground.contained(tmp_path, "timeout", "60", "bash", str(tmp_path / "driver"))
     wrong = []
     for at, (name, letter, valued) in enumerate(calls):

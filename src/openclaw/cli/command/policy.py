@@ -315,8 +315,9 @@ def egress_(url: str, klass: str | None, agent: str | None, as_json: bool) -> in
 @click.option(
     "--workspace", type=click.Path(file_okay=False, path_type=Path), help="The agent's folder; default: --cwd."
 )
+@click.option("--agent", default="", help="Whose command; default: what holds for all agents.")
 @output.json_option
-def exec_(command: str, cwd: Path | None, workspace: Path | None, as_json: bool) -> int:
+def exec_(command: str, cwd: Path | None, workspace: Path | None, agent: str, as_json: bool) -> int:
     """May this shell text run without asking? Exit 1 when it may not.
 
     \b
@@ -324,13 +325,13 @@ def exec_(command: str, cwd: Path | None, workspace: Path | None, as_json: bool)
       openclaw policy test exec "git status"
     """
     where = str((cwd or workspace or Path.cwd()).absolute())
-    tools = {"tools": {"exec": _of_config("tools")["tools"].get("exec", {})}}
     line = {
         "kind": "exec",
         "command": command,
         "cwd": where,
         "workspace": str((workspace or Path(where)).absolute()),
-        "policy": tools,
+        "agent": agent,
+        "policy": _of_config("tools", "agents"),
     }
     return _ask(line, as_json=as_json)
 

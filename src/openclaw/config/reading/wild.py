@@ -37,7 +37,7 @@ _GROUPS: dict[str, str] = {
     "agents.list[].sandbox": _SANDBOX,
     "agents.defaults.sandbox.docker": _DOCKER,
     "agents.list[].sandbox.docker": _DOCKER,
-    "agents.list[].tools": "alsoAllow byProvider elevated exec fs profile sandbox",
+    "agents.list[].tools": "alsoAllow byProvider elevated fs profile sandbox",
     "cron": "failureAlert runLog sessionRetention store triggers webhook webhookSsrfPolicy webhookToken",
     "gateway": """allowRealIpFallback allowTailscale cliAgents portals publicOrigin push rateLimit
         tailscale terminal tools""",

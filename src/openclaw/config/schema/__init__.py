@@ -80,6 +80,7 @@ from openclaw.config.schema.storage import (
 )
 from openclaw.config.schema.tools import (
     ActionConfig,
+    AgentExecConfig,
     AgentNetworkConfig,
     EgressClassConfig,
     EgressClassesConfig,
@@ -107,6 +108,7 @@ __all__ = [
     "ActiveHoursConfig",
     "AgentConfig",
     "AgentDefaults",
+    "AgentExecConfig",
     "AgentNetworkConfig",
     "AgentsConfig",
     "AlbConfig",

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from openclaw.base.thinking import AnyThinking
 from openclaw.config.schema.leaf import Section, leaf
 from openclaw.config.schema.sandbox import SandboxConfig
-from openclaw.config.schema.tools import AgentNetworkConfig
+from openclaw.config.schema.tools import AgentExecConfig, AgentNetworkConfig
 
 _CLOCK_PATTERN = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
@@ -128,6 +128,7 @@ class ToolSelection(Section, frozen=True):
 
     allow: Annotated[tuple[str, ...], leaf("Tools to offer; empty = all.", "live")] = ()
     deny: Annotated[tuple[str, ...], leaf("Tools never to offer; wins over allow.", "live")] = ()
+    exec: AgentExecConfig | None = None
 
 
 class AgentConfig(Section, frozen=True):

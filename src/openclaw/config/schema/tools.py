@@ -30,6 +30,10 @@ class ExecConfig(Section, frozen=True):
     path_prepend: Annotated[
         tuple[str, ...], leaf("Directories where programs are looked for before the system's own.", "live")
     ] = ()
+    env: Annotated[
+        tuple[str, ...],
+        leaf("Further variables that a command may be given unasked; those that choose what runs never are.", "live"),
+    ] = ()
     timeout_sec: Annotated[
         int, leaf("Longest a command may run when the agent names no time.", "live", "s", ge=1, le=86_400)
     ] = 1_800
@@ -39,6 +43,19 @@ class ExecConfig(Section, frozen=True):
     approval_timeout_sec: Annotated[int, leaf("How long a person has to decide.", "live", "s", ge=1, le=86_400)] = 120
     max_memory_mb: Annotated[int, leaf("Memory of one command with all its processes.", "live", "MB", ge=16)] = 2_048
     max_processes: Annotated[int, leaf("Processes of one command.", "live", ge=1, le=10_000)] = 256
+
+
+class AgentExecConfig(Section, frozen=True):
+    """Commands of one agent. What is unset is as in `tools.exec`; a list takes the place of the one there."""
+
+    security: Annotated[Literal["deny", "allowlist", "full"] | None, leaf("Overrides tools.exec.security.", "live")] = (
+        None
+    )
+    ask: Annotated[Literal["off", "on-miss", "always"] | None, leaf("Overrides tools.exec.ask.", "live")] = None
+    allowlist: Annotated[tuple[str, ...] | None, leaf("Overrides tools.exec.allowlist.", "live")] = None
+    safe_bins: Annotated[tuple[str, ...] | None, leaf("Overrides tools.exec.safeBins.", "live")] = None
+    path_prepend: Annotated[tuple[str, ...] | None, leaf("Overrides tools.exec.pathPrepend.", "live")] = None
+    env: Annotated[tuple[str, ...] | None, leaf("Overrides tools.exec.env.", "live")] = None
 
 
 class ToolsConfig(Section, frozen=True):

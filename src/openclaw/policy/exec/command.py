@@ -16,8 +16,8 @@ import msgspec
 
 from openclaw.policy.exec import git, safe, variables, wrapper
 from openclaw.policy.exec.hazard import carries, hazard
-from openclaw.policy.exec.program import Program, Programs, Used, within
-from openclaw.policy.exec.rules import EVERY, ExecPolicy
+from openclaw.policy.exec.program import MAX_HASHED, Program, Programs, Used, within
+from openclaw.policy.exec.rules import EVERY, ExecPolicy, Rule
 from openclaw.policy.exec.shell import Command, Folder, Unclear, parse
 from openclaw.policy.gatekeeper import Verdict
 
@@ -25,6 +25,10 @@ ALLOW: Final = Verdict("allow", "exec.allowed", "every command passes")
 MAX_DEPTH: Final = 4
 MAX_BOUND: Final = 65_536
 """A plan is bound to what words name in so many characters; nothing longer can be put before a person to approve."""
+MAX_LOOKED: Final = 32_768
+"""Folders and names on the disk that are looked at for one judgement: a megabyte of paths takes seconds otherwise."""
+MAX_READ: Final = 256 << 20
+"""Bytes of files that are read for one judgement; what is over is known by inode, size and times alone."""
 NOWHERE: Final = "/dev/null"
 _STRICTNESS: Final = {"allow": 0, "ask": 1, "deny": 2}
 _EVALUATES: Final = frozenset(("test", "[", "printf"))
@@ -84,16 +88,22 @@ class Inspector:
         self._policy = policy
         self._programs = programs
         self._workspace = workspace
+        self._left = MAX_LOOKED
+        self._unread = MAX_READ
+        self._seen: dict[tuple[str, str], Used] = {}
+        """A word is looked up once: all of the judgement goes by the same file."""
+        self._rules: dict[tuple[str, str, str], tuple[Rule, ...]] = {}
+        """The rules that are about a program in a folder, by its name, its file and the folder."""
 
     def look(self, command: Command, cwd: str, depth: int = 0, *, in_shell: bool = False) -> Look:
         """Return what was found out about a command with all that stands around it."""
         look = self._words(command.argv, cwd, depth, in_shell=in_shell)
-        verdict = stricter(look.verdict, _assigned(command.assignments))
+        verdict = stricter(look.verdict, self._assigned(command.assignments))
         uses = list(look.uses)
         for redirection in command.redirections:
             if redirection.mode == "dup" or redirection.target == NOWHERE:
                 continue
-            used = self._programs.used(redirection.target, cwd)
+            used = self._one(redirection.target, cwd)
             if redirection.mode == "read":
                 found = self._readable((used,), plain=False)
             else:  # the run itself changes it: only where it lies is bound
@@ -121,7 +131,7 @@ class Inspector:
         return self._inert(look, cwd) if "git" in program.names else look
 
     def _decided(self, call: _Call) -> Look:
-        rules = [rule for rule in self._policy.rules if rule.matches(call.argv, call.program, call.cwd)]
+        rules = [rule for rule in self._about(call) if rule.takes(call.argv)]
         exact = next((rule for rule in rules if rule.exact), None)
         if exact:
             return Look(verdict=Verdict("allow", "exec.listed", f"{exact.id} allows exactly this call"))
@@ -139,6 +149,8 @@ class Inspector:
             return _ask("exec.interpreter", f"{name} carries out what it is told: only a rule for this very call helps")
         if option := hazard(names, call.argv) or (git.choice(call.argv) if "git" in names else ""):
             return _ask("exec.hazard", f"{option} may run or overwrite something: only a rule for this very call helps")
+        if "git" in names and (away := self._away(call)):
+            return _ask("exec.outside", f"{away} lies outside the workspace")
         if rules:
             return Look(verdict=Verdict("allow", "exec.listed", f"{rules[0].id} allows it"), lasting=True)
         why = f", and {call.program.loose}" if call.program.loose else ""
@@ -152,7 +164,7 @@ class Inspector:
             return _ask("exec.wrapper", f"{call.argv[0]} runs other commands and is not looked through here")
         if isinstance(seen, wrapper.Words):
             inner = self._words(seen.argv, call.cwd, call.depth + 1)
-            verdict = stricter(inner.verdict, _assigned(seen.assignments))
+            verdict = stricter(inner.verdict, self._assigned(seen.assignments))
             return _wrapping([inner], verdict)
         parsed = parse(seen.text)
         if isinstance(parsed, Unclear):
@@ -186,6 +198,13 @@ class Inspector:
                 return Verdict("ask", "exec.outside", f"{used.word} is not a file that is simply read")
         return Verdict("allow", "exec.safe", "it only reads, inside the workspace")
 
+    def _away(self, call: _Call) -> str:
+        """Return the first word that names a place outside the workspace: `git diff` reads any two files it is told."""
+        for used in self._bound(call.argv, call.cwd):
+            if used.real not in ("", NOWHERE) and not within(used.real, self._workspace):
+                return used.word
+        return ""
+
     def _inert(self, look: Look, cwd: str) -> Look:
         """Add what keeps a repository's own configuration from choosing what git runs."""
         config, reason = git.active(cwd)
@@ -209,8 +228,36 @@ class Inspector:
                     words[each] = None
         return self._used(words, cwd)
 
+    def _assigned(self, assignments: Iterable[tuple[str, str]]) -> Verdict:
+        kind, name = variables.worst(assignments, self._policy.variables)
+        if kind == "harmless":
+            return ALLOW
+        what = "decides what programs load or run" if kind == "hijacker" else "is not known to be harmless"
+        return Verdict("ask", "exec.env", f"the variable {name} {what}")
+
+    def _about(self, call: _Call) -> tuple[Rule, ...]:
+        key = (call.argv[0], call.program.real, call.cwd)
+        found = self._rules.get(key)
+        if found is None:
+            rules = self._policy.rules
+            found = self._rules[key] = tuple(rule for rule in rules if rule.about(call.argv[0], call.program, call.cwd))
+        return found
+
     def _used(self, words: Iterable[str], cwd: str) -> tuple[Used, ...]:
-        return tuple(self._programs.used(word, cwd) for word in words)
+        return tuple(self._one(word, cwd) for word in words)
+
+    def _one(self, word: str, cwd: str) -> Used:
+        """Return what a word names. Shape: once MAX_LOOKED is spent that is `other`, nowhere, which nobody may read."""
+        if found := self._seen.get((word, cwd)):
+            return found
+        self._left -= (0 if word.startswith("/") else cwd.count("/")) + word.count("/") + 1
+        if self._left >= 0:
+            found = self._programs.used(word, cwd, max(0, min(MAX_HASHED, self._unread)))
+            self._unread -= found.file.size if found.file and found.sha256 else 0
+        else:
+            found = Used(word, "", "other")
+        self._seen[word, cwd] = found
+        return found
 
 
 def _ask(rule: str, reason: str) -> Look:
@@ -226,14 +273,6 @@ def _wrapping(looks: Sequence[Look], verdict: Verdict) -> Look:
         uses=tuple(used for look in looks for used in look.uses),
         environment=tuple(pair for look in looks for pair in look.environment),
     )
-
-
-def _assigned(assignments: Iterable[tuple[str, str]]) -> Verdict:
-    kind, name = variables.worst(assignments)
-    if kind == "harmless":
-        return ALLOW
-    what = "decides what programs load or run" if kind == "hijacker" else "is not known to be harmless"
-    return Verdict("ask", "exec.env", f"the variable {name} {what}")
 
 
 def _of_system(program: Program) -> bool:

@@ -110,6 +110,8 @@ def choice(argv: Sequence[str]) -> str:
             return word
         if word.startswith(("-O", "-S", "-i", "-e")) and argv[at] not in ("diff", "log", "show"):
             return word
+        if word.startswith(("-F", "-t")) and len(word) > 2 and argv[at] in ("commit", "tag", "stash"):
+            return word  # the file stands within the word, where nobody looks for it
     return ""
 
 

@@ -20,12 +20,14 @@ import msgspec
 from openclaw.policy.exec import variables
 from openclaw.policy.exec.command import ALLOW, Inspector, Look, moved, stricter
 from openclaw.policy.exec.plan import Plan, Run, Stage
-from openclaw.policy.exec.program import Programs, within
+from openclaw.policy.exec.program import PROGRAM_PATH, Programs, within
 from openclaw.policy.exec.rules import ExecPolicy, standing_rule
 from openclaw.policy.exec.rules_file import Listed
 from openclaw.policy.exec.shell import Command, Script, Step, Unclear, parse, unprintable_free
 from openclaw.policy.gatekeeper import Verdict
 
+_SYSTEM_PATH: Final = frozenset(PROGRAM_PATH)
+"""A PATH of these alone says nothing new, and is not what the command gets."""
 SHELL: Final = ("/bin/bash", "--noprofile", "--norc", "-c")
 
 
@@ -67,7 +69,7 @@ def judge(request: Request, policy: ExecPolicy, programs: Programs) -> Judgement
         return _impossible(request)
     workspace, cwd = os.path.realpath(request.workspace), os.path.realpath(request.cwd)
     inspector = Inspector(policy, programs, workspace)
-    around = _around(request, cwd, workspace)
+    around = _around(request, cwd, workspace, policy.variables)
     script, cwd, unread = _meaning(request, cwd, workspace)
     if script is None:
         script = Script((Step("always", (Command((*SHELL, request.text)),)),))
@@ -157,9 +159,12 @@ def _run(request: Request, policy: ExecPolicy, command: Command, look: Look, cwd
     )
 
 
-def _around(request: Request, cwd: str, workspace: str) -> Verdict:
+def _around(request: Request, cwd: str, workspace: str, named: frozenset[str]) -> Verdict:
     """Judge what is the same for all commands: the directory, and the variables that the caller sets."""
-    kind, name = variables.worst(request.environment.items())
+    given = dict(request.environment)
+    if set(given.get("PATH", "").split(":")) <= _SYSTEM_PATH:
+        del given["PATH"]
+    kind, name = variables.worst(given.items(), named)
     if kind == "hijacker":
         return Verdict("deny", "exec.env", f"{name} decides what programs load or run: it is not the caller's to set")
     if kind == "unlisted":

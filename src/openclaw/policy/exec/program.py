@@ -109,8 +109,11 @@ class Programs:
             loose=_loose(found, workspace) or _loose(real, workspace),
         )
 
-    def used(self, word: str, cwd: str) -> Used:
-        """Return what a word names, seen from `cwd`. Shape: a word too long to be looked up is `other`, nowhere."""
+    def used(self, word: str, cwd: str, most: int = MAX_HASHED) -> Used:
+        """Return what a word names, seen from `cwd`; the bytes of a file of more than `most` are not read.
+
+        Shape: a word too long to be looked up is `other`, nowhere.
+        """
         if len(word) > MAX_PATH or word.count("/") > MAX_FOLDERS:
             return Used(word, "", "other")
         path = str(Path(cwd, word))
@@ -121,7 +124,7 @@ class Programs:
                 return Used(word, real, "folder")
             if not stat.S_ISREG(mode):
                 return Used(word, real, "other")
-            file, digest, _ = self._read(real, MAX_HASHED)
+            file, digest, _ = self._read(real, most)
         except OSError as error:
             return Used(word, real, "missing" if isinstance(error, FileNotFoundError | NotADirectoryError) else "other")
         return Used(word, real, "file", file, digest)

@@ -15,14 +15,14 @@ from typing import Final
 
 import msgspec
 
-from openclaw.config.schema import ExecConfig
+from openclaw.config.schema import Config, ExecConfig
 from openclaw.policy.exec.pattern import Glob, quoted, words
 from openclaw.policy.exec.program import PROGRAM_PATH, Program
 from openclaw.policy.exec.rules_file import AgentRules, AskWhen, Listed, RulesFile, Security
 
 EVERY: Final = "*"
-_STRICTEST: Final[tuple[Security, ...]] = ("deny", "allowlist", "full")
-_MOST_ASKED: Final[tuple[AskWhen, ...]] = ("always", "on-miss", "off")
+STRICTEST: Final[tuple[Security, ...]] = ("deny", "allowlist", "full")
+MOST_ASKED: Final[tuple[AskWhen, ...]] = ("always", "on-miss", "off")
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -34,16 +34,25 @@ class Rule(msgspec.Struct, frozen=True):
     rest: bool = False
     sha256: str = ""
     cwd: Glob | None = None
+    by_path: bool = False
 
     def matches(self, argv: Sequence[str], program: Program, cwd: str) -> bool:
         """Say whether the rule is about this call of this program in this directory."""
+        return self.about(argv[0], program, cwd) and self.takes(argv)
+
+    def about(self, called: str, program: Program, cwd: str) -> bool:
+        """Say whether the rule is about this program, called so, in this directory."""
         if self.sha256 and self.sha256 != program.sha256:
             return False
         if program.loose and not self.sha256:
             return False
         if self.cwd is not None and not self.cwd.matches(cwd, path=True):
             return False
-        return self._named(argv[0], program) and self._called(argv[1:])
+        return self._named(called, program)
+
+    def takes(self, argv: Sequence[str]) -> bool:
+        """Say whether the rule is about these arguments, the program aside."""
+        return self.arguments is None or self._called(argv[1:], self.arguments)
 
     @property
     def exact(self) -> bool:
@@ -52,19 +61,17 @@ class Rule(msgspec.Struct, frozen=True):
         return named and all(each.exact is not None for each in self.arguments or ())
 
     def _named(self, called: str, program: Program) -> bool:
-        if any(char in ("/", "**") for char, _ in self.program.tokens):
+        if self.by_path:
             spelled = self.program.exact or ""
             if spelled.rpartition("/")[2] in program.called and os.path.realpath(spelled) == program.real:
                 return True  # /bin/ls where /bin is /usr/bin
             return self.program.matches(program.path, path=True) or self.program.matches(program.real, path=True)
         return "/" not in called and self.program.matches(called, path=True)
 
-    def _called(self, words: Sequence[str]) -> bool:
-        if self.arguments is None:
-            return True
-        if len(words) < len(self.arguments) or (len(words) > len(self.arguments) and not self.rest):
+    def _called(self, words: Sequence[str], arguments: Sequence[Glob]) -> bool:
+        if len(words) < len(arguments) or (len(words) > len(arguments) and not self.rest):
             return False
-        return all(glob.matches(word) for glob, word in zip(self.arguments, words, strict=False))
+        return all(glob.matches(word) for glob, word in zip(arguments, words, strict=False))
 
 
 class ExecPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +82,8 @@ class ExecPolicy(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
     path: tuple[str, ...] = PROGRAM_PATH
     safe: frozenset[str] = frozenset((EVERY,))
+    variables: frozenset[str] = frozenset()
+    """What a command may be given besides those that are known to be harmless."""
     environment: tuple[tuple[str, str], ...] = (("HOME", "/nonexistent"), ("LANG", "C.UTF-8"))
 
 
@@ -86,12 +95,22 @@ def policy_of(config: ExecConfig, file: RulesFile, agent: str) -> ExecPolicy:
     ask = own.ask or file.defaults.ask or config.ask
     listed = [each for rules in agents for each in rules.allowlist or ()]
     return ExecPolicy(
-        security=min(security, config.security, key=_STRICTEST.index),
-        ask=min(ask, config.ask, key=_MOST_ASKED.index),
+        security=min(security, config.security, key=STRICTEST.index),
+        ask=min(ask, config.ask, key=MOST_ASKED.index),
         rules=(*rules_of(config.allowlist, "tools.exec.allowlist"), *rules_of(listed, "exec-approvals")),
         path=(*config.path_prepend, *PROGRAM_PATH),
         safe=frozenset(config.safe_bins),
+        variables=frozenset(config.env),
     )
+
+
+def exec_config(config: Config, agent: str) -> ExecConfig:
+    """Return what the configuration says of one agent's commands: its own settings over those for all."""
+    own = next((each.tools.exec for each in config.agents.list if each.id == agent), None)
+    if own is None:
+        return config.tools.exec
+    said = {name: value for name in own.__struct_fields__ if (value := getattr(own, name)) is not None}
+    return msgspec.structs.replace(config.tools.exec, **said)
 
 
 def rules_of(entries: Iterable[str | Listed], source: str) -> tuple[Rule, ...]:
@@ -120,7 +139,8 @@ def _rule(entry: str | Listed, name: str) -> Rule | None:
     found, rest = words(text), words(more)
     if not found or not found[0].tokens or rest is None or (more and not rest):
         return None
-    return _bound(Rule(name, found[0], None), (*found[1:], *rest))
+    by_path = any(char in ("/", "**") for char, _ in found[0].tokens)
+    return _bound(Rule(name, found[0], None, by_path=by_path), (*found[1:], *rest))
 
 
 def _bound(rule: Rule, tail: Sequence[Glob]) -> Rule | None:

@@ -1,6 +1,6 @@
 """Variables that a command may be given: an allowlist, because what a variable does is up to every program. Pure.
 
-1. HARMLESS names with plain values pass. Every other name is asked about.
+1. HARMLESS names with plain values pass, and those that the operator has named. Every other name is asked about.
 2. Names that make programs load or run something else are hijackers: not even a caller with a free hand sets those.
 """
 
@@ -31,18 +31,18 @@ _VALUE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0
 Kind = Literal["harmless", "unlisted", "hijacker"]
 
 
-def kind(name: str, value: str) -> Kind:
-    """Return what setting this variable amounts to."""
+def kind(name: str, value: str, named: frozenset[str] = frozenset()) -> Kind:
+    """Return what setting this variable amounts to. `named` are the operator's: no hijacker becomes harmless."""
     if name in _HIJACKERS or name.startswith(_HIJACKING) or not name.isidentifier() or not name.isascii():
         return "hijacker"
-    return "harmless" if name in HARMLESS and _plain(name, value) else "unlisted"
+    return "harmless" if name in named or (name in HARMLESS and _plain(name, value)) else "unlisted"
 
 
-def worst(variables: Iterable[tuple[str, str]]) -> tuple[Kind, str]:
+def worst(variables: Iterable[tuple[str, str]], named: frozenset[str] = frozenset()) -> tuple[Kind, str]:
     """Return the worst kind among these, and the name that it is about."""
     found: tuple[Kind, str] = ("harmless", "")
     for name, value in variables:
-        what = kind(name, value)
+        what = kind(name, value, named)
         if what == "hijacker":
             return what, name
         if what == "unlisted":

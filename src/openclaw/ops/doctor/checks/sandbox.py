@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from openclaw.config.schema import Config, SandboxConfig
+from openclaw.config.schema import Config, ExecConfig, SandboxConfig
 from openclaw.ops.doctor.scene import Finding, Scene
+from openclaw.policy.exec.rules import exec_config
 
 INSTALL = (
     "Install bubblewrap (apt install bubblewrap) and let users make namespaces (sysctl user.max_user_namespaces=15000; "
@@ -18,24 +19,24 @@ DOCKER = "Start Docker, let the gateway's user call it, and have it get the imag
 def sandbox_findings(scene: Scene) -> Iterator[Finding]:
     """Report whether commands can run, who is asked, and whether anything holds them."""
     config = scene.loaded.config
-    if config.tools.exec.security == "deny":
+    if not _any_runs(config):
         yield Finding(id="exec.policy", severity="ok", evidence="tools.exec.security is deny: no command runs")
         return
-    yield _policy(config)
+    yield from (_policy(where, rules) for where, rules in _rules(config))
     for where, sandbox in sandboxes(config):
         yield from _walls(where, sandbox, scene)
 
 
 def needs_bubblewrap(config: Config) -> bool:
     """Say whether some command is to be shut in by bubblewrap."""
-    return config.tools.exec.security != "deny" and any(
+    return _any_runs(config) and any(
         sandbox.mode != "off" and not is_docker(sandbox) for _, sandbox in sandboxes(config)
     )
 
 
 def images(config: Config) -> tuple[SandboxConfig, ...]:
     """Return one sandbox for each image that commands are to run in."""
-    if config.tools.exec.security == "deny":
+    if not _any_runs(config):
         return ()
     named = {each.docker.image: each for _, each in sandboxes(config) if each.mode != "off" and is_docker(each)}
     return tuple(each for image, each in named.items() if image)
@@ -53,11 +54,23 @@ def is_docker(sandbox: SandboxConfig) -> bool:
     return sandbox.backend == "docker" or (sandbox.backend == "auto" and bool(sandbox.docker.image))
 
 
-def _policy(config: Config) -> Finding:
-    rules = config.tools.exec
-    evidence = f"tools.exec.security is {rules.security}, tools.exec.ask is {rules.ask}"
+def _any_runs(config: Config) -> bool:
+    """Say whether some agent may run a command at all."""
+    return any(rules.security != "deny" for _, rules in _rules(config))
+
+
+def _rules(config: Config) -> Iterator[tuple[str, ExecConfig]]:
+    """Yield what holds for all agents' commands, and for those of an agent with settings of its own."""
+    yield "tools.exec", config.tools.exec
+    for at, agent in enumerate(config.agents.list):
+        if agent.tools.exec is not None:
+            yield f"agents.list[{at}].tools.exec", exec_config(config, agent.id)
+
+
+def _policy(where: str, rules: ExecConfig) -> Finding:
+    evidence = f"{where}.security is {rules.security}, {where}.ask is {rules.ask}"
     if rules.security == "full" and rules.ask == "off":
-        fix = "openclaw config set tools.exec.security allowlist, and name what may run in tools.exec.allowlist"
+        fix = f"openclaw config set {where}.security allowlist, and name what may run in {where}.allowlist"
         return Finding(id="exec.policy", severity="warning", evidence=f"{evidence}: any command runs unasked", fix=fix)
     return Finding(id="exec.policy", severity="ok", evidence=evidence)
 

@@ -54,12 +54,15 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for one caller now. `main`: the session is the agent's main one; `confined`: by which skill it is."""
+    """What holds for one caller now. `main`: the session is the agent's main one; `confined`, `trusted`: see
+    exec_door.Wanted.
+    """
 
     exec: ExecConfig
     sandbox: SandboxConfig
     main: bool
     confined: str = ""
+    trusted: bool = False
 
 
 class Place(Caller, Protocol):
@@ -145,6 +148,7 @@ class Commands:
             no_walls=choice.no_walls,
             takes_input=wish.takes_input,
             confined=settings.confined,
+            trusted=settings.trusted,
         )
 
     def _judge(self, wish: Wish, context: Place, config: ExecConfig) -> tuple[ExecPolicy, Judgement]:

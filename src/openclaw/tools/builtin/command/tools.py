@@ -23,7 +23,8 @@ TAIL_BYTES: Final = 24 * 1024
 SHOWN_CHARS: Final = 80
 CALL_S: Final = 90_000.0
 """Commands and approvals have times of their own."""
-PROGRESS_CHARS: Final = 500
+PROGRESS_BYTES: Final = 2_000
+"""How much of its latest output is shown while a command runs."""
 
 Text = Annotated[str, Meta(description="The command, as for bash.", min_length=1, max_length=1_000_000)]
 Folder = Annotated[str, Meta(description="Where to run it, from the workspace; empty = there.", max_length=4096)]
@@ -60,8 +61,12 @@ def _exec(commands: Commands, wait_ms: Callable[[], int]) -> Any:
         """
         wish = Wish(text=command, folder=workdir, environment=env or {}, timeout_s=timeout, takes_input=stdin)
 
+        latest = bytearray()
+
         def hear(block: bytes) -> None:
-            context.progress(block[-PROGRESS_CHARS:].decode("utf-8", "replace"))
+            latest.extend(block[-PROGRESS_BYTES:])
+            del latest[:-PROGRESS_BYTES]
+            context.progress(latest.decode("utf-8", "replace"))
 
         job = await commands.start(wish, context, hear)
         try:
