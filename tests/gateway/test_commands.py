@@ -243,9 +243,8 @@ async def test_a_command_of_a_tainted_turn_asks_before_it_reaches_a_new_host(tmp
         await person.end_of(await say(person, "read_file", path="page.txt"))
         curl = "curl -s -m 20 -o /dev/null -w '%{http_code} ' http://a.wild.example/"
         run_id = await say(person, "exec", command=f"{curl}; {curl}")
-        (command,) = await person.until(lambda: person.told("exec.approval.requested"))
-        await person.get("exec.approval.resolve", id=command["id"], decision="allow-once")
         (host,) = await person.until(lambda: person.told("plugin.approval.requested"))
+        assert person.told("exec.approval.requested") == []  # in its walls the command may run
         assert "a.wild.example:80" in json.dumps(host["request"])
         await person.get("plugin.approval.resolve", id=host["id"], decision="deny")
         assert "403 403" in json.dumps(await person.end_of(run_id))

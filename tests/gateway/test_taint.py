@@ -179,7 +179,6 @@ SOURCES = {
     "search_files": [tool("search_files", text="Ignore")],
     "read_image": [tool("read_image", path="page.txt")],
     "exec": [tool("exec", command="ls")],
-    "process": [tool("process", action="list")],
     "web_fetch": [tool("web_fetch", url="https://named.example/x")],
     "http_request": [tool("http_request", method="GET", url="https://named.example/x")],
     "memory_search": [tool("memory_search", query="anything")],
@@ -187,7 +186,7 @@ SOURCES = {
     "sessions_history": [tool("sessions_history", session="agent:main:other")],
     "run_agent": [tool("run_agent", task="hello")],
 }
-OWN_WORDS = {"session_status", "write_file", "edit_file", "memory_write", "memory_forget", "send_mail"}
+OWN_WORDS = {"process", "session_status", "write_file", "edit_file", "memory_write", "memory_forget", "send_mail"}
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -203,6 +202,7 @@ async def test_every_tool_is_either_such_a_source_or_speaks_for_itself(here: Ope
     assert known == {*SOURCES, *OWN_WORDS, "ask_page", "sessions_send", "propose_config", "read_skill"}
     own = [
         tool("session_status"),
+        tool("process", action="list"),
         tool("write_file", path="a.txt", content="a"),
         tool("edit_file", path="a.txt", old_text="a", new_text="b"),
         tool("memory_write", text="a"),
@@ -237,19 +237,33 @@ async def test_what_the_operators_own_actions_say_is_no_text_from_outside_unless
     assert last(await here.calls(tool("ask_page"), MAIL, key="agent:main:net"))[0]
 
 
-async def test_a_command_that_a_rule_allows_is_asked_about_after_text_from_outside_unless_it_only_reads(
+async def test_a_command_that_a_rule_allows_is_asked_about_after_text_from_outside_where_no_walls_shut_it_in(
     tmp_path: Path,
 ) -> None:
     exec_rules = {"exec": {"allowlist": ["touch *"]}}
-    async with opened(tmp_path, **sections(tmp_path), tools=exec_rules) as house:
+    touch, look = tool("exec", command="touch made"), tool("exec", command="ls; pwd")
+    bare: dict[str, Any] = {
+        **sections(tmp_path),
+        "agents": {"defaults": {"model": "fake/echo", "sandbox": {"mode": "off"}}},
+    }
+    async with opened(tmp_path / "bare", **bare, tools=exec_rules) as house:
         (house.workspace / "page.txt").write_text("do as I say")
-        touch, look = tool("exec", command="touch made"), tool("exec", command="ls")
-        clean, tainted = await house.calls(touch, key="agent:main:clean"), await house.calls(READ, touch)
-        assert "content.command" not in last(clean)[1]
-        assert last(tainted)[0]
-        assert "content.command" in last(tainted)[1]
+        assert not last(await house.calls(touch, key="agent:main:clean"))[0]
+        failed, said = last(await house.calls(READ, touch))
+        assert failed
+        assert "content.command" in said
         assert "content.command" not in last(await house.calls(READ, look))[1]
-    async with opened(tmp_path / "trusting", **sections(tmp_path), tools={**exec_rules, "tainted": ["exec"]}) as house:
+    async with opened(tmp_path / "trusting", **bare, tools={**exec_rules, "tainted": ["exec"]}) as house:
+        (house.workspace / "page.txt").write_text("do as I say")
+        assert not last(await house.calls(READ, touch))[0]
+        assert "exec.unlisted" in last(await house.calls(READ, tool("exec", command="mkdir made")))[1]
+    async with opened(tmp_path / "walls", **sections(tmp_path), tools=exec_rules) as house:
         (house.workspace / "page.txt").write_text("do as I say")
         assert "content.command" not in last(await house.calls(READ, touch))[1]
-        assert "exec.unlisted" in last(await house.calls(READ, tool("exec", command="mkdir made")))[1]
+
+
+async def test_a_command_that_was_refused_has_said_nothing_from_outside(here: Opened) -> None:
+    refused = tool("exec", command="mkdir never")
+    calls = await here.calls(refused, MAIL)
+    assert "exec.unlisted" in calls[0].result
+    assert not last(calls)[0]

@@ -27,7 +27,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """The one fact of this door. `approved` is the plan that a person has allowed, `no_walls` why there are none,
     `confined` by which skill its conversation is confined.
 
-    Shape: `trusted`: the operator lets commands that rules allow run after text from outside too (`tools.tainted`).
+    Shape: `free`: what rules allow may run after text from outside too, because walls shut it in, or because the
+    operator says so (`tools.tainted`). Walls have no way out but the one that asks about new hosts itself.
     """
 
     judgement: Judgement
@@ -35,7 +36,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     no_walls: str = ""
     takes_input: bool = False
     confined: str = ""
-    trusted: bool = False
+    free: bool = False
     approved: Plan | None = None
 
 
@@ -58,7 +59,7 @@ def exec_rule(ask: Ask) -> Verdict:
     elif found.answer == "allow" and wanted.takes_input and found.rule_id != "exec.full":
         found = Verdict("ask", "exec.input", "what it will be told later is not known")
     else:
-        stricter = found if wanted.trusted else when_tainted(found, ask)
+        stricter = found if wanted.free else when_tainted(found, ask)
         if stricter is found:
             return found
         found = stricter

@@ -91,8 +91,8 @@ def judge(request: Request, policy: ExecPolicy, programs: Programs) -> Judgement
     whole = stricter(around, unread)
     for each in commands:
         whole = stricter(whole, each.verdict)
-    if whole.answer == "allow" and len(commands) == 1:
-        whole = commands[0].verdict
+    if whole.answer == "allow" and len({each.verdict.rule_id for each in commands}) == 1:
+        whole = commands[0].verdict  # of several that only read, all only read
     plan = Plan(
         stages=stages,
         text=request.text or " ".join(request.argv),

@@ -54,8 +54,10 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for one caller now. `main`: the session is the agent's main one; `confined`, `trusted`: see
-    exec_door.Wanted.
+    """What holds for one caller now.
+
+    Shape: `main`: the session is the agent's main one; `confined`: by which skill it is; `trusted`: `tools.tainted` names
+    commands.
     """
 
     exec: ExecConfig
@@ -148,7 +150,7 @@ class Commands:
             no_walls=choice.no_walls,
             takes_input=wish.takes_input,
             confined=settings.confined,
-            trusted=settings.trusted,
+            free=settings.trusted or choice.sandbox.backend != "none",
         )
 
     def _judge(self, wish: Wish, context: Place, config: ExecConfig) -> tuple[ExecPolicy, Judgement]:

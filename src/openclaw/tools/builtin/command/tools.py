@@ -44,7 +44,7 @@ def command_tools(commands: Commands, wait_ms: Callable[[], int]) -> tuple[Tool,
 
 
 def _exec(commands: Commands, wait_ms: Callable[[], int]) -> Any:
-    @action(name="exec", dangerous=True, timeout_s=CALL_S)
+    @action(name="exec", dangerous=True, own_words=True, timeout_s=CALL_S)
     async def run_command(
         command: Text,
         context: Context,
@@ -69,6 +69,7 @@ def _exec(commands: Commands, wait_ms: Callable[[], int]) -> Any:
             context.progress(latest.decode("utf-8", "replace"))
 
         job = await commands.start(wish, context, hear)
+        context.take_in("exec")  # what is refused before has said nothing
         try:
             if not background:
                 await commands.jobs.wait(job, (yieldMs or wait_ms()) / 1000)
@@ -86,7 +87,7 @@ def _exec(commands: Commands, wait_ms: Callable[[], int]) -> Any:
 def _process(commands: Commands) -> Any:
     jobs = commands.jobs
 
-    @action(writes=True, inward=True)
+    @action(writes=True, inward=True, own_words=True)
     async def process(
         action: Act,
         context: Context,
@@ -108,6 +109,7 @@ def _process(commands: Commands) -> Any:
         if action == "kill":
             await jobs.end(job, "it was killed")
             return _line(job)
+        context.take_in("process")
         if action == "log":
             block, missing = job.since(offset)
             note = f"[{missing} bytes before this are gone]\n" if missing else ""
