@@ -19,7 +19,7 @@ from openclaw.identity.authenticate import Authenticator
 from openclaw.identity.locality import Source
 from openclaw.identity.scopes import OPERATOR_ALLOWED
 from openclaw.listeners import app
-from openclaw.policy.egress_way import EgressGate
+from openclaw.policy.egress.way import EgressGate
 from openclaw.policy.gatekeeper import Gatekeeper, Verdict
 from openclaw.store import audit
 

@@ -192,7 +192,7 @@ def test_ghsa_xw77_45gv_p728_nobody_makes_up_an_administrator() -> None:
     }
     offline = {"cli/command/action.py", "tools/registry.py", "testing/agent.py", "testing/action.py"}
     set_up = {"gateway/setup_desk.py"}  # behind the set-up's own password, which is the operator's
-    whose = {"automation/heartbeat.py", "rpc/methods/wake.py"}  # only to learn whose a session is
+    whose = {"automation/heartbeat.py", "rpc/methods/house/wake.py"}  # only to learn whose a session is
     assert used <= offline | set_up | whose
 
 

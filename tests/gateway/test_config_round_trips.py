@@ -22,7 +22,7 @@ from openclaw.config.writing.apply import set_in, unset_in
 from openclaw.config.writing.rewrite import patched, whole
 from openclaw.ops.doctor.summary import remarks
 from openclaw.rpc.config_port import ConfigChange
-from openclaw.rpc.methods.config import _shown_config
+from openclaw.rpc.methods.house.config import _shown_config
 from tests.gateway.test_config_desk import House, house
 
 __all__ = ["house"]

@@ -43,8 +43,8 @@ from openclaw.net.egress import place as place_of
 from openclaw.ops.backup.desk import Backups
 from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.policy.dm_door import Message
-from openclaw.policy.egress_door import CLASSES, Errand, egress_ask
-from openclaw.policy.egress_review import reviews_due
+from openclaw.policy.egress.door import CLASSES, Errand, egress_ask
+from openclaw.policy.egress.review import reviews_due
 from openclaw.policy.gatekeeper import Ask
 from openclaw.policy.node_door import KIND as NODE
 from openclaw.processes.sandbox.docker import container_options

@@ -20,8 +20,8 @@ from openclaw.config.schema import NetworkPolicyConfig
 from openclaw.net import child_proxy
 from openclaw.net.child_proxy import HEAD_S, IDLE_S, _Refused, open_child_proxy, parsed_head
 from openclaw.net.egress import Place
-from openclaw.policy.egress_door import KIND, EgressRules, Errand, egress_rule
-from openclaw.policy.egress_way import EgressGate
+from openclaw.policy.egress.door import KIND, EgressRules, Errand, egress_rule
+from openclaw.policy.egress.way import EgressGate
 from tests.fakes.doors import LedgerRows, gatekeeper
 
 pytestmark = pytest.mark.anyio

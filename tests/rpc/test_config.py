@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openclaw.config.redaction.redact import PLACEHOLDER
-from openclaw.rpc.methods.config import WRITES
+from openclaw.rpc.methods.house.config import WRITES
 from tests.rpc.support import RAW, Bench, FakePeer
 
 pytestmark = pytest.mark.anyio

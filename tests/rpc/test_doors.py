@@ -10,7 +10,7 @@ from openclaw.base.clock import ManualClock
 from openclaw.base.ids import AgentId, OwnerId
 from openclaw.base.model import Usage
 from openclaw.base.principal import LOCAL_OPERATOR
-from openclaw.rpc.methods.speech import DEFAULT_WORDS
+from openclaw.rpc.methods.agents.speech import DEFAULT_WORDS
 from openclaw.store.api import UsageRow
 from openclaw.store.sqlite import SqliteStore
 from tests.rpc.support import Bench, FakePeer

@@ -8,8 +8,8 @@ import pytest
 
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.policy.approvals import NewApproval
-from openclaw.rpc.methods.session_patch import USED, SessionsPatchParams
-from openclaw.rpc.methods.users import MAX_KEYS
+from openclaw.rpc.methods.conversation.session_patch import USED, SessionsPatchParams
+from openclaw.rpc.methods.people.users import MAX_KEYS
 from openclaw.store.api import SessionRow
 from tests.rpc.support import Bench, FakePeer
 

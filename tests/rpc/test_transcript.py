@@ -375,7 +375,7 @@ async def test_an_export_brings_a_transcript_whole_page_by_page(bench: Bench) ->
 async def test_a_page_of_an_export_ends_where_a_frame_would_and_cuts_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openclaw.rpc.methods.transcript.MAX_HISTORY_CHARS", 1_000)
+    monkeypatch.setattr("openclaw.rpc.methods.conversation.transcript.MAX_HISTORY_CHARS", 1_000)
     row = bench.agent.make_session(KEY, OPERATOR)
     for text in ("a" * 3_000, "b", "c" * 800):
         bench.agent.add_step(row, RunId("r"), "model", text)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from openclaw.rpc.method import MethodSpec
-from openclaw.rpc.methods.upkeep import METHODS
+from openclaw.rpc.methods.house.upkeep import METHODS
 from tests.rpc.good import GOOD, REFUSALS
 from tests.rpc.support import Bench, FakePeer
 

@@ -27,8 +27,8 @@ from openclaw.config.schema import NetworkPolicyConfig
 from openclaw.net.child_proxy import BURST, open_child_proxy
 from openclaw.net.egress import Place
 from openclaw.net.http import HttpClient
-from openclaw.policy.egress_door import KIND, EgressRules, Errand, egress_rule
-from openclaw.policy.egress_way import EgressGate, EgressWay
+from openclaw.policy.egress.door import KIND, EgressRules, Errand, egress_rule
+from openclaw.policy.egress.way import EgressGate, EgressWay
 from openclaw.testing import make_context
 from openclaw.tools.api import Caller
 from openclaw.tools.builtin.egress import Egress

@@ -36,7 +36,7 @@ from openclaw.base.ids import new_id
 from openclaw.base.message import Message, TextPart, ToolCall
 from openclaw.base.model import ModelFinish, TextDelta, Usage
 from openclaw.base.run import Reply, RunEvent, RunStarted
-from openclaw.policy.egress_way import on_behalf
+from openclaw.policy.egress.way import on_behalf
 from openclaw.store.api import NewStep, PendingStep
 
 _log = logging.getLogger("openclaw.agent")

@@ -43,7 +43,7 @@ from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound, Reply
 from openclaw.base.tasks import TaskSet
 from openclaw.base.thinking import Thinking
-from openclaw.policy.egress_way import on_behalf
+from openclaw.policy.egress.way import on_behalf
 from openclaw.store.api import EVERY_SESSION, NewStep, RunRow, SessionRow, StepRow
 from openclaw.telemetry.metrics import METRICS
 

@@ -22,8 +22,8 @@ from openclaw.net.pinned import Carrier
 from openclaw.policy.approval import Approval, may_review
 from openclaw.policy.approvals import Approvals
 from openclaw.policy.content_door import listed
-from openclaw.policy.egress_door import Errand
-from openclaw.policy.egress_way import EgressGate
+from openclaw.policy.egress.door import Errand
+from openclaw.policy.egress.way import EgressGate
 from openclaw.policy.exec.rules import exec_config
 from openclaw.policy.exec.rules_file import ExecRules
 from openclaw.policy.gatekeeper import Gatekeeper

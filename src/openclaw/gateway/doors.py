@@ -10,11 +10,11 @@ from openclaw.policy.content_door import KIND as CONTENT
 from openclaw.policy.content_door import content_verdict
 from openclaw.policy.dm_door import KIND as DM
 from openclaw.policy.dm_door import dm_rule
-from openclaw.policy.egress_door import KIND as EGRESS
-from openclaw.policy.egress_door import RulesOfNow, egress_rule
-from openclaw.policy.egress_way import EgressGate
-from openclaw.policy.exec_door import KIND as EXEC
-from openclaw.policy.exec_door import exec_rule
+from openclaw.policy.egress.door import KIND as EGRESS
+from openclaw.policy.egress.door import RulesOfNow, egress_rule
+from openclaw.policy.egress.way import EgressGate
+from openclaw.policy.exec.door import KIND as EXEC
+from openclaw.policy.exec.door import exec_rule
 from openclaw.policy.files.door import KIND as FILE
 from openclaw.policy.files.door import file_verdict
 from openclaw.policy.gatekeeper import Gatekeeper, Rule

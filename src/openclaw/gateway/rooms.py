@@ -46,8 +46,8 @@ from openclaw.ops.disk import DiskWatch
 from openclaw.ops.load import LoadWatch, given_memory_bytes
 from openclaw.ops.skill_desk import SkillDesk
 from openclaw.policy.approvals import Approvals
-from openclaw.policy.egress_door import KIND as EGRESS
-from openclaw.policy.egress_way import EgressGate
+from openclaw.policy.egress.door import KIND as EGRESS
+from openclaw.policy.egress.way import EgressGate
 from openclaw.policy.gatekeeper import Gatekeeper
 from openclaw.policy.ledger import Ledger
 from openclaw.policy.reception import Reception

@@ -17,7 +17,7 @@ from openclaw.net.http import HttpClient
 from openclaw.net.way import Way
 from openclaw.ops.skill_desk import SkillDesk
 from openclaw.ops.skill_git import ACTION, GitSource
-from openclaw.policy.egress_door import Errand
+from openclaw.policy.egress.door import Errand
 from openclaw.policy.gatekeeper import Ask, Gatekeeper
 from openclaw.policy.skill.door import FACT, KIND
 from openclaw.policy.skill.gate import HINT, SkillGate

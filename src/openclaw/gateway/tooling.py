@@ -17,8 +17,8 @@ from openclaw.models.minilm.embedder import minilm
 from openclaw.net.egress import Place
 from openclaw.net.http import HttpClient
 from openclaw.policy.content_door import detail, host_key, listed, touches
-from openclaw.policy.egress_door import Errand, egress_ask, no_place_ask
-from openclaw.policy.egress_way import EgressGate, EgressWay
+from openclaw.policy.egress.door import Errand, egress_ask, no_place_ask
+from openclaw.policy.egress.way import EgressGate, EgressWay
 from openclaw.policy.exec.rules import exec_config
 from openclaw.policy.files.door import KIND as FILE
 from openclaw.policy.files.door import file_facts

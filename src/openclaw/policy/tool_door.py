@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from openclaw.policy.exec_door import KIND as EXEC
+from openclaw.policy.exec.door import KIND as EXEC
 from openclaw.policy.gatekeeper import Ask, Verdict
 
 KIND: Final = "tool"

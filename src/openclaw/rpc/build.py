@@ -6,29 +6,11 @@ from openclaw.rpc.approval_rows import ApprovalBridge
 from openclaw.rpc.counter import Counter
 from openclaw.rpc.deps import RpcDeps
 from openclaw.rpc.method import MethodSpec
-from openclaw.rpc.methods import (
+from openclaw.rpc.methods.agents import agents, models, skills, speech, tools, usage
+from openclaw.rpc.methods.conversation import (
     agent,
-    agents,
-    approvals,
-    audit,
-    channels,
     chat,
     chat_start,
-    config,
-    cron,
-    desk,
-    device_setup,
-    devices,
-    diagnostics,
-    exec_rules,
-    health,
-    logs,
-    models,
-    node_host,
-    node_pairing,
-    nodes,
-    not_here,
-    policy,
     questions,
     search,
     session_groups,
@@ -36,16 +18,11 @@ from openclaw.rpc.methods import (
     session_patch,
     session_usage,
     sessions,
-    skills,
-    speech,
-    system,
-    tools,
     transcript,
-    upkeep,
-    usage,
-    users,
-    wake,
 )
+from openclaw.rpc.methods.doors import approvals, audit, exec_rules, policy
+from openclaw.rpc.methods.house import config, cron, desk, diagnostics, health, logs, not_here, system, upkeep, wake
+from openclaw.rpc.methods.people import channels, device_setup, devices, node_host, node_pairing, nodes, users
 
 METHODS: tuple[MethodSpec, ...] = (
     *health.METHODS,

@@ -18,7 +18,7 @@ from openclaw.config.schema import (
     NetworkPolicyConfig,
 )
 from openclaw.policy.cases.egress import egress_case
-from openclaw.policy.egress_door import TOOLS, EgressRules, Errand
+from openclaw.policy.egress.door import TOOLS, EgressRules, Errand
 
 SHUT: dict[str, Any] = {"allow_egress": False, "egress_allowlist": []}
 OPEN: dict[str, Any] = {"allowEgress": True}

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openclaw.rpc.hub import MAX_FOLLOWED
-from openclaw.rpc.methods.node_host import MAX_EVENT_CHARS
+from openclaw.rpc.methods.people.node_host import MAX_EVENT_CHARS
 from openclaw.rpc.nodes.told import UNUSED
 from tests.rpc.nodes.support import DEVICE, House
 from tests.rpc.support import FakePeer

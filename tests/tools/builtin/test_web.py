@@ -20,8 +20,8 @@ from openclaw.base.errors import ToolError
 from openclaw.config.schema import NetworkPolicyConfig
 from openclaw.net.egress import Place, place
 from openclaw.net.http import HttpClient
-from openclaw.policy.egress_door import KIND, EgressRules, Errand, egress_rule
-from openclaw.policy.egress_way import EgressGate, EgressWay
+from openclaw.policy.egress.door import KIND, EgressRules, Errand, egress_rule
+from openclaw.policy.egress.way import EgressGate, EgressWay
 from openclaw.testing import make_context
 from openclaw.testing.action import open_gate
 from openclaw.tools.api import Caller

@@ -11,8 +11,8 @@ from openclaw.base.principal import LOCAL_OPERATOR, Principal
 from openclaw.config.schema import ExecConfig, SandboxConfig
 from openclaw.policy.approval import Approval
 from openclaw.policy.approvals import Approvals
+from openclaw.policy.exec.door import KIND, exec_rule
 from openclaw.policy.exec.rules_file import ExecRules
-from openclaw.policy.exec_door import KIND, exec_rule
 from openclaw.processes.sandbox.choice import Sandboxes
 from openclaw.processes.spawner import Spawner
 from openclaw.tools.api import Tool, ToolContext

@@ -15,7 +15,7 @@ from openclaw.cli.layout import plain
 
 if TYPE_CHECKING:
     from openclaw.base.audit import Entry
-    from openclaw.policy.egress_observed import Observed
+    from openclaw.policy.egress.observed import Observed
 
 PURPOSES = ("tools", "inference", "channels", "artifacts", "telemetry", "internal")
 
@@ -50,8 +50,8 @@ def test(url: str, agent: str, action: str, klass: Any, configured: bool, lookup
       openclaw policy egress test http://db.corp:8080 --agent main --action http_request --lookup
     """
     from openclaw.client.inspect import addresses_of
-    from openclaw.policy.egress_door import Errand, egress_rules
-    from openclaw.policy.egress_trial import tried
+    from openclaw.policy.egress.door import Errand, egress_rules
+    from openclaw.policy.egress.trial import tried
 
     looked: dict[str, list[str]] = {}
 
@@ -93,7 +93,7 @@ def observed_(diff: bool, since: str, agent: str, as_json: bool) -> int:
     import msgspec
 
     from openclaw.cli.moment import moment_ms
-    from openclaw.policy.egress_observed import observed
+    from openclaw.policy.egress.observed import observed
 
     desk = Desk()
     found = observed(_entries(desk, moment_ms("--since", since), agent), desk.loaded.config)
@@ -151,6 +151,6 @@ def _entries(desk: Desk, since_ms: int, agent: str) -> Iterator[Entry]:
 
 
 def _place(host: str, port: int) -> str:
-    from openclaw.policy.egress_door import entry_for
+    from openclaw.policy.egress.door import entry_for
 
     return entry_for(host, port)

@@ -12,8 +12,8 @@ from openclaw.net.onward import onward
 from openclaw.ops.doctor.checks.outside import AUTHORITIES, PROXIES, proxy_host
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.doctor.step import Step
-from openclaw.policy.egress_door import TOOLS, EgressRules
-from openclaw.policy.egress_list import WEB_PORTS
+from openclaw.policy.egress.allowlist import WEB_PORTS
+from openclaw.policy.egress.door import TOOLS, EgressRules
 
 _PROXY_FIX = "See openclaw config validate, and docs/egress.md."
 

@@ -12,7 +12,7 @@ from openclaw.ops.doctor.origins import useless
 from openclaw.ops.doctor.scene import Scene
 from openclaw.ops.security_audit.rules import Finding, found
 from openclaw.ops.token.copies import VARIABLE, credential_mode, effective
-from openclaw.policy.egress_list import parsed_entry
+from openclaw.policy.egress.allowlist import parsed_entry
 from openclaw.policy.node_door import admin_only
 from openclaw.secrets.audit import places
 

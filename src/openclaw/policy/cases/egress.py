@@ -15,9 +15,9 @@ import msgspec
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.config.schema import AgentNetworkConfig, NetworkPolicyConfig
-from openclaw.policy.egress_door import CLASSES, EgressRules, Errand
-from openclaw.policy.egress_list import plain
-from openclaw.policy.egress_trial import Trial, tried
+from openclaw.policy.egress.allowlist import plain
+from openclaw.policy.egress.door import CLASSES, EgressRules, Errand
+from openclaw.policy.egress.trial import Trial, tried
 
 MAX_HOPS: Final = 50
 MAX_HEADERS: Final = 200

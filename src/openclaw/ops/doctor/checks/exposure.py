@@ -14,7 +14,7 @@ from openclaw.config.refusal import binds_loopback_only
 from openclaw.net.certificate import Pair, read_pair
 from openclaw.ops.doctor.origins import useless
 from openclaw.ops.doctor.scene import Configured, Finding, Scene
-from openclaw.policy.egress_review import idle_entries, reviews_due
+from openclaw.policy.egress.review import idle_entries, reviews_due
 
 DAY_MS = 86_400_000
 RENEW_DAYS = 14

@@ -23,12 +23,12 @@ from openclaw.base.errors import Conflict, PolicyDenied, ToolError, Unavailable
 from openclaw.config.schema import ExecConfig, SandboxConfig
 from openclaw.policy.approval import DECISIONS, Approval, Decision
 from openclaw.policy.approvals import Approvals, NewApproval
+from openclaw.policy.exec.door import FACT, KIND, Wanted
 from openclaw.policy.exec.judge import Judgement, Request, judge
 from openclaw.policy.exec.plan import Plan
 from openclaw.policy.exec.program import Programs, within
 from openclaw.policy.exec.rules import ExecPolicy, policy_of
 from openclaw.policy.exec.rules_file import AgentRules, ExecRules, Listed
-from openclaw.policy.exec_door import FACT, KIND, Wanted
 from openclaw.policy.gatekeeper import Ask, Gatekeeper, Verdict, refused
 from openclaw.processes.sandbox import job as sandbox
 from openclaw.processes.sandbox.choice import Choice, Sandboxes
@@ -56,8 +56,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for one caller now.
 
-    Shape: `main`: the session is the agent's main one; `confined`: by which skill it is; `trusted`: `tools.tainted` names
-    commands.
+    Shape: `main`: the session is the agent's main one; `confined`: by which skill it is; `trusted`: `tools.tainted`
+    names commands.
     """
 
     exec: ExecConfig

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from openclaw.base.errors import ToolError
-from openclaw.policy.exec_door import KIND
+from openclaw.policy.exec.door import KIND
 from openclaw.tools.action import Context, action, build_tool
 from openclaw.tools.api import Caller, Tool
 from openclaw.tools.builtin.command.jobs import MAX_INPUT_BYTES, Job

@@ -24,7 +24,7 @@ from openclaw.policy.content_door import PROMPT_FILES
 from openclaw.protocol.validate import Params
 from openclaw.rpc.config_port import ConfigChange
 from openclaw.rpc.method import MethodSpec
-from openclaw.rpc.methods.config import WRITES, desk_of
+from openclaw.rpc.methods.house.config import WRITES, desk_of
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.tools.workspace import Facts, Workspace

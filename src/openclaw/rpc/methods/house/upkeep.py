@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from openclaw.base.errors import NotSupported, Unavailable
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.method import MethodSpec
-from openclaw.rpc.methods.config import WRITES, DeliveryContext
+from openclaw.rpc.methods.house.config import WRITES, DeliveryContext
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.upkeep_port import UpkeepPort

@@ -10,8 +10,8 @@ import msgspec
 from openclaw.base.audit import Entry
 from openclaw.config.schema import Config
 from openclaw.net.egress import is_address
-from openclaw.policy.egress_door import CLASSES, EgressClass, Errand, egress_rules
-from openclaw.policy.egress_list import Allowlist, parsed_entry, plain
+from openclaw.policy.egress.allowlist import Allowlist, parsed_entry, plain
+from openclaw.policy.egress.door import CLASSES, EgressClass, Errand, egress_rules
 from openclaw.policy.gatekeeper import Verdict
 
 MAX_SEEN: Final = 5_000

@@ -15,8 +15,8 @@ from openclaw.protocol.validate import Params
 from openclaw.rpc import commands
 from openclaw.rpc.attachments import Attachment, user_message
 from openclaw.rpc.method import MethodSpec, Rate
-from openclaw.rpc.methods.agent import LONGEST_S, RUNS, RunKey
-from openclaw.rpc.methods.sessions import session_defaults
+from openclaw.rpc.methods.conversation.agent import LONGEST_S, RUNS, RunKey
+from openclaw.rpc.methods.conversation.sessions import session_defaults
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.rows import MAX_HISTORY_CHARS, find_step, fitting, input_id, message_id, message_rows, newest

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from openclaw.base.errors import PolicyDenied
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.config.schema import NetworkPolicyConfig
-from openclaw.policy.egress_door import KIND, TOOLS, EgressRules, egress_ask, egress_rule
-from openclaw.policy.egress_list import Allowlist, plain
+from openclaw.policy.egress.allowlist import Allowlist, plain
+from openclaw.policy.egress.door import KIND, TOOLS, EgressRules, egress_ask, egress_rule
 from openclaw.policy.gatekeeper import Ask
 from tests.fakes.doors import gatekeeper
 

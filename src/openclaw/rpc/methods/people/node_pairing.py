@@ -9,7 +9,7 @@ from msgspec import Meta
 from openclaw.base.secret import masked
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.method import MethodSpec, Rate
-from openclaw.rpc.methods.nodes import NodeId, NodeParams
+from openclaw.rpc.methods.people.nodes import NodeId, NodeParams
 from openclaw.rpc.nodes.record import MAX_CAPS, MAX_COMMANDS, NAME_CHARS, NodeInfo, shown, surface
 from openclaw.rpc.nodes.rows import paired_row, pending_row
 from openclaw.rpc.peer import Peer

@@ -20,7 +20,7 @@ from openclaw.rpc.cron_rows import entry_row, job_row, preview_row, undelivered
 from openclaw.rpc.cron_wish import AddParams, Patch, changed_job, fresh_job
 from openclaw.rpc.hub import sees
 from openclaw.rpc.method import MethodSpec
-from openclaw.rpc.methods.wake import automation_of
+from openclaw.rpc.methods.house.wake import automation_of
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 

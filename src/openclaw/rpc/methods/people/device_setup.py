@@ -17,7 +17,7 @@ from openclaw.protocol.device_auth import encode_base64url
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.device_events import setup_row
 from openclaw.rpc.method import MethodSpec, Rate
-from openclaw.rpc.methods.devices import devices_of
+from openclaw.rpc.methods.people.devices import devices_of
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 

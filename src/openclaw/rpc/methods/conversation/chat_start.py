@@ -12,11 +12,11 @@ from openclaw.base.errors import InvalidRequest
 from openclaw.base.ids import SessionKey
 from openclaw.protocol.validate import Params
 from openclaw.rpc.method import MethodSpec
-from openclaw.rpc.methods.chat import DEFAULT_MESSAGES, MAX_MESSAGES, ChatHistoryParams, chat_history
-from openclaw.rpc.methods.desk import CommandsListParams, commands_list
-from openclaw.rpc.methods.models import ModelsListParams, models_list
-from openclaw.rpc.methods.sessions import Key, NotEmpty, message_step
-from openclaw.rpc.methods.transcript import SessionsResolveParams, sessions_resolve
+from openclaw.rpc.methods.agents.models import ModelsListParams, models_list
+from openclaw.rpc.methods.conversation.chat import DEFAULT_MESSAGES, MAX_MESSAGES, ChatHistoryParams, chat_history
+from openclaw.rpc.methods.conversation.sessions import Key, NotEmpty, message_step
+from openclaw.rpc.methods.conversation.transcript import SessionsResolveParams, sessions_resolve
+from openclaw.rpc.methods.house.desk import CommandsListParams, commands_list
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.rows import message_rows

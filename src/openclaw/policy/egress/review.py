@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from openclaw.config.schema import Config
-from openclaw.policy.egress_door import CLASSES
-from openclaw.policy.egress_list import problem
+from openclaw.policy.egress.allowlist import problem
+from openclaw.policy.egress.door import CLASSES
 
 
 class Due(NamedTuple):

@@ -13,7 +13,7 @@ from openclaw.base.run import Inbound
 from openclaw.net.egress import Place, refusal
 from openclaw.net.target import Target
 from openclaw.net.way import ChildDoor, Purpose, Way
-from openclaw.policy.egress_door import CLASS_OF, EgressRules, Errand, egress_ask
+from openclaw.policy.egress.door import CLASS_OF, EgressRules, Errand, egress_ask
 from openclaw.policy.gatekeeper import Gatekeeper
 
 HOUSE: Final = Principal(owner=OwnerId("gateway"), method="none")

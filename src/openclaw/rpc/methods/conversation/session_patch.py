@@ -13,7 +13,7 @@ from openclaw.base.thinking import thinking_level
 from openclaw.protocol.validate import Params
 from openclaw.protocol.wire_errors import to_wire
 from openclaw.rpc.method import MethodSpec
-from openclaw.rpc.methods.sessions import (
+from openclaw.rpc.methods.conversation.sessions import (
     CHANGES,
     Key,
     Label,

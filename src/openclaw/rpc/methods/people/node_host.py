@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from openclaw.base.errors import InvalidRequest, NotSupported, TooLarge
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.method import MethodSpec, Rate
-from openclaw.rpc.methods.nodes import NodeId, json_text
+from openclaw.rpc.methods.people.nodes import NodeId, json_text
 from openclaw.rpc.nodes.live import ERROR_CHARS, MAX_RESULT_BYTES, NodeError, NodeSession, Outcome, failed
 from openclaw.rpc.nodes.record import shown
 from openclaw.rpc.nodes.told import hear, told

@@ -13,7 +13,7 @@ import msgspec
 from openclaw.net.egress import Place, is_address, place
 from openclaw.net.error import NetError
 from openclaw.net.hop import MAX_REDIRECTS, METHODS, header_problem, next_place, travelling
-from openclaw.policy.egress_door import EgressRules, Errand
+from openclaw.policy.egress.door import EgressRules, Errand
 from openclaw.policy.gatekeeper import Verdict
 
 Lookup = Callable[[str, int], Sequence[str] | None]

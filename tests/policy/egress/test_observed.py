@@ -9,10 +9,10 @@ import msgspec
 from openclaw.base.audit import Entry
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.config.schema import AgentConfig, AgentNetworkConfig, AgentsConfig, Config, NetworkPolicyConfig
-from openclaw.policy import egress_observed
-from openclaw.policy.egress_door import EgressClass, Errand, egress_ask
-from openclaw.policy.egress_observed import Unused, observed
-from openclaw.policy.egress_review import idle_entries, reviews_due
+from openclaw.policy.egress import observed as egress_observed
+from openclaw.policy.egress.door import EgressClass, Errand, egress_ask
+from openclaw.policy.egress.observed import Unused, observed
+from openclaw.policy.egress.review import idle_entries, reviews_due
 
 
 def row(target: str, answer: Any = "allow", *, at_ms: int = 1, address: str = "", **errand: Any) -> Entry:

@@ -5,7 +5,7 @@
 2. A server that a setting names (a model's baseUrl, an MCP server, a vault) is named by that. Once its class has a list
    of its own, that list counts.
 3. A name is judged before it is looked up, and every address of it before the connection. Inner addresses need an
-   entry that is an address (`policy.egress_list`); a setting's own server may be inside, but not at metadata addresses.
+   entry that is an address (`policy.egress.allowlist`); a setting's own server may be inside, but not at metadata addresses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from openclaw.base.principal import Principal
 from openclaw.config.schema import AgentNetworkConfig, Config, EgressClassConfig, NetworkPolicyConfig
 from openclaw.net.egress import is_address, is_public_name, refusal, refusal_of_named
 from openclaw.net.way import Purpose
-from openclaw.policy.egress_list import WEB_PORTS, Allowlist, allowlist, one_by_one, plain, shown
+from openclaw.policy.egress.allowlist import WEB_PORTS, Allowlist, allowlist, one_by_one, plain, shown
 from openclaw.policy.gatekeeper import Ask, Rule, Verdict
 
 KIND: Final = "egress"

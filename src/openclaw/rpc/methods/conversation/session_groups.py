@@ -16,7 +16,7 @@ from openclaw.base.errors import InvalidRequest
 from openclaw.base.principal import Principal
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.method import MethodSpec
-from openclaw.rpc.methods.sessions import CHANGES
+from openclaw.rpc.methods.conversation.sessions import CHANGES
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.store.shelf import ABSENT, Change

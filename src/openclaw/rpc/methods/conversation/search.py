@@ -10,7 +10,7 @@ from openclaw.agent.api import Found
 from openclaw.base.errors import InvalidRequest
 from openclaw.protocol.validate import Params
 from openclaw.rpc.method import MethodSpec, Rate
-from openclaw.rpc.methods.sessions import NotEmpty
+from openclaw.rpc.methods.conversation.sessions import NotEmpty
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.rows import message_id

@@ -17,7 +17,7 @@ from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.approval_params import DEFAULT_WAIT_MS, ApprovalId, ApprovalIdParams, NotEmpty, WaitMs
 from openclaw.rpc.approval_rows import question_end, question_row
 from openclaw.rpc.method import MethodSpec, Rate
-from openclaw.rpc.methods.approvals import decider
+from openclaw.rpc.methods.doors.approvals import decider
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 

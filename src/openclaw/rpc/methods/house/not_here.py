@@ -18,7 +18,7 @@ from openclaw.base.errors import InvalidRequest, NotFound, NotSupported
 from openclaw.base.principal import Scope
 from openclaw.protocol.validate import NoParams, Params
 from openclaw.rpc.method import Handler, MethodSpec
-from openclaw.rpc.methods.sessions import Key, NotEmpty, project_id
+from openclaw.rpc.methods.conversation.sessions import Key, NotEmpty, project_id
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.reach import agents_for
 from openclaw.rpc.room import Room

@@ -17,9 +17,17 @@ from openclaw.base.thinking import thinking_level
 from openclaw.protocol.validate import Params
 from openclaw.rpc.attachments import Attachment
 from openclaw.rpc.method import MethodSpec, Rate
-from openclaw.rpc.methods.agent import RUNS, RunKey
-from openclaw.rpc.methods.chat import ChatSendParams, chat_send
-from openclaw.rpc.methods.sessions import CHANGES, Key, Label, NotEmpty, message_step, resolved_model, session_entry
+from openclaw.rpc.methods.conversation.agent import RUNS, RunKey
+from openclaw.rpc.methods.conversation.chat import ChatSendParams, chat_send
+from openclaw.rpc.methods.conversation.sessions import (
+    CHANGES,
+    Key,
+    Label,
+    NotEmpty,
+    message_step,
+    resolved_model,
+    session_entry,
+)
 from openclaw.rpc.peer import Peer
 from openclaw.rpc.room import Room
 from openclaw.rpc.rows import message_id

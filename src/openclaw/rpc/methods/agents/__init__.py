@@ -1,0 +1,1 @@
+"""Methods about agents, and what they work with."""

@@ -1,0 +1,1 @@
+"""Methods about what is said: messages, runs, sessions and their transcripts."""

@@ -1,0 +1,1 @@
+"""Methods about what is let through: approvals, rules, policy, the ledger."""

@@ -1,0 +1,1 @@
+"""Methods about the gateway itself: configuration, health, upkeep, its clock."""

@@ -1,0 +1,1 @@
+"""Methods about who is there: devices, nodes, users, channels."""
