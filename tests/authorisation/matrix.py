@@ -56,8 +56,8 @@ _METHODS: Final[dict[str, str]] = {
         sessions.messages.subscribe sessions.messages.unsubscribe sessions.observer.visibility sessions.preview
         sessions.resolve sessions.search sessions.storage.status sessions.subscribe sessions.unsubscribe
         sessions.usage sessions.usage.logs sessions.usage.timeseries sessions.viewers.set skills.audit skills.detail
-        skills.library.list skills.search skills.status status system-presence system.info talk.catalog talk.config
-        taskSuggestions.list tasks.get tasks.list themes.list tools.catalog tools.effective tts.personas
+        skills.library.list skills.search skills.securityVerdicts skills.status status system-presence system.info
+        talk.catalog talk.config taskSuggestions.list tasks.get tasks.list themes.list tools.catalog tools.effective tts.personas
         tts.providers tts.status usage.cost usage.status usage.totals users.list users.prefs.get voicewake.get
         voicewake.routing.get worktrees.list
     """,
@@ -198,6 +198,7 @@ ONLY_4: Final = frozenset(
         "skills.detail",
         "skills.library.list",
         "skills.search",
+        "skills.securityVerdicts",
         "system.info",
         "talk.catalog",
         "talk.config",
