@@ -57,9 +57,9 @@ _METHODS: Final[dict[str, str]] = {
         sessions.resolve sessions.search sessions.storage.status sessions.subscribe sessions.unsubscribe
         sessions.usage sessions.usage.logs sessions.usage.timeseries sessions.viewers.set skills.audit skills.detail
         skills.library.list skills.search skills.securityVerdicts skills.status status system-presence system.info
-        talk.catalog talk.config taskSuggestions.list tasks.get tasks.list themes.list tools.catalog tools.effective tts.personas
-        tts.providers tts.status usage.cost usage.status usage.totals users.list users.prefs.get voicewake.get
-        voicewake.routing.get worktrees.list
+        talk.catalog talk.config taskSuggestions.list tasks.get tasks.list themes.list tools.catalog tools.effective
+        tts.personas tts.providers tts.status usage.cost usage.status usage.totals users.list users.prefs.get
+        voicewake.get voicewake.routing.get worktrees.list
     """,
     "operator.write": """
         agent agent.wait browser.request chat.abort chat.send chat.toolTitles message.action node.invoke
