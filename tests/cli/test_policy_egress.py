@@ -12,7 +12,7 @@ from openclaw.base.clock import SYSTEM_CLOCK
 from openclaw.store.lock import StateLock
 from openclaw.store.sqlite import SqliteStore
 from tests.cli.conftest import Run
-from tests.policy.test_egress_observed import row
+from tests.policy.egress.test_observed import row
 
 pytestmark = pytest.mark.anyio
 

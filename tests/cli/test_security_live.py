@@ -33,7 +33,7 @@ def test_a_running_gateway_stands_the_probes_and_what_is_open_around_it_is_mende
     probes = {one["name"]: one for one in after["deep"]["probes"]}
     assert len(probes) >= 13
     assert [one for one in probes.values() if not one["ok"]] == []
-    assert "answered 400" in probes["a tool that asks for this machine"]["seen"]
+    assert "answered 403" in probes["a tool that asks for this machine"]["seen"]
     assert mended.returncode == 0
     assert after["summary"]["critical"] == 0
     assert "0 critical" in told

@@ -228,6 +228,10 @@ async def _use(house: House) -> None:
     await _command(rooms, house.home.folder)
     assert list(rooms.tools.problems()) == ["mcp:far"]
     await rooms.mcp.tried()
+    (house.home.folder / "skills" / "a-skill").mkdir(parents=True, exist_ok=True)
+    (house.home.folder / "skills" / "a-skill" / "SKILL.md").write_text("---\nname: a-skill\ndescription: x\n---\n")
+    rooms.skills.of(house.home.folder, "main")
+    rooms.skills.gate.confines()
     rooms.tooling._keep(AgentId("main"))
     await test_tool(rooms.tools, "run_agent", '{"task": "x", "agent": "main"}', house.home.folder)
     job = Job(

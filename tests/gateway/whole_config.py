@@ -55,6 +55,7 @@ def whole(n: int) -> dict[str, Any]:
             "maxMissedAgeMs": v(70_000, 80_000),
         },
         "networkPolicy": _network(v),
+        "skills": {"onFailure": v("confine", "block")},
         "proxy": {
             "enabled": v(False, True),
             "proxyUrl": v("http://proxy.first:3128", "http://proxy.second:3128"),
@@ -292,6 +293,7 @@ def _agents(v: Any) -> dict[str, Any]:
         "thinkingDefault": v("low", "high"),
         "maxConcurrent": v(7, 8),
         "actions": v(["shout"], ["cry"]),
+        "skills": [v("a-skill", "b-skill")],
         "tools": {
             "allow": v(["read_file"], ["list_files"]),
             "deny": [v("p", "q")],
@@ -329,6 +331,7 @@ def _agents(v: Any) -> dict[str, Any]:
             "contextTokens": v(20_000, 21_000),
             "maxTokens": v(901, 902),
             "thinkingDefault": v("medium", "max"),
+            "skills": [v("a-skill", "b-skill")],
             "userTimezone": v("Europe/Oslo", "Europe/Riga"),
             "limits": _limits(v, 20),
             "queue": _queue(v, 30),

@@ -143,7 +143,8 @@ def test_importing_the_sdk_loads_no_gateway_and_no_network() -> None:
         "print('aiohttp' in sys.modules, 'uvicorn' in sys.modules, 'apsw' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out == "['openclaw.base', 'openclaw.policy', 'openclaw.sdk', 'openclaw.tools']\nFalse False False\n"
+    rooms = ["openclaw.base", "openclaw.policy", "openclaw.sdk", "openclaw.store", "openclaw.tools"]
+    assert out == f"{rooms}\nFalse False False\n"
 
 
 @pytest.mark.slow

@@ -148,7 +148,7 @@ def install(reach: Reach, source: str, why: str, accepts: tuple[str, ...], lasti
     Examples:
       openclaw skills install ./weather
       openclaw skills install weather-1.2.0.tar.gz
-      openclaw skills install git+https://github.com/me/skills@$(git rev-parse HEAD)#weather
+      openclaw skills install git+https://github.com/me/skills@3f786850e387550fdab836ed7e6dc881de23001b#weather
     """
     _install(reach, source, as_json, _terms(why, accepts, lasting))
 

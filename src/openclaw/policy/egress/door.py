@@ -5,7 +5,8 @@
 2. A server that a setting names (a model's baseUrl, an MCP server, a vault) is named by that. Once its class has a list
    of its own, that list counts.
 3. A name is judged before it is looked up, and every address of it before the connection. Inner addresses need an
-   entry that is an address (`policy.egress.allowlist`); a setting's own server may be inside, but not at metadata addresses.
+   entry that is an address (`policy.egress.allowlist`); a setting's own server may be inside, but not at metadata
+   addresses.
 """
 
 from __future__ import annotations
