@@ -9,6 +9,7 @@ from pathlib import Path
 import apsw
 import msgspec
 import pytest
+from bench.doorless import TAKEN_OUT
 from bench.durability import LogRestarted, commits, per_turn, row_counts
 from bench.machine import cores, pinned
 from bench.report import Aim, Row, added, as_json, figure, paired_ratio, quantile, table
@@ -126,6 +127,10 @@ def test_frames_of_the_generator_are_read_by_the_server(text: str) -> None:
 def test_missing_tools_are_named(tmp_path: Path) -> None:
     with pytest.raises(ToolMissing, match=r"loadgen\.c.*OPENCLAW_BENCH_TOOLS"):
         Tools(tmp_path, None)
+
+
+def test_every_door_that_the_bench_takes_out_stands_where_it_looks_for_it() -> None:
+    assert [name for room, name, _ in TAKEN_OUT if not callable(getattr(room, name, None))] == []
 
 
 def test_being_pinned_ends() -> None:
