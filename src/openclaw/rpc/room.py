@@ -20,6 +20,7 @@ from openclaw.rpc.method import Rate
 from openclaw.rpc.nodes.desk import Nodes
 from openclaw.rpc.once import Once
 from openclaw.rpc.peer import Peer
+from openclaw.rpc.reach import agent_meant, default_for
 from openclaw.rpc.rows import session_row
 from openclaw.rpc.session_news import SessionNews
 from openclaw.rpc.snapshot import HealthSnapshot
@@ -60,7 +61,12 @@ class Room:
         Raises: InvalidRequest, NotFound for an unknown agent and for somebody else's session.
         """
         service = self.deps.agent
-        return service.resolve_key(principal, raw, service.resolve_agent(agent_id) if agent_id else None)
+        agent = service.resolve_agent(agent_id) if agent_id else default_for(principal, service)
+        return service.resolve_key(principal, raw, agent)
+
+    def agent(self, principal: Principal, name: str) -> AgentId:
+        """Return the agent that a caller names, or the one that answers it. Raises: NotFound, Forbidden."""
+        return agent_meant(principal, self.deps.agent, name)
 
     def as_called(self, raw: str, key: SessionKey) -> str:
         """Return a session's key for an answer: a short name as the caller said it."""

@@ -16,6 +16,7 @@ from openclaw.base.ids import AgentId, SessionKey, new_run_id
 from openclaw.base.model import ToolSpec
 from openclaw.base.principal import Principal
 from openclaw.policy.tool_door import KIND as TOOL
+from openclaw.rpc.reach import agent_meant, default_for
 from openclaw.tools.api import ToolContext
 from openclaw.tools.builtin.command.tools import NAMES as COMMANDS
 
@@ -66,7 +67,7 @@ class ToolDesk:
     def tools(self, principal: Principal, session_key: str, agent_id: str) -> tuple[AgentId, tuple[ToolSpec, ...]]:
         """See ToolPort."""
         spec, _ = self._place(principal, session_key, agent_id)
-        return spec.id, spec.toolbox.specs()
+        return agent_meant(principal, self._agent, spec.id), spec.toolbox.specs()
 
     async def invoke(
         self,
@@ -99,7 +100,7 @@ class ToolDesk:
         return ToolAnswer(name, said.message, is_error, str(said.details.get("rule") or said.code))
 
     def _place(self, principal: Principal, session_key: str, agent_id: str) -> tuple[AgentSpec, SessionKey]:
-        named = self._agent.resolve_agent(agent_id)
+        named = self._agent.resolve_agent(agent_id) if agent_id else default_for(principal, self._agent)
         agent, key = parse_key(session_key, named)
         return self._directory().require(agent), own_names.kept_key(principal, key)
 

@@ -150,10 +150,10 @@ class SkillsUpdateParams(Params, frozen=True):
 
 async def skills_status(room: Room, peer: Peer, params: SkillsStatusParams) -> dict[str, Any]:
     """Read the folders of an agent in a thread and judge what is there."""
+    named = params.agent_id
     if params.session_key:
-        agent_id = room.agent_of(room.session_key(peer.principal, params.session_key, params.agent_id))
-    else:
-        agent_id = room.deps.agent.resolve_agent(params.agent_id)
+        named = room.agent_of(room.session_key(peer.principal, params.session_key, named))
+    agent_id = room.agent(peer.principal, named)
     workspace = _workspace(room, agent_id)
     skills = room.deps.skills
     found = [] if skills is None else await asyncio.to_thread(_rows, skills, workspace, agent_id)
@@ -276,7 +276,7 @@ async def skills_update(room: Room, peer: Peer, params: SkillsUpdateParams) -> d
         raise NotSupported(
             "this gateway gives skills no keys or variables of their own", hint="`enabled` is what can be changed."
         )
-    workspace = _workspace(room, room.deps.agent.resolve_agent(params.agent_id))
+    workspace = _workspace(room, room.agent(peer.principal, params.agent_id))
     await _desk(room).switch(workspace, params.skill_key, enabled=params.enabled)
     return {"ok": True, "skillKey": params.skill_key, "config": {"enabled": params.enabled}}
 
@@ -289,7 +289,7 @@ async def skills_remove(room: Room, peer: Peer, params: SkillsRemoveParams) -> d
 
 async def skills_audit(room: Room, peer: Peer, params: SkillsAuditParams) -> dict[str, Any]:
     """Audit what lies there now."""
-    workspace = _workspace(room, room.deps.agent.resolve_agent(params.agent_id))
+    workspace = _workspace(room, room.agent(peer.principal, params.agent_id))
     found = await asyncio.to_thread(_desk(room).audit, workspace, params.name)
     return {
         "skills": [
@@ -306,7 +306,7 @@ async def skills_audit(room: Room, peer: Peer, params: SkillsAuditParams) -> dic
 
 async def skills_lock(room: Room, peer: Peer, params: SkillsLockParams) -> dict[str, Any]:
     """Audit a skill where it lies and bind it to its content."""
-    workspace = _workspace(room, room.deps.agent.resolve_agent(params.agent_id))
+    workspace = _workspace(room, room.agent(peer.principal, params.agent_id))
     terms = Terms(why=params.why, accepts=params.accepts, for_ms=params.for_ms)
     found = await _desk(room).lock(peer.principal, workspace, params.name, terms)
     return {"ok": True, **_report(found.report), "baseDir": str(found.folder)}
@@ -314,7 +314,7 @@ async def skills_lock(room: Room, peer: Peer, params: SkillsLockParams) -> dict[
 
 async def skills_security_verdicts(room: Room, peer: Peer, params: SkillsSecurityVerdictsParams) -> dict[str, Any]:
     """Say of each skill what its lock says of its audit. No registry is asked."""
-    agent_id = room.deps.agent.resolve_agent(params.agent_id)
+    agent_id = room.agent(peer.principal, params.agent_id)
     skills, workspace = room.deps.skills, _workspace(room, agent_id)
     found = [] if skills is None else await asyncio.to_thread(skills.of, workspace, agent_id)
     return {"schema": "openclaw.skills.security-verdicts.v1", "items": [_verdict(skill) for skill in found]}

@@ -90,7 +90,7 @@ def _tools(room: Room, peer: Peer, session_key: str, agent_id: str) -> tuple[Age
         return room.deps.tools.tools(peer.principal, session_key, agent_id)
     if session_key:
         return room.agent_of(room.session_key(peer.principal, session_key, agent_id)), ()
-    return room.deps.agent.resolve_agent(agent_id), ()
+    return room.agent(peer.principal, agent_id), ()
 
 
 def _row(spec: ToolSpec) -> dict[str, Any]:

@@ -95,7 +95,7 @@ async def usage_totals(room: Room, peer: Peer, params: UsageTotalsParams) -> dic
 async def usage_status(room: Room, peer: Peer, params: UsageStatusParams) -> dict[str, Any]:
     """Return the quotas that providers tell of (none does here) and the budgets that apply to the caller."""
     answer: dict[str, Any] = {"updatedAt": room.deps.clock.now_ms(), "providers": []}
-    found = await allowance(room, peer.principal, room.deps.agent.resolve_agent(params.agent_id))
+    found = await allowance(room, peer.principal, room.agent(peer.principal, params.agent_id))
     if found:
         answer["budgets"] = [allowance_row(one) for one in found]
     return answer

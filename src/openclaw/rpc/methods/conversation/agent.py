@@ -257,10 +257,10 @@ def _agent_row(agent_id: str, name: str, workspace: str, model: str) -> dict[str
 def agent_identity(room: Room, peer: Peer, params: AgentIdentityParams) -> dict[str, Any]:
     """Return the name and picture that clients show for an agent."""
     service = room.deps.agent
-    if params.session_key and not params.agent_id:
-        agent_id = room.agent_of(service.resolve_key(peer.principal, params.session_key))
-    else:
-        agent_id = service.resolve_agent(params.agent_id)
+    named = params.agent_id
+    if params.session_key and not named:
+        named = room.agent_of(room.session_key(peer.principal, params.session_key))
+    agent_id = room.agent(peer.principal, named)
     identity = room.deps.config().config.identity
     named = next((info.name for info in service.agents() if info.id == agent_id and info.name != info.id), "")
     name = named or identity.name

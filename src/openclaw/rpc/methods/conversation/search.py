@@ -118,7 +118,7 @@ async def memory_search(room: Room, peer: Peer, params: MemorySearchParams) -> d
     """Return what an agent remembers for oneself."""
     if not params.query.strip():
         raise InvalidRequest("query must be a non-empty string")
-    agent_id = room.deps.agent.resolve_agent(params.agent_id)
+    agent_id = room.agent(peer.principal, params.agent_id)
     rows: list[MemoryRow] = []
     if room.deps.memories is not None:
         rows = await room.deps.memories.recall(

@@ -79,7 +79,7 @@ def memory_status(room: Room, peer: Peer, params: MemoryStatusParams) -> dict[st
     """Return that memory asks no provider, and that nothing dreams."""
     phase = {"enabled": False, "cron": "", "lookbackDays": 0, "limit": 0, "managedCronPresent": False}
     return {
-        "agentId": room.deps.agent.resolve_agent(params.agent_id),
+        "agentId": room.agent(peer.principal, params.agent_id),
         "provider": "none",
         "embedding": {"ok": False, "checked": False, "error": "memory asks no embedding provider"},
         "dreaming": {

@@ -256,7 +256,7 @@ def _surface(room: Room, peer: Peer, params: SurfaceParams) -> dict[str, Any]:
 
 
 def _hooks(room: Room, peer: Peer, params: OfAgent) -> dict[str, Any]:
-    agent = room.deps.agent.resolve_agent(params.agent_id)
+    agent = room.agent(peer.principal, params.agent_id)
     workspace = next((info.workspace for info in room.deps.agent.agents() if info.id == agent), "")
     return {"workspaceDir": workspace, "managedHooksDir": "", "hooks": []}
 
