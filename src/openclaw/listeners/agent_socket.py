@@ -69,6 +69,8 @@ class AgentSocket:
         self._own_session = new_id()
         self._running: dict[str, Inbound] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._waiting = self._gone = False
+        """The credential waits for a key to judge it by, and what comes meanwhile is not listened to; the client left."""
         self._socket: Socket
 
     def opened(self, socket: Socket) -> None:
@@ -103,6 +105,8 @@ class AgentSocket:
     def _take(self, frame: _Frame) -> None:
         principal = self._principal
         if principal is None:
+            if self._waiting:
+                return
             if frame.type != "auth":
                 raise Unauthorized('the first frame must be {"type":"auth","token":…}')
             self._begin(frame.token or "")
@@ -116,14 +120,19 @@ class AgentSocket:
     def _begin(self, token: str) -> None:
         headers = {b"authorization": b"Bearer " + token.encode("utf-8", "surrogatepass")}
         source = self._authenticator.carrying(self._source, headers)
-        if self._authenticator.wants(source):
+        if not self._authenticator.wants(source):
+            self._sign_in(headers, source)
+            return
+        self._waiting = True
+        try:
             self._tasks.spawn(self._begin_later(headers, source), "identity-keys")
-        else:
+        except RuntimeError:  # too many wait: it is judged by the keys that there are
             self._sign_in(headers, source)
 
     async def _begin_later(self, headers: Mapping[bytes, bytes], source: Source) -> None:
         await self._authenticator.prepare(source)
-        if self._principal is not None:
+        self._waiting = False
+        if self._gone:
             return
         try:
             self._sign_in(headers, source)
@@ -186,6 +195,7 @@ class AgentSocket:
 
     def lost(self) -> None:
         """Stop what nobody can come back to."""
+        self._gone = True
         self._authenticator.holders.discard(self._shut_out)
         if self._timer is not None:
             self._timer.cancel()
