@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ class Here:
     def __init__(self, running: GatewayProcess, provider: OidcServer, http: aiohttp.ClientSession) -> None:
         self.running, self.provider, self.http = running, provider, http
 
-    def token(self, name: str, group: str = "staff", seconds: float = 600, kid: str = "k1") -> str:
+    def token(
+        self, name: str, group: str = "staff", seconds: float = 600, kid: str = "k1", more: Sequence[str] = ()
+    ) -> str:
         """Return a person's token."""
         now = time.time()
         chain = self.provider.chain
-        claims = {"iss": chain.issuer, "aud": "openclaw", "sub": name, "groups": [group], "exp": now + seconds}
+        claims = {"iss": chain.issuer, "aud": "openclaw", "sub": name, "groups": [group, *more], "exp": now + seconds}
         return chain.token(claims, kid)
 
     async def open(self, token: str, *, upgrade: bool = False) -> tuple[ClientConnection, dict[str, Any]]:

@@ -29,6 +29,12 @@ async def test_people_come_in_by_header_and_by_request_and_are_shut_out_when_the
             assert hello["ok"], hello
             assert sorted(hello["payload"]["auth"]["scopes"]) == ["operator.read", "operator.write"]
             assert "deviceToken" not in hello["payload"]["auth"]
+        long = here.token("dora", more=[f"a-group-of-the-company-{number}" for number in range(200)])
+        assert len(long) > 6000
+        for upgrade in (False, True):
+            socket, hello = await here.open(long, upgrade=upgrade)
+            assert hello["ok"], hello
+            await socket.close()
         here.provider.chain.add_rsa("k9")
         assert await here.get("/v1/models", here.token("bob")) == 200
         assert await here.get("/v1/models", here.token("bob", "strangers")) == 403

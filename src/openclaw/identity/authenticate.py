@@ -24,6 +24,7 @@ from openclaw.base.errors import Forbidden, OpenClawError, RateLimited, Unauthor
 from openclaw.base.principal import AuthMethod, Principal
 from openclaw.base.secret import Secret, masked
 from openclaw.config.schema import RateLimitConfig
+from openclaw.identity.bearer import bearer
 from openclaw.identity.federated.federation import FEDERATED, Carried, Federation, NoRole
 from openclaw.identity.federated.jws import BadToken
 from openclaw.identity.grace import Former
@@ -205,14 +206,6 @@ class _Found(NamedTuple):
 
 _ALLOWED: Final[dict[Role, frozenset[str]]] = {"operator": OPERATOR_ALLOWED, "node": frozenset()}
 """What the holder of the shared credential may have, by role."""
-
-
-def bearer(headers: Mapping[bytes, bytes]) -> str:
-    """Return the credential of an `Authorization: Bearer` header, "" without one; what is too long stays too long."""
-    scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() != b"bearer":
-        return ""
-    return credential[: MAX_CREDENTIAL_CHARS + 1].strip().decode("utf-8", "surrogateescape")
 
 
 class Authenticator:

@@ -28,7 +28,8 @@ from openclaw.base.errors import (
 from openclaw.base.ids import new_id
 from openclaw.base.principal import Principal
 from openclaw.base.tasks import TaskSet
-from openclaw.identity.authenticate import MAX_CREDENTIAL_CHARS, Authenticator, Evidence, bearer
+from openclaw.identity.authenticate import Authenticator, Evidence
+from openclaw.identity.bearer import bearer
 from openclaw.identity.federated.federation import ALB_HEADER
 from openclaw.identity.locality import Source, TrustedProxies, locate, parse_address
 from openclaw.identity.scopes import require
@@ -266,11 +267,11 @@ class App:
             raise Refusal(status, msgspec.json.encode(body), tuple(extra)) from None
 
     def _brought(self, headers: Mapping[bytes, bytes], query: bytes) -> str:
-        """Return the credential that an upgrade itself brings, cut to one character more than any may have."""
+        """Return the credential that an upgrade itself brings."""
         given = bearer(headers)
         if not given and self._config.auth.allow_url_token and len(query) <= MAX_QUERY_BYTES:
             given = dict(parse_qsl(query.decode("latin-1"))).get("token", "")
-        return given[: MAX_CREDENTIAL_CHARS + 1]
+        return given
 
     def _agent_socket(self, segments: list[str], headers: Mapping[bytes, bytes], source: Source) -> Session:
         if len(segments) != 3 or not self._config.http.endpoints.agents.enabled:

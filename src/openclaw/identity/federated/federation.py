@@ -19,6 +19,7 @@ from openclaw.base.ids import OwnerId
 from openclaw.base.principal import FederatedMethod, Principal
 from openclaw.config.schema import AlbConfig, AuthConfig, CognitoConfig, OidcConfig, RoleConfig, TrustedProxyConfig
 from openclaw.config.vouching import alb_region, cognito_issuer
+from openclaw.identity.bearer import bearer
 from openclaw.identity.federated.claims import (
     Person,
     check_audience,
@@ -256,10 +257,10 @@ class Federation:
         """Return what a request's headers say."""
         proxy = self._proxy
         if proxy is None:
-            return Carried(bearer=_bearer(headers), alb=_text(headers, ALB_HEADER))
+            return Carried(bearer=bearer(headers), alb=_text(headers, ALB_HEADER))
         names = [name.strip().lower() for name in proxy.required_headers]
         return Carried(
-            bearer=_bearer(headers),
+            bearer=bearer(headers),
             user=_text(headers, proxy.user_header.lower().encode()),
             groups=_text(headers, proxy.groups_header.lower().encode()) if proxy.groups_header else "",
             missing=tuple(name for name in names if not headers.get(name.encode("utf-8", "replace"))),
@@ -358,11 +359,6 @@ def _fingerprint(auth: AuthConfig) -> str:
     secret = auth.trusted_proxy.secret
     shared = secret.fingerprint() if secret and auth.mode == "trusted-proxy" else ""
     return hashlib.sha256(msgspec.json.encode((auth.mode, part, shared))).hexdigest()[:16]
-
-
-def _bearer(headers: Mapping[bytes, bytes]) -> str:
-    scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
-    return credential.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
