@@ -65,7 +65,7 @@ class Waiting:
 
     async def key_comes(self) -> None:
         self.comes.set()
-        while len(self.tasks):
+        while len(self.tasks):  # noqa: ASYNC110  # they end by themselves
             await asyncio.sleep(0)
 
 

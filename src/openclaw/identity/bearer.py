@@ -1,4 +1,4 @@
-"""The credential of an `Authorization: Bearer` header. Whoever judges one takes it from here: two readings are two doors."""
+"""The credential of an `Authorization: Bearer` header. Whoever judges one has it from here: two readings, two doors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from collections.abc import Mapping
 
 
 def bearer(headers: Mapping[bytes, bytes]) -> str:
-    """Return the credential, "" without one. It is as long as a request's head may be: whoever judges it has a limit."""
+    """Return the credential, "" without one. A request's head is its only limit: whoever judges it has another."""
     scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
     return credential.strip().decode("utf-8", "surrogateescape") if scheme.lower() == b"bearer" else ""

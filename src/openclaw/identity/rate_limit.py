@@ -5,6 +5,7 @@ A lockout outlives a restart: `Lockouts` keeps it on the shelf until it is over.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -102,32 +103,43 @@ class Lockouts:
         self._shelf = shelf
         self._clock = clock
         self._tasks = TaskSet("lockouts")
-        self._kept = 0
+        self._kept: dict[str, int] = {}
+        """When each that is kept is over, in Unix ms; at most MAX_KEPT: a flood of addresses fills no disk."""
 
     async def follow(self, limiter: SignInLimiter) -> None:
         """Hand a limiter what is kept, drop what is over, and keep what begins from now on."""
-        now_ms, left_s, over = self._clock.now_ms(), {}, []
+        now_ms = self._clock.now_ms()
+        over: list[Change] = []
         for record in await self._shelf.list(KIND, limit=MAX_KEPT):
             until_ms = msgspec.json.decode(record.body, type=_Kept).until_ms
             if until_ms > now_ms:
-                left_s[record.id] = (until_ms - now_ms) / 1000
+                self._kept[record.id] = until_ms
             else:
                 over.append(Change(KIND, record.id, None))
         if over:
             await self._shelf.apply(over, now_ms)
-        self._kept = len(left_s)
-        limiter.restore(left_s)
+        limiter.restore({key: (until_ms - now_ms) / 1000 for key, until_ms in self._kept.items()})
         limiter.on_lockout = self._begun
 
     def _begun(self, key: str, seconds: float) -> None:
-        until_ms = self._clock.now_ms() + int(seconds * 1000)
-        if self._kept < MAX_KEPT:  # what is over goes at the next start; a flood of addresses fills no disk
-            self._kept += 1
-            self._tasks.spawn(self._keep(key, until_ms), "keep")
+        now_ms = self._clock.now_ms()
+        over: list[str] = []
+        if key not in self._kept and len(self._kept) >= MAX_KEPT:
+            over = [other for other, until_ms in self._kept.items() if until_ms <= now_ms]
+            if not over:
+                return
+        for other in over:
+            del self._kept[other]
+        self._kept[key] = now_ms + int(seconds * 1000)
+        with contextlib.suppress(RuntimeError):  # closing: it holds all the same, until a restart
+            self._tasks.spawn(self._keep(key, self._kept[key], over), "keep")
 
-    async def _keep(self, key: str, until_ms: int) -> None:
+    async def _keep(self, key: str, until_ms: int, over: Sequence[str]) -> None:
+        gone = [Change(KIND, other, None) for other in over]
         try:
-            await self._shelf.apply([Change(KIND, key, msgspec.json.encode(_Kept(until_ms)))], self._clock.now_ms())
+            await self._shelf.apply(
+                [*gone, Change(KIND, key, msgspec.json.encode(_Kept(until_ms)))], self._clock.now_ms()
+            )
         except OpenClawError as error:  # it holds all the same, until a restart
             _log.warning("lockout_not_kept", extra={"fields": {"code": error.code}})
 

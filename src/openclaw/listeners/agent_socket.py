@@ -70,7 +70,7 @@ class AgentSocket:
         self._running: dict[str, Inbound] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._waiting = self._gone = False
-        """The credential waits for a key to judge it by, and what comes meanwhile is not listened to; the client left."""
+        """The credential waits for its key, and what comes meanwhile is not listened to; the client has left."""
         self._socket: Socket
 
     def opened(self, socket: Socket) -> None:
