@@ -10,7 +10,7 @@ from openclaw.base.clock import ManualClock
 from openclaw.base.errors import NotFound
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.policy.dm_door import Message
-from openclaw.policy.senders import ALPHABET, CODE_CHARS, CODE_MS, MAX_PENDING, MAX_TRIES, Senders
+from openclaw.policy.senders import ALPHABET, CODE_CHARS, CODE_MS, MAX_PENDING, MAX_TRIES, SEEN_EVERY_MS, Senders
 from tests.fakes.memory_shelf import MemoryShelf
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +74,19 @@ async def test_wrong_codes_make_a_request_void_and_wrong_ids_do_not() -> None:
             )
     with pytest.raises(NotFound):
         await senders.approve(LOCAL_OPERATOR, "telegram", "default", code)
+
+
+async def test_a_flood_of_messages_is_not_one_of_writes() -> None:
+    shelf, clock = MemoryShelf(), ManualClock()
+    senders = await desk(clock, shelf)
+    await senders.ask(writes())
+    for _ in range(20):
+        clock.step(1000)
+        assert await senders.ask(writes()) == ""
+    (record,) = shelf.records.values()
+    assert record.version == 1 + 20_000 // SEEN_EVERY_MS
+    (asked,) = await senders.pending()
+    assert clock.now_ms() - asked.last_seen_at_ms < SEEN_EVERY_MS
 
 
 async def test_a_code_of_one_account_opens_no_other() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from openclaw.base.audit import Entry, Head
 from openclaw.base.clock import ManualClock
+from openclaw.base.errors import Unavailable
 from openclaw.base.ids import OwnerId, TenantId
 from openclaw.store.audit import Wanted, append, differing, in_file, kept, prune, query, verify
 from openclaw.store.connect import WRITER_CACHE_KIB, connect, create_private
@@ -98,6 +99,17 @@ def test_any_flipped_bit_of_any_body_is_found(
         db.execute("UPDATE audit SET body = ? WHERE seq = ?", (bytes(body), number + 1))
     db.close()
     assert in_file(path, verify).at == number + 1
+
+
+@pytest.mark.parametrize("change", ["body = x'7b'", "hash = 'none'"])
+def test_a_query_says_which_row_cannot_be_read(tmp_path: Path, change: str) -> None:
+    path = ledger(tmp_path, entry(1), entry(2))
+    db = connect(path, cache_kib=WRITER_CACHE_KIB)
+    db.execute(f"UPDATE audit SET {change} WHERE seq = 2")
+    with pytest.raises(Unavailable, match="row 2"):
+        query(db, Wanted())
+    assert len(query(db, Wanted(before_seq=2))) == 1
+    db.close()
 
 
 async def test_queries_name_whose_rows_they_want(store: SqliteStore) -> None:

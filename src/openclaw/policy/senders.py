@@ -27,6 +27,8 @@ REQUEST: Final = "dm-request"
 SENDER: Final = "dm-sender"
 CODE_CHARS: Final = 8
 CODE_MS: Final = 600_000
+SEEN_EVERY_MS: Final = 10_000
+"""Who keeps writing is noted so often at most: a flood of messages is not one of writes."""
 MAX_TRIES: Final = 5
 MAX_PENDING: Final = 3
 MAX_SENDERS: Final = 5_000
@@ -98,8 +100,8 @@ class Senders:
         held = [(record, asked) for record, asked in of_account if asked.holds(now_ms)]
         for record, asked in held:
             if asked.sender == message.sender:
-                seen = msgspec.structs.replace(asked, last_seen_at_ms=now_ms)
-                await self._put(seen, record.version)
+                if now_ms - asked.last_seen_at_ms >= SEEN_EVERY_MS:
+                    await self._put(msgspec.structs.replace(asked, last_seen_at_ms=now_ms), record.version)
                 return ""
         if len(held) >= MAX_PENDING:
             return ""

@@ -211,16 +211,25 @@ def _verified(db: apsw.Connection) -> Verification:
 
 
 def query(db: apsw.Connection, wanted: Wanted) -> list[Row]:
-    """Return the rows that a query wants."""
+    """Return the rows that a query wants. Raises: Unavailable for one that cannot be read."""
     limit = min(max(wanted.limit, 0), MAX_PAGE)
     found: list[Row] = []
     for seq, body, hash_ in _candidates(db, wanted):
         if len(found) >= limit:
             break
-        entry = _decoder.decode(body)
-        if _matches(entry, wanted):
-            found.append(Row(seq, hash_.hex(), entry))
+        row = _row(seq, body, hash_)
+        if _matches(row.entry, wanted):
+            found.append(row)
     return found
+
+
+def _row(seq: int, body: Any, hash_: Any) -> Row:
+    try:
+        return Row(seq, bytes.hex(hash_), _decoder.decode(body))
+    except (msgspec.MsgspecError, TypeError) as error:
+        raise Unavailable(
+            f"row {seq} of the audit ledger cannot be read", hint="`openclaw audit verify` says what was changed."
+        ) from error
 
 
 def _head(db: apsw.Connection) -> tuple[int, bytes, int, bytes] | None:
