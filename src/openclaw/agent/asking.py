@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
+from openclaw.agent.announced import Announcements
 from openclaw.agent.assembly import Assembly
 from openclaw.agent.compaction import summarise
 from openclaw.agent.context import fit
@@ -18,7 +19,7 @@ from openclaw.agent.live import LiveRun
 from openclaw.agent.prompt import PromptRoom
 from openclaw.base.clock import Clock
 from openclaw.base.errors import BudgetExceeded, ModelContextOverflow, ModelError, OpenClawError, PolicyDenied
-from openclaw.base.ids import AgentId, SessionKey
+from openclaw.base.ids import AgentId
 from openclaw.base.message import ImagePart, Message, Part, TextPart, ToolOutcome, assistant
 from openclaw.base.model import ModelFinish, ModelInfo, ModelRequest, Purpose, TextDelta, ToolSpec, Usage
 from openclaw.base.run import Compacted, Inbound, RunEvent
@@ -67,26 +68,6 @@ class Route(Protocol):
     """Picks a model by the configured routes and tiers (models.routing); None leaves it to the agent."""
 
     def __call__(self, inbound: Inbound, purpose: Purpose, tokens: Callable[[], int]) -> str | None: ...
-
-
-class Announcements(Protocol):
-    """Lines that wait for a session's next message (automation.system_event); what is taken is opaque here."""
-
-    def take(self, key: SessionKey) -> Sequence[Any]:
-        """Hand out what waits; nobody else gets it."""
-        ...
-
-    def text(self, taken: Sequence[Any]) -> str:
-        """Return the lines as text, each ended by a line break."""
-        ...
-
-    async def told(self, taken: Sequence[Any]) -> None:
-        """Let go of what is durable in a message."""
-        ...
-
-    def give_back(self, taken: Sequence[Any]) -> None:
-        """Let it wait again: its message was not accepted."""
-        ...
 
 
 class Workshop(msgspec.Struct, frozen=True):

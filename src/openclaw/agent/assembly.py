@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from openclaw.base.errors import ModelProtocol
-from openclaw.base.message import Message, TextPart, ThinkingPart, ToolCall
-from openclaw.base.model import ModelEvent, ModelFinish, ModelResult, TextDelta, ThinkingDelta, ToolCallDelta
+from openclaw.base.message import Message
+from openclaw.base.model import ModelEvent, ModelFinish, TextDelta, ThinkingDelta
 from openclaw.base.run import RunEvent
 from openclaw.models.assemble import Assembler
 
@@ -41,19 +41,6 @@ class Assembly:
             self._separate = False
             out.insert(0, SEPARATOR)
         return out
-
-    def take_whole(self, result: ModelResult) -> Sequence[RunEvent]:
-        """Add an answer that came in one piece."""
-        events: list[ModelEvent] = []
-        for index, part in enumerate(result.message.parts):
-            if isinstance(part, TextPart):
-                events.append(TextDelta(part.text))
-            elif isinstance(part, ThinkingPart):
-                events.append(ThinkingDelta(part.text, part.signature))
-            elif isinstance(part, ToolCall):
-                events.append(ToolCallDelta(index, part.id, part.name, part.arguments))
-        events.append(ModelFinish(result.finish_reason, result.usage, result.model))
-        return self.take(events)
 
     def answer(self) -> tuple[Message, ModelFinish]:
         """Return the whole message and how it ended. Raises: ModelProtocol when the stream had no end."""

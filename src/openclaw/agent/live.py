@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from openclaw.agent.api import RunObserver
+from openclaw.base.errors import OpenClawError
 from openclaw.base.ids import RunId
 from openclaw.base.message import Message
 from openclaw.base.model import TextDelta
@@ -66,6 +67,20 @@ class LiveRun:
     def durable(self) -> bool:
         """Whether the message is committed in the archive."""
         return self.accepted is None or (self.accepted.done() and not self.accepted.cancelled())
+
+    @property
+    def whose(self) -> tuple[str, str]:
+        """The tenant and owner of its message."""
+        return self.inbound.principal.tenant, self.inbound.principal.owner
+
+    def settle(self, outcome: LiveRun | OpenClawError) -> None:
+        """Tell who waits for its acceptance which run it is, or why it is none."""
+        if self.accepted is None or self.accepted.done():
+            return
+        if isinstance(outcome, OpenClawError):
+            self.accepted.set_exception(outcome)
+        else:
+            self.accepted.set_result(outcome)
 
     @property
     def reply(self) -> Reply | None:
@@ -184,6 +199,12 @@ class RepeatedRun:
     async def result(self) -> Reply:
         """Wait for the first run's end."""
         return await self._first.result()
+
+
+def retrieved(future: asyncio.Future[LiveRun]) -> None:
+    """Look at a failure even when its sender has gone: it was told to nobody else."""
+    if not future.cancelled():
+        future.exception()
 
 
 def ended_run(inbound: Inbound, reply: Reply) -> LiveRun:

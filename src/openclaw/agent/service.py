@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-import msgspec
-
+from openclaw.agent.announced import Announced
 from openclaw.agent.api import AgentInfo, CompactedSession, Owned, Run, RunObserver
 from openclaw.agent.asking import Workshop
 from openclaw.agent.condensing import condense, stand_in
 from openclaw.agent.directory import Directory, problem_of
 from openclaw.agent.ended import log_ended
 from openclaw.agent.lane import Lanes
-from openclaw.agent.live import LiveRun, RepeatedRun, ended_run
+from openclaw.agent.live import LiveRun, RepeatedRun, ended_run, retrieved
 from openclaw.agent.recovery import recovery
 from openclaw.agent.register import Register, within
 from openclaw.agent.runner import NotAdmitted, Runner, reply_for
 from openclaw.agent.session_key import parse_key
-from openclaw.agent.taint import EVENT, brought_in
+from openclaw.agent.taint import brought_in
 from openclaw.agent.turn import EndState
 from openclaw.base import own_names
 from openclaw.base.bounded import BoundedMap
@@ -68,6 +67,7 @@ class Study:
         self._store = shop.store
         self._models = shop.models
         self._clock = shop.clock
+        self._announced = Announced(shop.announcements)
         self._tasks = TaskSet("agent", limit=50_000)
         self._lanes = Lanes(self._start, self._cap_of, directory.total_cap)
         self._live: dict[RunId, LiveRun] = {}
@@ -132,22 +132,22 @@ class Study:
         if full := self.shed():
             raise full
         self._check(inbound)
+        if self._lanes.lane(inbound.session_key) is not None:
+            await self._expect_own_lane(inbound)
         known = self._live.get(inbound.run_id) or self._ended.get(inbound.run_id)
         if known is not None:
             return await self._repeat(known, inbound)
-        if self._lanes.lane(inbound.session_key) is not None:
-            await self._expect_own_lane(inbound)
-        inbound, announced = self._announced(brought_in(inbound))
+        inbound, announced = self._announced.joined(brought_in(inbound))
         run = LiveRun(inbound, self._clock.now_ms(), self._observers)
         run.announced = announced
         queue = self._directory.require(inbound.agent_id).queue
         try:
             decision, victim = self._lanes.admit(run, inbound.lane_mode or queue.mode, queue.cap, queue.drop)
         except OpenClawError:
-            self._give_back(run)
+            self._announced.give_back(run)
             raise
         run.accepted = asyncio.get_running_loop().create_future()
-        run.accepted.add_done_callback(_retrieved)
+        run.accepted.add_done_callback(retrieved)
         self._live[run.id] = run
         if victim is not None:
             if decision.keep_summary:
@@ -170,35 +170,11 @@ class Study:
         """
         mine = inbound.principal
         for run in self._lanes.members(inbound.session_key):
-            if run.session is None and run.accepted is not None and _whose(run) != (mine.tenant, mine.owner):
+            if run.session is None and run.accepted is not None and run.whose != (mine.tenant, mine.owner):
                 await asyncio.wait((run.accepted,))  # it may be this one that has no business here
         for run in self._lanes.members(inbound.session_key):
-            if _whose(run) != (mine.tenant, mine.owner) and (run.session is not None or run.accepted is None):
+            if run.whose != (mine.tenant, mine.owner) and (run.session is not None or run.accepted is None):
                 raise NotFound(f"no session {inbound.session_key!r}")
-
-    def _announced(self, inbound: Inbound) -> tuple[Inbound, Sequence[Any]]:
-        """Return the message with the lines that waited for one before it: they are part of it from here on."""
-        announcements = self._shop.announcements
-        taken = announcements.take(inbound.session_key) if announcements is not None else ()
-        if announcements is None or not taken:
-            return inbound, ()
-        message = inbound.message
-        parts = (TextPart(announcements.text(taken) + "\n"), *message.parts)
-        return msgspec.structs.replace(inbound, message=Message(message.role, parts, message.outside or EVENT)), taken
-
-    def _give_back(self, run: LiveRun) -> None:
-        if self._shop.announcements is not None and run.announced:
-            self._shop.announcements.give_back(run.announced)
-            run.announced = ()
-
-    async def _let_go_of_announced(self, run: LiveRun) -> None:
-        if self._shop.announcements is None or not run.announced:
-            return
-        try:
-            await self._shop.announcements.told(run.announced)
-        except OpenClawError as error:  # told again after a restart, which is better than not at all
-            _log.warning("announcements_kept", extra={"fields": {"run": run.id, "code": error.code}})
-        run.announced = ()
 
     def _check(self, inbound: Inbound) -> None:
         self._directory.require(inbound.agent_id)
@@ -229,27 +205,27 @@ class Study:
         try:
             accepted = await self._store.accept(run.inbound, run.accepted_at_ms, start=start)
         except OpenClawError as error:
-            self._give_back(run)
-            _resolve(run, error)
+            self._announced.give_back(run)
+            run.settle(error)
             return False
         except Exception as error:
-            self._give_back(run)
+            self._announced.give_back(run)
             _log.exception("accept_failed", extra={"fields": {"run": run.id}})
-            _resolve(run, InternalError("the message could not be stored"))
+            run.settle(InternalError("the message could not be stored"))
             raise error from None
         if accepted.duplicate is not None:
-            self._give_back(run)
-            _resolve(run, self._first_of(accepted.duplicate))
+            self._announced.give_back(run)
+            run.settle(self._first_of(accepted.duplicate))
             return False
         run.session = accepted.session
         run.in_transcript = start
         run.accepted_seq = accepted.seq
         for observer in self._observers:
             observer.on_run_accepted(run, accepted.session)
-        _resolve(run, run)
+        run.settle(run)
         if run.stop_reason is not None and run.task is not None and run.task is not asyncio.current_task():
             run.task.cancel()  # it was stopped before it could be cancelled
-        await self._let_go_of_announced(run)
+        await self._announced.let_go(run)
         return True
 
     def _first_of(self, row: RunRow) -> LiveRun:
@@ -328,7 +304,7 @@ class Study:
         session_id = run.session.id if run.session else SessionId("")
         if run.stop_reason is None or run.session is None:
             if run.accepted is not None and not run.accepted.done():
-                _resolve(run, Unavailable("the gateway is shutting down", retry_after_s=5))
+                run.settle(Unavailable("the gateway is shutting down", retry_after_s=5))
                 return None
             error: OpenClawError = RunInterrupted("the gateway is restarting; the run goes on afterwards")
             return _bare_reply(run.inbound, session_id, "error", error)
@@ -447,7 +423,7 @@ class Study:
         """How many runs go and how many messages wait: of everybody for the operator, else one's own."""
         if principal.rows_of in (None, OPERATOR):
             return self.running(), self.queued()
-        mine = [run.state for run in self._live.values() if _whose(run) == (principal.tenant, principal.owner)]
+        mine = [run.state for run in self._live.values() if run.whose == (principal.tenant, principal.owner)]
         return mine.count("running"), mine.count("queued")
 
     def live_run(self, run_id: RunId) -> Run | None:
@@ -599,26 +575,6 @@ class Study:
 
 async def _nobody_minds(principal: Principal, what: str, target: str) -> None:
     """Stands in until the gateway has a ledger."""
-
-
-def _whose(run: LiveRun) -> tuple[str, str]:
-    principal = run.inbound.principal
-    return principal.tenant, principal.owner
-
-
-def _resolve(run: LiveRun, outcome: LiveRun | OpenClawError) -> None:
-    if run.accepted is None or run.accepted.done():
-        return
-    if isinstance(outcome, OpenClawError):
-        run.accepted.set_exception(outcome)
-    else:
-        run.accepted.set_result(outcome)
-
-
-def _retrieved(future: asyncio.Future[LiveRun]) -> None:
-    """Look at a failure even when its sender has gone: it was told to nobody else."""
-    if not future.cancelled():
-        future.exception()
 
 
 def _dropped_note(victim: LiveRun) -> str:

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from openclaw.agent.asking import Announcements, Workshop
+from openclaw.agent.announced import Announcements
+from openclaw.agent.asking import Workshop
 from openclaw.agent.conversation import Recent
 from openclaw.agent.prompt import PromptRoom
 from openclaw.base.clock import Clock
