@@ -93,3 +93,12 @@ def test_a_word_names_a_file_a_folder_something_else_or_nothing(tmp_path: Path) 
     assert kinds == {
         "file": "file", ".": "folder", "pipe": "other", "no": "missing", "file/x": "missing", "a/" * 600: "other"
     }  # fmt: skip
+
+
+def test_a_program_is_read_whole_though_it_was_a_large_operand_before(tmp_path: Path) -> None:
+    script(tmp_path / "tool")
+    programs = Programs()
+    assert programs.used("tool", str(tmp_path), most=4).sha256 == ""
+    found = programs.find("./tool", str(tmp_path), PROGRAM_PATH, "/elsewhere")
+    assert found is not None
+    assert len(found.sha256) == 64

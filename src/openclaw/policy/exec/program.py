@@ -143,8 +143,9 @@ class Programs:
                 digest = "" if most is not None and found.size > most else _digest(file)
                 if _identity(os.fstat(descriptor)) != found:
                     raise OSError(f"{real} changes while it is read")
-                with self._lock:
-                    self._digests.put(found, digest)
+                if digest:  # else a program would be known by no bytes, because it was named as a large file before
+                    with self._lock:
+                        self._digests.put(found, digest)
             return found, digest, head
 
 
