@@ -35,6 +35,8 @@ async def test_a_code_lets_in_its_sender_to_its_account_once_and_for_all() -> No
     assert not senders.is_paired(writes())
     known = await senders.approve(LOCAL_OPERATOR, "telegram", "default", code.lower())
     assert (known.sender, known.name, known.by) == ("1", "Alice", LOCAL_OPERATOR.owner)
+    (row,) = shelf.entries
+    assert (row.kind, row.action, row.target) == ("pairing", "sender let in", "telegram:default:1")
     again = await desk(clock, shelf)
     assert again.is_paired(writes())
     assert not again.is_paired(writes(account="b"))
@@ -123,7 +125,7 @@ async def test_who_was_turned_away_or_taken_back_is_a_stranger_again() -> None:
     assert await senders.pending() == []
     code = await senders.ask(writes())
     await senders.approve(LOCAL_OPERATOR, "telegram", "default", code)
-    await senders.remove("telegram", "default", "1")
+    await senders.remove(LOCAL_OPERATOR, "telegram", "default", "1")
     assert not senders.is_paired(writes())
     with pytest.raises(NotFound):
-        await senders.remove("telegram", "default", "1")
+        await senders.remove(LOCAL_OPERATOR, "telegram", "default", "1")

@@ -76,3 +76,4 @@ async def test_a_stranger_is_let_in_by_code_over_the_protocol(bench: Bench) -> N
         "channels.pairing.approve",
         "channels.pairing.remove",
     ]
+    assert all(code not in str(row) for row in bench.ledger.entries)

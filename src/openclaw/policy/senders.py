@@ -4,6 +4,7 @@
 2. A code that nobody has counts as a try against every request of that account; MAX_TRIES make a request void.
 3. Everything is kept under channel and account: who is let in to one account is a stranger to the others.
 4. An account keeps MAX_PENDING requests; the same stranger gets no second code while one holds.
+5. Who was let in, and who no longer is, is a row of the audit ledger in the same transaction.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from openclaw.base.audit import Entry
 from openclaw.base.clock import Clock
 from openclaw.base.errors import Conflict, NotFound, Unavailable
 from openclaw.base.ids import OwnerId
@@ -147,7 +149,7 @@ class Senders:
                 f"{MAX_SENDERS} senders were let in already", hint="Take some back: openclaw pairing remove."
             )
         changes = [Change(REQUEST, record.id, None, record.version), Change(SENDER, place, msgspec.json.encode(known))]
-        await self._shelf.apply(changes, now_ms)
+        await self._shelf.apply(changes, now_ms, [_row(by, "sender let in", place, now_ms)])
         self._let_in[place] = known
         return known
 
@@ -157,13 +159,14 @@ class Senders:
         await self._shelf.apply([Change(REQUEST, record.id, None, record.version)], self._clock.now_ms())
         return asked
 
-    async def remove(self, channel: str, account: str, sender: str) -> LetIn:
+    async def remove(self, by: Principal, channel: str, account: str, sender: str) -> LetIn:
         """Take back that somebody was let in. Raises: NotFound."""
         place = f"{channel}:{account}:{sender}"
         known = self._let_in.get(place)
         if known is None:
             raise NotFound(f"{channel}:{sender} was not let in to the account {account}")
-        await self._shelf.apply([Change(SENDER, place, None)], self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        await self._shelf.apply([Change(SENDER, place, None)], now_ms, [_row(by, "sender removed", place, now_ms)])
         self._let_in.pop(place, None)
         return known
 
@@ -190,6 +193,19 @@ class Senders:
     async def _requests(self, prefix: str) -> list[tuple[Record, Asked]]:
         records = await self._shelf.list(REQUEST, prefix=prefix)
         return [(record, msgspec.json.decode(record.body, type=Asked)) for record in records]
+
+
+def _row(by: Principal, action: str, place: str, now_ms: int) -> Entry:
+    return Entry(
+        at_ms=now_ms,
+        kind="pairing",
+        action=action,
+        target=place,
+        tenant=by.tenant,
+        owner=by.owner,
+        method=by.method,
+        device=by.device,
+    )
 
 
 def _hash(asked_id: str, code: str) -> str:

@@ -74,6 +74,8 @@ _TARGETS: Final = (
     "slug",
     "skill_key",
 )
+_BY_CODE: Final = frozenset(("channels.pairing.approve", "channels.pairing.dismiss"))
+"""What names its target by a code, which stays out of the ledger while somebody may still use it."""
 DENIED_EVERY_S: Final = 60.0
 MAX_DENIED: Final = 1024
 
@@ -87,7 +89,7 @@ class Acts:
 
     async def doing(self, principal: Principal, method: str, params: Any, request: str = "") -> None:
         """Write that somebody is about to do this. Raises: Unavailable; then it is not done."""
-        kind, target = ACTS[method], _target(params)
+        kind, target = ACTS[method], "" if method in _BY_CODE else _target(params)
         await self._ledger.note(principal, kind, method, target, answer="allow", rule="scope", request=request)
 
     def unheard(self, principal: Principal, method: str, now_s: float) -> bool:

@@ -186,7 +186,7 @@ def channels_pairing_senders(room: Room, peer: Peer, params: ChannelsPairingList
 
 async def channels_pairing_remove(room: Room, peer: Peer, params: ChannelsPairingRemoveParams) -> dict[str, Any]:
     """Take back that somebody was let in."""
-    known = await _senders(room).remove(params.channel, params.account_id, params.sender_id)
+    known = await _senders(room).remove(peer.principal, params.channel, params.account_id, params.sender_id)
     return {"senderId": known.sender}
 
 
