@@ -206,6 +206,14 @@ async def test_what_a_tool_has_to_show_is_told_at_once_then_at_times_and_never_a
     run.emit(ToolProgress("c1", "exec", "1234"), TOOL[1])
     await _advance(bench, PROGRESS_S)
     assert told() == ["start", "1", "123", "result"]
+    run.emit(ToolProgress("c2", "exec", "a"), ToolProgress("c2", "exec", "ab"), TOOL[1])
+    await _advance(bench, PROGRESS_S)
+    assert told()[4:] == ["a", "result", "ab"]  # the other call's result is not this one's
+    run.emit(ToolProgress("c2", "exec", "abc"), ToolProgress("c2", "exec", "abcd"))
+    run.end("aborted")
+    await _advance(bench, PROGRESS_S)
+    assert told()[7:] == []
+    assert peer.events("chat")[-1]["state"] == "aborted"
 
 
 @pytest.mark.parametrize("protocol", [3, 4])

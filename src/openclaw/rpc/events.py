@@ -188,7 +188,8 @@ class EventBridge:
         elif isinstance(event, ToolProgress):
             self._progress(told, event)
         elif isinstance(event, ToolFinished):
-            told.progress = None
+            if told.progress is not None and told.progress.call_id == event.call_id:
+                told.progress = None
             data: dict[str, Any] = {
                 "phase": "result",
                 "name": event.name,
@@ -272,6 +273,7 @@ class EventBridge:
 
     def _end(self, run: Run, told: _Told, reply: Reply) -> None:
         self._told.pop(run.id)
+        told.progress = None  # a call that was stopped has no result that would say so
         told.session_id = reply.session_id
         self._flush(told)
         silent = run.inbound.source == "heartbeat" and self._is_silence(reply.agent_id, reply.text)
