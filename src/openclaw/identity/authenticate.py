@@ -312,7 +312,7 @@ class Authenticator:
         if self.sign_ins is not None:
             self.sign_ins.accepted(principal, source.key, surface)
 
-    def _count(self, surface: str, reason: str, source: Source) -> None:
+    def refused(self, surface: str, reason: str, source: Source) -> None:
         """Count a refusal, and note it."""
         _failures.inc(surface, reason)
         if self.sign_ins is not None:
@@ -325,7 +325,7 @@ class Authenticator:
         if self.federation is not None and (vouched := self._vouched(self.federation, source, "", "http")) is not None:
             return vouched
         if not (text := bearer(headers)):
-            self._count("http", "missing", source)
+            self.refused("http", "missing", source)
             raise _refusal(f"{self._shared_method}_missing")
         locked_s = self._locked_s(source, "http")
         if fingerprint := self._shared(text, source):
@@ -371,7 +371,7 @@ class Authenticator:
         try:
             principal = federation.judge(carried, credential, self._clock.now_ms())
         except BadToken as bad:
-            self._count(surface, bad.reason, source)
+            self.refused(surface, bad.reason, source)
             if bad.reason == "no_keys":
                 raise Unavailable(str(bad), retry_after_s=5) from None
             if bad.reason in UNCOUNTED:
@@ -380,7 +380,7 @@ class Authenticator:
                 self._blame(source)
             raise (_rejected(bad) if locked_s is None else _locked(locked_s)) from None
         except NoRole:
-            self._count(surface, "no_role", source)
+            self.refused(surface, "no_role", source)
             raise Forbidden(
                 "you are signed in, but none of your groups has a role here",
                 hint="An operator gives one in gateway.roles.<role>.groups or .users.",
@@ -427,7 +427,7 @@ class Authenticator:
                 return _narrowed(vouched, role, scopes, device_id)
         shared, reason = self._candidate(evidence, protocol)
         if reason.endswith("_missing"):
-            self._count("connect", reason, source)
+            self.refused("connect", reason, source)
             raise _refusal(reason)
         locked_s = self._locked_s(source, "connect")
         if shared is not None and (fingerprint := self._shared(shared, source)):
@@ -448,7 +448,7 @@ class Authenticator:
     def forged(self, source: Source) -> None:
         """Count a device signature that is wrong, like a wrong credential. Raises: RateLimited."""
         locked_s = self._locked_s(source, "connect")
-        self._count("connect", "device_signature", source)
+        self.refused("connect", "device_signature", source)
         if locked_s is not None:
             raise _locked(locked_s)
         self._blame(source)
@@ -510,7 +510,7 @@ class Authenticator:
 
     def _check_local(self, source: Source, surface: str) -> None:
         if not source.direct or source.browser == "foreign":
-            self._count(surface, "not_local", source)
+            self.refused(surface, "not_local", source)
             raise _refusal("not_local")
 
     def _locked_s(self, source: Source, surface: str) -> float | None:
@@ -519,7 +519,7 @@ class Authenticator:
         crowd_s = self.limiter.retry_after_s(source.via) if source.via else None
         guessable = self.mode == "password"
         if (own_s is not None and (guessable or not source.local)) or (crowd_s is not None and guessable):
-            self._count(surface, "rate_limited", source)
+            self.refused(surface, "rate_limited", source)
             raise _locked(max(own_s or 0.0, crowd_s or 0.0))
         return own_s if own_s is not None else crowd_s
 
@@ -537,7 +537,7 @@ class Authenticator:
         self, source: Source, reason: str, surface: str, locked_s: float | None, *, may_retry: bool = False
     ) -> OpenClawError:
         """Count a wrong credential; return what to say."""
-        self._count(surface, reason, source)
+        self.refused(surface, reason, source)
         if locked_s is not None:
             return _locked(locked_s)
         self._blame(source)

@@ -356,7 +356,7 @@ def route_table(deps: ListenerDeps, tasks: Callable[[], TaskSet], ui: ControlUi 
     if ui is not None:
         routes += ui.routes()
     if deps.hooks is not None:
-        routes += HooksApi(deps.hooks).routes()
+        routes += HooksApi(deps.hooks, deps.authenticator).routes()
     if deps.setup is not None:
         routes += SetupPages(deps.setup).routes()
     if endpoints.docs.enabled:

@@ -11,6 +11,7 @@ import pytest
 
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import LaneBusy
+from openclaw.base.principal import Principal
 from openclaw.base.secret import Secret
 from openclaw.config.schema import HookMapping, HookMatch, HooksConfig, HookSignature
 from openclaw.listeners.hooks.api import LIMITS
@@ -57,8 +58,22 @@ async def test_a_note_is_taken_by_either_header_and_any_mode_but_one_means_now()
     assert notes.taken == [("hi", True, ""), ("later", False, ""), ("x", True, "")]
 
 
-async def test_who_has_no_good_credential_stays_out() -> None:
+class Refusals:
+    """Implements identity.authenticate.SignIns."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[str, str, str]] = []
+
+    def accepted(self, principal: Principal, client: str, surface: str) -> None:
+        raise AssertionError("nobody was let in")
+
+    def refused(self, client: str, surface: str, reason: str) -> None:
+        self.noted.append((client, surface, reason))
+
+
+async def test_who_has_no_good_credential_stays_out_and_is_noted() -> None:
     async with world(hooks=hooks(), wake=Notes()) as here:
+        noted = here.app._deps.authenticator.sign_ins = Refusals()
         for given in ({"token": None}, {"token": "wrong"}, {"token": TOKEN}, {"token": ""}):
             status, _, answer = await post(here, "/hooks/wake", {"text": "hi"}, **given)
             assert (status, answer) == (401, "Unauthorized"), given
@@ -66,6 +81,7 @@ async def test_who_has_no_good_credential_stays_out() -> None:
         assert status == 400
         assert "query parameters are not allowed" in answer
         assert here.agent.inbounds == []
+        assert noted.noted == [("127.0.0.1", "hook", "mismatch")] * 4
 
 
 async def test_a_task_starts_a_run_of_the_hooks_own_principal_in_a_fresh_session() -> None:

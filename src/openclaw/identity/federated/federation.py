@@ -114,6 +114,12 @@ class _Signed:
         """See Provider."""
         await self.keys.prepare(parse(credential, padded=self.padded))
 
+    def _claims(self, credential: str, now_ms: int) -> tuple[Mapping[str, Any], int]:
+        """Return what a token says that is rightly signed and holds now, and when it ends. Raises: BadToken."""
+        parsed = parse(credential, padded=self.padded)
+        verify(parsed, self.keys.find(parsed))
+        return parsed.claims, check_times(parsed.claims, now_ms)
+
 
 class OidcProvider(_Signed):
     """Any OpenID Connect provider."""
@@ -125,10 +131,8 @@ class OidcProvider(_Signed):
 
     def person(self, carried: Carried, credential: str, now_ms: int) -> Person:
         """See Provider."""
-        config, parsed = self._config, parse(credential)
-        verify(parsed, self.keys.find(parsed))
-        claims = parsed.claims
-        ends_ms = check_times(claims, now_ms)
+        config = self._config
+        claims, ends_ms = self._claims(credential, now_ms)
         check_issuer(claims, config.issuer)
         check_recipient(claims, config.audience, config.client_id)
         return person(claims, config.subject_claim, config.groups_claim, ends_ms)
@@ -144,10 +148,8 @@ class CognitoProvider(_Signed):
 
     def person(self, carried: Carried, credential: str, now_ms: int) -> Person:
         """See Provider."""
-        config, parsed = self._config, parse(credential)
-        verify(parsed, self.keys.find(parsed))
-        claims = parsed.claims
-        ends_ms = check_times(claims, now_ms)
+        config = self._config
+        claims, ends_ms = self._claims(credential, now_ms)
         check_issuer(claims, self.issuer)
         use = claims.get("token_use")
         if use not in ("access", "id") or config.token_use not in (use, "any"):

@@ -26,6 +26,7 @@ from openclaw.base.principal import Principal
 from openclaw.base.run import Inbound
 from openclaw.base.thinking import thinking_level
 from openclaw.config.schema import HooksConfig, RateLimitConfig
+from openclaw.identity.authenticate import Authenticator
 from openclaw.identity.rate_limit import SignInLimiter
 from openclaw.listeners.hooks.calls import (
     AgentBody,
@@ -129,8 +130,10 @@ class HookDeps:
 class HooksApi:
     """The handlers of webhooks."""
 
-    def __init__(self, deps: HookDeps) -> None:
+    def __init__(self, deps: HookDeps, authenticator: Authenticator) -> None:
+        """Hooks have credentials of their own; `authenticator` notes who stays out."""
         self._deps = deps
+        self._authenticator = authenticator
         self._limiter = SignInLimiter(lambda: LIMITS, deps.clock)
 
     def routes(self) -> tuple[Route, ...]:
@@ -253,6 +256,8 @@ class HooksApi:
 
     async def _deny(self, request: Request, action: str, denied: _Denied) -> None:
         _hooks.inc(action, "denied" if denied.wait_s is None else "locked_out")
+        reason = "mismatch" if denied.wait_s is None else "rate_limited"
+        self._authenticator.refused("hook", reason, request.source)
         if denied.wait_s is None:
             await request.text(401, "Unauthorized")
         else:
