@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
+from openclaw.base.audit import Entry, Head
 from openclaw.rpc.nodes.desk import MAX_KEPT_BYTES
 from openclaw.rpc.nodes.live import MAX_PARAMS_BYTES, MAX_RESULT_BYTES, MAX_RUNNING_OF_NODE
 from tests.rpc.nodes.support import DEVICE, House, settle
@@ -92,6 +95,25 @@ async def test_what_was_not_offered_approved_or_configured_never_reaches_the_nod
     undeclared = (await house.invoke(DEVICE, "system.which", "c"))["error"]
     assert undeclared["details"]["reason"] == "command not declared by node"
     assert unlisted["code"] == undeclared["code"] == "INVALID_REQUEST"
+    assert node.asked == []
+
+
+async def test_a_node_that_came_back_without_an_approval_while_the_row_was_written_is_not_asked(house: House) -> None:
+    await house.admit("camera.snap")
+    written, append = asyncio.Event(), house.ledger.append
+
+    async def slowly(entries: Sequence[Entry]) -> Head:
+        if entries[0].kind == "node":
+            await written.wait()
+        return await append(entries)
+
+    house.ledger.append = slowly  # type: ignore[method-assign]  # the real one, later
+    asking = house.invoke(DEVICE, "camera.snap")
+    await settle()
+    await house.ask(house.operator, "node.pair.remove", {"nodeId": DEVICE})
+    node = house.join("camera.snap")
+    written.set()
+    assert (await asking)["error"]["details"]["rule"] == "node.unapproved"
     assert node.asked == []
 
 

@@ -223,7 +223,10 @@ class Nodes:
             require(await self._gate.admit(ask), principal, asked.command)
             running = self._asked.get(memory)  # the same command may have come in again meanwhile
         if running is None:
-            running = self._begin(self._connected(asked.node_id), asked, memory)
+            session = self._connected(asked.node_id)  # it may be another by now, or approved for less
+            verdict = self.verdict(session, principal, asked.command, exec_policy=asked.exec_policy)
+            require(verdict, principal, asked.command)
+            running = self._begin(session, asked, memory)
         elif running.fingerprint != asked.fingerprint:
             raise _other_command()
         running.waiting.add(caller.conn_id)
