@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 OF_AN_AGENT = (
     *("skills.status", "skills.audit", "skills.securityVerdicts", "tools.catalog", "agent.identity.get"),
-    *("memory.search", "hooks.status", "doctor.memory.status", "usage.status"),
+    *("memory.search", "hooks.status", "doctor.memory.status", "usage.status", "wake"),
 )
 NAMES_OF_IT = ("agentId", "sessionKey", "key")
 

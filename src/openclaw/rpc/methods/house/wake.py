@@ -54,7 +54,7 @@ def automation_of(room: Room) -> Automation:
 
 async def _queue(room: Room, peer: Peer, params: WakeParams | SystemEventParams) -> SessionKey:
     key = room.session_key(peer.principal, params.session_key or "main", params.agent_id)
-    room.deps.agent.resolve_agent(room.agent_of(key))
+    room.agent(peer.principal, room.agent_of(key))
     principal = peer.principal
     session = await room.deps.agent.session(key, LOCAL_OPERATOR)
     if session is not None and not sees(principal, session):
