@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw.base.audit import Entry, Head
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import InvalidRequest, NotFound, Unavailable
 from openclaw.base.ids import OwnerId
@@ -84,6 +86,26 @@ async def test_a_widening_opens_one_entry_and_ends_on_time() -> None:
         house.clock.advance(MINUTE_MS / 1000)
         assert house.verdict(desk, "a.example.com").answer == "deny"
         assert desk.openings() == ()
+
+
+class _SlowRows(LedgerRows):
+    async def append(self, entries: Sequence[Entry]) -> Head:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return await super().append(entries)
+
+
+async def test_an_end_that_the_clock_and_an_administrator_bring_about_is_written_once() -> None:
+    house = House()
+    house.rows = _SlowRows()
+    told: list[Widening] = []
+    async with house.open() as desk:
+        opened = await widen(desk)
+        desk.observe(told.append)
+        await asyncio.gather(desk.narrow(ROOT, opened.id), desk._look(), desk._look())
+        assert [each.end for each in told] == ["narrowed"]
+        assert [rule for _, _, rule in house.written()] == ["policy.widen", "policy.narrowed"]
+        assert [each.ended_by for each in await desk.history()] == [ROOT.owner]
 
 
 async def test_the_ledger_has_the_start_and_each_kind_of_end() -> None:

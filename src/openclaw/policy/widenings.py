@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable
@@ -73,6 +74,8 @@ class Widenings:
         self._observers: list[Observer] = []
         self._tasks = TaskSet("policy.widenings")
         self._watching = False
+        self._ending = asyncio.Lock()
+        """An administrator and the clock may end the same one at once."""
         self._made: tuple[Config, tuple[str, ...], Config] | None = None
 
     async def open(self) -> None:
@@ -208,16 +211,24 @@ class Widenings:
         over = [(each, end) for each, _ in self._open.values() if (end := end_of(each, at))]
         try:
             for each, end in over:
-                await self._end(_CLOCKWORK, each if each.end else _over(each, end, at))
+                if each.id in self._open:  # nobody else has ended it while this waited
+                    await self._end(_CLOCKWORK, each if each.end else _over(each, end, at))
             if self._open and at.now_ms - self._kept_ms >= FLOOR_MS:
                 await self._shelf.apply([self._floor(at.now_ms)], at.now_ms)
         except OpenClawError as error:
             _log.error("widening_end_unwritten", extra={"fields": {"code": error.code}})
 
     async def _end(self, by: Principal, ended: Widening) -> None:
-        """Write an end. The record goes first: what stands in it counts at the next start."""
-        version = self._open[ended.id][1]
+        """Write an end, once. The record goes first: what stands in it counts at the next start."""
+        known, version = self._open[ended.id]
+        ended = known if known.end else ended
         self._open[ended.id] = (ended, version)
+        async with self._ending:
+            if ended.id in self._open:  # else it was written meanwhile
+                await self._write_end(by, ended)
+
+    async def _write_end(self, by: Principal, ended: Widening) -> None:
+        version = self._open[ended.id][1]
         now_ms = self._clock.now_ms()
         await self._shelf.apply(
             [Change(KIND, ended.place, msgspec.json.encode(ended), version), self._floor(now_ms)], now_ms
