@@ -38,6 +38,8 @@ class SignIns:
         self._accepted: BoundedMap[tuple[str, ...], float] = BoundedMap("policy.signed_in", MAX_KNOWN)
         self._refused: BoundedMap[tuple[str, ...], float] = BoundedMap("policy.sign_ins_refused", MAX_KNOWN)
         self._waiting: list[Entry] = []
+        self._left_out = 0
+        """Came while MAX_WAITING were waiting; their number is a row."""
         self._tasks = TaskSet("sign-ins")
         self._writing = False
 
@@ -70,6 +72,7 @@ class SignIns:
 
     def _add(self, entry: Entry) -> None:
         if len(self._waiting) >= MAX_WAITING:
+            self._left_out += 1
             return
         self._waiting.append(entry)
         if not self._writing:
@@ -83,6 +86,10 @@ class SignIns:
         try:
             while self._waiting:
                 entries, self._waiting = self._waiting, []
+                left_out, self._left_out = self._left_out, 0
+                if left_out:
+                    more = self._ledger.entry(NOBODY, "identity", "sign-ins left out", facts={"rows": left_out})
+                    entries.append(more)
                 await self._ledger.write(*entries)
         except OpenClawError as error:
             _log.error("sign_ins_not_written", extra={"fields": {"code": error.code}})
