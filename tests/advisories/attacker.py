@@ -72,7 +72,7 @@ COMMANDS: Final = (
         "printf x | tee {outside}/pwned",
         "ln -s {outside} link && cat link/secret.txt",
         "cat /proc/self/environ",
-        "(:(){ :|:& };:)",
+        ":() { echo $((n += 1)); [ $n -gt 50 ] || : & }; :",
     ),
 )
 CONTROL: Final = (
