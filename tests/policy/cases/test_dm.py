@@ -94,3 +94,18 @@ def test_a_pairing_opens_no_group(chat: Any) -> None:
 def test_a_bad_line_says_so(line: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         dm_case({"id": 1, "kind": "dm", **line})
+
+
+def test_a_limit_that_nobody_knows_is_an_error_and_no_allowance() -> None:
+    for policy in ({"mode": "open", "allowIds": ["*"], "denyIds": ["telegram:1"]}, {"dmPolicy": {"block": [1]}}):
+        with pytest.raises(InvalidRequest):
+            answer(policy)
+    assert answer({"mode": "allowlist", "allow_ids": ["telegram:1"], "note": "x"}) == "dm.listed"
+    assert answer({"dmPolicy": {"mode": "allowlist", "allowFrom": ["telegram:1"]}}) == "dm.listed"
+    assert answer({"dmPolicy": {"allow_ids": ["telegram:1"]}, "gateway": {"port": 1}}) == "dm.listed"
+
+
+def test_a_group_may_be_a_yes_or_a_no() -> None:
+    policy = {"allowIds": ["telegram:1"]}
+    assert answer(policy, group=False) == "dm.listed"
+    assert answer(policy, group=True).startswith("dm.group")

@@ -334,6 +334,22 @@ def test_no_narrower_list_ever_opens_anything(
         assert wide.host(TOOLS, host, port).answer == "allow"
 
 
+@pytest.mark.parametrize("key", ["allow", "hosts", "allowlist", "egressAllowlist", "egress_allowlist"])
+def test_a_class_may_call_its_list_as_people_do_but_once(key: str) -> None:
+    policy = {"classes": {"tools": {key: ["a.b"], "owner": "me", "review_date": "2027-01-01", "note": "x"}}}
+    assert egress_case({"url": "https://a.b/", "policy": policy})["verdict"] == "allow"
+    policy["classes"]["tools"]["list" if key == "allow" else "allow"] = ["c.d"]
+    with pytest.raises(InvalidRequest):
+        egress_case({"url": "https://a.b/", "policy": policy})
+
+
+@pytest.mark.parametrize("headers", [["Cookie", "Accept"], [["Cookie", "a"], ["Accept", "*/*"]], {"Cookie": "a"}])
+def test_headers_may_be_names_or_pairs(headers: object) -> None:
+    policy = {"allow_egress": True}
+    line = {"url": "https://a.example/", "hops": ["https://b.example/"], "headers": headers, "policy": policy}
+    assert egress_case(line)["stripped"] == ["Cookie"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -347,8 +363,8 @@ def test_no_narrower_list_ever_opens_anything(
         {"url": "https://a.b/", "dns": []},
         {"url": "https://a.b/", "dns": {"a.b": 7}},
         {"url": "https://a.b/", "hops": "x"},
-        {"url": "https://a.b/", "hops": ["/"] * 51},
-        {"url": "https://a.b/", "headers": []},
+        {"url": "https://a.b/", "hops": ["/"] * 1001},
+        {"url": "https://a.b/", "headers": [["Accept"]]},
         {"url": "https://a.b/", "class": "everything"},
     ],
 )

@@ -159,5 +159,10 @@ def test_a_megabyte_is_judged_within_a_second_however_much_it_names(tmp_path: Pa
 def test_a_line_that_is_none_is_refused(tmp_path: Path, line: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         answer(tmp_path, **line)
-    with pytest.raises(InvalidRequest):
-        exec_case({"command": "ls"})
+
+
+def test_a_line_without_a_workspace_is_judged_where_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for where in ({}, {"cwd": str(tmp_path)}, {"cwd": "."}):
+        assert exec_case({"command": "cat a", **where})["rule"] == "exec.safe"
+        assert exec_case({"command": "cat ../a", **where})["rule"] == "exec.outside"

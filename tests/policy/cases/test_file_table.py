@@ -44,6 +44,7 @@ WRITTEN: Final = (
         "../root/a/f",
         "a//../x",
     ),
+    *("..;/x", "a/..;p=1/..;/x", ".. /x", " ../x", "%u002e%u002e/x", "%252e%252e;/x"),
     *("a/b/../../../outside/secret", "../" * 64 + "etc/passwd", "./././../x", "..//..//etc/passwd", ".../../x"),
     *("/", "//", "/etc/passwd", "//etc/passwd", "/./etc/passwd", "/proc/self/environ", "/proc/self/root/etc/passwd"),
     *("/dev/fd/0", "/dev/stdin", "/dev/zero", "{root}", "{root}/a/f", "{root}/../outside/secret", "{outside}/secret"),

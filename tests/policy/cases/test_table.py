@@ -37,6 +37,18 @@ def test_a_bad_line_is_answered_and_the_rest_goes_on(bad: bytes) -> None:
     assert found[1]["error"]["code"]
 
 
+def test_a_mark_of_byte_order_and_empty_members_say_nothing() -> None:
+    marked, empty = answers([b"\xef\xbb\xbf" + GOOD + b"\r\n", GOOD[:-1] + b',"paired":null,"note":null}'])
+    assert (marked["verdict"], empty["verdict"]) == ("allow", "allow")
+    (ask,) = answers([b'{"kind":"exec","command":"rm a","argv":null,"workspace":"/srv/w","env":null}'])
+    assert (ask["id"], ask["verdict"]) == (None, "ask")
+
+
+def test_what_can_have_no_id_is_named_by_the_number_of_its_line() -> None:
+    found = list(answers([GOOD, b"\n", b'{"id":3,', b"7"]))
+    assert [each["error"]["message"].partition(" is ")[0] for each in found[1:]] == ["line 3", "line 4"]
+
+
 def test_an_error_carries_the_id_of_its_line() -> None:
     assert answer(b'{"id":[1],"kind":"door"}')["id"] == [1]
 

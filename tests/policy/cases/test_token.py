@@ -50,7 +50,10 @@ def test_a_setting_that_there_is_not_is_named() -> None:
     assert case(config, chain)["unknown"] == ["leeway", "oidc.tokenUse"]
 
 
-@pytest.mark.parametrize("config", [OIDC, {"auth": OIDC}, {"gateway": {"auth": OIDC}}])
+SHORT = {"enabled": True, "provider": "oidc", "oidc": OIDC["oidc"]}
+
+
+@pytest.mark.parametrize("config", [OIDC, {"auth": OIDC}, {"gateway": {"auth": OIDC}}, SHORT])
 def test_without_roles_the_token_alone_is_judged(config: dict[str, Any]) -> None:
     answer = case(config, Keychain())
     assert (answer["id"], answer["verdict"], answer["rule"]) == (7, "allow", "token.oidc")

@@ -92,14 +92,14 @@ def test_a_step_back_is_understood_only_before_every_step_down() -> None:
         ("l\\\ns", "a line that is continued", 1),
         ("ls\x00", "a character that does not print (U+0000)", 2),
         ("ls \u202e", "a character that does not print (U+202E)", 3),
-        ("ls &&", "the text ends", 5),
+        ("ls &&", "nothing after", 5),
         ("A=1", "no program", 0),
         ("A+=1 ls", "an assignment", 0),
         ("", "no program", 0),
     ],
 )
 def test_what_is_not_literal_is_unclear_with_its_reason_and_place(text: str, reason: str, position: int) -> None:
-    found = parse(text) if text else Unclear("no program is named", 0)
+    found = parse(text) if text else Unclear("no program", 0)
     assert isinstance(found, Unclear)
     assert found.reason.startswith(reason)
     assert found.position == position

@@ -14,7 +14,7 @@ or the inside of either for the channel of the message.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -30,6 +30,8 @@ _OF_DOOR: Final = ("mode", "allowIds", "unknownReply")
 _OF_CHANNEL: Final = (
     *("dmPolicy", "allowFrom", "groupPolicy", "groupAllowFrom", "requireMention", "groups", "accounts", "enabled"),
 )
+_SPELLED: Final = {"allow_ids": "allowIds", "unknown_reply": "unknownReply"}
+_NOTES: Final = ("comment", "note")
 _Id = str | int | None
 
 
@@ -53,7 +55,7 @@ class _Message(msgspec.Struct, frozen=True, rename="camel"):
     chat: _Id | _Chat = None
     chat_type: str | None = None
     chat_id: _Id = None
-    group: _Id = None
+    group: _Id | bool = None
     group_id: _Id = None
     is_group: bool = False
     mentioned: bool = False
@@ -118,19 +120,26 @@ def _chat(given: _Message) -> _Chat:
 def _group(given: _Message, sender: str) -> str:
     """Return the group that a message was written in; "" for a direct one."""
     chat = _chat(given)
-    group = next((str(each) for each in (given.group_id, given.group) if each), "")
+    group = next((str(each) for each in (given.group_id, given.group) if each and each is not True), "")
     place = next((str(each) for each in (group, chat.id, given.chat_id) if each not in (None, "")), "")
     kinds = {str(kind).lower() for kind in (chat.type, chat.kind, chat.chat_type, given.chat_type) if kind}
     own = not place or (sender != "" and own_id(given.channel, place) == sender)
     own = own or (given.channel == "slack" and re.fullmatch("D[A-Z0-9]+", place) is not None)  # its ids name their kind
-    direct = kinds <= set(_DIRECT) and bool(kinds or own) and not (chat.is_group or given.is_group or group)
+    told = chat.is_group or given.is_group or given.group is True or group
+    direct = kinds <= set(_DIRECT) and bool(kinds or own) and not told
     return "" if direct else place or "a group"
 
 
 def _policy(policy: Mapping[str, Any], channel: str) -> tuple[DmPolicyConfig, Mapping[str, Any]]:
     """Return the policy for all channels, and what the line says of the message's own. Raises: ValidationError."""
+    policy = {_SPELLED.get(name, name): value for name, value in policy.items()}
     given = policy.get("dmPolicy")
-    door = given if isinstance(given, Mapping) else {name: policy[name] for name in _OF_DOOR if name in policy}
+    if isinstance(given, Mapping):
+        door = _door({"allowIds" if name == "allowFrom" else name: value for name, value in given.items()}, _OF_DOOR)
+    elif "channels" in policy or channel in policy:  # a whole configuration
+        door = {}
+    else:
+        door = _door(policy, (*_OF_DOOR, *_OF_CHANNEL))
     body: dict[str, Any] = {name: policy[name] for name in _OF_CHANNEL if name in policy}
     if isinstance(given, Mapping):
         body.pop("dmPolicy")
@@ -139,6 +148,14 @@ def _policy(policy: Mapping[str, Any], channel: str) -> tuple[DmPolicyConfig, Ma
         body |= own if isinstance(own, Mapping) else {}
     _check(body, "policy")
     return msgspec.convert(door, DmPolicyConfig), body
+
+
+def _door(given: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    """Return what is said for all channels. Raises: InvalidRequest for a name that is none: it may have been a limit."""
+    spelled = {_SPELLED.get(name, name): value for name, value in given.items() if name not in _NOTES}
+    if unknown := sorted(set(spelled) - set(known)):
+        raise InvalidRequest(f"dmPolicy has no {unknown[0][:60]!r}", hint=f"It has {', '.join(known)}.")
+    return {name: value for name, value in spelled.items() if name in _OF_DOOR}
 
 
 def _check(body: Mapping[str, Any], where: str) -> None:

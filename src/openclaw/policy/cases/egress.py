@@ -19,9 +19,14 @@ from openclaw.policy.egress.allowlist import plain
 from openclaw.policy.egress.door import CLASSES, EgressRules, Errand
 from openclaw.policy.egress.trial import Trial, tried
 
-MAX_HOPS: Final = 50
+MAX_HOPS: Final = 1000
 MAX_HEADERS: Final = 200
 _SPELLINGS: Final = {"allow_egress": "allowEgress", "egress_allowlist": "egressAllowlist"}
+_CLASS_SPELLINGS: Final = {
+    **dict.fromkeys(("hosts", "egressAllowlist", "egress_allowlist", "allowlist"), "allow"),
+    **dict.fromkeys(("reviewDate", "review_date"), "review"),
+}
+_NOTES: Final = frozenset({"comment", "note"})
 _KEYS: Final = frozenset({"allowEgress", "egressAllowlist", "classes", "actions", "agents"})
 _CLASS_KEYS: Final = frozenset({"allow", "owner", "review"})
 _AGENT_KEYS: Final = frozenset({"egressAllowlist", "actions"})
@@ -78,7 +83,9 @@ def case_rules(policy: Any) -> EgressRules:
         if unknown := sorted(set(map(str, classes)) - set(CLASSES)):
             raise InvalidRequest(f"there is no egress class {unknown[0][:60]!r}")
         body["classes"] = {
-            name: {"allow": each} if isinstance(each, list) else _respelled(each, _CLASS_KEYS, f"classes.{name}")
+            name: {"allow": each}
+            if isinstance(each, list)
+            else _respelled(each, _CLASS_KEYS, f"classes.{name}", _CLASS_SPELLINGS)
             for name, each in classes.items()
         }
     body["actions"] = _narrowed(body.get("actions") or {})
@@ -116,11 +123,19 @@ def _narrowed(actions: Any) -> dict[str, Any]:
     }
 
 
-def _respelled(given: Any, keys: frozenset[str], where: str) -> dict[str, Any]:
-    """Return an object's members under the names of today. Raises: InvalidRequest for what has no such name."""
+def _respelled(
+    given: Any, keys: frozenset[str], where: str, spellings: Mapping[str, str] = _SPELLINGS
+) -> dict[str, Any]:
+    """Return an object's members under the names of today. Raises: InvalidRequest for what has no such name, or two."""
     if not isinstance(given, Mapping):
         raise InvalidRequest(f"{where[:60]} is no object")
-    body = {_SPELLINGS.get(str(key), str(key)): value for key, value in given.items()}
+    body: dict[str, Any] = {}
+    for key, value in given.items():
+        name = spellings.get(str(key), str(key))
+        if name in body:
+            raise InvalidRequest(f"{where[:60]} says {name!r} twice")
+        if name not in _NOTES:
+            body[name] = value
     if unknown := sorted(set(body) - keys):
         raise InvalidRequest(f"{where[:60]} has no {unknown[0][:60]!r}")
     return body
@@ -179,9 +194,19 @@ def _texts(line: Mapping[str, Any], key: str, most: int) -> dict[str, str]:
     given = line.get(key)
     if given is None:
         return {}
+    if isinstance(given, list):  # names alone, or pairs of a name and a value
+        given = dict(_pair(each, key) for each in given)
     if not isinstance(given, Mapping) or len(given) > most:
         raise InvalidRequest(f"{key} is no object, or has more than {most} members")
     return {str(name): str(value) for name, value in given.items()}
+
+
+def _pair(given: Any, key: str) -> tuple[str, Any]:
+    if isinstance(given, str):
+        return given, ""
+    if isinstance(given, list) and len(given) == 2:
+        return str(given[0]), given[1]
+    raise InvalidRequest(f"{key} holds something else than names, or pairs of a name and a value")
 
 
 def _hops(line: Mapping[str, Any]) -> list[str]:

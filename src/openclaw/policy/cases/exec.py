@@ -1,15 +1,15 @@
 """Lines of kind `exec`: may this command run without asking?
 
-A line holds `argv` or `command` and `workspace`, and may hold `cwd` (seen from the workspace), `env`, `agent` and
-`policy`: what stands under `tools.exec` in the configuration, or a configuration that holds it, or the file of rules
-(see `exec_policy`). Without one the default holds: built-in reading programs run, everything else is asked about. What
+A line holds `argv` or `command`, and may hold `workspace` (else where it runs), `cwd` (seen from the workspace; else the
+directory of this process), `env`, `agent` and `policy`: what stands under `tools.exec` in the configuration, or a configuration
+that holds it, or the file of rules (see `exec_policy`). Without one the default holds: built-in reading programs run, everything else is asked about. What
 else stands in a line is another's: a table may note there what it expects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -46,11 +46,10 @@ def exec_case(line: Mapping[str, Any], programs: Programs | None = None) -> dict
         raise InvalidRequest(f"the line cannot be read: {error}") from error
     if (found.argv is UNSET) == (found.command is UNSET):
         raise InvalidRequest("a line of kind exec has either argv or command")
-    if not found.workspace:
-        raise InvalidRequest("a line of kind exec names its workspace")
+    cwd = str(Path(found.workspace or Path.cwd(), found.cwd or ""))
     request = Request(
-        cwd=str(PurePosixPath(found.workspace, found.cwd or "")),
-        workspace=found.workspace,
+        cwd=cwd,
+        workspace=found.workspace or cwd,
         text="" if found.command is UNSET else found.command[: MAX_CHARS + 1],
         argv=() if found.argv is UNSET else found.argv,
         environment=found.env or {},

@@ -6,6 +6,7 @@ Nothing is sent, run, opened or written. A bad line is answered with an error of
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from importlib import import_module
@@ -24,23 +25,25 @@ Case = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 def answers(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """Yield the answer to every line that is not blank: a verdict, or `{id, error}`."""
-    for line in lines:
-        if line.strip():
-            yield answer(line)
+    for number, line in enumerate(lines, 1):
+        text = line.removeprefix(BOM_UTF8) if number == 1 else line
+        if text.strip():
+            yield answer(text, number)
 
 
-def answer(line: bytes) -> dict[str, Any]:
-    """Return the answer to one line."""
+def answer(line: bytes, number: int = 1) -> dict[str, Any]:
+    """Return the answer to one line. What can have no id names the line by its number."""
     if len(line) > MAX_LINE_BYTES:
-        return _failed(None, TooLarge(f"the line has more than {MAX_LINE_BYTES} bytes"))
+        return _failed(None, TooLarge(f"line {number} has more than {MAX_LINE_BYTES} bytes"))
     try:
         found = _decoded(line)
     except (ValueError, RecursionError) as error:
-        return _failed(None, InvalidRequest(f"the line is not JSON: {error}"))
+        return _failed(None, InvalidRequest(f"line {number} is not JSON: {error}"))
     if not isinstance(found, dict):
-        return _failed(None, InvalidRequest("the line is no JSON object"))
+        return _failed(None, InvalidRequest(f"line {number} is no JSON object"))
+    said = {name: value for name, value in found.items() if value is not None}
     try:
-        return case_of(found.get("kind"))(found)
+        return {"id": None, **case_of(said.get("kind"))(said)}
     except OpenClawError as error:
         return _failed(found.get("id"), error)
     except UnicodeEncodeError:
@@ -72,6 +75,8 @@ def as_line(answer: Mapping[str, Any]) -> bytes:
 
 def case_of(kind: object) -> Case:
     """Return the function for lines of a kind. Raises: InvalidRequest when there is none."""
+    if kind is None:
+        raise InvalidRequest("the line names no kind", hint=f"A kind is one of {', '.join(KINDS)}.")
     if not isinstance(kind, str) or kind not in KINDS:
         raise InvalidRequest(f"there is no kind {str(kind)[:40]!r}", hint=f"A kind is one of {', '.join(KINDS)}.")
     return _case(kind)

@@ -89,6 +89,10 @@ def _settings(config: dict[str, Any]) -> tuple[AuthConfig, dict[str, RoleConfig]
     roles = config.get("roles")
     given = next((config[name] for name in ("auth", "gateway.auth") if isinstance(config.get(name), dict)), config)
     auth: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in given.items()}
+    if "mode" not in auth and auth.get("provider") in FEDERATED:  # the short YAML form
+        auth["mode"] = auth.pop("provider")
+        if auth.get("enabled") is True:
+            auth.pop("enabled")
     for (*way, old), (*place, new) in list(other_names(auth)):
         value = _inner(auth, way).pop(old)
         _inner(auth, place).setdefault(new, value)

@@ -160,7 +160,7 @@ class Reader:
             steps.append(Step(join, self._pipeline()))
             join = self._join()
         if join != "always":
-            raise Stopped("the text ends after && or ||", self._end)
+            raise Stopped("nothing after && or ||", self._end)
         return _folded(steps)
 
     def _join(self) -> Join:
@@ -222,7 +222,7 @@ class Reader:
             else:
                 words.append(word)
         if not words:
-            raise Stopped("no program is named", start)
+            raise Stopped("no program", start)
         return Command(_argv(words, bool(assignments)), tuple(assignments), tuple(redirections))
 
     def _more(self) -> bool:
@@ -387,7 +387,7 @@ def _argv(words: list[_Word], assigns: bool) -> tuple[str, ...]:
         if argv[0] in ("cd", "command"):
             raise Stopped("a use of the builtin command", head.start)
     if not argv[0] or argv[0].startswith("%"):
-        raise Stopped("no program is named", head.start)
+        raise Stopped("no program", head.start)
     if argv[0] in SHELL_BUILTINS and argv[0] != "cd":
         raise Stopped(f"the shell's own {argv[0]}", head.start)
     return tuple(argv)
@@ -406,7 +406,7 @@ def _folded(steps: list[Step]) -> Script:
     if any(command.argv[0] == "cd" for step in rest for command in step.commands):
         raise Stopped("a cd that is not simply the way to the next command", 0)
     if not rest:
-        raise Stopped("no program is named", 0)
+        raise Stopped("no program", 0)
     return Script(tuple(rest), tuple(folders))
 
 

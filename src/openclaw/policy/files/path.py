@@ -3,7 +3,8 @@
 1. Only relative paths; `.` (or `./`) is the workspace itself.
 2. `..`, `~` and `~name` at the start, backslashes, control characters and text that is not UTF-8 are refused, never
    repaired. So is what means one of them to another reader: percent-encoded, in signs that look or normalize like dots
-   and slashes, with signs between that do not show; an address, a drive, a variable that stands for a folder.
+   and slashes, with signs between that do not show, with blanks or a parameter (`..;`) behind; an address, a drive, a
+   variable that stands for a folder.
 3. Empty components and `.` are dropped. A component has at most 255 bytes, a path at most 4096 bytes and 64 components.
 4. A glob without `/` matches a file's name; with `/` it matches the whole path, where `**` spans any number of folders.
 """
@@ -29,6 +30,7 @@ _HOME: Final = re.compile(r"~(?:[+-]?|[A-Za-z_][A-Za-z0-9_-]*)|\$(?:\{.*|[A-Z_][
 _ELSEWHERE: Final = re.compile(r"[A-Za-z]:(?:/|$)|[A-Za-z][A-Za-z0-9+.-]+://|file:/")
 _OVERLONG: Final = ((b"\xc0\xae", b"."), (b"\xe0\x80\xae", b"."), (b"\xc0\xaf", b"/"), (b"\xe0\x80\xaf", b"/"))
 _SLASHES: Final = str.maketrans(dict.fromkeys("\\\u2044\u2215\u29f8\u2571\u27cb\ufe68", "/"))
+_ESCAPED: Final = re.compile(r"%u([0-9A-Fa-f]{4})")
 _DECODINGS: Final = 5
 
 
@@ -52,7 +54,7 @@ def components(path: str) -> tuple[str, ...]:
         )
     parts = tuple(part for part in path.split("/") if part not in {"", "."})
     _check(path, parts)
-    if not path.isascii() or "%" in path:
+    if ".." in path or "%" in path or not path.isascii():
         _check_readings(path)
     return parts
 
@@ -73,10 +75,11 @@ def _check(path: str, parts: tuple[str, ...]) -> None:
 
 def _check_readings(path: str) -> None:
     """Refuse a path that goes up for a reader who decodes or normalizes it: somebody may, after it was judged."""
-    read = path
+    read = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), path)
     for _ in range(_DECODINGS):
         plain = unicodedata.normalize("NFKC", "".join(c for c in read if unicodedata.category(c) != "Cf"))
-        if ".." in plain.translate(_SLASHES).split("/") or _CONTROL.search(plain):
+        names = (name.partition(";")[0].strip() for name in plain.translate(_SLASHES).split("/"))
+        if ".." in names or _CONTROL.search(plain):
             raise ToolError(f"The path {ascii(path)[:200]} goes up by `..` in another notation. Use a plain file name.")
         raw = unquote_to_bytes(read)
         for long, short in _OVERLONG:
