@@ -53,15 +53,22 @@ def test_what_is_open_for_a_time_is_shown_without_a_gateway_until_it_ends(comman
         store = await SqliteStore.open(home / "openclaw.db", clock=SYSTEM_CLOCK)
         desk = Widenings(store.shelf, Ledger(store.audit, SYSTEM_CLOCK), SYSTEM_CLOCK, home)
         await desk.start(LOCAL_OPERATOR, "egress", "a.example.com", 60_000, "CHG-1", "a test")
+        await desk.start(LOCAL_OPERATOR, "exec", "mkdir x", 60_000, "CHG-1", "a test")
         over = await desk.start(LOCAL_OPERATOR, "egress", "b.example.com", 60_000, "CHG-1", "a test")
         await desk.narrow(LOCAL_OPERATOR, over.id)
         await desk.close()
         await store.close()
 
     anyio.run(open_two)
-    (row,) = [row for row in command("policy", "show", "--json").json if row["area"] == "open for a time"]
+    row, _ = [row for row in command("policy", "show", "--json").json if row["area"] == "open for a time"]
     assert (row["what"], row["level"], row["is"][:20]) == ("egress", "developer", "a.example.com, until")
     assert row["setting"] in command("policy", "show").out
+    for ask in (("egress", "test"), ("test", "egress")):
+        assert command("policy", *ask, "https://a.example.com/", "--json").json["rule"] == "egress.widened"
+        denied = command("policy", *ask, "https://b.example.com/")
+        assert (denied.code, "a.example.com" in denied.out) == (1, False)
+    assert command("policy", "test", "exec", "mkdir x", "--json").json["rule"] == "exec.widened"
+    assert command("policy", "test", "exec", "mkdir y").code == 1
 
 
 @pytest.mark.parametrize(
@@ -153,6 +160,8 @@ def test_what_nobody_thought_of_in_one_line_does_not_end_the_others(monkeypatch:
     assert table.answer(b'{"id":1,"kind":"dm"}')["error"]["code"] == "INTERNAL"
 
 
-@pytest.mark.parametrize("arguments", [("test",), ("test", "--stdin", "dm", "telegram:1"), ("widen", "door", "x")])
+@pytest.mark.parametrize(
+    "arguments", [("test",), ("test", "--stdin", "dm", "telegram:1"), ("widen", "door", "x"), ("test", "dm", "1")]
+)
 def test_what_is_no_question_is_refused(command: Run, arguments: tuple[str, ...]) -> None:
     assert command("policy", *arguments).code == 2

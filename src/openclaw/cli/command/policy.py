@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
 from openclaw.cli import output
-from openclaw.cli.command.policy_egress import egress
+from openclaw.cli.command.policy_egress import egress, open_now
 from openclaw.cli.desk import Desk
 from openclaw.cli.layout import plain
 from openclaw.cli.reach import Reach, gateway_options
 
 if TYPE_CHECKING:
     from openclaw.config.load import Loaded
+    from openclaw.config.schema import Config
     from openclaw.policy.posture import Row
 
 MAX_TOKEN: Final = 65_536
@@ -150,9 +151,14 @@ def widen(reach: Reach, door: str, value: str, lasting: str, ticket: str, why: s
       openclaw policy widen exec "git fetch" --for 10m --ticket INC-7 --why "repair"
       openclaw policy widen dm telegram:123 --for 2h --ticket CHG-2 --why "a guest"
     """
+    from openclaw.base.errors import InvalidRequest
     from openclaw.cli.moment import duration_ms
+    from openclaw.policy.widening import MAX_MS, MIN_MS
 
-    params = {"door": door, "value": value, "forMs": duration_ms("--for", lasting), "ticket": ticket, "why": why}
+    for_ms = duration_ms("--for", lasting)
+    if not MIN_MS <= for_ms <= MAX_MS:
+        raise InvalidRequest(f"--for {lasting!r} is not between a second and a day", hint="For example 30m or 2h.")
+    params = {"door": door, "value": value, "forMs": for_ms, "ticket": ticket, "why": why}
     found = reach.call("policy.widen", params)["widening"]
     if as_json:
         output.emit_json(found)
@@ -239,6 +245,8 @@ def _shown(row: Row) -> dict[str, Any]:
 def test(context: click.Context, stdin: bool) -> None:
     """Ask a door beforehand. No gateway is needed, and nothing is sent, run or opened.
 
+    A kind that is named goes by the configuration and by what is open for a time; a line holds its own policy.
+
     \b
     Examples:
       openclaw policy test egress https://example.com
@@ -259,11 +267,18 @@ def test(context: click.Context, stdin: bool) -> None:
         out.flush()
 
 
-def _ask(line: dict[str, Any], *, as_json: bool) -> int:
+def _ask(kind: str, line_of: Callable[[Config], dict[str, Any]], *, as_json: bool) -> int:
     """Print the verdict on one case. Exit 0 for allow, 1 for deny and ask."""
     from openclaw.policy.cases.table import case_of
 
-    answer = case_of(line["kind"])({key: value for key, value in line.items() if value is not None})
+    def case(config: Config) -> dict[str, Any]:
+        return case_of(kind)({key: value for key, value in line_of(config).items() if value is not None})
+
+    desk = Desk()
+    answer = case(desk.loaded.config)
+    wider = None if answer["verdict"] == "allow" else open_now(desk, kind)
+    if wider is not None and (found := case(wider[0]))["verdict"] == "allow":
+        answer = {**found, "rule": f"{kind}.widened", "reason": wider[1]}
     answer.pop("id", None)
     if as_json:
         output.emit_json(answer)
@@ -273,13 +288,12 @@ def _ask(line: dict[str, Any], *, as_json: bool) -> int:
     return 0 if answer["verdict"] == "allow" else 1
 
 
-def _of_config(*names: str) -> dict[str, Any]:
-    """Return sections of the configuration in use, as they stand in its file."""
+def _sections(config: Config, *names: str) -> dict[str, Any]:
+    """Return sections of the configuration, as they stand in its file."""
     import msgspec
 
     from openclaw.base.secret import Secret
 
-    config = Desk().loaded.config
     shown = Secret.reveal  # a case is judged in this process and never printed
     return {name: msgspec.to_builtins(getattr(config, _attribute(name)), enc_hook=shown) for name in names}
 
@@ -300,13 +314,16 @@ def egress_(url: str, klass: str | None, agent: str | None, as_json: bool) -> in
     Example:
       openclaw policy test egress https://example.com/a
     """
-    found = _of_config("networkPolicy", "agents")
-    narrower = {
-        each["id"]: each["networkPolicy"] for each in found["agents"].get("list", ()) if "networkPolicy" in each
-    }
-    policy = {"networkPolicy": {**found["networkPolicy"], "agents": narrower}}
-    line = {"kind": "egress", "url": url, "class": klass, "agent": agent, "policy": policy}
-    return _ask(line, as_json=as_json)
+
+    def line_of(config: Config) -> dict[str, Any]:
+        found = _sections(config, "networkPolicy", "agents")
+        narrower = {
+            each["id"]: each["networkPolicy"] for each in found["agents"].get("list", ()) if "networkPolicy" in each
+        }
+        policy = {"networkPolicy": {**found["networkPolicy"], "agents": narrower}}
+        return {"url": url, "class": klass, "agent": agent, "policy": policy}
+
+    return _ask("egress", line_of, as_json=as_json)
 
 
 @test.command(name="exec")
@@ -326,14 +343,12 @@ def exec_(command: str, cwd: Path | None, workspace: Path | None, agent: str, as
     """
     where = str((cwd or workspace or Path.cwd()).absolute())
     line = {
-        "kind": "exec",
         "command": command,
         "cwd": where,
         "workspace": str((workspace or Path(where)).absolute()),
         "agent": agent,
-        "policy": _of_config("tools", "agents"),
     }
-    return _ask(line, as_json=as_json)
+    return _ask("exec", lambda config: {**line, "policy": _sections(config, "tools", "agents")}, as_json=as_json)
 
 
 @test.command(name="file")
@@ -348,8 +363,8 @@ def file_(op: str, path: str, root: Path | None, as_json: bool) -> int:
     Example:
       openclaw policy test file read ../secret --root .
     """
-    line = {"kind": "file", "op": op, "root": str((root or Path.cwd()).absolute()), "path": path}
-    return _ask(line, as_json=as_json)
+    line = {"op": op, "root": str((root or Path.cwd()).absolute()), "path": path}
+    return _ask("file", lambda config: line, as_json=as_json)
 
 
 @test.command(name="dm")
@@ -366,7 +381,9 @@ def dm_(sender: str, account: str, group: str | None, mentioned: bool, as_json: 
       openclaw policy test dm telegram:123
       openclaw policy test dm telegram:123 --group -100200 --mentioned
     """
-    channel, _, own = sender.partition(":")
+    channel, colon, own = sender.partition(":")
+    if not (channel and colon and own):
+        raise click.UsageError(f"{sender!r} is not CHANNEL:ID, e.g. telegram:123.")
     message = {
         "channel": channel,
         "account": account,
@@ -374,7 +391,9 @@ def dm_(sender: str, account: str, group: str | None, mentioned: bool, as_json: 
         "chat": {"type": "group", "id": group} if group else "direct",
         "mentioned": mentioned,
     }
-    return _ask({"kind": "dm", "message": message, "policy": _of_config("dmPolicy", "channels")}, as_json=as_json)
+    return _ask(
+        "dm", lambda config: {"message": message, "policy": _sections(config, "dmPolicy", "channels")}, as_json=as_json
+    )
 
 
 @test.command(name="token")
@@ -392,11 +411,11 @@ def token_(file: TextIO, jwks: TextIO | None, as_json: bool) -> int:
     Example:
       openclaw policy test token token.txt --jwks keys.json
     """
-    gateway = _of_config("gateway")["gateway"]
-    line = {
-        "kind": "token",
-        "token": file.read(MAX_TOKEN).strip(),
-        "config": {name: gateway.get(name, {}) for name in ("auth", "roles") if name == "auth" or name in gateway},
-        "jwks": jwks.read(MAX_KEYS) if jwks else None,
-    }
-    return _ask(line, as_json=as_json)
+    line = {"token": file.read(MAX_TOKEN).strip(), "jwks": jwks.read(MAX_KEYS) if jwks else None}
+
+    def line_of(config: Config) -> dict[str, Any]:
+        gateway = _sections(config, "gateway")["gateway"]
+        own = {name: gateway.get(name, {}) for name in ("auth", "roles") if name == "auth" or name in gateway}
+        return {**line, "config": own}
+
+    return _ask("token", line_of, as_json=as_json)

@@ -15,9 +15,22 @@ from openclaw.cli.layout import plain
 
 if TYPE_CHECKING:
     from openclaw.base.audit import Entry
+    from openclaw.config.schema import Config
     from openclaw.policy.egress.observed import Observed
 
 PURPOSES = ("tools", "inference", "channels", "artifacts", "telemetry", "internal")
+
+
+def open_now(desk: Desk, door: str) -> tuple[Config, str] | None:
+    """Return what the configuration is while a door is open for a time, and the words for that; None when none is."""
+    from openclaw.base.clock import SYSTEM_CLOCK
+    from openclaw.ops.doctor.checks.policy import open_widenings
+    from openclaw.policy.widening import widened
+
+    opened = [each for each in open_widenings(desk.paths.db_path, SYSTEM_CLOCK.now_ms()) if each.door == door]
+    if not opened:
+        return None
+    return widened(desk.loaded.config, opened), f"widened for a time: {', '.join(each.id for each in opened)}"
 
 
 @click.group()
@@ -42,13 +55,17 @@ def egress() -> None:
 @click.option("--lookup", is_flag=True, help="Look an allowed name up, and judge its addresses.")
 @output.json_option
 def test(url: str, agent: str, action: str, klass: Any, configured: bool, lookup: bool, as_json: bool) -> int:
-    """Explain whether a request may go there, by the configuration on disk. Nothing is sent. Exit 1 when it may not.
+    """Explain whether a request may go there, by the configuration on disk and what is open for a time.
+
+    Nothing is sent. Exit 1 when it may not.
 
     \b
     Examples:
       openclaw policy egress test https://api.example.com/v1
       openclaw policy egress test http://db.corp:8080 --agent main --action http_request --lookup
     """
+    import msgspec
+
     from openclaw.client.inspect import addresses_of
     from openclaw.policy.egress.door import Errand, egress_rules
     from openclaw.policy.egress.trial import tried
@@ -61,9 +78,15 @@ def test(url: str, agent: str, action: str, klass: Any, configured: bool, lookup
         looked[host] = list(dict.fromkeys(addresses_of(host, port)))
         return looked[host]
 
-    config = Desk().loaded.config
-    found = tried(egress_rules(config), Errand(klass, action, agent, configured=configured), url, look)
+    desk, errand = Desk(), Errand(klass, action, agent, configured=configured)
+    found = tried(egress_rules(desk.loaded.config), errand, url, look)
     verdict = found.verdict
+    wider = None if verdict.answer == "allow" else open_now(desk, "egress")
+    if wider is not None and (again := tried(egress_rules(wider[0]), errand, url, look)).verdict.answer == "allow":
+        found, verdict = (
+            again,
+            msgspec.structs.replace(verdict, answer="allow", rule_id="egress.widened", reason=wider[1]),
+        )
     if as_json:
         shown = {"url": url, "verdict": verdict.answer, "rule": verdict.rule_id, "reason": verdict.reason}
         output.emit_json({**shown, "addresses": looked, "connectIp": found.connect_ip})

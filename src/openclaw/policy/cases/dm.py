@@ -151,7 +151,7 @@ def _policy(policy: Mapping[str, Any], channel: str) -> tuple[DmPolicyConfig, Ma
 
 
 def _door(given: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
-    """Return what is said for all channels. Raises: InvalidRequest for a name that is none: it may have been a limit."""
+    """Return what is said for all channels. Raises: InvalidRequest for what is none: it may have been a limit."""
     spelled = {_SPELLED.get(name, name): value for name, value in given.items() if name not in _NOTES}
     if unknown := sorted(set(spelled) - set(known)):
         raise InvalidRequest(f"dmPolicy has no {unknown[0][:60]!r}", hint=f"It has {', '.join(known)}.")
