@@ -49,3 +49,26 @@ def test_which_containers_are_removed_has_to_be_said(command: Run, home: Path) -
     for arguments in ((), ("--all", "--agent", "main")):
         refused = command("sandbox", "recreate", *arguments)
         assert (refused.code, "--session KEY" in refused.err) == (2, True)
+
+
+def test_without_docker_there_are_no_containers_unless_some_are_configured(
+    command: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    write(home)
+    told = command("sandbox", "list", "--json")
+    assert (told.code, told.json, "docker" in told.err) == (0, {"containers": []}, True)
+    assert command("sandbox", "recreate", "--all").code == 0
+    write(home, list=[{"id": "a", "sandbox": {"backend": "docker"}}])
+    assert "Code: UNAVAILABLE" in command("sandbox", "list").err
+
+
+def test_the_walls_of_a_broken_file_are_not_told(command: Run, home: Path) -> None:
+    (home / "openclaw.json").write_text("{agents: {")
+    assert command("sandbox", "explain").code == 78
+
+
+def test_an_agents_own_rules_for_commands_are_told(command: Run, home: Path) -> None:
+    write(home, list=[{"id": "a", "tools": {"exec": {"security": "deny"}}}])
+    told = command("sandbox", "explain", "--agent", "a", "--json").json["commands"]
+    assert told.startswith("security deny, ask on-miss")

@@ -48,5 +48,5 @@ def test_a_gateway_that_is_down_is_said_and_a_broken_file_does_not_end_the_audit
     (place.state / "openclaw.json").chmod(0o600)
     done = place.run("security", "audit", "--deep", "--json")
     ids = {one["checkId"] for one in json.loads(done.stdout)["findings"]}
-    assert "gateway.probe_failed" in ids
-    assert done.returncode == 0
+    assert {"gateway.probe_failed", "config.unusable"} <= ids
+    assert done.returncode == 1

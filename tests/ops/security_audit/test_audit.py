@@ -89,6 +89,7 @@ def _linked_skill(place: Place) -> None:
 
 BROKEN: dict[str, Breakage] = {
     "summary.attack_surface": lambda place: None,
+    "config.unusable": config("{gateway: {"),
     "gateway.bind_no_auth": config("{gateway: {bind: 'lan', auth: {mode: 'none'}}}"),
     "gateway.loopback_no_auth": config("{gateway: {auth: {mode: 'none'}}}"),
     "gateway.bind_network_accessible": config("{gateway: {bind: 'lan', auth: {token: '{token}'}}}"),

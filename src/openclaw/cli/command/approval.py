@@ -204,6 +204,7 @@ def grants(reach: Reach, as_json: bool) -> None:
             )
             for grant in found["grants"]
         ],
+        "There are no standing grants.",
     )
 
 

@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from openclaw.base.errors import NotFound
+from openclaw.base.errors import Conflict, InvalidRequest, NotFound
 from openclaw.cli import output
 from openclaw.cli.desk import Desk, run
 from openclaw.cli.layout import plain
@@ -171,11 +172,27 @@ def export(out: Path | None, place: str, **filters: Any) -> None:
         for line in lines:
             click.echo(line)
         return
+    click.echo(f"{output.counted(_written(out, lines), 'row')} written to {out}.")
+
+
+def _written(out: Path, lines: Iterator[bytes]) -> int:
+    """Write a new file, whole or not at all; return how many lines. Raises: Conflict, NotFound."""
+    first = next(lines, None)  # there is something to read before there is something to write to
+    try:
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Conflict(f"there is already something at {out}", hint="Name a new file: none is overwritten.") from None
+    except FileNotFoundError:
+        raise NotFound(f"there is no folder {out.parent}", hint="Make it first, or name another file.") from None
     count = 0
-    with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        for count, line in enumerate(lines, 1):  # noqa: B007  # the last is how many there were
-            file.write(line + b"\n")
-    click.echo(f"{count} rows are in {out}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for count, line in enumerate(chain(() if first is None else (first,), lines), 1):  # noqa: B007
+                file.write(line + b"\n")
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
+    return count
 
 
 def _sent(place: str, rows: Iterator[Row]) -> Exported:
@@ -200,6 +217,11 @@ def _sent(place: str, rows: Iterator[Row]) -> Exported:
                 return await send_otlp(http, place, headers, rows, platform.node())
 
         return run(send())
+    if "://" in place and not place.startswith(("s3://", "ssh://")):
+        raise InvalidRequest(
+            f"rows cannot be sent to {place[:80]!r}",
+            hint="Write s3://…, ssh://…, or the https:// address of a collector.",
+        )
     target = Backups(desk.paths, lambda: desk.loaded, SYSTEM_CLOCK, __version__).destination(place)
     with TemporaryDirectory(prefix="openclaw-audit-") as folder:
         written = write_lines(rows, Path(folder))

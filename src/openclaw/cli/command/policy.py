@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -253,6 +254,8 @@ def test(context: click.Context, stdin: bool) -> None:
       openclaw policy test exec "git status"
       openclaw policy test --stdin < cases.jsonl
     """
+    # Without a handler Python prints the bare name of an event: a door's answer says what is wrong.
+    logging.getLogger("openclaw").addHandler(logging.NullHandler())
     if context.invoked_subcommand is not None:
         if stdin:
             raise click.UsageError("--stdin takes no kind: each line names its own.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from openclaw.base.errors import InvalidRequest, NotFound
+from openclaw.base.errors import InvalidRequest, NotFound, Unavailable
 from openclaw.cli import output
 from openclaw.cli.desk import Desk
 from openclaw.cli.desk import run as run_work
@@ -48,7 +48,7 @@ def list_(as_json: bool) -> None:
 
     async def work() -> list[dict[str, Any]]:
         async with _docker() as docker:
-            found = await docker.containers()
+            found = await _containers(docker)
             ids = await _ids(docker, found)
             return [_row(each, ids) for each in found]
 
@@ -86,7 +86,7 @@ def recreate(every: bool, session: str | None, agent: str | None, force: bool, a
 
     async def work() -> list[str]:
         async with _docker() as docker:
-            names = [each.name for each in await docker.containers() if every or _is_of(each.scope, session, agent)]
+            names = [each.name for each in await _containers(docker) if every or _is_of(each.scope, session, agent)]
             if names and not force and not click.confirm(f"Remove {len(names)} containers?", err=True):
                 raise InvalidRequest("nothing was removed", hint="--force does not ask.")
             for name in names:
@@ -113,7 +113,7 @@ def prune(as_json: bool) -> None:
         async with _docker() as docker:
             over = [
                 each.name
-                for each in await docker.containers()
+                for each in await _containers(docker)
                 if now_ms - each.made_ms >= min(each.idle_hours, 24 * each.max_age_days) * HOUR_MS
             ]
             idle = [name for name in over if not await docker.is_busy(name)]
@@ -138,7 +138,10 @@ def explain(agent: str | None, session: str | None, as_json: bool) -> None:
     """
     from openclaw.cli import doctoring
 
-    told = _explained(doctoring.look(Reach(), models=False), agent, session)
+    scene = doctoring.look(Reach(), models=False)
+    if scene.broken is not None:
+        raise scene.broken
+    told = _explained(scene, agent, session)
     if as_json:
         output.emit_json(told)
         return
@@ -148,6 +151,7 @@ def explain(agent: str | None, session: str | None, as_json: bool) -> None:
 def _explained(scene: Scene, agent: str | None, session: str | None) -> dict[str, Any]:
     from openclaw.agent.session_key import main_key, parse_key
     from openclaw.ops.doctor.checks.sandbox import is_docker, walls_problem
+    from openclaw.policy.exec.rules import exec_config
 
     config = scene.loaded.config
     agent_id = _agent(config, agent)
@@ -156,7 +160,7 @@ def _explained(scene: Scene, agent: str | None, session: str | None) -> dict[str
     walls, where = (
         (own, "agents.list[].sandbox") if own else (config.agents.defaults.sandbox, "agents.defaults.sandbox")
     )
-    rules = config.tools.exec
+    rules = exec_config(config, agent_id)
     problem = walls_problem(walls, scene)
     bare = walls.mode == "off" or (walls.mode == "non-main" and key == main_key(agent_id))
     held = "none" if bare else "docker" if is_docker(walls) else "bubblewrap"
@@ -206,6 +210,23 @@ async def _docker() -> AsyncIterator[Docker]:
         yield Docker(spawner, SYSTEM_CLOCK, owner=owner_of(desk.paths.state_dir))
     finally:
         await spawner.close()
+
+
+async def _containers(docker: Docker) -> list[Container]:
+    """Return this gateway's containers. Where no agent has any, Docker need not be there.
+
+    Raises: Unavailable when containers are configured and Docker does not answer.
+    """
+    from openclaw.ops.doctor.checks.sandbox import is_docker
+
+    try:
+        return await docker.containers()
+    except Unavailable as error:
+        agents = Desk().loaded.config.agents
+        if any(is_docker(each) for each in (agents.defaults.sandbox, *(one.sandbox for one in agents.list)) if each):
+            raise
+        click.echo(f"Note: no agent uses containers, and {error}", err=True)
+        return []
 
 
 async def _ids(docker: Docker, found: list[Container]) -> dict[str, str]:

@@ -212,11 +212,13 @@ def _install(reach: Reach, source: str, as_json: bool, how: dict[str, Any]) -> N
     if source.startswith("git+"):
         _told(reach.call("skills.install", {"source": "git", "url": source, **how}), how, as_json)
         return
-    if not _is_path(source):
+    if "://" in source or not _is_path(source):
         from openclaw.base.errors import NotSupported
 
         raise NotSupported(
-            f"no catalogue of skills is connected, and there is no file {source}",
+            f"skills are not fetched from {source}"
+            if "://" in source
+            else f"no catalogue of skills is connected, and there is no file {source}",
             hint="Give a folder, an archive, or git+https://HOST/REPOSITORY@COMMIT#FOLDER.",
         )
     tree, report = _audited(Path(source))

@@ -34,6 +34,7 @@ class Finding(msgspec.Struct, frozen=True, rename="camel"):
 
 RULES: Final[Mapping[str, Rule]] = {
     "summary.attack_surface": Rule("info", "What is open, in one line"),
+    "config.unusable": Rule("critical", "The configuration cannot be read, and so not be audited"),
     "gateway.bind_no_auth": Rule("critical", "The gateway listens beyond this machine and asks for no credential"),
     "gateway.loopback_no_auth": Rule("critical", "Every program on this machine may use the gateway"),
     "gateway.bind_network_accessible": Rule("warn", "The gateway is reached from the network"),

@@ -30,6 +30,7 @@ _OWN_IDS = {
 def setting_findings(scene: Scene) -> Iterator[Finding]:
     """Report everything that settings open."""
     yield _surface(scene)
+    yield from _unusable(scene)
     yield from _credential(scene)
     yield from _gateway(scene)
     yield from _hooks(scene)
@@ -52,6 +53,16 @@ def _is_inner(entry: str) -> bool:
     """Say whether an entry of a list is an address, or a network, that the web is not."""
     parsed = parsed_entry(entry)
     return parsed is not None and parsed.network is not None and refusal(str(parsed.network.network_address)) != ""
+
+
+def _unusable(scene: Scene) -> Iterator[Finding]:
+    """Report that everything else here goes by another configuration than the file."""
+    loaded = scene.loaded
+    if scene.broken is not None:
+        yield found("config.unusable", f"{scene.broken}; what is told goes by the defaults", scene.broken.hint)
+    elif loaded.source == "last-good":
+        seen = f"{loaded.path} cannot be used; what is told goes by the last one that worked"
+        yield found("config.unusable", seen, "Mend what `openclaw config validate` names.", "warn")
 
 
 def _surface(scene: Scene) -> Finding:
