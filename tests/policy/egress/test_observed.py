@@ -11,7 +11,7 @@ from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.config.schema import AgentConfig, AgentNetworkConfig, AgentsConfig, Config, NetworkPolicyConfig
 from openclaw.policy.egress import observed as egress_observed
 from openclaw.policy.egress.door import EgressClass, Errand, egress_ask
-from openclaw.policy.egress.observed import Unused, observed
+from openclaw.policy.egress.observed import AUDIT_SESSION, Unused, observed
 from openclaw.policy.egress.review import idle_entries, reviews_due
 
 
@@ -91,6 +91,12 @@ def test_rows_that_are_no_destination_are_left_aside_and_too_many_are_counted(mo
     rows += [Entry(at_ms=1, kind="exec", action="x"), Entry(at_ms=1, kind="egress", action="x", target="odd")]
     found = observed(rows, config())
     assert (len(found.seen), found.beyond) == (2, 4)
+
+
+def test_what_the_security_audit_asks_for_is_needed_by_nobody_but_what_it_got_is_told() -> None:
+    probe = msgspec.structs.replace(row("127.0.0.1:9", "deny"), session=f"agent:main:{AUDIT_SESSION}")
+    assert observed([probe], config()).seen == []
+    assert len(observed([msgspec.structs.replace(probe, answer="allow")], config()).missing) == 1
 
 
 def test_a_review_is_due_from_the_day_after_and_a_day_that_is_none_is_due() -> None:

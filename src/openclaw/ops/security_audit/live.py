@@ -21,6 +21,7 @@ from openclaw.base.errors import OpenClawError
 from openclaw.base.secret import Secret
 from openclaw.client.errors import GatewayDown
 from openclaw.client.inspect import Answered, canary, request
+from openclaw.policy.egress.observed import AUDIT_SESSION
 
 PUBLIC: Final = frozenset(("/health", "/healthz", "/v1/health", "/setup", "/setup/file/{name}", "/setup/login"))
 """What anybody may ask; it says no more than a word, or is a page that asks for the credential."""
@@ -191,7 +192,7 @@ class Prober:
         yield Probe("a command that nobody approved", "deep.exec_unapproved", not ran, seen)
 
     def _invoke(self, tool: str, arguments: Mapping[str, Any]) -> str:
-        body = {"tool": tool, "args": arguments}
+        body = {"tool": tool, "args": arguments, "sessionKey": AUDIT_SESSION}
         try:
             answer = self._ask("POST", "/tools/invoke", self._bearer(), body)
         except TimeoutError:
