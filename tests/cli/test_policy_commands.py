@@ -41,6 +41,7 @@ def test_every_area_is_shown_with_the_line_that_makes_it_so(command: Run, home: 
     }
     assert rows["session identity", "direct messages"]["level"] == "developer"
     assert rows["high risk", "commands"]["line"] == 0
+    assert rows["high risk", "unasked reading"]["is"] == "nothing"
     assert "networkPolicy.allowEgress (line 3)" in command("policy", "show").out
 
 

@@ -49,7 +49,8 @@ async def allowed(house: Opened, *lines: str) -> tuple[bool, str]:
 
 async def test_a_conversation_that_holds_a_confined_skill_only_reads(tmp_path: Path) -> None:
     egress = {"allowEgress": True}
-    async with opened(tmp_path, skills={"onFailure": "confine"}, networkPolicy=egress) as house:
+    tools = {"exec": {"safeBins": ["*"]}}
+    async with opened(tmp_path, skills={"onFailure": "confine"}, networkPolicy=egress, tools=tools) as house:
         await put(house, FAILING)
         assert "tidy-notes: [its audit failed" in await house.rooms.skills.prompt(MAIN, house.workspace)
         (house.workspace / "notes.txt").write_text("hello")

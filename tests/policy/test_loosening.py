@@ -28,6 +28,7 @@ def config(**sections: Any) -> Config:
         ("dmPolicy", {"allowIds": []}, {"allowIds": ["*"]}),
         ("tools", {"exec": {"security": "deny"}}, {"exec": {"security": "allowlist"}}),
         ("tools", {"exec": {"ask": "always"}}, {"exec": {"ask": "on-miss"}}),
+        ("tools", {"exec": {"safeBins": []}}, {"exec": {"safeBins": ["*"]}}),
         ("tools", {"deny": ["a", "b"]}, {"deny": ["a"]}),
         ("gateway", {"nodes": {"commands": {"deny": ["*"]}}}, {"nodes": {"commands": {"deny": []}}}),
         ("gateway", {"tls": {"enabled": True}}, {"tls": {"enabled": False}}),

@@ -109,6 +109,7 @@ _RULES: Final[Mapping[str, Rule]] = {
     "tools.exec.security": _towards("deny", "allowlist", "full"),
     "tools.exec.ask": _towards("always", "on-miss"),
     "tools.exec.allowlist": _fewer,
+    "tools.exec.safeBins": _fewer,
     "tools.deny": _more,
     "skills.onFailure": _towards("block", "confine"),
     "gateway.nodes.commands.allow": _fewer,

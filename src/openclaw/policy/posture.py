@@ -10,7 +10,7 @@ import msgspec
 from openclaw.config.refusal import binds_loopback_only, is_weak
 from openclaw.config.schema import Config
 from openclaw.policy.dm_door import EVERYBODY
-from openclaw.policy.exec.rules import exec_config
+from openclaw.policy.exec.rules import EVERY, exec_config
 from openclaw.policy.node_door import admin_only
 
 Level = Literal["production", "developer"]
@@ -115,6 +115,8 @@ def _high_risk(config: Config) -> Iterator[Row]:
     any_program = any(entry.split(" ", 1)[0] in ("*", "**", "/**") for entry in rules.allowlist)
     value = ", ".join(rules.allowlist[:5]) or "nothing"
     yield Row(area, "unasked commands", value, _level(good=not any_program), "tools.exec.allowlist")
+    value = "all programs that are known to" if EVERY in rules.safe_bins else ", ".join(rules.safe_bins[:5])
+    yield Row(area, "unasked reading", value or "nothing", "production", "tools.exec.safeBins")
     for at, agent in enumerate(config.agents.list):
         if agent.tools.exec is not None:
             own = exec_config(config, agent.id)

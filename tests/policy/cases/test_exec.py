@@ -13,13 +13,15 @@ import pytest
 from openclaw.base.errors import InvalidRequest
 from openclaw.policy.cases.exec import exec_case
 
+READS = {"safeBins": ["*"]}
+
 
 def answer(folder: Path, **line: Any) -> dict[str, Any]:
     return exec_case({"id": "1", "kind": "exec", "cwd": str(folder), "workspace": str(folder), **line})
 
 
 def test_an_answer_is_one_json_line_with_verdict_rule_and_reason(tmp_path: Path) -> None:
-    found = json.loads(json.dumps(answer(tmp_path, command="ls | rm x")))
+    found = json.loads(json.dumps(answer(tmp_path, command="ls | rm x", policy=READS)))
     assert (found["id"], found["verdict"], found["rule"]) == ("1", "ask", "exec.unlisted")
     assert [each["verdict"] for each in found["commands"]] == ["allow", "ask"]
     assert found["reason"]
@@ -28,7 +30,9 @@ def test_an_answer_is_one_json_line_with_verdict_rule_and_reason(tmp_path: Path)
 @pytest.mark.parametrize(
     ("line", "verdict"),
     [
-        ({"argv": ["ls"]}, "allow"),
+        ({"argv": ["ls"]}, "ask"),
+        ({"argv": ["ls"], "policy": READS}, "allow"),
+        ({"command": "ls", "policy": {"safe_bins": ["cat"]}}, "ask"),
         ({"argv": ["mkdir", "x"]}, "ask"),
         ({"command": "mkdir x", "policy": {"allowlist": ["mkdir *"]}}, "allow"),
         ({"command": "mkdir x", "policy": {"allowlist": [{"pattern": "/usr/bin/mkdir", "argPattern": "x"}]}}, "allow"),
@@ -116,7 +120,7 @@ def test_a_limit_that_is_not_understood_is_an_error_and_no_allowance(tmp_path: P
 
 
 def test_variables_that_the_policy_names_pass_and_dangerous_ones_never(tmp_path: Path) -> None:
-    policy = {"env": ["FOO", "LD_PRELOAD", "PATH"]}
+    policy = {"env": ["FOO", "LD_PRELOAD", "PATH"], **READS}
     assert answer(tmp_path, argv=["ls"], env={"FOO": "/x"}, policy=policy)["verdict"] == "allow"
     assert answer(tmp_path, command="FOO=/x ls", policy=policy)["verdict"] == "allow"
     assert answer(tmp_path, command="env FOO=/x ls", policy=policy)["verdict"] == "allow"
@@ -128,8 +132,8 @@ def test_variables_that_the_policy_names_pass_and_dangerous_ones_never(tmp_path:
 def test_a_directory_is_seen_from_the_workspace(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     for cwd, verdict in (("sub", "allow"), ("", "allow"), (None, "allow"), ("..", "ask"), ("sub/../..", "ask")):
-        assert answer(tmp_path, argv=["ls"], cwd=cwd)["verdict"] == verdict
-    assert answer(tmp_path, argv=["ls"], cwd="/etc")["verdict"] == "ask"
+        assert answer(tmp_path, argv=["ls"], cwd=cwd, policy=READS)["verdict"] == verdict
+    assert answer(tmp_path, argv=["ls"], cwd="/etc", policy=READS)["verdict"] == "ask"
 
 
 DEEP = "/".join("a" * 60)
@@ -163,6 +167,6 @@ def test_a_line_that_is_none_is_refused(tmp_path: Path, line: dict[str, Any]) ->
 
 def test_a_line_without_a_workspace_is_judged_where_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for where in ({}, {"cwd": str(tmp_path)}, {"cwd": "."}):
+    for where in ({"policy": READS}, {"cwd": str(tmp_path), "policy": READS}, {"cwd": ".", "policy": READS}):
         assert exec_case({"command": "cat a", **where})["rule"] == "exec.safe"
         assert exec_case({"command": "cat ../a", **where})["rule"] == "exec.outside"

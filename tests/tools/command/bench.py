@@ -32,7 +32,7 @@ class Bench:
         self.workspace = folder / "ws"
         for each in (self.state, self.workspace):
             each.mkdir()
-        self.exec = ExecConfig(approval_timeout_sec=30)
+        self.exec = ExecConfig(approval_timeout_sec=30, safe_bins=("*",))
         self.sandbox = sandbox or SandboxConfig(mode="off")
         self.present = True
         self.ledger = LedgerRows()

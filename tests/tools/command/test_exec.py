@@ -55,6 +55,13 @@ async def test_a_reading_command_runs_unasked_and_is_in_the_ledger_first(bench: 
     assert row.target.startswith("/usr/bin/")
 
 
+async def test_by_default_everything_is_asked_about_and_nobody_there_means_no(bench: Bench) -> None:
+    bench.exec, bench.present = ExecConfig(), False
+    text, is_error = await call(bench, "ls")
+    assert is_error
+    assert "exec.unlisted" in text
+
+
 async def test_without_a_row_in_the_ledger_nothing_runs(bench: Bench) -> None:
     bench.exec = ExecConfig(allowlist=("touch *",))
     bench.ledger.full = True
@@ -308,7 +315,7 @@ async def test_where_there_are_no_walls_everything_is_asked_about(
     text, is_error = await call(bench, "touch canary")
     assert is_error
     assert "cannot be shut in" in text
-    bench.exec = ExecConfig(ask="off")
+    bench.exec = ExecConfig(ask="off", safe_bins=("*",))
     bench.sandbox = SandboxConfig()
     assert "exec.no-walls" in (await call(bench, "ls"))[0]
     assert names(bench.workspace) == []

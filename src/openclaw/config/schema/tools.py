@@ -15,7 +15,7 @@ class ExecConfig(Section, frozen=True):
 
     security: Annotated[
         Literal["deny", "allowlist", "full"],
-        leaf("deny = no command; allowlist = safe and listed ones, others by asking; full = any command.", "live"),
+        leaf("deny = no command; allowlist = listed ones, others by asking; full = any command.", "live"),
     ] = "allowlist"
     ask: Annotated[
         Literal["off", "on-miss", "always"],
@@ -25,8 +25,9 @@ class ExecConfig(Section, frozen=True):
         tuple[str, ...], leaf("Commands that run unasked: a program, and patterns of its arguments.", "live")
     ] = ()
     safe_bins: Annotated[
-        tuple[str, ...], leaf("Which of the built-in reading programs run unasked; `*` = all of them.", "live")
-    ] = ("*",)
+        tuple[str, ...],
+        leaf("Programs that only read and may do so unasked, of those that are known; `*` = all of them.", "live"),
+    ] = ()
     path_prepend: Annotated[
         tuple[str, ...], leaf("Directories where programs are looked for before the system's own.", "live")
     ] = ()

@@ -2,9 +2,8 @@
 
 A line holds `argv` or `command`, and may hold `workspace` (else where it runs), `cwd` (seen from the workspace; else
 the directory of this process), `env`, `agent` and `policy`: what stands under `tools.exec` in the configuration, or a
-configuration that holds it, or the file of rules (see `exec_policy`). Without one the default holds: built-in reading
-programs run, everything else is asked about. What else stands in a line is another's: a table may note there what it
-expects.
+configuration that holds it, or the file of rules (see `exec_policy`). Without one the default holds: everything is
+asked about. What else stands in a line is another's: a table may note there what it expects.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class _Policy(msgspec.Struct, frozen=True, rename="camel"):
     security: Security = "allowlist"
     ask: AskWhen = "on-miss"
     allowlist: Annotated[tuple[str | Listed, ...], Meta(max_length=2000)] = ()
-    safe_bins: tuple[str, ...] = (EVERY,)
+    safe_bins: tuple[str, ...] = ()
     path_prepend: tuple[Folder, ...] = ()
     env: tuple[str, ...] = ()
 
