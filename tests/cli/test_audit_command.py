@@ -31,6 +31,14 @@ def test_without_a_store_no_file_is_made(command: Run, tmp_path: Path) -> None:
     assert (ran.code, "Code: NOT_FOUND" in ran.err, (tmp_path / "rows").exists()) == (1, True, False)
 
 
+def test_a_store_without_a_ledger_is_said(command: Run, home: Path) -> None:
+    (home / "openclaw.db").touch()
+    for words in (("verify",), ("query",), ("tail",), ("export",)):
+        ran = command("audit", *words)
+        assert (ran.code, "has no ledger" in ran.err) == (1, True)
+    assert command("policy", "egress", "observed").code == 0
+
+
 @pytest.mark.usefixtures("two_rows")
 def test_rows_go_into_a_new_file_alone(command: Run, tmp_path: Path) -> None:
     file = tmp_path / "rows"

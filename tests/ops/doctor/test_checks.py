@@ -52,6 +52,18 @@ def bad(findings: list[Finding]) -> dict[str, Finding]:
     return {each.id: each for each in findings if each.severity in {"warning", "error"}}
 
 
+@pytest.mark.parametrize("store", [None, b""])
+def test_a_ledger_that_the_log_has_seen_and_the_store_has_not_is_missed(tmp_path: Path, store: bytes | None) -> None:
+    place = Place(tmp_path, {}, HEALTHY)
+    place.state.mkdir(mode=0o700)
+    if store is not None:
+        (place.state / "openclaw.db").write_bytes(store)
+    assert "audit.head" not in bad(look(tmp_path))
+    line = {"time": "2026-11-20T10:00:00.000Z", "level": "info", "event": "audit_head", "seq": 2, "hash": "ab" * 32}
+    place.write("logs/openclaw.log", json.dumps(line) + "\n")
+    assert "no audit ledger" in bad(look(tmp_path))["audit.head"].evidence
+
+
 def test_a_sound_state_gives_no_complaint(tmp_path: Path) -> None:
     findings = look(tmp_path)
     assert bad(findings) == {}

@@ -273,9 +273,14 @@ def _head(text: str) -> Head:
 
 
 def _file() -> Path:
+    from openclaw.store.audit import in_file, is_kept
+
     path = Desk().paths.db_path
     if not path.exists():
         raise NotFound(f"there is no store at {path}", hint="Start the gateway once, or set OPENCLAW_STATE_DIR.")
+    if not in_file(path, is_kept):
+        hint = "Start the gateway once. If there was a ledger, this store is another: restore a backup."
+        raise NotFound(f"the store at {path} has no ledger", hint=hint)
     return path
 
 

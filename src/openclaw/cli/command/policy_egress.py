@@ -164,11 +164,13 @@ def _entries(desk: Desk, since_ms: int, agent: str) -> Iterator[Entry]:
     """Yield the ledger's rows of this kind, page by page; none where there is no store yet."""
     import msgspec
 
-    from openclaw.store.audit import MAX_PAGE, Wanted, in_file, query
+    from openclaw.store.audit import MAX_PAGE, Wanted, in_file, is_kept, query
 
     path = desk.paths.db_path
+    if not path.exists() or not in_file(path, is_kept):
+        return
     wanted = Wanted(kinds=("egress",), agent=agent, since_ms=since_ms, last_first=False, limit=MAX_PAGE)
-    while path.exists() and (rows := in_file(path, partial(query, wanted=wanted))):
+    while rows := in_file(path, partial(query, wanted=wanted)):
         yield from (row.entry for row in rows)
         wanted = msgspec.structs.replace(wanted, after_seq=rows[-1].seq)
 

@@ -18,19 +18,20 @@ _EVIDENCE = "Keep this store as evidence, restore a backup, and ask who could wr
 def chain_findings(scene: Scene) -> Iterator[Finding]:
     """Report rows that were changed or lost, and a chain that is another than the log has seen."""
     path = scene.paths.db_path
-    if not path.is_file():
-        return
     heads = heads_in(scene.paths.logs_dir)
 
     def look(db: apsw.Connection) -> tuple[Verification, Head | None] | None:
         return (verify(db), differing(db, heads)) if is_kept(db) else None
 
     try:
-        told = in_file(path, look)
+        told = in_file(path, look) if path.is_file() else None
     except OpenClawError as error:
         yield Finding(id="audit.chain", severity="error", evidence=error.message, fix=_EVIDENCE)
         return
     if told is None:
+        if heads:
+            seen = f"{path} has no audit ledger, and the log has seen one: it was taken out, or the store is another"
+            yield Finding(id="audit.head", severity="error", evidence=seen, fix=_EVIDENCE)
         return
     found, other = told
     if found.problem:
