@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from openclaw.identity.authenticate import Authenticator, Evidence, Mode
 from openclaw.identity.federated.federation import build_federation, owner_of
 from openclaw.identity.federated.jws import BadToken, parse
 from openclaw.identity.federated.keys import KEPT_S, ROTATE_S, STALE_S, keys_of
-from openclaw.identity.locality import Source, TrustedProxies, locate
+from openclaw.identity.locality import Browser, Source, TrustedProxies, locate
 from tests.stand_ins.oidc import ALB_ARN, ISSUER, Keychain, b64, sign
 
 pytestmark = pytest.mark.anyio
@@ -292,6 +293,24 @@ async def test_keys_that_turn_are_found_at_the_first_token_and_made_up_ids_cost_
     assert len(house.chain.asked) == asked + 1
 
 
+async def test_who_comes_while_keys_are_fetched_waits_for_them_and_one_fetch_serves_all() -> None:
+    house = House(attempts=1)
+    token = house.chain.token(house.claims())
+    assert {found.subject for found in await asyncio.gather(*(house.http(token) for _ in range(20)))} == {"alice"}
+    asked = len(house.chain.asked)
+    house.chain.add_rsa("k3")
+    house.clock.advance(ROTATE_S)
+    turned = house.chain.token(house.claims(), "k3")
+    assert {found.subject for found in await asyncio.gather(*(house.http(turned) for _ in range(20)))} == {"alice"}
+    assert len(house.chain.asked) == asked + 1
+
+
+async def test_a_locked_out_program_of_this_machine_with_the_right_token_needs_no_key_from_before() -> None:
+    house = House(attempts=1)
+    await house.refusal("x" * 40, LOCAL)
+    assert (await house.http(house.chain.token(house.claims()), LOCAL)).subject == "alice"
+
+
 async def test_a_key_that_was_withdrawn_opens_nothing_after_the_next_fetch() -> None:
     house = House()
     token = house.chain.token(house.claims(exp=house.clock.now_ms() // 1000 + 90_000))
@@ -512,6 +531,18 @@ def through(
     trusted = TrustedProxies(proxies, proxy.proof_header, proxy.secret)
     source = house.door.carrying(locate(peer, headers, trusted), headers)
     return house.door.http(headers, source)
+
+
+@pytest.mark.parametrize(("browser", "enters"), [("no", True), ("own", True), ("allowed", True), ("foreign", False)])
+def test_a_page_of_another_site_acts_for_nobody_whom_a_proxys_cookie_signs_in(browser: Browser, enters: bool) -> None:
+    house = House(PROXY)
+    trusted = TrustedProxies(("10.0.0.1",), PROXY.trusted_proxy.proof_header, PROXY.trusted_proxy.secret)
+    source = house.door.carrying(locate("10.0.0.1", {**NAMED, **FORWARDED}, trusted, browser), NAMED)
+    if enters:
+        assert house.door.http(NAMED, source).subject == "alice"
+    else:
+        with pytest.raises(Forbidden, match="origin not allowed"):
+            house.door.http(NAMED, source)
 
 
 def test_a_listed_proxy_names_the_user_and_the_groups() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from openclaw.base.clock import ManualClock
 from openclaw.config.schema import StorageConfig
-from openclaw.ops.disk import DiskWatch
+from openclaw.ops.disk import DiskWatch, Space
 
 pytestmark = pytest.mark.anyio
 LIMITS = StorageConfig(min_free_bytes=100, warn_free_bytes=1000)
@@ -20,11 +20,12 @@ class Disk:
     """A disk whose free space is what the test says."""
 
     free = 5000
+    total = 1 << 40
 
-    def __call__(self, path: Path) -> int:
+    def __call__(self, path: Path) -> Space:
         if self.free < 0:
             raise OSError(errno.EIO, "the disk is gone")
-        return self.free
+        return Space(self.free, self.total)
 
 
 async def test_work_is_refused_below_the_limit_and_taken_again_well_above_it(
@@ -44,6 +45,18 @@ async def test_work_is_refused_below_the_limit_and_taken_again_well_above_it(
         "disk_full_over",
         "disk_low_over",
     ]
+
+
+async def test_a_small_disk_is_full_when_nine_tenths_are_and_says_how_much_is_to_stay_free(tmp_path: Path) -> None:
+    disk = Disk()
+    disk.total = 20_000_000
+    watch = DiskWatch(tmp_path, StorageConfig, ManualClock(), disk)
+    seen = []
+    for disk.free in (19_000_000, 2_000_000, 1_999_999):
+        await watch.look()
+        seen.append(watch.problem())
+    assert seen[:2] == [None, None]
+    assert "1,999,999 bytes are free, 2,000,000 are to stay free" in (seen[2] or "")
 
 
 async def test_a_disk_that_does_not_answer_stops_nothing(tmp_path: Path) -> None:

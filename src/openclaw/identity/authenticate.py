@@ -28,7 +28,7 @@ from openclaw.identity.bearer import bearer
 from openclaw.identity.federated.federation import FEDERATED, Carried, Federation, NoRole
 from openclaw.identity.federated.jws import BadToken
 from openclaw.identity.grace import Former
-from openclaw.identity.locality import Source
+from openclaw.identity.locality import NOT_ALLOWED, Source
 from openclaw.identity.rate_limit import SignInLimiter
 from openclaw.identity.scopes import ADMIN, KNOWN, OPERATOR_ALLOWED, Role, covers, granted
 from openclaw.telemetry.metrics import METRICS
@@ -48,6 +48,9 @@ _failures = METRICS.counter(
 
 SHARED_METHODS: Final[tuple[AuthMethod, ...]] = ("token", "password", "none")
 """How callers come by the shared credential, or by none being needed."""
+
+AMBIENT: Final[frozenset[Mode]] = frozenset(("trusted-proxy", "alb"))
+"""Where the browser itself brings what signs a person in, their cookie at the proxy: for any page that asks it to."""
 
 RENEWED: Final = "gateway auth changed"
 """Why a connection closes that came by a shared credential that is no more; with 4001."""
@@ -347,8 +350,8 @@ class Authenticator:
     def wants(self, source: Source, given: str = "") -> bool:
         """Say whether `prepare` has to be awaited before what a request brings can be judged."""
         federation = self.federation
-        if federation is None or self.limiter.retry_after_s(source.key) is not None:
-            return False
+        if federation is None or (self.limiter.retry_after_s(source.key) is not None and not source.local):
+            return False  # refused whatever it brings; a local program is judged by rule 2, and that takes the key
         return federation.wants(federation.credential(source.carried or _NOTHING, given))
 
     async def prepare(self, source: Source, given: str = "") -> None:
@@ -367,6 +370,9 @@ class Authenticator:
         credential = federation.credential(carried, given)
         if not credential:
             return None
+        if source.browser == "foreign" and self.mode in AMBIENT:
+            self._count(surface, "foreign_page", source)
+            raise Forbidden(NOT_ALLOWED, details={"code": "CONTROL_UI_ORIGIN_NOT_ALLOWED"})
         locked_s = self._locked_s(source, surface)
         try:
             principal = federation.judge(carried, credential, self._clock.now_ms())

@@ -46,6 +46,9 @@ _MAX_HOPS = 32
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Browser = Literal["no", "own", "allowed", "foreign"]
+NOT_ALLOWED: Final = (
+    "origin not allowed (open the Control UI from the gateway host or allow it in gateway.controlUi.allowedOrigins)"
+)
 """No page; one of ours; one of an origin that the configuration allows; any other."""
 
 

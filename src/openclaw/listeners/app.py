@@ -31,7 +31,7 @@ from openclaw.base.tasks import TaskSet
 from openclaw.identity.authenticate import Authenticator, Evidence
 from openclaw.identity.bearer import bearer
 from openclaw.identity.federated.federation import ALB_HEADER
-from openclaw.identity.locality import Source, TrustedProxies, locate, parse_address
+from openclaw.identity.locality import NOT_ALLOWED, Source, TrustedProxies, locate, parse_address
 from openclaw.identity.scopes import require
 from openclaw.listeners.agent_api import AgentApi
 from openclaw.listeners.agent_socket import AgentSocket
@@ -45,7 +45,7 @@ from openclaw.listeners.intake import Intake
 from openclaw.listeners.mirror import Mirror
 from openclaw.listeners.openai_api.embeddings import EmbeddingsApi
 from openclaw.listeners.openai_api.routes import OpenAiApi
-from openclaw.listeners.origin import NOT_ALLOWED, OriginRules
+from openclaw.listeners.origin import OriginRules
 from openclaw.listeners.probes import Probes
 from openclaw.listeners.responses_api.routes import ResponsesApi
 from openclaw.listeners.router import Match, Route, Router, canonical_segments

@@ -18,9 +18,6 @@ from openclaw.identity.locality import Browser, is_loopback, parse_address
 
 MISSING: Final = "origin missing or invalid"
 FOREIGN: Final = "origin not allowed"
-NOT_ALLOWED: Final = (
-    "origin not allowed (open the Control UI from the gateway host or allow it in gateway.controlUi.allowedOrigins)"
-)
 _PORTS: Final = {"http": ":80", "https": ":443"}
 
 

@@ -42,10 +42,10 @@ from openclaw.identity.authenticate import RENEWED, Evidence
 from openclaw.identity.devices.proof import BadProof, prove
 from openclaw.identity.devices.record import Ask, Device, Issued, PairingRequest, Reason, SetupCode, lacking
 from openclaw.identity.federated.federation import FEDERATED
-from openclaw.identity.locality import Source
+from openclaw.identity.locality import NOT_ALLOWED, Source
 from openclaw.identity.scopes import KNOWN, Role
 from openclaw.listeners.connect_params import BadConnect, Connect, ask, claim, client_info, evidence, parse_connect
-from openclaw.listeners.origin import FOREIGN, MISSING, NOT_ALLOWED
+from openclaw.listeners.origin import FOREIGN, MISSING
 from openclaw.protocol.frames import BadFrame, Request, decode_request, encode_error, encode_event
 from openclaw.protocol.limits import CUT, close_reason
 from openclaw.protocol.versions import CURRENT, OLDEST, negotiate, shape_for

@@ -21,7 +21,7 @@ def ask(tool: str, **arguments: Any) -> Ask:
 
 
 @pytest.mark.parametrize("tool", sorted(OPS))
-@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "~", "a\0b", "", "\ud800", "a\\b", "x" * 5000])
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "~", "a\0b", "\ud800", "a\\b", "x" * 5000])
 def test_a_path_that_leaves_the_workspace_is_denied_whatever_the_tool(tool: str, path: str) -> None:
     assert file_verdict(ask(tool, path=path)).answer == "deny"
 
@@ -32,6 +32,7 @@ async def test_a_change_is_in_the_ledger_by_its_path_and_reading_is_not() -> Non
     for tool in ("read_file", "read_image", "search_files"):
         await gate.require(ask(tool, path="./a//b.txt"))
     await gate.require(ask("list_files"))
+    await gate.require(ask("list_files", path=""))  # many models name the workspace itself so
     await gate.require(ask("write_file", path="./a//b.txt", content="secret words"))
     with pytest.raises(PolicyDenied):
         await gate.require(ask("edit_file", path="../b.txt"))

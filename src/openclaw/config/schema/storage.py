@@ -29,9 +29,21 @@ class StorageConfig(Section, frozen=True):
 
     min_free_bytes: Annotated[
         int,
-        leaf("Free space below which new messages are refused (503) until there is more.", "live", "bytes", ge=0),
+        leaf(
+            "Free space below which new messages are refused (503) until there is more; of a disk below 1 GB at most a "
+            "tenth.",
+            "live",
+            "bytes",
+            ge=0,
+        ),
     ] = 100_000_000
     warn_free_bytes: Annotated[
-        int, leaf("Free space below which the log and the doctor warn.", "live", "bytes", ge=0)
+        int,
+        leaf(
+            "Free space below which the log and the doctor warn; of a disk below 1 GB at most a tenth.",
+            "live",
+            "bytes",
+            ge=0,
+        ),
     ] = 1_000_000_000
     quotas: QuotaConfig = QuotaConfig()

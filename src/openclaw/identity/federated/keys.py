@@ -1,7 +1,8 @@
 """The public keys of identity providers: fetched when they are needed, kept for a while, fetched again when they turn.
 
 1. Deciding never waits: `find` looks into what is there. Whoever may wait calls `prepare` first.
-2. An unknown key id fetches anew, at most once in ROTATE_S: made-up ids cost the provider nothing.
+2. An unknown key id fetches anew, at most once in ROTATE_S: made-up ids cost the provider nothing. Who comes while the
+   fetch goes on waits for it: a start, or a key that turns, is met by many at once.
 3. Keys that are STALE_S old are fetched again when somebody comes; those KEPT_S old are no longer believed.
 4. A set that cannot be fetched or read leaves the old one as it is.
 """
@@ -103,11 +104,15 @@ class JwksKeys:
 
     def wants(self, parsed: Parsed) -> bool:
         """See Keys."""
+        return self._lacks(parsed) if self._turn.locked() else self._due(parsed)
+
+    def _due(self, parsed: Parsed) -> bool:
         now_s = self._clock.monotonic_s()
         if self._tried_s is not None and now_s - self._tried_s < ROTATE_S:
             return False
-        if self._fetched_s is None or now_s - self._fetched_s >= STALE_S:
-            return True
+        return self._fetched_s is None or now_s - self._fetched_s >= STALE_S or self._lacks(parsed)
+
+    def _lacks(self, parsed: Parsed) -> bool:
         try:
             self.find(parsed)
         except BadToken:
@@ -117,7 +122,7 @@ class JwksKeys:
     async def prepare(self, parsed: Parsed) -> None:
         """See Keys."""
         async with self._turn:
-            if self.wants(parsed):
+            if self._due(parsed):
                 await self.refresh()
 
     async def refresh(self) -> None:
@@ -200,6 +205,7 @@ class AlbKeys:
         self._keys: BoundedMap[str, tuple[Key, float]] = BoundedMap("identity.alb_keys", MAX_KEYS)
         self._tried: BoundedMap[str, float] = BoundedMap("identity.alb_tried", MAX_KEYS)
         self._tried_s: float | None = None
+        self._fetching = ""
         self._turn = asyncio.Lock()
 
     def find(self, parsed: Parsed) -> Key:
@@ -211,6 +217,11 @@ class AlbKeys:
 
     def wants(self, parsed: Parsed) -> bool:
         """See Keys. One id is asked for once in ROTATE_S, and one id or another once a second."""
+        if self._turn.locked() and parsed.kid == self._fetching:
+            return self._keys.get(parsed.kid) is None
+        return self._due(parsed)
+
+    def _due(self, parsed: Parsed) -> bool:
         now_s = self._clock.monotonic_s()
         tried_s = self._tried.get(parsed.kid)
         if not _ALB_KID.match(parsed.kid) or (tried_s is not None and now_s - tried_s < ROTATE_S):
@@ -223,8 +234,9 @@ class AlbKeys:
     async def prepare(self, parsed: Parsed) -> None:
         """See Keys."""
         async with self._turn:
-            if not self.wants(parsed):
+            if not self._due(parsed):
                 return
+            self._fetching = parsed.kid
             self._tried_s = now_s = self._clock.monotonic_s()
             self._tried.put(parsed.kid, now_s)
             try:

@@ -45,6 +45,8 @@ def file_facts(tool: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, 
     path = arguments.get("path", "." if op == "list" else None)
     if op is None or not isinstance(path, str):
         return None
+    if op == "list" and not path:  # how many models name the workspace itself; the tools read it so too
+        path = "."
     try:
         target = "/".join(components(path))
     except ToolError:

@@ -56,7 +56,7 @@ def list_files(
     deep = recursive or (pattern is not None and "/" in pattern)
     with (
         Workspace(context.workspace) as room,
-        closing(found_entries(room, path, pattern, deep, bounds, MAX_LISTED)) as found,
+        closing(found_entries(room, path or ".", pattern, deep, bounds, MAX_LISTED)) as found,
     ):
         for entry in found:
             lines.append(_line(entry))
@@ -76,7 +76,7 @@ def search_files(
 ) -> str:
     """Find the lines that contain a text, in all text files of a folder. Each result is `path:line: content`."""
     with Workspace(context.workspace) as room:
-        query = Query(text, path, pattern, ignore_case)
+        query = Query(text, path or ".", pattern, ignore_case)
         return search(room, query, Bounds(SYSTEM_CLOCK, lambda: context.cancelled))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from openclaw.config.paths import StatePaths
 from openclaw.ops.backup.findings import backup_findings as remarks
-from openclaw.ops.disk import free_bytes
+from openclaw.ops.disk import space
 from openclaw.ops.doctor.scene import Finding, Scene, Severity
 from openclaw.ops.service.plan import ENV_FILE
 from openclaw.store.lock import LOCK_NAME
@@ -90,12 +90,13 @@ def disk_findings(scene: Scene) -> Iterator[Finding]:
     """Report the room left where the state lives."""
     folder = scene.paths.state_dir
     place = next((each for each in (folder, *folder.parents) if each.exists()), Path("/"))
-    free, limits = free_bytes(place), scene.loaded.config.storage
-    seen = f"{free / 1e9:.1f} GB free at {place}"
-    if free >= max(limits.warn_free_bytes, limits.min_free_bytes):
+    found, limits = space(place), scene.loaded.config.storage
+    least = found.least(limits.min_free_bytes)
+    seen = f"{found.free / 1e9:.1f} GB free at {place}"
+    if found.free >= max(found.least(limits.warn_free_bytes), least):
         yield Finding(id="disk.space", severity="ok", evidence=seen)
         return
-    severity: Severity = "error" if free < limits.min_free_bytes else "warning"
+    severity: Severity = "error" if found.free < least else "warning"
     yield Finding(
         id="disk.space", severity=severity, evidence=seen, fix="Free some space, or move the state directory."
     )

@@ -108,6 +108,7 @@ class Commands:
     async def start(self, wish: Wish, context: Place, hear: Callable[[bytes], None] | None = None) -> Job:
         """Start a command that may run. Raises: PolicyDenied, ToolError, Unavailable."""
         self.jobs.check(context)
+        await asyncio.to_thread(_check_folder, context.workspace, wish.folder)
         settings = self._settings(context)
         choice = await self._sandboxes.choose(settings.sandbox, main=settings.main)
         wanted = await self._judged(wish, context, settings, choice)
@@ -208,6 +209,16 @@ class Commands:
 
 def _leads_out(settings: Settings, choice: Choice) -> bool:
     return settings.sandbox.network == "proxy" and choice.sandbox.backend == "bubblewrap"
+
+
+def _check_folder(workspace: Path, folder: str) -> None:
+    """Say which folder is missing: the system's own words would be read as the program's. Raises: ToolError."""
+    try:
+        place = Path(os.path.realpath(workspace / folder))
+    except ValueError:  # no name of a folder at all; the door says so
+        return
+    if place.is_relative_to(os.path.realpath(workspace)) and not place.is_dir():
+        raise ToolError(f"There is no folder {folder[:200]!r} in the workspace. list_files shows what there is.")
 
 
 def _timeout_s(wish: Wish, settings: Settings) -> int:
