@@ -238,7 +238,10 @@ async def test_ghsa_943q_mwmv_hhvh_over_http_only_an_agents_own_tools_are_called
     async with world() as here, aiohttp.ClientSession() as http:
         for name in (
             "sessions_spawn",
+            "sessions_send",
+            "run_agent",
             "exec",
+            "process",
             "gateway",
             "sessions_send ",
             "SESSIONS_SEND",

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from openclaw.base.clock import ManualClock
 from openclaw.base.errors import Conflict, InvalidRequest, NotFound, OpenClawError, TooLarge, Unavailable
 from openclaw.base.ids import DEFAULT_TENANT, OwnerId, TenantId
-from openclaw.base.principal import Principal
+from openclaw.base.principal import Limits, Principal
 from openclaw.base.tasks import TaskSet
 from openclaw.policy import approvals as desk_module
 from openclaw.policy import grant as grant_module
@@ -223,6 +223,17 @@ async def test_a_foreign_owner_neither_sees_nor_decides_nor_waits_but_an_admin_d
     await house.desk.decide(ROOT, asked.id, "allow-once")
     assert (await house.desk.history(BEN))[0] == []
     assert [row.id for row in (await house.desk.history(ROOT))[0]] == [asked.id]
+
+
+async def test_an_approver_whom_a_role_shows_everybodys_sessions_decides_but_answers_no_questions(house: House) -> None:
+    lead = Principal(owner=OwnerId("lead"), scopes=BEN.scopes, limits=Limits(sessions="all"))
+    asked = await house.desk.request(ANN, command())
+    assert house.desk.pending(lead, "exec") == [asked]
+    assert (await house.desk.decide(lead, asked.id, "allow-once")).status == "allowed"
+    asking = await house.desk.request(ANN, command(kind="question"))
+    assert house.desk.pending(lead, "question") == []
+    with pytest.raises(NotFound):
+        await house.desk.get(lead, asking.id)
 
 
 async def test_a_foreign_tenant_is_foreign_even_as_admin(house: House) -> None:

@@ -66,8 +66,12 @@ def is_decision(text: str) -> TypeGuard[Decision]:
 
 
 def may_know(viewer: Principal, approval: Approval) -> bool:
-    """Say whether somebody may learn how a request ended: it is theirs, or they are admin."""
-    return viewer.tenant == approval.tenant and (viewer.owner == approval.owner or viewer.may("operator.admin"))
+    """Say whether somebody may learn how a request ended: it is theirs, or their role shows them everybody's sessions.
+
+    A question is a part of a conversation: it is its owner's and administrators' alone.
+    """
+    whose = viewer.rows_of if approval.kind == "question" else viewer.looks_at
+    return viewer.tenant == approval.tenant and whose in (None, approval.owner)
 
 
 def may_review(viewer: Principal, approval: Approval) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -19,6 +19,9 @@ from openclaw.policy.tool_door import KIND as TOOL
 from openclaw.rpc.reach import agent_meant, default_for
 from openclaw.tools.api import ToolContext
 from openclaw.tools.builtin.command.tools import NAMES as COMMANDS
+
+AGENTS_ONLY: Final = frozenset((*COMMANDS, "run_agent", "sessions_send"))
+"""What starts commands or runs: people and programs have their own ways to both, with the checks of those."""
 
 
 class ToolAnswer(msgspec.Struct, frozen=True):
@@ -52,7 +55,7 @@ class ToolPort(Protocol):
     ) -> ToolAnswer:
         """Call a tool; a dry run only makes sure that there is one.
 
-        Raises: NotFound, also for a tool that the policy does not allow, and for commands.
+        Raises: NotFound, also for a tool that the policy does not allow, and for AGENTS_ONLY.
         """
         ...
 
@@ -81,7 +84,7 @@ class ToolDesk:
     ) -> ToolAnswer:
         """See ToolPort."""
         spec, key = self._place(principal, session_key, agent_id)
-        if name in COMMANDS:
+        if name in AGENTS_ONLY:
             raise _unavailable(name)
         if not principal.may_talk_to(spec.id):
             raise _unavailable(name)
