@@ -65,6 +65,12 @@ async def test_loopback_is_both_addresses_where_the_machine_has_them() -> None:
             await server.stop(1)
 
 
+@pytest.mark.parametrize(("head", "status"), [("HTTP/1.1", 400), ("HTTP/1.0", 200), ("HTTP/1.1\r\nHost:", 403)])
+async def test_a_request_of_today_without_a_host_is_refused(head: str, status: int) -> None:
+    async with world() as here:
+        assert (await raw_request(here.port, f"GET /health {head}\r\n\r\n".encode()))[0] == status
+
+
 async def test_a_head_over_its_limit_is_431() -> None:
     async with world() as here:
         assert (await raw_request(here.port, http("GET", "/health", x="y" * 40_000)))[0] == 431

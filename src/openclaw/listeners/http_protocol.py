@@ -104,6 +104,8 @@ class HttpProtocol(HttpToolsProtocol):
         if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             self._refuse_head()
             raise ValueError("request head too large")
+        if self.parser.get_http_version() == "1.1" and not any(name == b"host" for name, _ in self.headers):
+            raise ValueError("HTTP/1.1 without a Host")  # the parser's caller answers 400, as RFC 9112 has it
         if self._deaf or self.transport.is_closing():
             return
         self.scope["openclaw.connection"] = self  # type: ignore[typeddict-unknown-key]

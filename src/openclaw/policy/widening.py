@@ -23,7 +23,10 @@ from openclaw.base.ids import OwnerId
 from openclaw.config.schema import Config
 from openclaw.net.egress import is_address, refusal
 from openclaw.policy.dm_door import own_id
+from openclaw.policy.exec.hazard import carries
+from openclaw.policy.exec.program import plain_names
 from openclaw.policy.exec.rules import rules_of
+from openclaw.policy.exec.wrapper import SHELLS, WRAPPERS
 from openclaw.policy.gatekeeper import Ask, Rule, Verdict
 
 Door = Literal["egress", "exec", "dm"]
@@ -146,6 +149,11 @@ def _exec(value: str, state_dir: Path) -> str:
         return "it is no rule: write a program, and patterns of its arguments"
     if rule.program.exact is None:
         return "the program must be spelled out: a pattern of programs is not opened for a time"
+    name = rule.program.exact.rpartition("/")[2]
+    if not rule.exact and (name in WRAPPERS or name in SHELLS or carries(plain_names(name))):
+        return (
+            f"{name} carries out whatever it is told, so that only a whole call of it without wildcards opens anything"
+        )
     if str(state_dir) in value:
         return "the state directory is out of every command's reach"
     return ""

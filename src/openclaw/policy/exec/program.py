@@ -65,11 +65,14 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def names(self) -> tuple[str, ...]:
         """The names it acts under: as called and as stored, also without version and variant (python3.11, vim.tiny)."""
-        found: list[str] = []
-        for whole in self.called:
-            first = whole.partition(".")[0]
-            found += [whole, whole.rstrip("0123456789.-"), first, first.rstrip("0123456789.-")]
-        return tuple(dict.fromkeys(name for name in found if name))
+        return tuple(dict.fromkeys(name for whole in self.called for name in plain_names(whole)))
+
+
+def plain_names(whole: str) -> tuple[str, ...]:
+    """Return a file's name, and it without version and variant."""
+    first = whole.partition(".")[0]
+    found = (whole, whole.rstrip("0123456789.-"), first, first.rstrip("0123456789.-"))
+    return tuple(dict.fromkeys(name for name in found if name))
 
 
 class Used(msgspec.Struct, frozen=True):
