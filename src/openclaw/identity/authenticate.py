@@ -371,7 +371,7 @@ class Authenticator:
         if not credential:
             return None
         if source.browser == "foreign" and self.mode in AMBIENT:
-            self._count(surface, "foreign_page", source)
+            self.refused(surface, "foreign_page", source)
             raise Forbidden(NOT_ALLOWED, details={"code": "CONTROL_UI_ORIGIN_NOT_ALLOWED"})
         locked_s = self._locked_s(source, surface)
         try:
