@@ -169,13 +169,18 @@ async def test_what_changed_between_asking_and_running_is_refused(what: str, ben
     assert (bench.rows[-1].answer, bench.rows[-1].rule) == ("deny", "exec.plan-changed")
 
 
-@pytest.mark.parametrize("folder", ["missing", "file", "sub/../missing"])
-async def test_a_folder_that_is_not_there_is_named_and_not_taken_for_the_program(folder: str, bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("command", "folder", "name"),
+    [("ls", "missing", "missing"), ("ls", "file", "file"), ("cd missing && ls", "sub", "sub/missing")],
+)
+async def test_a_folder_that_is_not_there_is_named_and_not_taken_for_the_program(
+    command: str, folder: str, name: str, bench: Bench
+) -> None:
     (bench.workspace / "sub").mkdir()
     (bench.workspace / "file").write_text("")
-    text, is_error = await call(bench, "ls", workdir=folder)
+    text, is_error = await call(bench, command, workdir=folder)
     assert is_error
-    assert f"There is no folder {folder!r}" in text
+    assert f"There is no folder {name!r}" in text
 
 
 async def test_what_changes_between_the_judgement_and_the_start_is_refused_too(

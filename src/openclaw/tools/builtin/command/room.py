@@ -108,10 +108,10 @@ class Commands:
     async def start(self, wish: Wish, context: Place, hear: Callable[[bytes], None] | None = None) -> Job:
         """Start a command that may run. Raises: PolicyDenied, ToolError, Unavailable."""
         self.jobs.check(context)
-        await asyncio.to_thread(_check_folder, context.workspace, wish.folder)
         settings = self._settings(context)
         choice = await self._sandboxes.choose(settings.sandbox, main=settings.main)
         wanted = await self._judged(wish, context, settings, choice)
+        await asyncio.to_thread(_check_folder, wanted.judgement.plan)
         verdict = await self._gate.admit(_ask(wanted, context, choice))
         if verdict.answer == "ask":
             approval = await self._approved(
@@ -211,14 +211,12 @@ def _leads_out(settings: Settings, choice: Choice) -> bool:
     return settings.sandbox.network == "proxy" and choice.sandbox.backend == "bubblewrap"
 
 
-def _check_folder(workspace: Path, folder: str) -> None:
+def _check_folder(plan: Plan) -> None:
     """Say which folder is missing: the system's own words would be read as the program's. Raises: ToolError."""
-    try:
-        place = Path(os.path.realpath(workspace / folder))
-    except ValueError:  # no name of a folder at all; the door says so
-        return
-    if place.is_relative_to(os.path.realpath(workspace)) and not place.is_dir():
-        raise ToolError(f"There is no folder {folder[:200]!r} in the workspace. list_files shows what there is.")
+    place = plan.stages[0].runs[0].cwd if plan.stages else plan.workspace
+    if within(place, plan.workspace) and "\0" not in place and not Path(place).is_dir():
+        name = os.path.relpath(place, plan.workspace)
+        raise ToolError(f"There is no folder {name[:200]!r} in the workspace. list_files shows what there is.")
 
 
 def _timeout_s(wish: Wish, settings: Settings) -> int:
