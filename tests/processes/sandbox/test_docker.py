@@ -187,6 +187,12 @@ async def test_idle_and_old_containers_are_removed(docker: Docker, workspace: Pa
     assert (found.scope, found.state, found.idle_hours, found.max_age_days) == ("idle", "running", 24, 2)
     await ran(docker, calls(workspace, "true"), Walls(workspace=workspace, scope="idle"))
     clock.advance(3 * 3600)
+    running = await docker.start(calls(workspace, "echo up", "sleep 804"), Walls(workspace=workspace, scope="idle"))
+    assert await running.child.stdout.readuntil(b"up\n")
+    clock.advance(3 * 86_400)
+    assert await docker.prune() == 0  # a command that runs uses it
+    running.child.signal(signal.SIGKILL)
+    await running.child.wait()
     assert await docker.prune() == 1
 
 

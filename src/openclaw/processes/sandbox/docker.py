@@ -53,11 +53,28 @@ class _Known:
 
     def __init__(self) -> None:
         self.used: dict[str, int] = {}
+        self._clients: dict[str, list[Child]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, name: str) -> asyncio.Lock:
         """Return the lock of a name; it is gone when nobody holds it."""
         return self._locks.setdefault(name, asyncio.Lock())
+
+    def enter(self, name: str, client: Child) -> None:
+        """Note a command that was started in a container."""
+        self._clients[name] = [*self._at_work(name), client]
+
+    def is_at_work(self, name: str) -> bool:
+        """Say whether a command of ours runs in a container."""
+        return bool(self._at_work(name))
+
+    def forget(self, name: str) -> None:
+        """Forget a container."""
+        self.used.pop(name, None)
+        self._clients.pop(name, None)
+
+    def _at_work(self, name: str) -> list[Child]:
+        return [client for client in self._clients.get(name, ()) if client.returncode is None]
 
 
 class Docker:
@@ -100,27 +117,28 @@ class Docker:
         labels = {OWNER: self._owner, SCOPE: walls.scope, IMAGE: f"{self._config.docker.image} {image}"}
         options += [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
         name = PREFIX + sha256(msgspec.json.encode((image, options, walls.scope))).hexdigest()[:24]
+        argv = ["exec", *(("-i",) if job.takes_input else ()), "-w", job.workspace, name, "/bin/sh", "-c", text(job)]
         async with self._known.lock(name):
             await self._ensure(name, image, options)
             self._known.used[name] = self._clock.now_ms()
-        argv = ["exec", *(("-i",) if job.takes_input else ()), "-w", job.workspace, name, "/bin/sh", "-c", text(job)]
-        try:
-            child = await self._spawner.spawn(
-                ("docker", *argv),
-                name="command",
-                allow=_ALLOW,
-                stdin=job.takes_input,
-                stdout=True,
-                log_stderr=False,
-            )
-        except BaseException:
-            await asyncio.shield(self.remove(name))  # what it has begun in there is not ended with it
-            raise
+            try:
+                child = await self._spawner.spawn(
+                    ("docker", *argv),
+                    name="command",
+                    allow=_ALLOW,
+                    stdin=job.takes_input,
+                    stdout=True,
+                    log_stderr=False,
+                )
+            except BaseException:
+                await asyncio.shield(self.remove(name))  # what it has begun in there is not ended with it
+                raise
+            self._known.enter(name, child)
         return Contained(child, self, name)
 
     async def remove(self, name: str) -> None:
         """Remove a container with all that runs in it."""
-        self._known.used.pop(name, None)
+        self._known.forget(name)
         await self._docker("rm", "-f", "-v", name)
 
     async def containers(self) -> list[Container]:
@@ -135,13 +153,18 @@ class Docker:
         return sorted(map(_container, lines), key=lambda each: each.made_ms)
 
     async def prune(self) -> int:
-        """Remove containers that are idle or old. Return how many. Harmless without Docker."""
+        """Remove containers that are idle or old, once no command of ours runs there. Return how many.
+
+        Harmless without Docker.
+        """
         now_ms = self._clock.now_ms()
         gone = 0
         for each in await self._found():
             async with self._known.lock(each.name):
                 idle_ms = now_ms - self._known.used.get(each.name, max(each.made_ms, self._since_ms))
-                if idle_ms >= each.idle_hours * 3_600_000 or now_ms - each.made_ms >= each.max_age_days * 86_400_000:
+                over = idle_ms >= each.idle_hours * 3_600_000
+                over = over or now_ms - each.made_ms >= each.max_age_days * 86_400_000
+                if over and not self._known.is_at_work(each.name):
                     await self.remove(each.name)
                     gone += 1
         return gone
