@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime
 import hashlib
 import ipaddress
@@ -16,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from openclaw.base.errors import ConfigError
 from openclaw.client import Credentials, GatewayClient, GatewayDown, Role, Trust
+from openclaw.client.inspect import request
 from openclaw.client.tls import pin
 from tests.client.scripted import scripted
 
@@ -64,6 +67,31 @@ async def test_the_pinned_certificate_is_enough_and_another_is_refused_before_an
         with pytest.raises(GatewayDown, match="another certificate than the pinned one"):
             await GatewayClient.open(gateway.url, Role(), Credentials(), trust=Trust(fingerprint="0" * 64))
         assert len(gateway.connects) == 1
+
+
+async def test_a_look_at_a_gateway_says_nothing_to_another_certificate_than_the_pinned_one(
+    certificate: Certificate,
+) -> None:
+    said: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            said.append(await reader.read(1000))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        writer.close()
+
+    secret = {"Authorization": "Bearer s3cret"}
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=certificate.context)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server:
+        good = await asyncio.to_thread(request, "GET", url, secret, fingerprint=certificate.fingerprint)
+        assert good.body == b"ok"
+        with pytest.raises(ssl.SSLCertVerificationError, match="another certificate"):
+            await asyncio.to_thread(request, "GET", url, secret, fingerprint="0" * 64)
+        plain = url.replace("https", "http")
+        with pytest.raises(ssl.SSLCertVerificationError, match="another certificate"):
+            await asyncio.to_thread(request, "GET", plain, secret, fingerprint=certificate.fingerprint)
+    assert sum(b"s3cret" in each for each in said) == 1
 
 
 async def test_a_stranger_is_refused_and_ones_own_authority_is_believed(certificate: Certificate) -> None:

@@ -222,8 +222,8 @@ def aimed(name: str, names: dict[str, str], key: str, message: str) -> dict[str,
     if family == "cron":  # which of them names the job differs by method, and only one may
         hers.pop("jobId" if "id" in fields else "id", None)
     asked = {**GOOD.get(name, {}), **{field: value for field, value in hers.items() if field in fields}}
-    if "timeoutMs" in fields:
-        asked["timeoutMs"] = 20
+    if "timeoutMs" in fields:  # what is asked stays asked while others wait for it
+        asked["timeoutMs"] = 600_000 if name == "question.request" else 20
     if "idempotencyKey" in fields:
         asked["idempotencyKey"] = f"{name} {key}"
     if "label" in asked:

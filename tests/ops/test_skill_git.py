@@ -6,7 +6,9 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -162,10 +164,44 @@ def test_a_hostile_pack_is_refused(data: bytes) -> None:
         Pack(data, 20).files(COMMIT, "")
 
 
-def test_names_in_a_tree_that_lead_out_or_collide_are_refused() -> None:
-    def name(kind: bytes, data: bytes) -> bytes:
-        return hashlib.sha1(kind + b" %d\0" % len(data) + data, usedforsecurity=False).digest()
+def name(kind: bytes, data: bytes) -> bytes:
+    return hashlib.sha1(kind + b" %d\0" % len(data) + data, usedforsecurity=False).digest()
 
+
+def test_a_number_without_an_end_is_refused_at_once() -> None:
+    for text in (b"\xb0" + b"\xff" * 4_000_000, b"\xe5" + b"\xff" * 4_000_000):  # a size; how far back a base lies
+        data = b"PACK\0\0\0\2\0\0\0\1" + text
+        with pytest.raises(InvalidRequest):
+            Pack(data + hashlib.sha1(data, usedforsecurity=False).digest(), 20)
+
+
+def test_a_tree_that_names_another_many_times_at_each_level_is_refused_at_once() -> None:
+    objects, inner = [(2, b"")], name(b"tree", b"")
+    for _ in range(7):  # 100 times 100 times … folders, and no file
+        tree = b"".join(b"40000 %02d\0" % each + inner for each in range(100))
+        objects, inner = [*objects, (2, tree)], name(b"tree", tree)
+    commit = b"tree " + inner.hex().encode() + b"\n"
+    pack = Pack(pack_of(*objects, (1, commit)), 20)
+    with pytest.raises(InvalidRequest, match="files and folders"):
+        pack.files(name(b"commit", commit).hex(), "")
+
+
+def test_differences_that_come_before_what_they_differ_from_are_applied_once_each() -> None:
+    count = 20_000
+    texts = [b"x%d" % each for each in range(count)]
+    chain = [(7, name(b"blob", old), bytes((len(old), len(new), len(new))) + new) for old, new in pairwise(texts)]
+    commit = b"tree " + name(b"tree", tree := b"100644 SKILL.md\0" + name(b"blob", texts[-1])).hex().encode() + b"\n"
+    out = b"PACK\0\0\0\2" + (count + 2).to_bytes(4, "big")
+    for _, base, delta in reversed(chain):
+        out += bytes((7 << 4 | len(delta),)) + base + zlib.compress(delta)
+    out += pack_of((3, texts[0]), (2, tree), (1, commit))[12:-20]
+    began = time.process_time()
+    pack = Pack(out + hashlib.sha1(out, usedforsecurity=False).digest(), 20)
+    assert pack.files(name(b"commit", commit).hex(), "").contents["SKILL.md"] == texts[-1]
+    assert time.process_time() - began < 5.0  # half a minute, if each were tried again and again
+
+
+def test_names_in_a_tree_that_lead_out_or_collide_are_refused() -> None:
     blob = name(b"blob", b"x")
     for entries in (
         b"100644 ..\0" + blob,

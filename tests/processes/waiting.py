@@ -11,10 +11,15 @@ import psutil
 
 def alive(pid: int) -> bool:
     """Say whether the process runs; one that only waits to be reaped does not."""
+    return status(pid) not in ("", psutil.STATUS_ZOMBIE)
+
+
+def status(pid: int) -> str:
+    """Return psutil's word for what a process does, "" when it is gone."""
     try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+        return str(psutil.Process(pid).status())
     except psutil.NoSuchProcess:
-        return False
+        return ""
 
 
 async def until(claim: Callable[[], bool], deadline_s: float = 5.0) -> None:

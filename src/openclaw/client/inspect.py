@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from openclaw.base.clock import SYSTEM_CLOCK
+from openclaw.client.errors import GatewayDown
+from openclaw.client.tls import require_pinned
 
 TIMEOUT_S: Final = 5.0
 MAX_BODY: Final = 100_000
@@ -78,9 +80,13 @@ def request(
     *,
     timeout_s: float = TIMEOUT_S,
     verify: bool = True,
+    fingerprint: str = "",
 ) -> Answered:
-    """Make one HTTP request. Raises: OSError, also for an answer that is no HTTP."""
-    with _http(url, timeout_s, verify=verify) as line:
+    """Make one HTTP request. With `fingerprint` that certificate is believed, and no other: else nothing is sent.
+
+    Raises: OSError, also for an answer that is no HTTP.
+    """
+    with _http(url, timeout_s, verify=verify, fingerprint=fingerprint) as line:
         line.request(method, _target(url), body, {"Accept": "application/json", **(headers or {})})
         answer = line.getresponse()
         found = {name.lower(): value for name, value in answer.getheaders()}
@@ -142,13 +148,23 @@ def _target(url: str) -> str:
 
 
 @contextmanager
-def _http(url: str, timeout_s: float, *, verify: bool) -> Iterator[http.client.HTTPConnection]:
+def _http(url: str, timeout_s: float, *, verify: bool, fingerprint: str = "") -> Iterator[http.client.HTTPConnection]:
     """Open a connection for the block; an answer that is no HTTP is a broken connection."""
-    with closing(_connection(url, timeout_s, verify=verify)) as line:
+    with closing(_connection(url, timeout_s, verify=verify and not fingerprint)) as line:
         try:
+            if fingerprint:
+                line.connect()
+                _require(url, fingerprint, line.sock)
             yield line
         except http.client.HTTPException as error:
             raise ConnectionError(f"no HTTP answer ({type(error).__name__})") from error
+
+
+def _require(url: str, fingerprint: str, line: object) -> None:
+    try:
+        require_pinned(url, fingerprint, line)
+    except GatewayDown as error:
+        raise ssl.SSLCertVerificationError(error.message) from None
 
 
 def _connection(url: str, timeout_s: float, *, verify: bool) -> http.client.HTTPConnection:

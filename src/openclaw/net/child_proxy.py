@@ -140,15 +140,13 @@ class _ChildProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with suppress(OSError):
+            with suppress(OSError):  # either side broke off, or nothing moved for too long
                 try:
                     await self._request(reader, writer)
                 except _Refused as refusal:
                     writer.write(_answer(refusal.status, str(refusal)))
                     async with asyncio.timeout(self._head_s):
                         await writer.drain()
-        except TimeoutError:
-            pass
         finally:
             writer.close()
 

@@ -1,7 +1,8 @@
 """Reads the files of one commit out of a pack, in memory. No program is started, and nothing is written.
 
 1. Every object is named by the hash of its bytes: what comes out under a commit is what the commit names.
-2. What a header claims is not believed: sizes are counted as they come out, and all of it together is bounded.
+2. What a header claims is not believed: sizes are counted as they come out, and all of it together is bounded. So is
+   the work: numbers have an end, each difference is applied once, and a folder counts as often as it is named.
 3. Links, submodules and other trees' entries that are no plain files refuse the whole.
 """
 
@@ -19,6 +20,9 @@ from openclaw.policy.skill.tree import MAX_BYTES, MAX_DEPTH, MAX_FILES, Tree, tr
 MAX_PACK_BYTES: Final = 32 * 1024 * 1024
 MAX_OBJECTS: Final = 50_000
 MAX_INFLATED: Final = 128 * 1024 * 1024
+MAX_ENTRIES: Final = 4 * MAX_FILES
+"""Files and folders below the folder of a skill, each counted as often as it is named."""
+MAX_NUMBER_BITS: Final = 56
 MAX_NAMED: Final = 10
 _PIECE: Final = 16 * 1024
 _KINDS: Final[Mapping[int, bytes]] = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
@@ -43,8 +47,9 @@ class _Object(NamedTuple):
 
 
 class _Delta(NamedTuple):
+    """What makes the object at a place out of another one."""
+
     at: int
-    base: int | bytes
     data: bytes
 
 
@@ -55,6 +60,7 @@ class Pack:
         self._data = data
         self._name_bytes = name_bytes
         self._left = MAX_INFLATED
+        self._entries_left = 0
         self._objects: dict[bytes, _Object] = {}
         self._places: dict[int, bytes] = {}
         try:
@@ -75,6 +81,7 @@ class Pack:
             place = entry[2]
         contents: dict[str, bytes] = {}
         executable: set[str] = set()
+        self._entries_left = MAX_ENTRIES
         self._walk(place, "", contents, executable, Occupied())
         if "SKILL.md" not in contents:
             raise refused(f"there is no SKILL.md in {folder or 'its root'}{_elsewhere(contents, folder)}")
@@ -84,6 +91,9 @@ class Pack:
         self, place: bytes, above: str, contents: dict[str, bytes], executable: set[str], occupied: Occupied
     ) -> None:
         for mode, name, inner in self._entries(place):
+            self._entries_left -= 1
+            if self._entries_left < 0:
+                raise refused(f"the folder holds more than {MAX_ENTRIES} files and folders")
             path = f"{above}{name}"
             if why := unfit(path) or ("" if mode == _FOLDER else occupied.clash(path)):
                 raise refused(f"{ascii(path)[:200]}: {why}")
@@ -126,24 +136,27 @@ class Pack:
             raise refused(f"its pack is of another kind, or has more than {MAX_OBJECTS} objects")
         if self._hash(data[: -self._name_bytes]) != data[-self._name_bytes :]:
             raise refused("its pack is cut or damaged")
-        deltas: list[_Delta] = []
+        deltas: dict[int | bytes, list[_Delta]] = {}
         at = 12
         for _ in range(count):
             at = self._one(at, deltas)
-        while deltas:
-            waiting = [each for each in deltas if not self._resolved(each)]
-            if len(waiting) == len(deltas):
-                raise refused("its pack names objects that it does not hold")
-            deltas = waiting
+        whole = list(self._places.items())
+        while whole:
+            place, name = whole.pop()
+            for delta in (*deltas.pop(place, ()), *deltas.pop(name, ())):
+                base = self._objects[name]
+                data = self._applied(base.data, delta.data)
+                whole.append((delta.at, self._keep(delta.at, _Object(base.kind, data))))
+        if deltas:
+            raise refused("its pack names objects that it does not hold")
 
-    def _one(self, start: int, deltas: list[_Delta]) -> int:
+    def _one(self, start: int, deltas: dict[int | bytes, list[_Delta]]) -> int:
         """Read the object at a place; return where the next one begins."""
         byte, at = self._data[start], start + 1
-        kind, size, shift = byte >> 4 & 7, byte & 15, 4
-        while byte & 128:
-            byte, at = self._data[at], at + 1
-            size |= (byte & 127) << shift
-            shift += 7
+        kind, size = byte >> 4 & 7, byte & 15
+        if byte & 128:
+            more, at = _number(self._data, at)
+            size |= more << 4
         base: int | bytes = 0
         if kind == _BY_OFFSET:
             byte, at = self._data[at], at + 1
@@ -151,6 +164,8 @@ class Pack:
             while byte & 128:
                 byte, at = self._data[at], at + 1
                 back = (back + 1 << 7) | byte & 127
+                if back > start:
+                    raise refused("its pack names objects that it does not hold")
             base = start - back
         elif kind == _BY_NAME:
             base, at = self._data[at : at + self._name_bytes], at + self._name_bytes
@@ -160,7 +175,7 @@ class Pack:
         if kind in _KINDS:
             self._keep(start, _Object(_KINDS[kind], content))
         else:
-            deltas.append(_Delta(start, base, content))
+            deltas.setdefault(base, []).append(_Delta(start, content))
         return at
 
     def _inflated(self, at: int, size: int) -> tuple[bytes, int]:
@@ -179,14 +194,6 @@ class Pack:
         if got != size:
             raise refused("an object in it is smaller than it says")
         return b"".join(pieces), at
-
-    def _resolved(self, delta: _Delta) -> bool:
-        name = delta.base if isinstance(delta.base, bytes) else self._places.get(delta.base)
-        base = self._objects.get(name) if name is not None else None
-        if base is None:
-            return False
-        self._keep(delta.at, _Object(base.kind, self._applied(base.data, delta.data)))
-        return True
 
     def _applied(self, base: bytes, delta: bytes) -> bytes:
         wanted, at = _number(delta, 0)
@@ -214,10 +221,12 @@ class Pack:
             raise refused("a difference in its pack is smaller than it says")
         return b"".join(pieces)
 
-    def _keep(self, at: int, found: _Object) -> None:
+    def _keep(self, at: int, found: _Object) -> bytes:
+        """Keep what stands at a place; return its name."""
         name = self._hash(found.kind + b" %d\0" % len(found.data) + found.data)
         self._objects[name] = found
         self._places[at] = name
+        return name
 
     def _spend(self, size: int) -> None:
         self._left -= size
@@ -239,6 +248,8 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
         if not byte & 128:
             return value, at
+        if shift > MAX_NUMBER_BITS:
+            raise refused("a number in its pack has no end")
 
 
 def _copy(delta: bytes, code: int, at: int) -> tuple[int, int, int]:

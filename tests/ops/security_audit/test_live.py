@@ -67,7 +67,7 @@ def running(url: str, logs: Path, connect: object = None) -> Running:
     return Running(
         http_url=url,
         bearer=Secret(STRONG),
-        verify=True,
+        fingerprint="",
         logs_dir=logs,
         secrets=(Secret(STRONG),),
         connect=refuse if connect is None else connect,  # type: ignore[arg-type]

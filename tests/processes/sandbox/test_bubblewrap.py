@@ -20,7 +20,7 @@ from openclaw.processes.sandbox.bubblewrap import Bubblewrap
 from openclaw.processes.sandbox.job import Limits, Redirect, Stage, Walls
 from openclaw.processes.spawner import Spawner
 from tests.processes.sandbox.support import command, job, names, outcome, python, ran, shell
-from tests.processes.waiting import alive, until
+from tests.processes.waiting import alive, status, until
 
 pytestmark = pytest.mark.anyio
 
@@ -246,6 +246,37 @@ except OSError:
         listener.accept()
 
 
+async def test_connections_that_a_command_holds_open_take_no_endless_threads(
+    bubblewrap: Bubblewrap, workspace: Path
+) -> None:
+    path = workspace.parent / "proxy"
+    gone = asyncio.Event()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        gone.set()
+
+    server = await asyncio.start_unix_server(hold, path)
+    text = """
+import os, re, socket, time
+held = [socket.create_connection(("127.0.0.1", 3128), 5) for _ in range(100)]
+def threads():
+    return [int(re.search(r"Threads:\\s+(\\d+)", open(f"/proc/{each}/status").read())[1])
+            for each in os.listdir("/proc") if each.isdigit()]
+end = time.monotonic() + 5
+while max(threads()) < 129 and time.monotonic() < end:
+    time.sleep(0.01)
+print(max(threads()))
+"""
+    try:
+        _, written = await ran(bubblewrap, python(workspace, text), Walls(workspace=workspace, proxy=path))
+        assert written == "129\n"
+        await gone.wait()
+    finally:
+        server.close()
+
+
 async def test_no_process_of_the_machine_is_seen_or_signalled(
     bubblewrap: Bubblewrap, workspace: Path, walls: Walls
 ) -> None:
@@ -302,11 +333,14 @@ async def test_a_setuid_program_gives_nothing(bubblewrap: Bubblewrap, workspace:
 
 
 async def test_what_a_job_leaves_behind_ends_with_it(bubblewrap: Bubblewrap, workspace: Path, walls: Walls) -> None:
-    text = "setsid -f sleep 700 </dev/null >/dev/null 2>&1; kill -STOP $PPID & echo up; sleep 701"
+    text = "setsid -f sleep 700 </dev/null >/dev/null 2>&1; kill -STOP $PPID; sleep 701"
     running = await bubblewrap.start(shell(workspace, text), walls)
-    assert await running.child.stdout.readuntil(b"up\n")
-    family = [process.pid for process in psutil.Process(running.child.pid).children(recursive=True)]
-    assert family
+
+    def family_now() -> list[int]:
+        return [process.pid for process in psutil.Process(running.child.pid).children(recursive=True)]
+
+    await until(lambda: psutil.STATUS_STOPPED in map(status, family_now()))  # from then on it says nothing
+    family = family_now()
     await running.end()
     await until(lambda: not any(map(alive, family)))
 

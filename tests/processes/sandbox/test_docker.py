@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from openclaw.base.errors import Unavailable
 from openclaw.cli.app import run
 from openclaw.config.schema import DockerSandboxConfig, SandboxConfig, SandboxPruneConfig
 from openclaw.processes.sandbox.choice import owner_of
-from openclaw.processes.sandbox.docker import PREFIX, Docker, container_options, text
+from openclaw.processes.sandbox.docker import PREFIX, Contained, Docker, container_options, text
 from openclaw.processes.sandbox.job import Command, Job, Redirect, Stage, Walls
 from openclaw.processes.spawner import Spawner
 from tests.processes.sandbox import dockerd
@@ -152,6 +153,27 @@ async def test_who_shares_a_container_shares_its_tmp_and_others_do_not(docker: D
     assert "mine\n" not in (await ran(docker, calls(workspace, "ls /tmp"), other))[1]
 
 
+async def test_commands_that_begin_at_once_share_the_container_that_one_of_them_makes(
+    docker: Docker, workspace: Path
+) -> None:
+    walls = Walls(workspace=workspace, scope="at once")
+    job = calls(workspace, "echo up")
+    assert await asyncio.gather(*(ran(docker, job, walls) for _ in range(3))) == [(0, "up\n")] * 3
+
+
+async def test_an_engine_that_does_not_answer_keeps_no_client_alive(workspace: Path) -> None:
+    class Deaf(Docker):
+        async def remove(self, name: str) -> None:
+            raise Unavailable("Docker does not answer")
+
+    spawner = Spawner(Surroundings())
+    child = await spawner.spawn(("sleep", "800"), stdout=True)
+    with pytest.raises(Unavailable):
+        await Contained(child, Deaf(spawner, SystemClock()), "any").end()
+    assert child.returncode == -signal.SIGKILL
+    await spawner.close(0.5)
+
+
 async def test_idle_and_old_containers_are_removed(docker: Docker, workspace: Path) -> None:
     clock = docker._clock
     assert isinstance(clock, ManualClock)
@@ -165,6 +187,12 @@ async def test_idle_and_old_containers_are_removed(docker: Docker, workspace: Pa
     assert (found.scope, found.state, found.idle_hours, found.max_age_days) == ("idle", "running", 24, 2)
     await ran(docker, calls(workspace, "true"), Walls(workspace=workspace, scope="idle"))
     clock.advance(3 * 3600)
+    running = await docker.start(calls(workspace, "echo up", "sleep 804"), Walls(workspace=workspace, scope="idle"))
+    assert await running.child.stdout.readuntil(b"up\n")
+    clock.advance(3 * 86_400)
+    assert await docker.prune() == 0  # a command that runs uses it
+    running.child.signal(signal.SIGKILL)
+    await running.child.wait()
     assert await docker.prune() == 1
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import psutil
 import pytest
 
+from openclaw.base.errors import Unavailable
 from openclaw.base.ids import OwnerId, RunId
 from openclaw.base.principal import LOCAL_OPERATOR
 from openclaw.base.tasks import TaskSet
 from openclaw.config.schema import ExecConfig, SandboxConfig
 from openclaw.policy.approval import Decision
 from openclaw.processes.sandbox import bubblewrap as bubblewrap_module
-from openclaw.processes.sandbox.carried import Bare
+from openclaw.processes.sandbox.carried import Bare, Carried
 from tests.processes.sandbox.support import names
 from tests.processes.waiting import alive, until
 from tests.tools.command.bench import Bench
@@ -210,6 +211,32 @@ async def test_rules_that_became_stricter_meanwhile_hold(bench: Bench) -> None:
     assert is_error
     assert "exec.denied" in text
     assert names(bench.workspace) == []
+
+
+async def test_an_approval_holds_for_the_walls_that_the_person_was_shown(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bubblewrap_module, "PROGRAM", "no-such-bwrap")
+
+    def walls() -> None:
+        bench.sandbox = SandboxConfig()
+
+    text, is_error = await decided(bench, "touch canary", "allow-once", walls)
+    assert is_error
+    assert "exec.unlisted" in text
+    assert names(bench.workspace) == []
+
+
+async def test_a_command_whose_end_fails_is_over_all_the_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = Carried.end
+
+    async def failing(self: Carried) -> int:
+        await end(self)
+        raise Unavailable("Docker does not answer")
+
+    monkeypatch.setattr(Carried, "end", failing)
+    assert (await call(bench, "ls"))[1] is False
+    assert len(bench.jobs) == 0
 
 
 async def test_a_variable_that_hijacks_is_denied_without_asking(bench: Bench) -> None:

@@ -244,7 +244,8 @@ async def _tail(wanted: Wanted, *, follow: bool, as_json: bool) -> None:
     while True:
         for row in rows:
             last = row.seq
-            click.echo(msgspec.json.encode(shown(row)).decode() if as_json else "  ".join(map(str, _line(row))))
+            line = msgspec.json.encode(shown(row)).decode() if as_json else plain("  ".join(map(str, _line(row))))
+            click.echo(line)
         if not follow:
             return
         await SYSTEM_CLOCK.sleep(POLL_S)
@@ -308,6 +309,6 @@ def _verification(found: Verification) -> dict[str, Any]:
 def _line(row: Row) -> tuple[object, ...]:
     entry = row.entry
     when = datetime.fromtimestamp(entry.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    what = plain(f"{entry.action} {entry.target}".strip())
-    who = plain(entry.owner + (f" ({entry.method})" if entry.method else ""))
+    what = f"{entry.action} {entry.target}".strip()
+    who = entry.owner + (f" ({entry.method})" if entry.method else "")
     return row.seq, when, entry.kind, entry.answer or "-", who, what, entry.rule

@@ -11,6 +11,7 @@ from openclaw.cli.elsewhere import ABOUT_CHANNELS, elsewhere
 from openclaw.cli.layout import plain
 from openclaw.cli.reach import Reach, gateway_options
 
+REQUEST = ("channel", "accountId", "senderId", "senderLabel", "requestId", "expiresAt")
 NONE = "There are no channels: this version has none yet."
 
 
@@ -102,23 +103,13 @@ def pending(reach: Reach, channel: str, senders: bool, as_json: bool) -> None:
     elif senders:
         output.table(
             ["channel", "account", "id", "name"],
-            [(row["channel"], row["accountId"], row["senderId"], plain(row["name"])) for row in found["senders"]],
+            [(row["channel"], row["accountId"], row["senderId"], row["name"]) for row in found["senders"]],
             "Nobody was let in by a code.",
         )
     else:
         output.table(
             ["channel", "account", "id", "name", "request", "until"],
-            [
-                (
-                    row["channel"],
-                    row["accountId"],
-                    row["senderId"],
-                    plain(row["senderLabel"]),
-                    row["requestId"],
-                    row["expiresAt"],
-                )
-                for row in found["requests"]
-            ],
+            [tuple(map(row.get, REQUEST)) for row in found["requests"]],
             f"Nobody asks to be let in. {NONE}",
         )
 
@@ -135,8 +126,7 @@ def approve(reach: Reach, channel: str, code: str, account: str) -> None:
     Example:
       openclaw pairing approve telegram K7M2PQRS
     """
-    found = reach.call("channels.pairing.approve", {"channel": channel, "accountId": account, "requestId": code})
-    click.echo(f"{channel}:{found['senderId']} may write to the account {account}.")
+    click.echo(f"{_decided(reach, 'approve', channel, account, code)} may write to the account {account}.")
 
 
 @pairing.command()
@@ -151,8 +141,13 @@ def deny(reach: Reach, channel: str, code: str, account: str) -> None:
     Example:
       openclaw pairing deny telegram K7M2PQRS
     """
-    found = reach.call("channels.pairing.dismiss", {"channel": channel, "accountId": account, "requestId": code})
-    click.echo(f"{channel}:{found['senderId']} was turned away.")
+    click.echo(f"{_decided(reach, 'dismiss', channel, account, code)} was turned away.")
+
+
+def _decided(reach: Reach, how: str, channel: str, account: str, code: str) -> str:
+    """Decide a request, and return who made it."""
+    params = {"channel": channel, "accountId": account, "requestId": code}
+    return plain(f"{channel}:{reach.call(f'channels.pairing.{how}', params)['senderId']}")
 
 
 @pairing.command()

@@ -65,16 +65,7 @@ def show(as_json: bool) -> None:
         return
     output.table(
         ["about", "what", "is", "fit for", "by"],
-        [
-            (
-                row.area,
-                row.what,
-                plain(row.value),
-                row.level,
-                _by(row, line),
-            )
-            for row, line in rows
-        ],
+        [(row.area, row.what, row.value, row.level, _by(row, line)) for row, line in rows],
     )
 
 
@@ -218,12 +209,12 @@ def _print_widenings(found: dict[str, Any], empty: str, *, as_json: bool) -> Non
         (
             each["id"],
             each["door"],
-            plain(each["value"]),
+            each["value"],
             _clock(each["startedAtMs"]),
             _clock(each.get("endedAtMs", each["endsAtMs"])),
             each.get("end") or "open",
-            plain(f"{each['ticket']}: {each['why']}"),
-            plain(each["by"]),
+            f"{each['ticket']}: {each['why']}",
+            each["by"],
         )
         for each in found["widenings"]
     ]

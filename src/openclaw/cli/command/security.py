@@ -90,7 +90,7 @@ def _running(reach: Reach, scene: Any) -> Running:
     return Running(
         http_url=to.http_url,
         bearer=to.bearer,
-        verify=not to.tls_fingerprint,
+        fingerprint=to.tls_fingerprint,
         logs_dir=scene.paths.logs_dir,
         secrets=tuple(secrets_at(scene)),
         connect=lambda: reach.run(_connect(reach)),

@@ -87,7 +87,7 @@ def _tls_step(host: str, port: int, pinned: str) -> Step:
 def _http_step(target: Target, secure: bool) -> Step:
     url = f"{target.http_url}/health"
     try:
-        answer = inspect.request("GET", url, verify=not target.tls_fingerprint)
+        answer = inspect.request("GET", url, fingerprint=target.tls_fingerprint)
     except OSError as error:
         hint = "Use https:// or wss://." if not secure else "Look at the log of the reverse proxy."
         return Step("http", False, f"no HTTP answer at {url}: {_why(error)}", hint)

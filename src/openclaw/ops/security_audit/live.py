@@ -54,11 +54,14 @@ class Probe(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the gateway is, and what opens it. `connect` opens a WebSocket without a credential, and raises."""
+    """Where the gateway is, and what opens it. `connect` opens a WebSocket without a credential, and raises.
+
+    With a `fingerprint` nothing is said to a server with another certificate.
+    """
 
     http_url: str
     bearer: Secret | None
-    verify: bool
+    fingerprint: str
     logs_dir: Path
     secrets: tuple[Secret, ...]
     connect: Callable[[], None]
@@ -84,7 +87,8 @@ class Prober:
     def _ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: Any = None) -> Answered:
         more = {"Content-Type": "application/json"} if body is not None else {}
         data = json.dumps(body).encode() if body is not None else None
-        return request(method, f"{self._at.http_url}{path}", {**more, **(headers or {})}, data, verify=self._at.verify)
+        url = f"{self._at.http_url}{path}"
+        return request(method, url, {**more, **(headers or {})}, data, fingerprint=self._at.fingerprint)
 
     def _bearer(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._at.bearer.reveal()}"} if self._at.bearer else {}

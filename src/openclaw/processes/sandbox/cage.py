@@ -3,6 +3,8 @@
 1. A job gets a group of its own before its first program starts, with its number of processes and, where it can be,
    its memory. Without control groups that we may write, the carrier's own counting has to do.
 2. A group is removed when nobody is in it any more; those of gateways that are gone are removed by the next one.
+3. No two groups have one name, also when a process begins again as another program: one that is still there would keep
+   the next job from getting any.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +24,9 @@ ENTER: Final = ("/bin/sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"')
 """Starts what follows in a group; fails when that cannot be entered."""
 EXTRA: Final = 8
 """Processes of the walls themselves."""
+_LIFE: Final = secrets.token_hex(4)
+"""Tells this program from the one that had its process before (`processes.again`)."""
+_NUMBERS: Final = itertools.count(1)
 
 
 class Cages:
@@ -28,7 +34,6 @@ class Cages:
 
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root / "pids" if (root / "pids").is_dir() else root
-        self._numbers = itertools.count(1)
         self._left: set[Path] = set()
         self._swept = False
 
@@ -37,7 +42,7 @@ class Cages:
         if os.geteuid() != 0:
             return None
         self._sweep()
-        cage = self._root / f"{PREFIX}{os.getpid()}-{next(self._numbers)}"
+        cage = self._root / f"{PREFIX}{os.getpid()}-{_LIFE}-{next(_NUMBERS)}"
         try:
             cage.mkdir()
             (cage / "pids.max").write_text(str(limits.processes + EXTRA))
@@ -71,5 +76,5 @@ class Cages:
 
 def _lives(cage: Path) -> bool:
     """Say whether the gateway that has made a group is there."""
-    pid = cage.name.removeprefix(PREFIX).partition("-")[0]
-    return Path("/proc", pid).exists()
+    pid, _, rest = cage.name.removeprefix(PREFIX).partition("-")
+    return rest.startswith(f"{_LIFE}-") if pid == str(os.getpid()) else Path("/proc", pid).exists()

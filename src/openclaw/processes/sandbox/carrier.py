@@ -37,6 +37,8 @@ MAX_PENDING = 4 << 20
 ENDED = 137
 CHANGED = 126
 PROXY_PORT = 3128
+RELAYED = 64
+"""Connections at once through the way out, each with threads of ours; whoever opens more of them waits."""
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 NICER = 5
 """Programs yield to whoever watches them."""
@@ -375,6 +377,7 @@ def relay(path: str) -> None:
     import threading
 
     listener = socket.create_server(("127.0.0.1", PROXY_PORT))
+    free = threading.Semaphore(RELAYED)
     if os.fork():
         listener.close()
         return
@@ -387,16 +390,20 @@ def relay(path: str) -> None:
             target.shutdown(socket.SHUT_WR)
 
     def serve(near: socket.socket) -> None:
-        with near, socket.socket(socket.AF_UNIX) as far, contextlib.suppress(OSError):
-            far.connect(path)
-            back = threading.Thread(target=copy, args=(far, near), daemon=True)
-            back.start()
-            copy(near, far)
-            back.join()
+        try:
+            with contextlib.suppress(OSError), near, socket.socket(socket.AF_UNIX) as far:
+                far.connect(path)
+                back = threading.Thread(target=copy, args=(far, near), daemon=True)
+                back.start()
+                copy(near, far)
+                back.join()
+        finally:
+            free.release()
 
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     os.dup2(0, 1)
     while True:
+        free.acquire()
         near, _ = listener.accept()
         threading.Thread(target=serve, args=(near,), daemon=True).start()
 

@@ -7,6 +7,7 @@
 4. Ending a job ends its container: it is the only way to end all that a command has started.
 5. Containers that nobody uses are removed, also those that an earlier gateway has left. What still runs in one of those
    ends with it: its gateway was killed, and `docker exec` ends nothing by itself. Other gateways' are let alone.
+6. Whoever makes, takes or removes a container because nobody uses it has its name to himself meanwhile.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -46,8 +48,37 @@ _LEFT_OUT: Final = frozenset(("PATH", "PWD"))
 """Variables of a plan that are the image's own business."""
 
 
+class _Known:
+    """What is known of containers. `used`: when a command was last started in one, Unix ms, by its name."""
+
+    def __init__(self) -> None:
+        self.used: dict[str, int] = {}
+        self._clients: dict[str, list[Child]] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def lock(self, name: str) -> asyncio.Lock:
+        """Return the lock of a name; it is gone when nobody holds it."""
+        return self._locks.setdefault(name, asyncio.Lock())
+
+    def enter(self, name: str, client: Child) -> None:
+        """Note a command that was started in a container."""
+        self._clients[name] = [*self._at_work(name), client]
+
+    def is_at_work(self, name: str) -> bool:
+        """Say whether a command of ours runs in a container."""
+        return bool(self._at_work(name))
+
+    def forget(self, name: str) -> None:
+        """Forget a container."""
+        self.used.pop(name, None)
+        self._clients.pop(name, None)
+
+    def _at_work(self, name: str) -> list[Child]:
+        return [client for client in self._clients.get(name, ()) if client.returncode is None]
+
+
 class Docker:
-    """Implements Sandbox, with the settings it was given; `last_used` is shared by all of them."""
+    """Implements Sandbox, with the settings it was given; what is known of containers is shared by all of them."""
 
     backend: Backend = "docker"
 
@@ -58,19 +89,18 @@ class Docker:
         config: SandboxConfig | None = None,
         *,
         owner: str = "",
-        used: dict[str, int] | None = None,
+        known: _Known | None = None,
     ) -> None:
         self._spawner = spawner
         self._clock = clock
         self._config = config or SandboxConfig()
         self._owner = owner
         self._since_ms = clock.now_ms()
-        self._used = {} if used is None else used
-        """When a command was last started in a container, Unix ms, by its name."""
+        self._known = known or _Known()
 
     def with_settings(self, config: SandboxConfig) -> Docker:
         """Return the same with an agent's settings."""
-        return Docker(self._spawner, self._clock, config, owner=self._owner, used=self._used)
+        return Docker(self._spawner, self._clock, config, owner=self._owner, known=self._known)
 
     async def problem(self) -> str:
         """Say why there can be no container, or nothing."""
@@ -87,26 +117,28 @@ class Docker:
         labels = {OWNER: self._owner, SCOPE: walls.scope, IMAGE: f"{self._config.docker.image} {image}"}
         options += [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
         name = PREFIX + sha256(msgspec.json.encode((image, options, walls.scope))).hexdigest()[:24]
-        await self._ensure(name, image, options)
-        self._used[name] = self._clock.now_ms()
         argv = ["exec", *(("-i",) if job.takes_input else ()), "-w", job.workspace, name, "/bin/sh", "-c", text(job)]
-        try:
-            child = await self._spawner.spawn(
-                ("docker", *argv),
-                name="command",
-                allow=_ALLOW,
-                stdin=job.takes_input,
-                stdout=True,
-                log_stderr=False,
-            )
-        except BaseException:
-            await asyncio.shield(self.remove(name))  # what it has begun in there is not ended with it
-            raise
+        async with self._known.lock(name):
+            await self._ensure(name, image, options)
+            self._known.used[name] = self._clock.now_ms()
+            try:
+                child = await self._spawner.spawn(
+                    ("docker", *argv),
+                    name="command",
+                    allow=_ALLOW,
+                    stdin=job.takes_input,
+                    stdout=True,
+                    log_stderr=False,
+                )
+            except BaseException:
+                await asyncio.shield(self.remove(name))  # what it has begun in there is not ended with it
+                raise
+            self._known.enter(name, child)
         return Contained(child, self, name)
 
     async def remove(self, name: str) -> None:
         """Remove a container with all that runs in it."""
-        self._used.pop(name, None)
+        self._known.forget(name)
         await self._docker("rm", "-f", "-v", name)
 
     async def containers(self) -> list[Container]:
@@ -121,23 +153,30 @@ class Docker:
         return sorted(map(_container, lines), key=lambda each: each.made_ms)
 
     async def prune(self) -> int:
-        """Remove containers that are idle or old. Return how many. Harmless without Docker."""
+        """Remove containers that are idle or old, once no command of ours runs there. Return how many.
+
+        Harmless without Docker.
+        """
         now_ms = self._clock.now_ms()
         gone = 0
         for each in await self._found():
-            idle_ms = now_ms - self._used.get(each.name, max(each.made_ms, self._since_ms))
-            if idle_ms >= each.idle_hours * 3_600_000 or now_ms - each.made_ms >= each.max_age_days * 86_400_000:
-                await self.remove(each.name)
-                gone += 1
+            async with self._known.lock(each.name):
+                idle_ms = now_ms - self._known.used.get(each.name, max(each.made_ms, self._since_ms))
+                over = idle_ms >= each.idle_hours * 3_600_000
+                over = over or now_ms - each.made_ms >= each.max_age_days * 86_400_000
+                if over and not self._known.is_at_work(each.name):
+                    await self.remove(each.name)
+                    gone += 1
         return gone
 
     async def sweep(self) -> int:
         """End what a gateway that was killed has left running. Return in how many containers there was something."""
         gone = 0
         for each in await self._found():
-            if await self.is_busy(each.name) and each.name not in self._used:
-                await self.remove(each.name)
-                gone += 1
+            async with self._known.lock(each.name):
+                if each.name not in self._known.used and await self.is_busy(each.name):
+                    await self.remove(each.name)
+                    gone += 1
         return gone
 
     async def is_busy(self, name: str) -> bool:
@@ -214,10 +253,16 @@ class Contained:
         self.child.close_stdin()
 
     async def end(self) -> int:
-        """See Running. A job that has ended by itself leaves the container to those who share it."""
-        if self.child.returncode is None:
-            await self._docker.remove(self._name)
-        return await self.child.kill()
+        """See Running. A job that has ended by itself leaves the container to those who share it.
+
+        Raises: Unavailable when the engine does not answer; what the job has started may go on then.
+        """
+        try:
+            if self.child.returncode is None:
+                await self._docker.remove(self._name)
+        finally:  # an engine that does not answer must not have us wait for its client, too
+            await self.child.kill()
+        return self.child.returncode or 0
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):

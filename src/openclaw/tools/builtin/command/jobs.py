@@ -157,8 +157,8 @@ class Jobs:
         return len(gone)
 
     async def close(self) -> None:
-        """End every job."""
-        await asyncio.gather(*(job.running.end() for job in list(self._running.values())))
+        """End every job. What an engine of containers does not end now, the next gateway's first look ends."""
+        await asyncio.gather(*(job.running.end() for job in list(self._running.values())), return_exceptions=True)
         await self._tasks.close()
 
     async def _follow(self, job: Job, timeout_s: float, hear: Callable[[bytes], None] | None) -> None:
@@ -175,13 +175,21 @@ class Jobs:
                 await job.running.child.wait()
         finally:
             timer.cancel()
-            job.status = await job.running.end()
-            await _drained(job.running.child.stdout)
+            try:
+                job.status = await job.running.end()
+                await _drained(job.running.child.stdout)
+            finally:
+                await self._done(job)
+
+    async def _done(self, job: Job) -> None:
+        """Note that a job has ended, so that nobody waits for it, and close what it needed."""
+        job.ended_s = self._clock.monotonic_s()
+        self._running.pop(job.id, None)
+        self._ended.put(job.id, job)
+        try:
             if job.after is not None:
                 await job.after()
-            job.ended_s = self._clock.monotonic_s()
-            self._running.pop(job.id, None)
-            self._ended.put(job.id, job)
+        finally:
             job.done.set()
 
     async def _time_out(self, job: Job, timeout_s: float) -> None:

@@ -2,7 +2,7 @@
 
 1. A command is judged on the disk as it is. What is allowed starts; what is denied never does.
 2. What is to be asked about becomes a row for people. When none can be reached, the answer is no at once.
-3. After a yes everything is judged anew, and only the very plan that was approved starts.
+3. After a yes everything is judged anew, and only the very plan that was approved starts, within the same walls.
 4. The row in the ledger comes before the start. It names programs and digests, no word of the command.
 """
 
@@ -117,10 +117,12 @@ class Commands:
             approval = await self._approved(
                 _request(wish, context, wanted, verdict, settings, choice), context, verdict
             )
-            approved = wanted.judgement.plan
+            approved, walls_shown = wanted.judgement.plan, _walls_of(choice)
             settings = self._settings(context)
+            choice = await self._sandboxes.choose(settings.sandbox, main=settings.main)
             wanted = await self._judged(wish, context, settings, choice)
-            wanted = msgspec.structs.replace(wanted, approved=approved)
+            if _walls_of(choice) == walls_shown:
+                wanted = msgspec.structs.replace(wanted, approved=approved)
             ask = _ask(wanted, context, choice, approval.id)
             verdict = await self._gate.admit(ask)
             if verdict.answer == "allow" and approval.decision == "allow-always":
@@ -217,6 +219,11 @@ def _check_folder(plan: Plan) -> None:
     if within(place, plan.workspace) and "\0" not in place and not Path(place).is_dir():
         name = os.path.relpath(place, plan.workspace)
         raise ToolError(f"There is no folder {name[:200]!r} in the workspace. list_files shows what there is.")
+
+
+def _walls_of(choice: Choice) -> tuple[str, str]:
+    """Return what a person was told of the walls."""
+    return choice.sandbox.backend, choice.no_walls
 
 
 def _timeout_s(wish: Wish, settings: Settings) -> int:
