@@ -44,7 +44,7 @@ from openclaw.ops.backup.restore import RestoreOutcome, clear_uploads, last_outc
 from openclaw.ops.backup.schedule import BackupSchedule
 from openclaw.ops.backup.swap import recover
 from openclaw.policy.ledger import TRY_EVERY_S
-from openclaw.processes.again import begin_again
+from openclaw.processes.again import begin_again, hold, listen
 from openclaw.secrets.former import FormerSecrets
 from openclaw.secrets.room import Again, SecretRoom
 from openclaw.store.lock import StateLock
@@ -171,6 +171,12 @@ class _Gateway:
                 self._put_back(paths.state_dir, lock, error)
         finally:
             lock.release()
+        if self._end == "again":
+            hold()
+            for _ in range(3):
+                await asyncio.sleep(
+                    0
+                )  # a stop that came just before counts; one that comes now waits for the next life
         return self._end
 
     async def _live(self, paths: StatePaths, lock: StateLock) -> None:
@@ -325,6 +331,7 @@ class _Gateway:
             loop.add_signal_handler(number, self._on_stop_signal)
         loop.add_signal_handler(signal.SIGHUP, self._on_reload_signal)
         loop.add_signal_handler(signal.SIGUSR1, self._begin_again)
+        listen()
 
     def _on_stop_signal(self) -> None:
         self._end = "stop"  # whoever wants an end gets it, also in the middle of a restart

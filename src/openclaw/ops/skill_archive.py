@@ -26,7 +26,7 @@ from openclaw.policy.skill.tree import MAX_BYTES, MAX_DEPTH, MAX_FILES, Tree, tr
 MAX_ARCHIVE_BYTES: Final = 16 * 1024 * 1024
 _BROKEN: Final = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, MemoryError),
-    *(RuntimeError, ValueError, TypeError, LookupError, ArithmeticError),
+    *(RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
 )
 """What the readers of the standard library raise for noise: they do not promise a class of their own."""
 
