@@ -1,8 +1,9 @@
 """The public keys of identity providers: fetched when they are needed, kept for a while, fetched again when they turn.
 
 1. Deciding never waits: `find` looks into what is there. Whoever may wait calls `prepare` first.
-2. An unknown key id fetches anew, at most once in ROTATE_S: made-up ids cost the provider nothing. Who comes while the
-   fetch goes on waits for it: a start, or a key that turns, is met by many at once.
+2. An unknown key id fetches anew: a key may turn right after a fetch. Made-up ids cost the provider next to nothing:
+   BURST fetches may follow one another, then one in ROTATE_S, which finds every key that there is. Who comes while
+   the fetch goes on waits for it: a start, or a key that turns, is met by many at once.
 3. Keys that are STALE_S old are fetched again when somebody comes; those KEPT_S old are no longer believed.
 4. A set that cannot be fetched or read leaves the old one as it is.
 """
@@ -26,6 +27,8 @@ from openclaw.telemetry.metrics import METRICS
 _log = logging.getLogger("openclaw.identity")
 
 ROTATE_S: Final = 30.0
+BURST: Final = 4
+ALB_BURST: Final = 8
 STALE_S: Final = 3600.0
 KEPT_S: Final = 86_400.0
 MAX_KEYS: Final = 64
@@ -83,6 +86,23 @@ class OneKey(FixedKeys):
         return self._key
 
 
+class _Spare:
+    """How many fetches may be made at once: at most `burst`, and one comes back every `every_s` seconds."""
+
+    def __init__(self, burst: int, every_s: float, clock: Clock) -> None:
+        self._burst, self._every_s, self._clock = burst, every_s, clock
+        self._left, self._since_s = float(burst), clock.monotonic_s()
+
+    def left(self) -> float:
+        """Return how many there are."""
+        come_back = (self._clock.monotonic_s() - self._since_s) / self._every_s
+        return min(self._left + come_back, self._burst)
+
+    def take(self) -> None:
+        """Take one."""
+        self._left, self._since_s = self.left() - 1, self._clock.monotonic_s()
+
+
 class JwksKeys:
     """The keys of one issuer. Without a `url` its discovery document says where they are."""
 
@@ -93,7 +113,7 @@ class JwksKeys:
         self._clock = clock
         self._keys: dict[str, Key] = {}
         self._fetched_s: float | None = None
-        self._tried_s: float | None = None
+        self._spare = _Spare(BURST, ROTATE_S, clock)
         self._turn = asyncio.Lock()
 
     def find(self, parsed: Parsed) -> Key:
@@ -107,10 +127,10 @@ class JwksKeys:
         return self._lacks(parsed) if self._turn.locked() else self._due(parsed)
 
     def _due(self, parsed: Parsed) -> bool:
-        now_s = self._clock.monotonic_s()
-        if self._tried_s is not None and now_s - self._tried_s < ROTATE_S:
+        if self._spare.left() < 1:
             return False
-        return self._fetched_s is None or now_s - self._fetched_s >= STALE_S or self._lacks(parsed)
+        stale_s = self._clock.monotonic_s() - STALE_S
+        return self._fetched_s is None or self._fetched_s <= stale_s or self._lacks(parsed)
 
     def _lacks(self, parsed: Parsed) -> bool:
         try:
@@ -127,7 +147,7 @@ class JwksKeys:
 
     async def refresh(self) -> None:
         """Fetch the keys, and keep the old ones when that fails."""
-        self._tried_s = self._clock.monotonic_s()
+        self._spare.take()
         try:
             keys = keys_of(await _safely(self._fetch, self._url or await self._discovered()))
         except Exception as error:  # noqa: BLE001  # whatever a provider sends, the gateway goes on with what it has
@@ -204,7 +224,7 @@ class AlbKeys:
         self._clock = clock
         self._keys: BoundedMap[str, tuple[Key, float]] = BoundedMap("identity.alb_keys", MAX_KEYS)
         self._tried: BoundedMap[str, float] = BoundedMap("identity.alb_tried", MAX_KEYS)
-        self._tried_s: float | None = None
+        self._spare = _Spare(ALB_BURST, 1.0, clock)
         self._fetching = ""
         self._turn = asyncio.Lock()
 
@@ -216,7 +236,7 @@ class AlbKeys:
         return kept[0]
 
     def wants(self, parsed: Parsed) -> bool:
-        """See Keys. One id is asked for once in ROTATE_S, and one id or another once a second."""
+        """See Keys. One id is asked for once in ROTATE_S; ALB_BURST others may follow at once, then one a second."""
         if self._turn.locked() and parsed.kid == self._fetching:
             return self._keys.get(parsed.kid) is None
         return self._due(parsed)
@@ -226,7 +246,7 @@ class AlbKeys:
         tried_s = self._tried.get(parsed.kid)
         if not _ALB_KID.match(parsed.kid) or (tried_s is not None and now_s - tried_s < ROTATE_S):
             return False
-        if self._tried_s is not None and now_s - self._tried_s < 1.0:
+        if self._spare.left() < 1:
             return False
         kept = self._keys.get(parsed.kid)
         return kept is None or now_s - kept[1] >= STALE_S
@@ -237,8 +257,8 @@ class AlbKeys:
             if not self._due(parsed):
                 return
             self._fetching = parsed.kid
-            self._tried_s = now_s = self._clock.monotonic_s()
-            self._tried.put(parsed.kid, now_s)
+            self._spare.take()
+            self._tried.put(parsed.kid, self._clock.monotonic_s())
             try:
                 key = key_of_pem(await _safely(self._fetch, self._url + parsed.kid))
             except Exception as error:  # noqa: BLE001  # as in JwksKeys.refresh
