@@ -65,9 +65,3 @@ def test_naming_one_command_loads_no_other() -> None:
     loaded = modules_after("from openclaw.cli.app import run\nrun(['version'])")
     commands = {name for name in loaded if name.startswith("openclaw.cli.command.")}
     assert commands == {"openclaw.cli.command.version"}
-
-
-def test_a_gateway_starts_without_what_it_may_never_need() -> None:
-    loaded = modules_after("import openclaw.gateway.run")
-    auditors = {f"openclaw.policy.skill.{name}" for name in ("audit", "names", "python", "shell", "steering", "text")}
-    assert loaded & {*auditors, "botocore", "mcp", "xllamacpp"} == set()

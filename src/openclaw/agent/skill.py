@@ -23,12 +23,12 @@ import msgspec
 from openclaw.base.errors import NotFound
 from openclaw.base.ids import AgentId
 from openclaw.config.env import Environment
+from openclaw.policy.skill.audit import FILE_NAME
 from openclaw.policy.skill.confined import confining
 from openclaw.policy.skill.finding import shown
 from openclaw.policy.skill.gate import Answer, SkillGate, Standing
 from openclaw.policy.skill.head import MAX_HEAD_BYTES, Install, Needs, frontmatter, manifest
 from openclaw.policy.skill.lock import Locked
-from openclaw.policy.skill.report import FILE_NAME
 
 FOLDER: Final = "skills"
 MAX_SKILLS: Final = 200

@@ -20,7 +20,7 @@ from typing import IO, Final
 
 from openclaw.base.errors import InvalidRequest
 from openclaw.base.path_rules import Occupied, unfit
-from openclaw.policy.skill.report import FILE_NAME
+from openclaw.policy.skill.audit import FILE_NAME
 from openclaw.policy.skill.tree import MAX_BYTES, MAX_DEPTH, MAX_FILES, Tree, tree_of
 
 MAX_ARCHIVE_BYTES: Final = 16 * 1024 * 1024

@@ -32,11 +32,11 @@ from openclaw.config.disk import make_private
 from openclaw.ops.skill_archive import MAX_ARCHIVE_BYTES, read_archive
 from openclaw.ops.skill_git import GitSource, git_address
 from openclaw.policy.gatekeeper import Ask, Gatekeeper, Verdict
+from openclaw.policy.skill.audit import FILE_NAME, Report, audit
 from openclaw.policy.skill.door import FACT, KIND, Locking, failed, unfit
 from openclaw.policy.skill.finding import Finding, Row, shown
 from openclaw.policy.skill.head import MAX_HEAD_BYTES, Powers, frontmatter, manifest
 from openclaw.policy.skill.lock import Locked, Vouched, locked
-from openclaw.policy.skill.report import FILE_NAME, Report, audited
 from openclaw.policy.skill.tree import Tree, read_tree
 
 MAX_UPLOADS: Final = 4
@@ -185,14 +185,14 @@ class SkillDesk:
         """Audit the skills of an agent where they lie, or one of them. Raises: NotFound."""
         found = [self._skills.named(workspace, name)] if name else self._skills.of(workspace)
         names = frozenset(skill.name for skill in self._skills.of(workspace))
-        return [(skill, audited(read_tree(skill.folder), skill.folder.name, names - {skill.name})) for skill in found]
+        return [(skill, audit(read_tree(skill.folder), skill.folder.name, names - {skill.name})) for skill in found]
 
     def _prepared(self, tree: Tree, slug: str, terms: Terms) -> Prepared:
         folder = self._skills.managed / slug
         before = self._skills.gate.lock().skills.get(self._skills.gate.key(folder))
         if os.path.lexists(folder) and not terms.replace:
             raise Conflict(f"the skill {slug} is installed", hint="`openclaw skills update` replaces it.")
-        report = audited(tree, slug, self._names() - {slug})
+        report = audit(tree, slug, self._names() - {slug})
         if report.name != slug:
             raise InvalidRequest(
                 f"the skill calls itself {shown(report.name)}, not {slug}", hint="Install it by that name."
@@ -213,7 +213,7 @@ class SkillDesk:
     def _inspected(self, workspace: Path, name: str, terms: Terms) -> Prepared:
         skill = self._skills.named(workspace, name)
         tree = read_tree(skill.folder)
-        report = audited(tree, skill.folder.name, self._names() - {skill.name})
+        report = audit(tree, skill.folder.name, self._names() - {skill.name})
         before = skill.standing.entry
         origin = before.origin if before is not None and before.digest == report.digest else ""
         terms = msgspec.structs.replace(

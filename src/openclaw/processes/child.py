@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -110,10 +109,6 @@ class Child:
     async def _reap(self) -> None:
         await self._process.wait()
         self.signal(signal.SIGKILL)
-        if (stdin := self._process.stdin) is not None:
-            stdin.transport.abort()
-            with contextlib.suppress(OSError):
-                await stdin.wait_closed()  # Debian's 3.11.2 complains of a broken pipe that nobody has asked about
 
     async def _log_stderr(self) -> None:
         stream = self._process.stderr

@@ -13,7 +13,7 @@ from openclaw.cli.layout import plain
 from openclaw.cli.reach import Reach, gateway_options
 
 if TYPE_CHECKING:
-    from openclaw.policy.skill.report import Report
+    from openclaw.policy.skill.audit import Report
     from openclaw.policy.skill.tree import Tree
 
 F = TypeVar("F", bound=Callable[..., Any])

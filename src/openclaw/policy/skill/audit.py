@@ -16,12 +16,11 @@ from typing import Final
 import msgspec
 
 from openclaw.policy.skill.breadth import too_broad
-from openclaw.policy.skill.finding import ROW_OF, ROWS, Notes, Power, Row, State, line_of, shown
+from openclaw.policy.skill.finding import ROW_OF, ROWS, Finding, Notes, Power, Row, State, line_of, shown
 from openclaw.policy.skill.head import MAX_HEAD_BYTES, Manifest, Powers, frontmatter, head_lines, manifest, repeated
 from openclaw.policy.skill.headcheck import doubts
 from openclaw.policy.skill.names import RESERVED, imitates
 from openclaw.policy.skill.python import read_python
-from openclaw.policy.skill.report import FILE_NAME, NAME, Report
 from openclaw.policy.skill.scan import scan
 from openclaw.policy.skill.shell import read_shell
 from openclaw.policy.skill.steering import steers
@@ -30,9 +29,13 @@ from openclaw.policy.skill.tokens import read_tokens
 from openclaw.policy.skill.tree import Tree
 from openclaw.policy.skill.web import ANY, NAMESPACES, covers, hosts
 
+AUDITOR: Final = 2
+"""Grows whenever the same files could get another report: what an older one passed is looked at again."""
+FILE_NAME: Final = "SKILL.md"
 MAX_TEXT_BYTES: Final = 256 * 1024
 MAX_ALL_TEXT: Final = 2 * 1024 * 1024
 
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _FENCE: Final = re.compile(r" {0,3}(`{3,64}|~{3,64})[ \t]*([\w+-]{0,32})")
 _PROMPT: Final = re.compile(r"^[ \t]{0,16}[$>#] ", re.M)
 _SHELLS: Final = frozenset(("sh", "bash", "zsh", "shell", "console", "terminal", "shell-session", "ksh"))
@@ -62,6 +65,21 @@ _PAGES: Final = re.compile(
 """Names without a suffix that are prose, or steer something (`steering`)."""
 _GIVEN: Final = re.compile(r"#![^\n]*[ \t]-(?:S|c|e)\b")
 _FIRST_LINE: Final = re.compile(r"#![ \t]*[^\s]{0,200}/(?:env[ \t]+(?:-S[ \t]+)?)?(\w+)")
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What an audit found. Shape: `digest` is the tree's; `rows` has every row; findings are sorted, failures first."""
+
+    name: str
+    version: str
+    digest: str
+    state: State
+    rows: dict[Row, State]
+    findings: tuple[Finding, ...]
+    declared: Powers
+    observed: Powers
+    manifest: Manifest
+    auditor: int = AUDITOR
 
 
 def audit(tree: Tree, folder: str, installed: Iterable[str] = ()) -> Report:

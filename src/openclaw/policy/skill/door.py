@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 
 from openclaw.policy.gatekeeper import Ask, Verdict
+from openclaw.policy.skill.audit import NAME, Report
 from openclaw.policy.skill.finding import Row
 from openclaw.policy.skill.gate import Standing
-from openclaw.policy.skill.report import NAME, Report
 from openclaw.policy.skill.tree import Tree
 
 KIND: Final = "skill"

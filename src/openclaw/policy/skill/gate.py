@@ -15,9 +15,9 @@ import msgspec
 from openclaw.base.bounded import BoundedMap
 from openclaw.base.clock import SYSTEM_CLOCK, Clock
 from openclaw.base.errors import ConfigError, PolicyDenied
+from openclaw.policy.skill.audit import AUDITOR, NAME, audit
 from openclaw.policy.skill.finding import Row
 from openclaw.policy.skill.lock import FILE_NAME, Lock, Locked, read_lock, write_lock
-from openclaw.policy.skill.report import AUDITOR, NAME, audited
 from openclaw.policy.skill.tree import read_tree, stamp
 
 MAX_KNOWN: Final = 1_024
@@ -149,7 +149,7 @@ class SkillGate:
             tree = read_tree(folder)
             digest, failed = "" if tree.problems else tree.digest, frozenset[Row]()
             if digest == entry.digest and entry.auditor != AUDITOR:
-                report = audited(tree, folder.name)
+                report = audit(tree, folder.name)
                 failed = frozenset(row for row, state in report.rows.items() if state == "fail")
             known = ((now, entry.digest), digest, failed)
             self._known.put(key, known)

@@ -15,9 +15,9 @@ import msgspec
 
 from openclaw.base.errors import ConfigError
 from openclaw.config.disk import write_atomically
+from openclaw.policy.skill.audit import Report
 from openclaw.policy.skill.finding import Row, State
 from openclaw.policy.skill.head import Powers
-from openclaw.policy.skill.report import Report
 from openclaw.policy.skill.tree import File, Tree
 
 FILE_NAME: Final = "skills.lock.json"

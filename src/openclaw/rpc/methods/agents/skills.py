@@ -14,8 +14,8 @@ from openclaw.agent.skill import Skill, Skills
 from openclaw.base.errors import InvalidRequest, NotSupported, Unavailable
 from openclaw.base.secret import masked
 from openclaw.ops.skill_desk import MAX_VOUCHED_MS, SkillDesk, Terms, said
+from openclaw.policy.skill.audit import FILE_NAME, Report
 from openclaw.policy.skill.finding import Row, shown
-from openclaw.policy.skill.report import FILE_NAME, Report
 from openclaw.protocol.validate import Params
 from openclaw.rpc.method import MethodSpec, Rate
 from openclaw.rpc.peer import Peer
